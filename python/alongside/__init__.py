@@ -1,0 +1,1 @@
+"""Parts for distributed systems that stand beside a program which stays as it is."""

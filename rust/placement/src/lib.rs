@@ -1,0 +1,1 @@
+//! Which shard serves a key.

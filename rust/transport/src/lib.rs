@@ -1,0 +1,1 @@
+//! Listeners, deadlines, pools, buffers, limits.
