@@ -1,1 +1,15 @@
-//! Listeners, deadlines, pools, buffers, limits.
+//! Move bytes between sockets under limits.
+//!
+//! In:    sockets, inherited or bound; limits in milliseconds and bytes; a tick four times a second.
+//! Out:   listeners, deadlines that cost nothing while they hold, buffers that exist only while bytes do, pooled connections.
+//! Not:   any protocol; any knowledge of documents, shards or caches.
+//! Next:  `alongside-http` builds its engine on these; `alongside-dataplane` owns the threads.
+
+pub mod admission;
+pub mod buffer;
+pub mod deadline;
+pub mod listen;
+pub mod pool;
+
+pub use buffer::Buffer;
+pub use deadline::{Deadline, Expired};

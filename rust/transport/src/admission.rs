@@ -1,0 +1,121 @@
+//! How many connections a process holds, in all and per address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The process-wide count of open client connections, shared by all threads.
+#[derive(Debug, Default)]
+pub struct Admission {
+    open: AtomicUsize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Why a connection is not let in; the word is the metric's label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// The process holds as many connections as it may.
+    Process,
+    /// This address holds as many connections as one address may.
+    Address,
+}
+
+impl Full {
+    /// The metric's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "connections_max",
+            Self::Address => "connections_per_address_max",
+        }
+    }
+}
+
+/// One admitted connection; dropping it makes room again.
+#[derive(Debug)]
+pub struct Admitted {
+    admission: Arc<Admission>,
+    address: Option<IpAddr>,
+}
+
+impl Admission {
+    /// Lets a connection in, or says which limit is reached. `per_address_max`: `None` counts no addresses.
+    ///
+    /// # Errors
+    /// [`Full`], which limit is reached.
+    pub fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        all_max: usize,
+        per_address_max: Option<usize>,
+    ) -> Result<Admitted, Full> {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= all_max {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full::Process);
+        }
+        let mut admitted = Admitted { admission: Arc::clone(self), address: None };
+        if let Some(max) = per_address_max {
+            let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = by_address.entry(address).or_default();
+            if *count >= max {
+                return Err(Full::Address);
+            }
+            *count += 1;
+            admitted.address = Some(address);
+        }
+        Ok(admitted)
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.admission.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(address) = self.address {
+            let mut by_address = self.admission.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(count) = by_address.get_mut(&address) {
+                *count -= 1;
+                if *count == 0 {
+                    by_address.remove(&address);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+
+    #[test]
+    fn counts_all_connections_and_makes_room_again() {
+        let admission = Arc::new(Admission::default());
+        let first = admission.admit(HERE, 2, None).unwrap();
+        let _second = admission.admit(THERE, 2, None).unwrap();
+        assert_eq!(admission.admit(HERE, 2, None).unwrap_err(), Full::Process);
+        drop(first);
+        assert!(admission.admit(HERE, 2, None).is_ok());
+        assert_eq!(admission.open(), 1);
+    }
+
+    #[test]
+    fn counts_each_address_only_where_asked() {
+        let admission = Arc::new(Admission::default());
+        let first = admission.admit(HERE, 9, Some(1)).unwrap();
+        assert_eq!(admission.admit(HERE, 9, Some(1)).unwrap_err(), Full::Address);
+        let _other = admission.admit(THERE, 9, Some(1)).unwrap();
+        assert_eq!(admission.open(), 2);
+        drop(first);
+        assert!(admission.admit(HERE, 9, Some(1)).is_ok());
+        assert_eq!(admission.by_address.lock().unwrap().len(), 1);
+    }
+}

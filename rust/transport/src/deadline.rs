@@ -1,0 +1,276 @@
+//! Deadlines by a coarse clock: setting one is a store, and a sweep four times a second wakes whoever is late.
+//!
+//! A timer of the runtime for each read would be armed and disarmed for every request. Here a connection owns one slot in
+//! a table of its thread; waiting sets the slot, and [`tick`] looks through the table. A deadline therefore fires up to
+//! [`TICK_MS`] late, never early.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// Length of a tick in milliseconds: how late a deadline may fire.
+pub const TICK_MS: u32 = 250;
+
+thread_local! {
+    static NOW: Cell<u32> = const { Cell::new(1) };
+    static TABLE: RefCell<Table> = const { RefCell::new(Table { slots: Vec::new(), free: Vec::new() }) };
+    static DRAINING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A slot without a deadline.
+const NEVER: u32 = u32::MAX;
+
+#[derive(Default)]
+struct Slot {
+    due: u32,
+    is_idle: bool,
+    waker: Option<Waker>,
+}
+
+struct Table {
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+}
+
+impl Table {
+    fn wake(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        slot.due = 0;
+        if let Some(waker) = slot.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The wait took longer than its deadline, or an idle connection was asked to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the wait took longer than its limit")]
+pub struct Expired;
+
+/// One connection's deadline: a slot in its thread's table. It must stay on the thread that made it.
+#[derive(Debug)]
+pub struct Deadline(usize);
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deadline {
+    /// Returns a slot without a deadline.
+    #[must_use]
+    pub fn new() -> Self {
+        TABLE.with_borrow_mut(|table| {
+            let fresh = Slot { due: NEVER, is_idle: false, waker: None };
+            match table.free.pop() {
+                Some(index) => {
+                    table.slots[index] = fresh;
+                    Self(index)
+                }
+                None => {
+                    table.slots.push(fresh);
+                    Self(table.slots.len() - 1)
+                }
+            }
+        })
+    }
+
+    /// Lets the wait last `limit_ms` milliseconds from now, and up to one tick more.
+    pub fn set(&self, limit_ms: u64) {
+        self.arm(limit_ms, false);
+    }
+
+    /// Like [`Deadline::set`], for a connection that waits for a next request: it may be asked to leave early,
+    /// by [`drain`] or to make room.
+    pub fn set_idle(&self, limit_ms: u64) {
+        self.arm(limit_ms, true);
+        if DRAINING.get() {
+            TABLE.with_borrow_mut(|table| table.wake(self.0));
+        }
+    }
+
+    fn arm(&self, limit_ms: u64, is_idle: bool) {
+        let ticks = u32::try_from(limit_ms.div_ceil(u64::from(TICK_MS))).unwrap_or(NEVER);
+        let due = NOW.get().saturating_add(ticks).saturating_add(1).min(NEVER - 1);
+        TABLE.with_borrow_mut(|table| {
+            let slot = &mut table.slots[self.0];
+            slot.due = due;
+            slot.is_idle = is_idle;
+        });
+    }
+
+    /// Waits for `work` no longer than the deadline last set.
+    ///
+    /// # Errors
+    /// [`Expired`]: the deadline passed first; `work` is dropped.
+    pub async fn within<F: Future>(&self, work: F) -> Result<F::Output, Expired> {
+        let mut work = pin!(work);
+        std::future::poll_fn(move |context| match work.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_expired(context).map(Err),
+        })
+        .await
+    }
+
+    fn poll_expired(&self, context: &Context<'_>) -> Poll<Expired> {
+        TABLE.with_borrow_mut(|table| {
+            let slot = &mut table.slots[self.0];
+            if slot.due < NOW.get() {
+                return Poll::Ready(Expired);
+            }
+            match &mut slot.waker {
+                Some(waker) => waker.clone_from(context.waker()),
+                empty => *empty = Some(context.waker().clone()),
+            }
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        // At thread exit the table may be gone before the last connection.
+        let _ = TABLE.try_with(|table| {
+            if let Ok(mut table) = table.try_borrow_mut() {
+                table.slots[self.0] = Slot { due: NEVER, is_idle: false, waker: None };
+                table.free.push(self.0);
+            }
+        });
+    }
+}
+
+/// Advances this thread's coarse clock by one tick and wakes whoever is late. O(connections of the thread).
+pub fn tick() {
+    let now = NOW.get().saturating_add(1);
+    NOW.set(now);
+    TABLE.with_borrow_mut(|table| {
+        for index in 0..table.slots.len() {
+            if table.slots[index].due < now && table.slots[index].waker.is_some() {
+                table.wake(index);
+            }
+        }
+    });
+}
+
+/// Returns this thread's coarse time in milliseconds since an arbitrary start.
+#[must_use]
+pub fn now_ms() -> u64 {
+    u64::from(NOW.get()) * u64::from(TICK_MS)
+}
+
+/// Asks every idle connection of this thread to leave, now and from now on.
+pub fn drain() {
+    DRAINING.set(true);
+    TABLE.with_borrow_mut(|table| {
+        for index in 0..table.slots.len() {
+            if table.slots[index].is_idle && table.slots[index].due != NEVER {
+                table.wake(index);
+            }
+        }
+    });
+}
+
+/// Whether [`drain`] was called on this thread: answers then close their connections.
+#[must_use]
+pub fn is_draining() -> bool {
+    DRAINING.get()
+}
+
+/// Asks the idle connection of this thread that would expire first to leave; returns whether there was one.
+pub fn shed_oldest_idle() -> bool {
+    TABLE.with_borrow_mut(|table| {
+        let oldest = (0..table.slots.len())
+            .filter(|&index| {
+                table.slots[index].is_idle && table.slots[index].due != NEVER && table.slots[index].due > 0
+            })
+            .min_by_key(|&index| table.slots[index].due);
+        if let Some(index) = oldest {
+            table.wake(index);
+        }
+        oldest.is_some()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block_on<F: Future>(work: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    }
+
+    async fn wait_with_ticks(deadline: &Deadline, ticks: u32) -> Result<(), Expired> {
+        let mut left = ticks;
+        deadline
+            .within(std::future::poll_fn(|context| {
+                if left == 0 {
+                    return Poll::Pending;
+                }
+                left -= 1;
+                tick();
+                context.waker().wake_by_ref();
+                Poll::<()>::Pending
+            }))
+            .await
+    }
+
+    #[test]
+    fn fires_after_its_time_and_not_before() {
+        block_on(async {
+            let deadline = Deadline::new();
+            deadline.set(2 * u64::from(TICK_MS));
+            let begun = NOW.get();
+            assert_eq!(wait_with_ticks(&deadline, 10).await, Err(Expired));
+            assert!(NOW.get() - begun > 2 && NOW.get() - begun <= 5);
+        });
+    }
+
+    #[test]
+    fn a_finished_wait_is_not_expired() {
+        block_on(async {
+            let deadline = Deadline::new();
+            deadline.set(1);
+            assert_eq!(deadline.within(async { 7 }).await, Ok(7));
+        });
+    }
+
+    #[test]
+    fn draining_ends_idle_waits_and_leaves_busy_ones() {
+        block_on(async {
+            let (idle, busy) = (Deadline::new(), Deadline::new());
+            idle.set_idle(60_000);
+            busy.set(60_000);
+            drain();
+            assert_eq!(idle.within(std::future::pending::<()>()).await, Err(Expired));
+            assert_eq!(busy.within(async { 1 }).await, Ok(1));
+            let late = Deadline::new();
+            late.set_idle(60_000);
+            assert_eq!(late.within(std::future::pending::<()>()).await, Err(Expired));
+        });
+    }
+
+    #[test]
+    fn sheds_the_idle_connection_that_waited_longest() {
+        block_on(async {
+            let (old, young, busy) = (Deadline::new(), Deadline::new(), Deadline::new());
+            old.set_idle(1_000);
+            young.set_idle(60_000);
+            busy.set(500);
+            assert!(shed_oldest_idle());
+            assert_eq!(old.within(std::future::pending::<()>()).await, Err(Expired));
+            assert_eq!(young.within(async { 1 }).await, Ok(1));
+            drop(old);
+            assert!(shed_oldest_idle());
+            assert!(!shed_oldest_idle());
+            drop(busy);
+        });
+    }
+
+    #[test]
+    fn slots_are_used_again() {
+        let first = Deadline::new().0;
+        assert_eq!(Deadline::new().0, first);
+    }
+}

@@ -1,0 +1,148 @@
+//! Listening sockets: those that the engine passed, else our own.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+/// Connections the kernel queues for a socket before it refuses one.
+const BACKLOG: i32 = 4096;
+
+/// The longest path of a UNIX socket in bytes.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Sockets passed by whoever started the process (`LISTEN_FDS`, `LISTEN_FDNAMES`).
+#[derive(Debug, Default)]
+pub struct Inherited {
+    sockets: Vec<(String, TcpListener)>,
+}
+
+impl Inherited {
+    /// Takes the sockets over. An absent `LISTEN_PID` is accepted: an engine that starts a program by fork and exec
+    /// cannot know it in time.
+    ///
+    /// # Errors
+    /// A passed descriptor is not a listening TCP socket.
+    pub fn take() -> io::Result<Self> {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let mut passed = listenfd::ListenFd::from_env();
+        let mut sockets = Vec::new();
+        for index in 0..passed.len() {
+            let name = names.split(':').nth(index).unwrap_or_default().to_owned();
+            let socket = passed.take_tcp_listener(index).map_err(|error| {
+                io::Error::new(
+                    error.kind(),
+                    format!("socket {} of LISTEN_FDS ({name:?}) is not a TCP listener: {error}", index + 1),
+                )
+            })?;
+            sockets.extend(socket.map(|socket| (name, socket)));
+        }
+        Ok(Self { sockets })
+    }
+
+    /// Takes the socket with that name, or the one that already listens at `address`.
+    pub fn claim(&mut self, name: &str, address: &str) -> Option<TcpListener> {
+        let wanted: Option<SocketAddr> = address.parse().ok();
+        let is_wanted = |socket: &TcpListener| wanted.is_some() && socket.local_addr().ok() == wanted;
+        let index = self
+            .sockets
+            .iter()
+            .position(|(known, _)| known == name)
+            .or_else(|| self.sockets.iter().position(|(_, socket)| is_wanted(socket)))?;
+        Some(self.sockets.swap_remove(index).1)
+    }
+
+    /// Names of the sockets that nobody claimed.
+    #[must_use]
+    pub fn unclaimed(&self) -> Vec<&str> {
+        self.sockets.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// Listens on `HOST:PORT`.
+///
+/// # Errors
+/// The address does not resolve, is taken, or is not ours.
+pub fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for candidate in address.to_socket_addrs()? {
+        match bind_one(candidate) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Listens on a UNIX socket that only its owner may open; a socket file that nobody serves is replaced.
+///
+/// # Errors
+/// The path is longer than [`SOCKET_PATH_BYTES_MAX`], is served by somebody, or cannot be written.
+pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("a socket's path may have at most {SOCKET_PATH_BYTES_MAX} bytes"),
+        ));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody serves this socket")),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+        Err(_) => {}
+    }
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    // Nobody can connect before `listen`, so there is no moment at which others could.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_by_name_then_by_address() {
+        let (named, plain) = (bind("127.0.0.1:0").unwrap(), bind("127.0.0.1:0").unwrap());
+        let address = plain.local_addr().unwrap();
+        let mut inherited = Inherited { sockets: vec![("web".into(), named), (String::new(), plain)] };
+        assert!(inherited.claim("other", "127.0.0.1:1").is_none());
+        assert_eq!(inherited.claim("other", &address.to_string()).unwrap().local_addr().unwrap(), address);
+        assert!(inherited.claim("web", "127.0.0.1:1").is_some());
+        assert!(inherited.unclaimed().is_empty());
+    }
+
+    #[test]
+    fn says_that_an_address_is_taken() {
+        let first = bind("127.0.0.1:0").unwrap();
+        let error = bind(&first.local_addr().unwrap().to_string()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_private_socket_is_its_owners_and_replaces_a_dead_one() {
+        let path = std::env::temp_dir().join(format!("alongside-listen-{}.sock", std::process::id()));
+        let first = bind_private(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(bind_private(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert!(bind_private(&path).is_ok());
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn refuses_a_path_that_no_socket_can_have() {
+        let path = Path::new("/tmp").join("x".repeat(120));
+        assert_eq!(bind_private(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}

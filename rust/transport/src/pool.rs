@@ -1,0 +1,129 @@
+//! Idle connections to upstreams, kept by the thread that opened them.
+
+use crate::deadline;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use tokio::net::TcpStream;
+
+struct Idle {
+    stream: TcpStream,
+    since_ms: u64,
+}
+
+thread_local! {
+    static POOL: RefCell<HashMap<Box<str>, Vec<Idle>>> = RefCell::new(HashMap::new());
+}
+
+/// Returns a connection to `address` that is open and silent, the one used last first; `None` where there is none.
+#[must_use]
+pub fn take(address: &str) -> Option<TcpStream> {
+    loop {
+        let idle = POOL.with_borrow_mut(|pool| pool.get_mut(address).and_then(Vec::pop))?;
+        if is_silent(&idle.stream) {
+            return Some(idle.stream);
+        }
+    }
+}
+
+/// Keeps a connection for later, unless `idle_max` of the address are kept already.
+pub fn give(address: &str, stream: TcpStream, idle_max: usize) {
+    POOL.with_borrow_mut(|pool| {
+        let idle = Idle { stream, since_ms: deadline::now_ms() };
+        match pool.get_mut(address) {
+            Some(kept) if kept.len() < idle_max => kept.push(idle),
+            None if idle_max > 0 => {
+                pool.insert(address.into(), vec![idle]);
+            }
+            _ => {}
+        }
+    });
+}
+
+/// Closes the connections that nobody used for `idle_ms`, and those that their peer closed.
+pub fn sweep(idle_ms: u64) {
+    let now = deadline::now_ms();
+    POOL.with_borrow_mut(|pool| {
+        pool.retain(|_, kept| {
+            kept.retain(|idle| now.saturating_sub(idle.since_ms) < idle_ms && is_silent(&idle.stream));
+            !kept.is_empty()
+        });
+    });
+}
+
+/// Closes all idle connections of this thread.
+pub fn clear() {
+    POOL.with_borrow_mut(HashMap::clear);
+}
+
+/// An idle connection on which bytes or an end arrived is of no use: no request of ours is waiting for them.
+/// Costs no system call while the reactor has seen nothing.
+fn is_silent(stream: &TcpStream) -> bool {
+    let mut probe = [0_u8; 1];
+    matches!(stream.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    fn block_on<F: Future>(work: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    async fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
+        let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (near.unwrap(), far.unwrap().0)
+    }
+
+    #[test]
+    fn gives_back_what_it_took_up_to_its_limit() {
+        block_on(async {
+            clear();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (first, _far) = pair(&listener).await;
+            let (second, _far) = pair(&listener).await;
+            give("a", first, 1);
+            give("a", second, 1);
+            assert!(take("b").is_none());
+            assert!(take("a").is_some());
+            assert!(take("a").is_none());
+        });
+    }
+
+    #[test]
+    fn leaves_out_connections_that_closed_or_spoke() {
+        block_on(async {
+            clear();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (closed, far) = pair(&listener).await;
+            drop(far);
+            let (spoke, mut far) = pair(&listener).await;
+            far.write_all(b"!").await.unwrap();
+            closed.readable().await.unwrap();
+            spoke.readable().await.unwrap();
+            give("a", closed, 9);
+            give("a", spoke, 9);
+            assert!(take("a").is_none());
+        });
+    }
+
+    #[test]
+    fn sweeps_what_was_idle_for_too_long() {
+        block_on(async {
+            clear();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (near, _far) = pair(&listener).await;
+            give("a", near, 9);
+            sweep(10_000);
+            assert!(POOL.with_borrow(|pool| pool.contains_key("a")));
+            for _ in 0..4 {
+                deadline::tick();
+            }
+            sweep(1_000);
+            assert!(POOL.with_borrow(HashMap::is_empty));
+        });
+    }
+}
