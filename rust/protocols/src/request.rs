@@ -1,0 +1,158 @@
+//! The head of a request: reading what a key or a cache asks, writing it for the next hop.
+
+use crate::fields;
+use crate::framing::{Body, write_framing};
+
+/// Who speaks on a client connection, as told to the origin.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer<'a> {
+    /// The address without port, as text.
+    pub ip: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'a str,
+}
+
+/// How a request goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Forward<'a> {
+    /// The client.
+    pub peer: Peer<'a>,
+    /// The peer is believed: forwarding fields that came in go on unchanged (ours are written only if none came).
+    pub is_inner: bool,
+    /// The evaluated key, already escaped, to send as `x-alongside-key`.
+    pub key: Option<&'a [u8]>,
+    /// The Host to send instead of the client's.
+    pub host: Option<&'a [u8]>,
+    /// Pass `expect: 100-continue` on if the client sent it.
+    pub passes_expect: bool,
+    /// Names (lower case) of further fields to leave out, such as conditions and ranges of a cache's own fetch.
+    pub without: &'a [&'a str],
+}
+
+impl<'a> Forward<'a> {
+    /// Return the plain way: an outer peer, no key, the client's Host, no expectation, nothing left out.
+    #[must_use]
+    pub fn new(peer: Peer<'a>) -> Forward<'a> {
+        Forward { peer, is_inner: false, key: None, host: None, passes_expect: false, without: &[] }
+    }
+}
+
+/// A request's head that the guard let through. Fields may be changed by the holder before `write`.
+#[derive(Clone, Debug)]
+pub struct RequestHead<'h, 'b> {
+    /// The method, as sent; never CONNECT or TRACE.
+    pub method: &'b str,
+    /// Origin form (`/…`), or `*` with OPTIONS. The authority of an absolute form is in `authority`.
+    pub target: &'b [u8],
+    /// Host, or the authority of an absolute-form target; empty only in HTTP/1.0.
+    pub authority: &'b [u8],
+    /// HTTP/1.1, else 1.0.
+    pub is_http11: bool,
+    /// All fields as sent, hop-by-hop ones too.
+    pub fields: &'h [httparse::Header<'b>],
+    /// `None`, `Length` or `Chunked`.
+    pub body: Body,
+    /// The client wants the connection kept.
+    pub keep_alive: bool,
+    /// `Expect: 100-continue` with HTTP/1.1 and a body.
+    pub expects_continue: bool,
+    /// `websocket` if an upgrade to it was properly asked, else `None`.
+    pub upgrade: Option<&'b [u8]>,
+    /// Bytes of the head from the first given one; the body starts there.
+    pub head_bytes: usize,
+    /// Bit i: field i never goes on as it is.
+    pub(crate) dropped: u128,
+    /// Bit i: field i is a forwarding field, believed from inner peers only.
+    pub(crate) forwarding: u128,
+}
+
+impl<'b> RequestHead<'_, 'b> {
+    /// Return the first value of a field; `name` in any case.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'b [u8]> {
+        fields::first(self.fields, name)
+    }
+
+    /// Return every field with this name, in order.
+    pub fn fields_named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'b [u8]> + 's {
+        fields::all(self.fields, name)
+    }
+
+    /// Return name and value of every field as sent, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + '_ {
+        self.fields.iter().map(|field| (field.name, field.value))
+    }
+
+    /// Return the target up to its `?`.
+    #[must_use]
+    pub fn path(&self) -> &'b [u8] {
+        match memchr::memchr(b'?', self.target) {
+            Some(at) => &self.target[..at],
+            None => self.target,
+        }
+    }
+
+    /// Return the raw value of the first query parameter with this name (case-sensitive, not decoded); empty without `=`.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<&'b [u8]> {
+        let at = memchr::memchr(b'?', self.target)?;
+        self.target[at + 1..].split(|&byte| byte == b'&').find_map(|pair| match pair.strip_prefix(name.as_bytes())? {
+            [] => Some(&pair[pair.len()..]),
+            [b'=', value @ ..] => Some(value),
+            _ => None,
+        })
+    }
+
+    /// Return the raw value of the first cookie with this name (case-sensitive).
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&'b [u8]> {
+        fields::all(self.fields, "cookie").find_map(|line| {
+            line.split(|&byte| byte == b';')
+                .find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        })
+    }
+
+    /// Append request line, host, end-to-end fields, framing and forwarding fields, always as HTTP/1.1.
+    ///
+    /// The final empty line is left to the caller, who may add fields before it.
+    pub fn write(&self, forward: &Forward<'_>, out: &mut Vec<u8>) {
+        out.reserve(self.head_bytes + 256);
+        out.extend_from_slice(self.method.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.target);
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        write_line(b"host", forward.host.unwrap_or(self.authority), out);
+        let skipped = if forward.is_inner { self.dropped } else { self.dropped | self.forwarding };
+        for (i, field) in self.fields.iter().enumerate() {
+            if skipped >> i & 1 == 0 && !fields::is_one_of(field.name, forward.without) {
+                write_line(field.name.as_bytes(), field.value, out);
+            }
+        }
+        write_framing(self.body, out);
+        if forward.passes_expect && self.expects_continue {
+            out.extend_from_slice(b"expect: 100-continue\r\n");
+        }
+        if let Some(protocol) = self.upgrade {
+            out.extend_from_slice(b"connection: upgrade\r\n");
+            write_line(b"upgrade", protocol, out);
+        }
+        if !forward.is_inner || self.forwarding == 0 {
+            write_line(b"x-forwarded-for", forward.peer.ip.as_bytes(), out);
+            write_line(b"x-forwarded-proto", forward.peer.scheme.as_bytes(), out);
+            if !self.authority.is_empty() {
+                write_line(b"x-forwarded-host", self.authority, out);
+            }
+        }
+        if let Some(key) = forward.key {
+            write_line(b"x-alongside-key", key, out);
+        }
+    }
+}
+
+/// Append `name: value` and the line's end.
+pub(crate) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
