@@ -5,10 +5,11 @@
 pub(crate) enum Kind {
     /// Goes on as it is.
     EndToEnd,
-    /// Ends here: a hop-by-hop field without further meaning, one of ours, or a misspelling with `_` of any special name.
+    /// Ends here: hop-by-hop, one of ours, or a spelling with `_` of a special name.
     Dropped,
-    /// Tells who the client is; believed from inner peers only.
+    /// Tells who the client is or what it asked; believed from inner peers only.
     Forwarding,
+    /// The rest end here too, and the guard reads their values.
     Host,
     ContentLength,
     TransferEncoding,
@@ -18,25 +19,33 @@ pub(crate) enum Kind {
 }
 
 /// Every byte in lower case, `_` as `-`.
-static FOLD: [u8; 256] = {
+static FOLDED: [u8; 256] = {
     let mut table = [0u8; 256];
-    let mut i = 0usize;
-    while i < 256 {
-        table[i] = if i == b'_' as usize { b'-' } else { (i as u8).to_ascii_lowercase() };
-        i += 1;
+    let mut byte = 0usize;
+    while byte < 256 {
+        table[byte] = if byte == b'_' as usize { b'-' } else { (byte as u8).to_ascii_lowercase() };
+        byte += 1;
     }
     table
 };
 
+/// Return whether a name is `folded` in any case, `_` counting as `-`.
 fn folds_to(name: &[u8], folded: &[u8]) -> bool {
-    name.len() == folded.len() && name.iter().zip(folded).all(|(&a, &b)| FOLD[a as usize] == b)
+    name.len() == folded.len() && name.iter().zip(folded).all(|(&byte, &want)| FOLDED[usize::from(byte)] == want)
+}
+
+fn folds_to_start(name: &[u8], folded: &[u8]) -> bool {
+    name.get(..folded.len()).is_some_and(|start| folds_to(start, folded))
 }
 
 /// Return what a name means; one dispatch on length and first letter before any comparison.
+///
+/// A name that only `_` makes different from a special one is dropped: programs behind may read
+/// both spellings as one (CGI, WSGI), so it could say what the special name may not.
 pub(crate) fn kind(name: &[u8]) -> Kind {
     let Some(&first) = name.first() else { return Kind::Dropped };
     let (folded, kind): (&[u8], Kind) = match (name.len(), first | 0x20) {
-        (_, b'x') => return kind_x(name),
+        (9.., b'x') => return kind_of_x(name),
         (2, b't') => (b"te", Kind::Dropped),
         (4, b'h') => (b"host", Kind::Host),
         (6, b'e') => (b"expect", Kind::Expect),
@@ -53,43 +62,92 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         (19, b'p') => (b"proxy-authorization", Kind::Dropped),
         _ => return Kind::EndToEnd,
     };
-    judged(name, folded, kind)
+    if folds_to(name, folded) { unless_misspelt(name, kind) } else { Kind::EndToEnd }
 }
 
-/// A name that only `_` makes different from a special one ends here: programs behind may read both as one.
-fn judged(name: &[u8], folded: &[u8], kind: Kind) -> Kind {
-    if !folds_to(name, folded) {
-        Kind::EndToEnd
-    } else if memchr::memchr(b'_', name).is_some() {
-        Kind::Dropped
-    } else {
-        kind
+fn kind_of_x(name: &[u8]) -> Kind {
+    let kind = match FOLDED[usize::from(name[2])] {
+        b'a' if folds_to_start(name, b"x-alongside-") => Kind::Dropped,
+        b'f' if folds_to_start(name, b"x-forwarded-") => Kind::Forwarding,
+        b'o' if folds_to_start(name, b"x-original-") => Kind::Forwarding,
+        b'r' if folds_to(name, b"x-real-ip") || folds_to(name, b"x-rewrite-url") => Kind::Forwarding,
+        b'h' if folds_to(name, b"x-http-method-override") || folds_to(name, b"x-http-method") => Kind::Forwarding,
+        b'm' if folds_to(name, b"x-method-override") => Kind::Forwarding,
+        _ => return Kind::EndToEnd,
+    };
+    unless_misspelt(name, kind)
+}
+
+fn unless_misspelt(name: &[u8], kind: Kind) -> Kind {
+    if name.contains(&b'_') { Kind::Dropped } else { kind }
+}
+
+/// Names that Connection must not nominate: without them a message means something else.
+///
+//= RFC 9110 section 7.6.1: a connection option never names a field meant for all recipients.
+const PROTECTED: [&[u8]; 14] = [
+    b"authorization",
+    b"cookie",
+    b"set-cookie",
+    b"cache-control",
+    b"content-type",
+    b"content-encoding",
+    b"content-range",
+    b"vary",
+    b"expires",
+    b"date",
+    b"age",
+    b"etag",
+    b"location",
+    b"range",
+];
+
+/// Return whether Connection must not nominate a name.
+pub(crate) fn is_protected(name: &[u8]) -> bool {
+    match kind(name) {
+        Kind::Host | Kind::ContentLength | Kind::Forwarding => true,
+        Kind::Dropped => folds_to_start(name, b"x-"),
+        _ => PROTECTED.iter().any(|protected| folds_to(name, protected)),
     }
 }
 
-fn kind_x(name: &[u8]) -> Kind {
-    const EXACT: [&[u8]; 5] =
-        [b"x-real-ip", b"x-rewrite-url", b"x-http-method-override", b"x-http-method", b"x-method-override"];
-    const PREFIXES: [(&[u8], Kind); 3] =
-        [(b"x-alongside-", Kind::Dropped), (b"x-forwarded-", Kind::Forwarding), (b"x-original-", Kind::Forwarding)];
-    for (prefix, kind) in PREFIXES {
-        if name.len() >= prefix.len() && folds_to(&name[..prefix.len()], prefix) {
-            return judged(name, name, Kind::EndToEnd).max_drop(name, kind);
-        }
-    }
-    for exact in EXACT {
-        if folds_to(name, exact) {
-            return judged(name, exact, Kind::Forwarding);
-        }
-    }
-    Kind::EndToEnd
+/// Names that have no business after a body, besides all special ones.
+///
+//= RFC 9110 section 6.5.1: no trailer for framing, routing, authentication, request modifiers, response controls or content format.
+const NOT_IN_TRAILERS: [&[u8]; 16] = [
+    b"max-forwards",
+    b"pragma",
+    b"www-authenticate",
+    b"accept-ranges",
+    b"retry-after",
+    b"content-location",
+    b"content-language",
+    b"content-disposition",
+    b"warning",
+    b"allow",
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+    b"if-range",
+    b"origin",
+];
+
+/// Return whether a trailer with this name may go on.
+pub(crate) fn is_trailer(name: &[u8]) -> bool {
+    let is_in = |list: &[&[u8]]| list.iter().any(|other| folds_to(name, other));
+    kind(name) == Kind::EndToEnd && !is_in(&PROTECTED) && !is_in(&NOT_IN_TRAILERS)
 }
 
-impl Kind {
-    fn max_drop(self, name: &[u8], kind: Kind) -> Kind {
-        let _ = self;
-        if memchr::memchr(b'_', name).is_some() { Kind::Dropped } else { kind }
-    }
+/// Return whether bytes are a token of RFC 9110 section 5.6.2.
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_good(byte))
+}
+
+/// Return whether a byte may stand in a field's value: no control but tab.
+pub(crate) fn is_value_byte(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
 /// Return the first value of a field among many.
@@ -120,3 +178,6 @@ pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub fn field_has_token(value: &[u8], token: &str) -> bool {
     tokens(value).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use crate::fields;
 use crate::framing::{Body, write_framing};
+use crate::response::Asked;
 
 /// Who speaks on a client connection, as told to the origin.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +111,12 @@ impl<'b> RequestHead<'_, 'b> {
             line.split(|&byte| byte == b';')
                 .find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
         })
+    }
+
+    /// Return what shapes this request's answer.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked { head: self.method == "HEAD", upgrade: self.upgrade.is_some() }
     }
 
     /// Append request line, host, end-to-end fields, framing and forwarding fields, always as HTTP/1.1.

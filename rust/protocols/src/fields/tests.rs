@@ -1,0 +1,52 @@
+use super::*;
+
+#[test]
+fn knows_special_names_in_any_case() {
+    for (name, want) in [
+        ("Host", Kind::Host),
+        ("CONTENT-LENGTH", Kind::ContentLength),
+        ("transfer-Encoding", Kind::TransferEncoding),
+        ("Connection", Kind::Connection),
+        ("Upgrade", Kind::Upgrade),
+        ("expect", Kind::Expect),
+        ("Te", Kind::Dropped),
+        ("Trailer", Kind::Dropped),
+        ("Keep-Alive", Kind::Dropped),
+        ("HTTP2-Settings", Kind::Dropped),
+        ("Proxy-Connection", Kind::Dropped),
+        ("Proxy-Authenticate", Kind::Dropped),
+        ("Proxy-Authorization", Kind::Dropped),
+        ("X-Alongside-Key", Kind::Dropped),
+        ("Forwarded", Kind::Forwarding),
+        ("X-Forwarded-For", Kind::Forwarding),
+        ("x-forwarded-user", Kind::Forwarding),
+        ("X-Real-IP", Kind::Forwarding),
+        ("X-Original-URL", Kind::Forwarding),
+        ("X-Rewrite-URL", Kind::Forwarding),
+        ("X-HTTP-Method-Override", Kind::Forwarding),
+        ("Accept", Kind::EndToEnd),
+        ("X-Request-Id", Kind::EndToEnd),
+        ("x_custom_name", Kind::EndToEnd),
+        ("x-", Kind::EndToEnd),
+        ("xxxxxxxxxxx", Kind::EndToEnd),
+    ] {
+        assert_eq!(kind(name.as_bytes()), want, "{name}");
+    }
+}
+
+#[test]
+fn drops_special_names_spelt_with_underscores() {
+    for name in
+        ["X_Forwarded_User", "x-forwarded_for", "X_Real_IP", "Content_Length", "Transfer_Encoding", "x_alongside_key"]
+    {
+        assert_eq!(kind(name.as_bytes()), Kind::Dropped, "{name}");
+    }
+}
+
+#[test]
+fn finds_tokens_in_lists() {
+    assert!(field_has_token(b"close, TE", "te"));
+    assert!(field_has_token(b" ,\tClose\t,", "close"));
+    assert!(!field_has_token(b"closed", "close"));
+    assert!(!field_has_token(b"", "close"));
+}
