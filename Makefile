@@ -50,8 +50,8 @@ build: venv ## Compile, and make the command usable as .venv/bin/alongside
 	@$(BIN)/python scripts/develop.py $(TARGET)
 
 wheel: venv ## Build the wheel into dist/
-	@rm -rf build/lib* build/bdist.* dist
-	$(PYO3) $(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf dist
+	scripts/wheel.sh dist
 	@ls -l dist
 
 clean: ## Remove what was built, but not the environment

@@ -1,0 +1,117 @@
+"""Make the wheel, install it where there is no Rust, and run what it brings."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = (
+    "python/**/*.py",
+    "python/**/*.pyi",
+    "rust/**/*.rs",
+    "rust/**/*.toml",
+    "*.toml",
+    "*.lock",
+)
+# Neither cargo nor rustc, nor anything of ours, is found here.
+BARE_PATH = "/usr/bin:/bin"
+
+
+def wheel(folder: Path) -> Path:
+    """Return a wheel of the tree as it is: that of `make wheel`, or a new one if it is stale."""
+    youngest = max(path.stat().st_mtime for glob in SOURCES for path in ROOT.glob(glob))
+    made = sorted((ROOT / "dist").glob("alongside-*.whl"))
+    if len(made) == 1 and made[0].stat().st_mtime > youngest:
+        return made[0]
+    subprocess.run([ROOT / "scripts" / "wheel.sh", folder], check=True)
+    (built,) = folder.glob("alongside-*.whl")
+    return built
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An environment into which the wheel, and what it requires, was installed."""
+
+    folder: Path
+
+    def script(self, name: str) -> Path:
+        """Return the path of a command of the environment."""
+        return self.folder / "bin" / name
+
+    def variables(self) -> dict[str, str]:
+        """Return a small environment for processes: the bare path and a home of their own."""
+        return {"PATH": BARE_PATH, "HOME": str(self.folder)}
+
+    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment to its end."""
+        return subprocess.run(
+            [self.script(name), *arguments],
+            env=self.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+    @contextlib.contextmanager
+    def running(self, *arguments: str) -> Iterator[None]:
+        """Keep an `alongside` command running, and end it and wait for it afterwards."""
+        process = subprocess.Popen(
+            [self.script("alongside"), *arguments],
+            env=self.variables(),
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def install(built: Path, folder: Path) -> Installed:
+    """Install a wheel and its requirements into a new environment."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "--python", folder / "bin" / "python"),
+            *("--disable-pip-version-check", "install", "--quiet"),
+            *("-c", ROOT / "constraints.txt", built),
+        ],
+        check=True,
+    )
+    return Installed(folder)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listened on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def get(url: str, *, within_s: float = 10.0) -> bytes:
+    """Return the body of a URL, asking again while nobody listens there yet."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=within_s) as answer:  # noqa: S310 - http
+                body: bytes = answer.read()
+                return body
+        except ConnectionError:
+            refused = True
+        except urllib.error.URLError as error:
+            refused = isinstance(error.reason, ConnectionError)
+            if not refused:
+                raise
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{url}: nobody listens after {within_s} s")
+        time.sleep(0.02)
