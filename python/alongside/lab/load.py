@@ -61,6 +61,15 @@ class Ledger:
         """Return whether a page is the one this path had first; the first one is believed."""
         return self.pages.setdefault(path, page) == page
 
+    def mixed_up(self) -> list[str]:
+        """Return a sentence for each path with the body of another, where no two should share."""
+        owners: dict[bytes, str] = {}
+        return [
+            f"{path} and {owners[page.digest]} got the same body"
+            for path, page in self.pages.items()
+            if owners.setdefault(page.digest, path) != path
+        ]
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:

@@ -53,7 +53,8 @@ def che(
     is where the expected bytes held equal the capacity. Equal sizes give the published form.
 
     Args:
-        probabilities: share of the requests of each object; they sum to 1.
+        probabilities: share of the requests of each object; where the cache sees only some of
+            the objects, theirs alone, and the result is their part of the hit ratio.
         sizes: bytes of each object, by number.
         capacity_bytes: of the cache.
         requests: the length of a trace on a cache that starts empty; None for the steady state.

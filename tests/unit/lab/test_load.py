@@ -164,6 +164,13 @@ def test_a_validator_that_changes_is_wrong() -> None:
     assert [record.failure for record in records] == [None, load.Failure.WRONG]
 
 
+def test_a_body_that_two_paths_share_is_named() -> None:
+    ledger = load.Ledger()
+    for path, digest in (("/a", b"1"), ("/b", b"2"), ("/c", b"1"), ("/a", b"1")):
+        ledger.agrees(path, load.Page(1, digest, None))
+    assert ledger.mixed_up() == ["/c and /a got the same body"]
+
+
 def test_refused_connections_fail_every_request_and_end() -> None:
     async def main() -> list[load.Record]:
         server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
