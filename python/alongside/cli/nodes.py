@@ -1,0 +1,36 @@
+"""Start one native node by flags: what `alongside route` and `alongside cache` share."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from alongside.base import clock, environment, log
+from alongside.components.dataplane import documents, launch
+from alongside.contract import flags, promise, values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    DocumentOf = Callable[[values.Values], documents.Document]
+
+
+def become(
+    contract: promise.Contract,
+    document_of: DocumentOf,
+    words: Sequence[str],
+    variables: environment.Environment,
+) -> None:
+    """Check a node's values, log them, and become the data plane with their document.
+
+    Raises:
+        errors.UsageError: every mistake of flags and environment at once.
+        errors.PermanentError: the binary is missing or cannot be run.
+    """
+    resolved = values.resolve(contract, flags.read(contract, words), variables)
+    binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
+    document = document_of(resolved)
+    log.Log(clock.SystemClock()).info(
+        "effective_values", component=contract.component, values=resolved.effective()
+    )
+    launch.become(binary, document)

@@ -1,0 +1,25 @@
+"""The table of commands: a new one is a file here and a line in `COMMANDS`.
+
+The file is named like the command (`-` as `_`) and holds `command`, a `click.Command`; it is
+imported only when the command is called. The commands in `NODES` become the data plane: their
+file holds `CONTRACT` and `start` instead, and they do without click, which would double their
+start.
+"""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, str] = {
+    "cache": "Keep an origin's answers in memory and serve them while they are fresh",
+    "route": "Spread HTTP requests over nodes by a key of each request",
+}
+"""Every command and its line of help, sorted."""
+
+NODES = frozenset({"cache", "route"})
+"""The commands that replace this process by the data plane."""
+
+HELP_FLAGS = ("-h", "--help")
+
+
+def module_of(command: str) -> str:
+    """Return the name of the module that holds a command."""
+    return f"alongside.cli.{command.replace('-', '_')}"

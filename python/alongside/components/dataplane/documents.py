@@ -1,0 +1,98 @@
+"""Turn the values of `route` and `cache` into the document the data plane reads."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alongside.contract import values as contract_values
+
+SCHEMA = 1
+LISTENER_NAME = "web"
+"""The name of the one listener; LISTEN_FDNAMES uses it to pass a socket."""
+
+Document = dict[str, object]
+
+_SIZE_LIMITS = {
+    "head_max": "head_bytes_max",
+    "target_max": "target_bytes_max",
+    "body_max": "body_bytes_max",
+    "body_min": "body_bytes_min",
+}
+_COUNT_LIMITS = (
+    "fields_max",
+    "requests_per_connection_max",
+    "connections_max",
+    "connections_per_address_max",
+    "pool_idle_max",
+)
+_DURATION_LIMITS = (
+    "head_timeout",
+    "body_timeout",
+    "idle_timeout",
+    "connect_timeout",
+    "response_timeout",
+    "pool_idle_timeout",
+    "tunnel_timeout",
+    "drain_timeout",
+)
+
+
+def of_route(values: contract_values.Values) -> Document:
+    """Return the document of one router: a shard for each node, named by the node's ID."""
+    nodes = values.nodes("node")
+    route = {
+        "name": "route",
+        "key": values.text("key"),
+        "function": values.text("function"),
+        "shards": [
+            {"name": node.id, "weight": node.weight, "replicas": [node.id]} for node in nodes
+        ],
+    }
+    return {
+        **_frame(values, serves="route"),
+        "nodes": [{"id": node.id, "address": node.address} for node in nodes],
+        "routes": [route],
+    }
+
+
+def of_cache(values: contract_values.Values) -> Document:
+    """Return the document of one cache."""
+    cache: Document = {
+        "name": "cache",
+        "origin": {"address": values.text("origin").removeprefix("http://")},
+        "memory_bytes": values.size_bytes("memory"),
+    }
+    if values.is_set("object_max"):
+        cache["object_bytes_max"] = values.size_bytes("object_max")
+    return {**_frame(values, serves="cache"), "caches": [cache]}
+
+
+def _frame(values: contract_values.Values, *, serves: str) -> Document:
+    listener = {
+        "name": LISTENER_NAME,
+        "address": values.text("listen"),
+        "serves": serves,
+        "inner": list(values.texts("inner")),
+    }
+    document: Document = {
+        "schema": SCHEMA,
+        "epoch": 0,
+        "generation": 1,
+        "threads": values.integer("threads"),
+        "listeners": [listener],
+        "limits": _limits(values),
+    }
+    if values.is_set("status"):
+        document["status"] = {"address": values.text("status")}
+    if values.is_set("admin"):
+        document["admin"] = {"path": os.path.abspath(values.text("admin"))}
+    return document
+
+
+def _limits(values: contract_values.Values) -> dict[str, int]:
+    sizes = {field: values.size_bytes(n) for n, field in _SIZE_LIMITS.items() if values.is_set(n)}
+    counts = {name: values.integer(name) for name in _COUNT_LIMITS if values.is_set(name)}
+    durations = {f"{name}_ms": round(values.duration_s(name) * 1000) for name in _DURATION_LIMITS}
+    return sizes | counts | durations

@@ -1,0 +1,103 @@
+"""Find the data plane's binary and become it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from alongside.base import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from alongside.base import environment
+
+BINARY = "alongside-dataplane"
+VARIABLE = "ALONGSIDE_DATAPLANE"
+
+
+class Execute(Protocol):
+    """What replaces this process by another program; `os.execv` outside tests."""
+
+    def __call__(self, path: str, arguments: list[str], /) -> NoReturn:
+        """Run the program at a path; never return, or raise OSError."""
+
+
+def find(variables: environment.Environment, *, program: str, interpreter: str) -> str:
+    """Return the path of the binary.
+
+    Args:
+        variables: `ALONGSIDE_DATAPLANE` names the binary outright; `PATH` is searched last.
+        program: how this process was called (`sys.argv[0]`); the binary stands beside it.
+        interpreter: `sys.executable`; in a virtual environment the binary stands beside it too.
+
+    Raises:
+        errors.UsageError: the named one is no program.
+        errors.PermanentError: there is none; the message lists where it was looked for.
+    """
+    named = variables.get(VARIABLE)
+    if named:
+        if not _is_program(named):
+            raise errors.UsageError(f"{VARIABLE}: {named} is no program; name {BINARY} or unset it")
+        return named
+    looked = list(_folders(variables, program, interpreter))
+    for folder in looked:
+        path = os.path.join(folder, BINARY)
+        if _is_program(path):
+            return path
+    raise errors.PermanentError(
+        f"{BINARY} is not installed; install the wheel of alongside, or set {VARIABLE}. "
+        f"Looked in {', '.join(dict.fromkeys(looked))}"
+    )
+
+
+def become(binary: str, document: Mapping[str, object], *, execute: Execute = os.execv) -> NoReturn:
+    """Replace this process by the data plane with a document; sockets passed to us pass on.
+
+    The document goes by an anonymous file that the binary inherits, so that nothing is left on
+    disk and no other process can change it.
+
+    Raises:
+        errors.PermanentError: the binary cannot be run.
+    """
+    descriptor = _anonymous_file(json.dumps(document).encode())
+    try:
+        execute(binary, [BINARY, "--document", f"fd:{descriptor}"])
+    except OSError as error:
+        os.close(descriptor)
+        raise errors.PermanentError(
+            f"cannot run {binary}: {error.strerror}; install the wheel for this machine"
+        ) from error
+
+
+def _folders(variables: environment.Environment, program: str, interpreter: str) -> Iterator[str]:
+    for beside in (program, interpreter):
+        if os.sep in beside:
+            yield os.path.dirname(beside)
+    # Late: it is found beside the program but for unusual installations.
+    import sysconfig  # noqa: PLC0415
+
+    yield sysconfig.get_path("scripts")
+    yield from filter(None, variables.get("PATH", "").split(os.pathsep))
+
+
+def _is_program(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def _anonymous_file(content: bytes) -> int:
+    """Return an inheritable descriptor of a file without a name, at its beginning."""
+    if sys.platform == "linux":
+        descriptor = os.memfd_create("alongside-document", 0)
+    else:
+        import tempfile  # noqa: PLC0415
+
+        with tempfile.TemporaryFile() as stream:
+            descriptor = os.dup(stream.fileno())
+    with open(descriptor, "wb", closefd=False) as stream:
+        stream.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.set_inheritable(descriptor, True)
+    return descriptor

@@ -1,0 +1,133 @@
+"""The contract of `alongside cache`: a bounded HTTP cache in memory in front of an origin."""
+
+from __future__ import annotations
+
+from alongside.contract import promise
+from alongside.contract.catalogue import dataplane
+
+_PARAMETERS = (
+    promise.Parameter(
+        name="listen",
+        kind=promise.Kind.ADDRESS,
+        description="address where clients come in; port 0 lets the system choose one",
+        example="127.0.0.1:9001",
+        is_required=True,
+        minimum="0",
+    ),
+    promise.Parameter(
+        name="origin",
+        kind=promise.Kind.URL,
+        description="the server that is asked for what is not in the cache",
+        example="http://127.0.0.1:8000",
+        is_required=True,
+        choices=("http",),
+    ),
+    promise.Parameter(
+        name="memory",
+        kind=promise.Kind.SIZE,
+        description="memory for stored answers, their keys and bookkeeping counted",
+        example="256Mi",
+        default="256Mi",
+        minimum="1Mi",
+    ),
+    promise.Parameter(
+        name="object_max",
+        kind=promise.Kind.SIZE,
+        description="longest answer that is stored; longer ones are passed through",
+        example="8Mi",
+        unset="an eighth of memory",
+        minimum="1B",
+    ),
+    dataplane.INNER,
+    dataplane.STATUS,
+    dataplane.ADMIN,
+    dataplane.THREADS,
+    *dataplane.LIMITS,
+)
+
+_METRICS: tuple[promise.Metric, ...] = ()
+
+_FAILURES = (
+    promise.Failure(
+        "The origin refuses connections or does not answer within connect-timeout",
+        "what is stored and fresh is served; everything else is answered with an error",
+        "client: hits as ever, 502 for misses. Operator: "
+        "`alongside_http_upstream_requests_total`, `connect_failed`",
+    ),
+    promise.Failure(
+        "The origin takes a request and does not begin its answer within response-timeout",
+        "all who wait for that answer get an error; nothing is stored",
+        "client: 504",
+    ),
+    promise.Failure(
+        "The origin dies in the middle of an answer, or its body is shorter than it said",
+        "all who receive it are cut, so that a short body is never taken for a whole one; "
+        "nothing of it is stored",
+        "client: a cut connection. The next request asks the origin again",
+    ),
+    promise.Failure(
+        "The origin sends a malformed or ambiguous answer",
+        "nothing of it goes on or is stored",
+        "client: 502",
+    ),
+    promise.Failure(
+        "Many clients ask at once for what is not stored",
+        "the origin is asked once, and its answer streamed to all; where it turns out not to be "
+        "sharable, each gets an own request",
+        "origin: one request. Client: `Cache-Status` says so",
+    ),
+    promise.Failure(
+        "A client leaves in the middle of an answer that others wait for",
+        "the others still get it whole",
+        "nobody else notices",
+    ),
+    promise.Failure(
+        "Memory is full",
+        "answers of least worth leave; an answer longer than object-max is never stored",
+        "client: more misses. Operator: evictions counted",
+    ),
+    promise.Failure(
+        "The process ends or is restarted",
+        "the cache is empty again: nothing is kept on disk",
+        "origin: more requests until the cache is warm",
+    ),
+    promise.Failure(
+        "Two clients differ by the key of the router but ask for the same URL",
+        "their answers are stored apart, also on one node",
+        "each sees only the answer to its own key",
+    ),
+    promise.Failure(
+        "A client outside inner sends x-alongside-key",
+        "the field is stripped: nobody can name the key of somebody else",
+        "nobody notices",
+    ),
+)
+
+CONTRACT = promise.Contract(
+    component="cache",
+    summary="Keep an origin's answers in memory and serve them while they are fresh",
+    promise=(
+        "A stored answer is served only where the origin's `Cache-Control` allows it for a shared "
+        "cache, for the time it allows, to requests that agree in scheme, host, method, target, "
+        "the fields of `Vary` and the key of the router. Answers that are private, not to be "
+        "stored, set cookies, or answer an authorised request are passed through. Memory is "
+        "bounded by bytes, with keys and bookkeeping counted.\n\n"
+        "`Cache-Status` on every answer says whether it was a hit and why not; `Age` says how old "
+        "it is. What exactly is evicted first is not part of the promise."
+    ),
+    parameters=_PARAMETERS,
+    examples=(
+        "alongside cache --listen 127.0.0.1:9001 --origin http://127.0.0.1:8000 --memory 256Mi",
+        "CACHE_LISTEN=0.0.0.0:9001 CACHE_ORIGIN=http://photos:8000 CACHE_INNER=10.0.0.0/8 "
+        "alongside cache",
+    ),
+    ports=dataplane.PORTS,
+    routes=dataplane.ROUTES,
+    files=(
+        promise.File("`admin`", "makes, removes", "the UNIX socket of the admin door, mode 0600"),
+    ),
+    signals=dataplane.SIGNALS,
+    exits=dataplane.EXITS,
+    metrics=(*dataplane.METRICS, *_METRICS),
+    failures=(*dataplane.CLIENT_FAILURES, *_FAILURES, *dataplane.START_FAILURES),
+)

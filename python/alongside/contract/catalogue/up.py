@@ -1,0 +1,159 @@
+"""The contract of `alongside up`: run what resource files ask for, on this machine."""
+
+from __future__ import annotations
+
+from alongside.contract import promise
+
+_PARAMETERS = (
+    promise.Parameter(
+        name="file",
+        kind=promise.Kind.PATH,
+        description="a YAML file of resources; several are read as one",
+        example="photos.yaml",
+        is_required=True,
+        is_repeated=True,
+        is_argument=True,
+    ),
+    promise.Parameter(
+        name="project",
+        kind=promise.Kind.TEXT,
+        description="name that keeps this run apart from others on the machine",
+        example="photos",
+        unset="the name of the folder that holds the first file",
+        maximum="40",
+    ),
+    promise.Parameter(
+        name="detach",
+        kind=promise.Kind.BOOLEAN,
+        description="return when everything is ready and leave it running",
+        example="true",
+        default="false",
+    ),
+    promise.Parameter(
+        name="json",
+        kind=promise.Kind.BOOLEAN,
+        description="write what happens as JSON lines on stdout instead of a table",
+        example="true",
+        default="false",
+    ),
+    promise.Parameter(
+        name="ready_timeout",
+        kind=promise.Kind.DURATION,
+        description="time for everything to become ready",
+        example="1m",
+        default="1m",
+        minimum="100ms",
+        maximum="24h",
+    ),
+    promise.Parameter(
+        name="stop_timeout",
+        kind=promise.Kind.DURATION,
+        description="time for each process to end after SIGTERM before it is killed, where its "
+        "own resource does not say",
+        example="30s",
+        default="30s",
+        minimum="100ms",
+        maximum="1h",
+    ),
+)
+
+_FAILURES = (
+    promise.Failure(
+        "A file has a wrong type, an unknown field, a number without a unit, or no shards",
+        "nothing is started, and nothing that runs is touched",
+        "one line for every mistake with file, line, field and remedy; exit code 2",
+    ),
+    promise.Failure(
+        "An origin names no Service or Pod of the files",
+        "nothing is started, and nothing that runs is touched",
+        "one line with file, line and the nearest known name; exit code 2",
+    ),
+    promise.Failure(
+        "An address that the files ask for is taken by another program",
+        "nothing is started, and nothing that runs is touched",
+        "one line naming the address and, where it can be seen, its owner; exit code 3",
+    ),
+    promise.Failure(
+        "The origin does not answer yet",
+        "everything is started; requests that miss are answered with an error until it does",
+        "a warning in `alongside status`",
+    ),
+    promise.Failure(
+        "A process ends by itself",
+        "it is started again, after a growing wait where it keeps ending; its listening socket "
+        "stays open, so that connections wait instead of being refused",
+        "`alongside status` shows restarts and the last exit code",
+    ),
+    promise.Failure(
+        "A process does not become ready within ready-timeout",
+        "it is left running and named",
+        "stderr: its name and its last log lines; exit code 1",
+    ),
+    promise.Failure(
+        "The same project is already up",
+        "this command attaches to it and applies only the difference between the files",
+        "the changes as a list; requests in flight are not touched",
+    ),
+    promise.Failure(
+        "The supervisor is killed",
+        "the processes go on serving; the next `up` or `down` finds them and ends them first",
+        "`alongside status` says that no supervisor answers",
+    ),
+    promise.Failure(
+        "A process ignores SIGTERM",
+        "it and all it started are killed after stop-timeout",
+        "`alongside down` names it",
+    ),
+    promise.Failure(
+        "The disk is full",
+        "what runs goes on with its last documents; the change is refused",
+        "one line naming the file; exit code 1",
+    ),
+)
+
+CONTRACT = promise.Contract(
+    component="up",
+    summary="Run what resource files ask for, on this machine",
+    promise=(
+        "Everything the files ask for runs as processes of this machine, started in the order "
+        "they need each other, restarted when they end, stopped in reverse. Growing or shrinking "
+        "a sharded cache in the file and running the command again fails no request and moves no "
+        "key between nodes that stay. A file with a mistake changes nothing at all.\n\n"
+        "In the foreground the command shows a live table and ends everything at SIGINT; with "
+        "`--detach` a supervisor stays, which `status`, `logs`, `explain`, `purge` and `down` "
+        "speak to. The files of the state folder are not part of the promise."
+    ),
+    parameters=_PARAMETERS,
+    examples=("alongside up photos.yaml", "alongside up --detach --project photos photos.yaml"),
+    ports=(
+        promise.Port(
+            "control",
+            "project",
+            "HTTP/1.1 on a UNIX socket",
+            "the control API, `$XDG_RUNTIME_DIR/alongside/PROJECT/control.sock`, mode 0600",
+        ),
+    ),
+    files=(
+        promise.File(
+            "`$XDG_STATE_HOME/alongside/PROJECT`",
+            "makes, writes",
+            "journal, documents and logs; every file is replaced by rename; mode 0700",
+        ),
+        promise.File(
+            "`$XDG_RUNTIME_DIR/alongside/PROJECT`", "makes, removes", "UNIX sockets; mode 0700"
+        ),
+    ),
+    signals=(
+        promise.Signal("SIGINT, SIGTERM", "stops everything in reverse order, then ends"),
+        promise.Signal("SIGINT again", "kills what is left and ends"),
+    ),
+    exits=(
+        promise.Exit(0, "everything was started, or stopped when told to"),
+        promise.Exit(1, "something failed to start or to become ready"),
+        promise.Exit(
+            2, "wrong usage or a wrong file: every mistake is listed, nothing was touched"
+        ),
+        promise.Exit(3, "an address is taken: nothing was touched"),
+    ),
+    failures=_FAILURES,
+)
