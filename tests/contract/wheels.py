@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,30 +85,3 @@ def install(built: Path, folder: Path) -> Installed:
         check=True,
     )
     return Installed(folder)
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listened on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def get(url: str, *, within_s: float = 10.0) -> bytes:
-    """Return the body of a URL, asking again while nobody listens there yet."""
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=within_s) as answer:  # noqa: S310 - http
-                body: bytes = answer.read()
-                return body
-        except ConnectionError:
-            refused = True
-        except urllib.error.URLError as error:
-            refused = isinstance(error.reason, ConnectionError)
-            if not refused:
-                raise
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{url}: nobody listens after {within_s} s")
-        time.sleep(0.02)

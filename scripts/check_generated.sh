@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Check that every generated file is what its source makes today; each check says how to refresh it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=.venv/bin/python
+
+"$python" -m alongside.contract --check docs/contracts
+"$python" scripts/document_reference.py --check

@@ -1,0 +1,71 @@
+"""What the data plane counts is what its contracts say it counts."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.contract import loopback
+
+BINARY = Path(sys.executable).parent / "alongside-dataplane"
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "contracts"
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Return the names of all metrics of a process that is router and cache at once."""
+    port = loopback.free_port()
+    document = {
+        "schema": 1,
+        "epoch": 0,
+        "generation": 1,
+        "status": {"address": f"127.0.0.1:{port}"},
+        "listeners": [
+            {"name": "web", "address": "127.0.0.1:0", "serves": "spread"},
+            {"name": "store", "address": "127.0.0.1:0", "serves": "kept"},
+        ],
+        "nodes": [{"id": "a", "address": "127.0.0.1:9"}],
+        "routes": [
+            {
+                "name": "spread",
+                "key": "request.uri",
+                "function": "ketama",
+                "shards": [{"name": "a", "replicas": ["a"]}],
+            }
+        ],
+        "caches": [
+            {"name": "kept", "origin": {"address": "127.0.0.1:9"}, "memory_bytes": 1_048_576}
+        ],
+    }
+    path = tmp_path_factory.mktemp("metrics") / "document.json"
+    path.write_text(json.dumps(document))
+    process = subprocess.Popen([BINARY, "--document", path], stderr=subprocess.DEVNULL)
+    try:
+        text = loopback.get(f"http://127.0.0.1:{port}/metrics").decode()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+    types = re.findall(r"^# TYPE (\S+) (\S+)", text, flags=re.M)
+    return {
+        name + "_total" if kind == "counter" and not name.endswith("_total") else name
+        for name, kind in types
+    }
+
+
+def promised() -> set[str]:
+    """Return the names that the pages of the two native components list."""
+    text = "".join((PAGES / f"{name}.md").read_text() for name in ("cache", "route"))
+    return set(re.findall(r"^\| `(alongside_\w+)` ", text, flags=re.M))
+
+
+def test_every_metric_is_promised(counted: set[str]) -> None:
+    assert counted
+    assert counted - promised() == set()
+
+
+def test_every_promised_metric_is_counted(counted: set[str]) -> None:
+    assert promised() - counted == set()
