@@ -33,9 +33,19 @@ class Summary:
 
     @property
     def hit_ratio(self) -> float:
-        """Return the share of requests answered from a cache at once; 0 where there were none."""
-        hits = self.outcomes.get(cachestatus.Outcome.HIT.value, 0)
-        return hits / self.requests if self.requests else 0.0
+        """Return the share of requests that cost the origin nothing, by what the caches said.
+
+        Those answered at once and those that joined another's request; 0 where there were none.
+        """
+        return (self._count(cachestatus.Outcome.HIT) + self.joined) / max(1, self.requests)
+
+    @property
+    def joined(self) -> int:
+        """Return how many requests waited for another's request to the origin."""
+        return self._count(cachestatus.Outcome.JOINED)
+
+    def _count(self, outcome: cachestatus.Outcome) -> int:
+        return self.outcomes.get(outcome.value, 0)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

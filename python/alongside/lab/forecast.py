@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from alongside.lab import replay
 
-TOLERANCE = 0.03  # of a hit ratio: concurrent misses of one object are neither hit nor fetch
+TOLERANCE = 0.03  # of a hit ratio: concurrent requests arrive in another order than they are sent
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ def test_sums_up_rates_failures_and_hits() -> None:
     assert summary.failures == {"reset": 1}
     assert summary.failed == 1
     assert summary.outcomes == {"hit": 1, "joined": 1, "missed": 1, "silent": 1}
-    assert summary.hit_ratio == pytest.approx(0.25)
+    assert summary.joined == 1
+    assert summary.hit_ratio == pytest.approx(0.5)
 
 
 def test_sums_up_nothing() -> None:
