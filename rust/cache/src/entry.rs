@@ -1,0 +1,128 @@
+//! What is stored under one key: the variants of one response that differ by request fields.
+
+use crate::budget::Charge;
+use crate::key::Key;
+use crate::object::{Object, allocation_bytes, arc_bytes};
+use alongside_policy::caching::Fields;
+use alongside_policy::caching::vary::{self, VaryNames};
+use std::sync::Arc;
+
+/// The most variants of one key; more are not stored while these are fresh.
+pub const VARIANTS_MAX: usize = 64;
+
+/// What the purge index takes for a key, bytes: its slot in a set of keys, doubled for the set's growth.
+const INDEX_BYTES: usize = 40;
+
+/// One key's variants; never changed.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub key: Key,
+    vary: VaryNames,
+    variants: Box<[Variant]>,
+    /// Everything that would be free without it, bytes.
+    pub weight: u64,
+    _charge: Charge,
+}
+
+#[derive(Clone, Debug)]
+struct Variant {
+    values: Box<[u8]>,
+    object: Arc<Object>,
+}
+
+/// An entry could not take another variant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    TooLarge,
+    TooManyVariants,
+}
+
+impl Entry {
+    /// Return the variant for a request. `scratch` is room for its secondary key.
+    pub(crate) fn find(&self, request: Fields<'_>, scratch: &mut Vec<u8>) -> Option<Arc<Object>> {
+        scratch.clear();
+        vary::key(&self.vary, request, scratch);
+        self.variants.iter().find(|variant| *variant.values == **scratch).map(|variant| Arc::clone(&variant.object))
+    }
+
+    /// Return how many variants it has.
+    pub(crate) fn len(&self) -> usize {
+        self.variants.len()
+    }
+}
+
+/// An entry in the making.
+pub(crate) struct Draft {
+    key: Key,
+    vary: VaryNames,
+    variants: Vec<Variant>,
+}
+
+impl Draft {
+    /// Start from what is stored and add a variant, which replaces the one with the same values.
+    ///
+    /// Where the new response varies with other fields than the stored ones, these go: their secondary keys say
+    /// nothing about it.
+    pub(crate) fn new(
+        key: Key,
+        before: Option<&Entry>,
+        vary: VaryNames,
+        request: Fields<'_>,
+        object: Arc<Object>,
+    ) -> Self {
+        let mut values = Vec::new();
+        vary::key(&vary, request, &mut values);
+        let kept = before.filter(|before| before.vary == vary).map_or(&[][..], |before| &before.variants);
+        // The newest stands last.
+        let mut variants: Vec<Variant> = kept.iter().filter(|variant| *variant.values != *values).cloned().collect();
+        variants.push(Variant { values: values.into_boxed_slice(), object });
+        Self { key, vary, variants }
+    }
+
+    /// Make room by the limits: stale variants go where there are too many, the oldest where they are too heavy.
+    pub(crate) fn fit(&mut self, now_ms: u64, weight_max: u64) -> Result<(), Refusal> {
+        if self.variants.len() > VARIANTS_MAX {
+            let newest = self.variants.len() - 1;
+            let mut at = 0..;
+            self.variants.retain(|variant| at.next() == Some(newest) || variant.object.meta().is_fresh(now_ms));
+        }
+        if self.variants.len() > VARIANTS_MAX {
+            return Err(Refusal::TooManyVariants);
+        }
+        while self.weight() > weight_max {
+            if self.variants.len() == 1 {
+                return Err(Refusal::TooLarge);
+            }
+            self.variants.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Finish it.
+    pub(crate) fn finish(self, charge: impl FnOnce(usize) -> Charge) -> Entry {
+        let weight = self.weight();
+        let own = self.own_bytes();
+        Entry {
+            key: self.key,
+            vary: self.vary,
+            variants: self.variants.into_boxed_slice(),
+            weight,
+            _charge: charge(own),
+        }
+    }
+
+    fn own_bytes(&self) -> usize {
+        let values = |variant: &Variant| allocation_bytes(variant.values.len());
+        INDEX_BYTES
+            + arc_bytes(self.key.bytes().len())
+            + arc_bytes(size_of::<Entry>())
+            + allocation_bytes(self.vary.len_bytes())
+            + allocation_bytes(self.variants.len() * size_of::<Variant>())
+            + self.variants.iter().map(values).sum::<usize>()
+    }
+
+    fn weight(&self) -> u64 {
+        let objects: usize = self.variants.iter().map(|variant| variant.object.held_bytes()).sum();
+        (self.own_bytes() + objects) as u64
+    }
+}

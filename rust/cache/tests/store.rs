@@ -1,0 +1,247 @@
+//! The store keeps its promises: keys apart, variants bounded, memory bounded, purges whole.
+
+use alongside_cache::entry::VARIANTS_MAX;
+use alongside_cache::key::{self, Url};
+use alongside_cache::object::{Body, Object};
+use alongside_cache::store::{Found, Insert, Offer, Store, Ticket};
+use alongside_policy::caching::vary::{self, VaryNames};
+use alongside_policy::caching::{Fields, Meta};
+use bytes::Bytes;
+use httparse::Header;
+use proptest::prelude::*;
+use std::sync::atomic::Ordering::Relaxed;
+
+static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+const MEMORY_BYTES: u64 = 4 << 20;
+
+fn url(target: &str) -> Url<'_> {
+    Url { scheme: "http", host: b"h", target: target.as_bytes() }
+}
+
+fn key(target: &str, shard_key: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    key::write(&url(target), shard_key.as_bytes(), &mut out);
+    out
+}
+
+/// An object of so many bytes, fresh for a second after 0, marked by the status.
+fn object(status: u16, body_bytes: usize) -> Object {
+    let body = Body::new(vec![Bytes::from_static(&ZEROS[..body_bytes])]);
+    let meta =
+        Meta { arrived_ms: 0, age_ms: 0, lifetime_ms: 1000, date_s: None, always_validate: false, is_shared: false };
+    Object::new(status, b"HTTP/1.1 200 OK\r\netag: \"a\"\r\n".to_vec(), body, meta)
+}
+
+fn vary_names(list: &str) -> VaryNames {
+    let fields = [Header { name: "vary", value: list.as_bytes() }];
+    vary::names(Fields(&fields)).unwrap_or_default()
+}
+
+/// Store an object for a request with this `accept` field.
+fn offer(store: &Store, key: &[u8], vary: &str, accept: &str, object: Object, now_ms: u64) -> Insert {
+    let fields = [Header { name: "accept", value: accept.as_bytes() }];
+    let offer = Offer { key, ticket: store.ticket(key), request: Fields(&fields), vary: vary_names(vary), object };
+    store.insert(offer, now_ms)
+}
+
+fn put(store: &Store, key: &[u8], object: Object) -> Insert {
+    offer(store, key, "", "", object, 0)
+}
+
+/// The status that marks what is found for this `accept` field, or why nothing is.
+fn find(store: &Store, key: &[u8], accept: &str) -> Result<u16, &'static str> {
+    let fields = [Header { name: "accept", value: accept.as_bytes() }];
+    match store.find(key, Fields(&fields), &mut Vec::new()) {
+        Found::Object(object) => Ok(object.status()),
+        Found::VaryMiss => Err("vary-miss"),
+        Found::Miss => Err("miss"),
+    }
+}
+
+#[test]
+fn two_shard_keys_of_one_url_never_meet() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let (french, american) = (key("/", "FR"), key("/", "US"));
+    put(&store, &french, object(200, 9));
+    assert_eq!(find(&store, &american, ""), Err("miss"));
+    put(&store, &american, object(203, 9));
+    assert_eq!((find(&store, &french, ""), find(&store, &american, "")), (Ok(200), Ok(203)));
+}
+
+#[test]
+fn variants_are_chosen_by_the_fields_they_vary_with() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let key = key("/", "");
+    offer(&store, &key, "Accept", "a, b", object(200, 9), 0);
+    assert_eq!(find(&store, &key, "a,b"), Ok(200));
+    assert_eq!(find(&store, &key, "b"), Err("vary-miss"));
+    offer(&store, &key, "accept", "b", object(203, 9), 0);
+    assert_eq!((find(&store, &key, "a , b"), find(&store, &key, "b")), (Ok(200), Ok(203)));
+    offer(&store, &key, "accept", "b", object(404, 9), 0);
+    assert_eq!((find(&store, &key, "a,b"), find(&store, &key, "b")), (Ok(200), Ok(404)));
+}
+
+#[test]
+fn variants_go_when_the_response_varies_with_other_fields() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let key = key("/", "");
+    offer(&store, &key, "accept", "a", object(200, 9), 0);
+    offer(&store, &key, "accept, x", "b", object(203, 9), 0);
+    assert_eq!((find(&store, &key, "a"), find(&store, &key, "b")), (Err("vary-miss"), Ok(203)));
+}
+
+#[test]
+fn ten_thousand_vary_values_leave_few_variants() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let key = key("/", "");
+    let mut stored = 0;
+    for one in 0..10_000 {
+        let outcome = offer(&store, &key, "accept", &one.to_string(), object(200, 9), 0);
+        stored += usize::from(matches!(outcome, Insert::Stored(_)));
+    }
+    assert_eq!(stored, VARIANTS_MAX);
+    assert_eq!(store.counts().too_many_variants.load(Relaxed), 10_000 - VARIANTS_MAX as u64);
+    assert_eq!(find(&store, &key, "0"), Ok(200));
+    assert_eq!(store.purge(&url("/")), VARIANTS_MAX);
+}
+
+#[test]
+fn stale_variants_make_room() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let key = key("/", "");
+    for one in 0..VARIANTS_MAX {
+        offer(&store, &key, "accept", &one.to_string(), object(200, 9), 0);
+    }
+    let outcome = offer(&store, &key, "accept", "new", object(203, 9), 2000);
+    assert!(matches!(outcome, Insert::Stored(_)));
+    assert_eq!((find(&store, &key, "0"), find(&store, &key, "new")), (Err("vary-miss"), Ok(203)));
+}
+
+#[test]
+fn refuses_what_is_too_large_and_says_so() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let (small, large) = (key("/small", ""), key("/large", ""));
+    put(&store, &large, object(200, 9));
+    assert_eq!(put(&store, &large, object(203, (MEMORY_BYTES / 8) as usize + 1)).as_str(), "too-large");
+    assert_eq!(find(&store, &large, ""), Ok(200));
+    assert_eq!(put(&store, &small, object(203, (MEMORY_BYTES / 8) as usize)).as_str(), "stored");
+    assert_eq!(store.counts().too_large.load(Relaxed), 1);
+    // Where the limit on one object is loose, the store itself is the limit.
+    let store = Store::new(1 << 20, Some(1 << 30));
+    let body = || Body::new(vec![Bytes::from_static(&ZEROS[..900 << 10])]);
+    let huge = object(200, 9);
+    let huge = Object::new(200, Vec::new(), body(), *huge.meta());
+    assert_eq!(put(&store, &small, huge).as_str(), "too-large");
+    assert!(store.is_empty());
+}
+
+#[test]
+fn the_oldest_variants_go_where_all_are_too_heavy() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let key = key("/", "");
+    for one in 0..10 {
+        let outcome = offer(&store, &key, "accept", &one.to_string(), object(200, 500 << 10), 0);
+        assert!(matches!(outcome, Insert::Stored(_)), "{one}");
+    }
+    assert_eq!((find(&store, &key, "0"), find(&store, &key, "9")), (Err("vary-miss"), Ok(200)));
+    assert!(store.weight() <= store.bytes_max());
+}
+
+#[test]
+fn a_purge_reaches_all_shard_keys_and_fills_on_their_way() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let keys = [key("/a", "FR"), key("/a", "US"), key("/b", "FR")];
+    for key in &keys {
+        put(&store, key, object(200, 9));
+    }
+    let ticket = store.ticket(&keys[0]);
+    assert_eq!(store.purge(&url("/a")), 2);
+    assert_eq!(store.purge(&url("/a")), 0);
+    let found: Vec<_> = keys.iter().map(|key| find(&store, key, "")).collect();
+    assert_eq!(found, [Err("miss"), Err("miss"), Ok(200)]);
+    let late = |ticket: Ticket| Offer {
+        key: &keys[0],
+        ticket,
+        request: Fields(&[]),
+        vary: VaryNames::default(),
+        object: object(200, 9),
+    };
+    assert_eq!(store.insert(late(ticket), 0).as_str(), "purged");
+    assert_eq!(store.insert(late(store.ticket(&keys[0])), 0).as_str(), "stored");
+    assert!(store.remove(&keys[0]));
+    assert!(!store.remove(&keys[0]));
+}
+
+#[test]
+fn a_refreshed_object_replaces_the_old_one_and_shares_its_body() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let key = key("/", "");
+    let Insert::Stored(old) = put(&store, &key, object(200, 1000)) else { panic!("not stored") };
+    let weight = store.weight();
+    let new = old.refreshed(b"HTTP/1.1 200 OK\r\netag: \"a\"\r\n".to_vec(), *old.meta());
+    put(&store, &key, new);
+    assert_eq!((store.len(), store.weight()), (1, weight));
+    assert_eq!(store.counts().evicted.load(Relaxed), 0);
+    assert!(store.inflight().pinned_bytes() >= 1000);
+    drop(old);
+    assert_eq!(store.inflight().pinned_bytes(), 0);
+}
+
+#[test]
+fn evicted_objects_that_are_read_stop_new_fills() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let mut held = Vec::new();
+    for one in 0..200 {
+        if let Insert::Stored(object) = put(&store, &key(&format!("/{one}"), ""), object(200, 100 << 10)) {
+            held.push(object);
+        }
+    }
+    assert!(store.inflight().try_reserve(1).is_none());
+    held.clear();
+    assert_eq!(store.inflight().pinned_bytes(), 0);
+    assert!(store.inflight().try_reserve(store.inflight().bytes_max()).is_some());
+}
+
+#[test]
+fn threads_that_add_variants_to_one_key_lose_none() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let key = key("/", "");
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (store, key) = (&store, &key);
+            scope.spawn(move || {
+                for one in 0..16 {
+                    offer(store, key, "accept", &format!("{thread}-{one}"), object(200, 9), 0);
+                }
+            });
+        }
+    });
+    assert_eq!(store.purge(&url("/")), 64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn the_weight_stays_within_the_bound(
+        offers in prop::collection::vec((0u32..3000, 0u32..3, 0u32..4, 0usize..40, prop::bool::weighted(0.02)), 1..4000),
+        memory_kib in 1024u64..4096,
+    ) {
+        let store = Store::new(memory_kib << 10, None);
+        for (target, shard_key, accept, size, is_purge) in offers {
+            let target = format!("/{target}");
+            if is_purge {
+                store.purge(&url(&target));
+                continue;
+            }
+            let key = key(&target, &shard_key.to_string());
+            // Sizes from 0 to 780 KiB, most of them small.
+            offer(&store, &key, "accept", &accept.to_string(), object(200, size * size * size * size / 3), 0);
+            prop_assert!(store.weight() <= store.bytes_max(), "{} of {}", store.weight(), store.bytes_max());
+            prop_assert_eq!(store.inflight().pinned_bytes(), 0);
+        }
+        for target in 0..3000 {
+            store.purge(&url(&format!("/{target}")));
+        }
+        prop_assert!(store.is_empty());
+    }
+}
