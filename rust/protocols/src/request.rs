@@ -121,6 +121,7 @@ impl<'b> RequestHead<'_, 'b> {
 
     /// Append request line, host, end-to-end fields, framing and forwarding fields, always as HTTP/1.1.
     ///
+    /// Where an HTTP/1.0 client named no host and `forward` neither, the host is `localhost`: HTTP/1.1 needs one.
     /// The final empty line is left to the caller, who may add fields before it.
     pub fn write(&self, forward: &Forward<'_>, out: &mut Vec<u8>) {
         out.reserve(self.head_bytes + 256);
@@ -128,7 +129,8 @@ impl<'b> RequestHead<'_, 'b> {
         out.push(b' ');
         out.extend_from_slice(self.target);
         out.extend_from_slice(b" HTTP/1.1\r\n");
-        write_line(b"host", forward.host.unwrap_or(self.authority), out);
+        let authority = if self.authority.is_empty() { b"localhost" } else { self.authority };
+        write_line(b"host", forward.host.unwrap_or(authority), out);
         let skipped = if forward.is_inner { self.dropped } else { self.dropped | self.forwarding };
         for (i, field) in self.fields.iter().enumerate() {
             if skipped >> i & 1 == 0 && !fields::is_one_of(field.name, forward.without) {

@@ -310,3 +310,12 @@ fn finds_path_query_and_cookie() {
         assert_eq!(head.fields_named("cookie").count(), 2);
     });
 }
+
+#[test]
+fn names_a_host_for_clients_that_named_none() {
+    let host = |text: &str, host| with_head(text, |head| written(head, |forward| forward.host = host));
+    let text = "GET / HTTP/1.0\r\n\r\n";
+    assert!(host(text, None).contains("\r\nhost: localhost\r\n"));
+    assert!(host(text, Some(b"b")).contains("\r\nhost: b\r\n"));
+    assert!(!host(text, None).contains("x-forwarded-host"));
+}
