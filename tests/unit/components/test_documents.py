@@ -1,5 +1,7 @@
 """Values become the document that the data plane reads."""
 
+import pytest
+
 from alongside.base import environment
 from alongside.components.dataplane import documents
 from alongside.contract import flags, promise, values
@@ -95,3 +97,29 @@ def test_every_limit_of_the_contract_reaches_the_document() -> None:
     assert limits["connections_per_address_max"] == 7
     assert limits["head_timeout_ms"] == 1500
     assert len(limits) == 17
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("listeners[0].address", "listen"),
+        ("listeners[0].inner[2]", "inner"),
+        ("routes[0].key", "key"),
+        ("routes[0].shards", "node"),
+        ("routes[0].shards[12].weight", "node"),
+        ("nodes[3].address", "node"),
+        ("caches[0].origin.address", "origin"),
+        ("caches[0].object_bytes_max", "object_max"),
+        ("admin.path", "admin"),
+        ("limits.head_bytes_max", "head_max"),
+        ("limits.tunnel_timeout_ms", "tunnel_timeout"),
+        ("limits.fields_max", "fields_max"),
+        ("limits.unheard", None),
+        ("schema", None),
+        ("", None),
+    ],
+)
+def test_a_place_in_the_document_leads_back_to_its_parameter(
+    path: str, parameter: str | None
+) -> None:
+    assert documents.parameter_of(path) == parameter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +38,20 @@ _DURATION_LIMITS = (
     "tunnel_timeout",
     "drain_timeout",
 )
+_PARAMETER_OF = {
+    "listeners.address": "listen",
+    "listeners.inner": "inner",
+    "status": "status",
+    "admin": "admin",
+    "threads": "threads",
+    "nodes": "node",
+    "routes.key": "key",
+    "routes.function": "function",
+    "routes.shards": "node",
+    "caches.origin": "origin",
+    "caches.memory_bytes": "memory",
+    "caches.object_bytes_max": "object_max",
+}
 
 
 def of_route(values: contract_values.Values) -> Document:
@@ -96,3 +111,19 @@ def _limits(values: contract_values.Values) -> dict[str, int]:
     counts = {name: values.integer(name) for name in _COUNT_LIMITS if values.is_set(name)}
     durations = {f"{name}_ms": round(values.duration_s(name) * 1000) for name in _DURATION_LIMITS}
     return sizes | counts | durations
+
+
+def parameter_of(path: str) -> str | None:
+    """Return the parameter that a place in a document came from, such as `routes[0].key`.
+
+    None where it came from no single one, which is a mistake of ours and not of a user.
+    """
+    plain = re.sub(r"\[[0-9]+\]", "", path)
+    limit = plain.removeprefix("limits.")
+    if limit != plain:
+        sizes = {field: name for name, field in _SIZE_LIMITS.items()}
+        durations = {f"{name}_ms": name for name in _DURATION_LIMITS}
+        counts = {name: name for name in _COUNT_LIMITS}
+        return (sizes | durations | counts).get(limit)
+    near = [prefix for prefix in _PARAMETER_OF if plain == prefix or plain.startswith(f"{prefix}.")]
+    return _PARAMETER_OF[max(near, key=len)] if near else None

@@ -199,8 +199,16 @@ METRICS = (
         ("upstream",),
         "requests sent again because a kept connection had closed",
     ),
+    promise.Metric("alongside_document_epoch", "gauge", (), "epoch of the document in force"),
+    promise.Metric(
+        "alongside_document_generation", "gauge", (), "generation of the document in force"
+    ),
+    promise.Metric("alongside_document_applied_total", "counter", (), "documents put in force"),
+    promise.Metric("alongside_document_refused_total", "counter", (), "documents refused"),
+    promise.Metric("alongside_process_resident_bytes", "gauge", (), "memory in use"),
+    promise.Metric("alongside_build_info", "gauge", ("version",), "always 1"),
 )
-"""What the HTTP engine counts for every listener and next hop; rust/http names them."""
+"""What every data-plane process counts; rust/http and rust/dataplane name them."""
 
 CLIENT_FAILURES = (
     promise.Failure(
