@@ -1,0 +1,191 @@
+"""The demo of the photo service, small: the real command, the real data plane, real sockets."""
+
+import contextlib
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from alongside.base import environment, errors
+from alongside.components.dataplane import launch
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "photos"
+ORIGINALS = 12
+
+
+def _has_data_plane() -> bool:
+    try:
+        variables = environment.of_process()
+        return bool(launch.find(variables, program="", interpreter=sys.executable))
+    except errors.AlongsideError:
+        return False
+
+
+pytestmark = [
+    pytest.mark.skipif(
+        not _has_data_plane(), reason="alongside-dataplane is not built; run make build"
+    ),
+    pytest.mark.timeout(180),
+]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A copy of the example on free ports, with few originals and folders of its own."""
+
+    folder: Path
+    variables: dict[str, str]
+    ports: tuple[int, int]
+
+    @property
+    def file(self) -> Path:
+        """Return the file of resources."""
+        return self.folder / "photos.yaml"
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a text in a file of the example, which must hold it."""
+        text = (self.folder / name).read_text()
+        assert old in text
+        (self.folder / name).write_text(text.replace(old, new))
+
+    def demo(self, *flags: str) -> subprocess.Popen[str]:
+        """Start the demo in a session of its own, with small knobs."""
+        small = ["--seconds", "1", "--requests", "600", "--connections", "4"]
+        return subprocess.Popen(
+            [sys.executable, str(EXAMPLE / "demo.py"), "--file", str(self.file), *small, *flags],
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def is_over(self) -> bool:
+        """Return whether nothing listens on the example's ports any more."""
+        return not any(_answers(port) for port in self.ports)
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Iterator[Example]:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("app.py", "studio.py", "originals.py", "photos.yaml"):
+        shutil.copy(EXAMPLE / name, folder / name)
+    state, runtime = tmp_path / "state", tmp_path / "run"
+    state.mkdir()
+    runtime.mkdir(mode=0o700)
+    variables = dict(environment.of_process())
+    variables |= {"XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(runtime)}
+    made = Example(folder, variables, _free_ports())
+    made.edit("photos.yaml", "8000", str(made.ports[0]))
+    made.edit("photos.yaml", "8080", str(made.ports[1]))
+    made.edit("photos.yaml", "--data, data", f'--data, data, --originals, "{ORIGINALS}"')
+    yield made
+    end = [sys.executable, "-m", "alongside", "down"]
+    subprocess.run(end, cwd=folder, env=variables, timeout=60, check=False, capture_output=True)
+
+
+def test_shows_the_figures_and_leaves_nothing_behind(example: Example, tmp_path: Path) -> None:
+    written = tmp_path / "figures.json"
+    process = example.demo("--json", str(written))
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 0, out + err
+    figures = json.loads(written.read_text())
+    with_cache = figures["with_cache"]
+    assert figures["problems"] == []
+    assert with_cache["requests"] == 600
+    assert with_cache["failed"] == figures["without_cache"]["failed"] == 0
+    assert with_cache["origin_requests"] == figures["distinct"]
+    assert figures["foretold"]["by"] == "replay"
+    assert sum(shard["keys"] for shard in figures["shards"]) == figures["distinct"]
+    assert sum(shard["served"] for shard in figures["shards"]) == 600
+    for word in ("requests/s", "p50", "p99", "hit ratio", "photos-2", "up photos.yaml"):
+        assert word in out
+    assert example.is_over()
+
+
+def test_a_memory_too_small_still_beats_lru(example: Example, tmp_path: Path) -> None:
+    example.edit("photos.yaml", "memory: 64Mi", "memory: 1Mi")
+    example.edit("photos.yaml", "shards: 3", "shards: 1")
+    written = tmp_path / "figures.json"
+    process = example.demo("--json", str(written), "--requests", "1500")
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 0, out + err
+    figures = json.loads(written.read_text())
+    assert figures["foretold"]["by"] == "lru"
+    assert figures["with_cache"]["origin_requests"] > figures["distinct"]
+
+
+def test_a_service_that_forbids_keeping_fails_the_demo(example: Example) -> None:
+    example.edit("app.py", "public, max-age={MAX_AGE_S}", "no-store")
+    process = example.demo("--requests", "100")
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 1, out + err
+    assert "hit ratio 0.0% is more than 3% from" in out
+    assert example.is_over()
+
+
+def test_a_file_that_is_wrong_is_named(example: Example) -> None:
+    example.edit("photos.yaml", "shards: 3", "shards: 0")
+    process = example.demo()
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 1
+    assert out == ""
+    assert "photos.yaml" in err
+    assert "shards" in err
+
+
+def test_a_project_that_runs_already_is_left_alone(example: Example) -> None:
+    first = example.demo("--keep", "--requests", "50")
+    out, err = first.communicate(timeout=150)
+    assert first.returncode == 0, out + err
+    assert "down" in out
+    second = example.demo("--requests", "50")
+    out, err = second.communicate(timeout=150)
+    assert second.returncode == 1
+    assert "already" in err
+    assert all(_answers(port) for port in example.ports)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_ends_what_it_started(example: Example, number: signal.Signals) -> None:
+    process = example.demo("--seconds", "60", "--requests", "100000")
+    _wait_for_views(example.ports[0], process)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert example.is_over()
+
+
+def _wait_for_views(port: int, process: subprocess.Popen[str]) -> None:
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s and process.poll() is None:
+        with contextlib.suppress(OSError):
+            url = f"http://127.0.0.1:{port}/stats"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if json.loads(answer.read())["views"] > 0:
+                    return
+        time.sleep(0.05)
+    pytest.fail("the demo sent nothing")
