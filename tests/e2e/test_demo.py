@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -93,18 +94,17 @@ def example(tmp_path: Path) -> Iterator[Example]:
     folder.mkdir()
     for name in ("app.py", "studio.py", "originals.py", "photos.yaml"):
         shutil.copy(EXAMPLE / name, folder / name)
-    state, runtime = tmp_path / "state", tmp_path / "run"
-    state.mkdir()
-    runtime.mkdir(mode=0o700)
+    runtime = Path(tempfile.mkdtemp(prefix="photos-"))  # a socket's path has at most 107 bytes
     variables = dict(environment.of_process())
-    variables |= {"XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(runtime)}
+    variables |= {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(runtime)}
     made = Example(folder, variables, _free_ports())
     made.edit("photos.yaml", "8000", str(made.ports[0]))
     made.edit("photos.yaml", "8080", str(made.ports[1]))
     made.edit("photos.yaml", "--data, data", f'--data, data, --originals, "{ORIGINALS}"')
     yield made
-    end = [sys.executable, "-m", "alongside", "down"]
+    end = [sys.executable, "-m", "alongside", "down", "--project", "photos"]
     subprocess.run(end, cwd=folder, env=variables, timeout=60, check=False, capture_output=True)
+    shutil.rmtree(runtime)
 
 
 def test_shows_the_figures_and_leaves_nothing_behind(example: Example, tmp_path: Path) -> None:
