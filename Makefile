@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# PyO3 compares these between builds: naming them as setuptools-rust does keeps one set of artefacts for both.
+# Cargo compares these, and the command, between builds: as setuptools-rust has them, `make wheel` compiles nothing anew.
 PYO3 = PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYO3_BUILD_EXTENSION_MODULE=1
 # The extension is linked into Python, not into a test program; its tests are Python's.
 CRATES := --workspace --exclude alongside-python
@@ -45,7 +45,7 @@ fmt: venv ## Write the format that `make test` checks
 	$(BIN)/ruff check --fix-only --quiet .
 
 build: venv ## Compile, and make the command usable as .venv/bin/alongside
-	@$(PYO3) cargo build --release --locked --manifest-path rust/python/Cargo.toml --lib
+	@$(PYO3) cargo rustc --release --locked --manifest-path rust/python/Cargo.toml --lib --crate-type cdylib --features pyo3/extension-module
 	@cargo build --release --locked --manifest-path rust/dataplane/Cargo.toml --bin alongside-dataplane
 	@$(BIN)/python scripts/develop.py $(TARGET)
 

@@ -25,14 +25,14 @@ channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 if ! command -v cargo >/dev/null; then
   lacks "Rust (cargo)" "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --default-toolchain none   # then open a new shell"
 elif command -v rustup >/dev/null; then
-  # Asking rustup from elsewhere keeps it from installing behind our back.
-  if ! (cd / && rustup run "$channel" rustc --version) >/dev/null 2>&1; then
-    lacks "Rust $channel" "rustup toolchain install $channel --profile minimal --component clippy,rustfmt"
-  else
-    for tool in clippy-driver rustfmt; do
-      (cd / && rustup run "$channel" "$tool" --version) >/dev/null 2>&1 ||
-        lacks "Rust's $tool $channel" "rustup component add --toolchain $channel clippy rustfmt"
-    done
+  # Run from elsewhere, rustup installs nothing behind our back.
+  in_toolchain() { (cd / && rustup run "$channel" "$@") >/dev/null 2>&1; }
+  if ! in_toolchain sh -c 'rustc --version && clippy-driver --version && rustfmt --version'; then
+    if in_toolchain rustc --version; then
+      lacks "Rust's clippy and rustfmt $channel" "rustup component add --toolchain $channel clippy rustfmt"
+    else
+      lacks "Rust $channel" "rustup toolchain install $channel --profile minimal --component clippy,rustfmt"
+    fi
   fi
 elif [ "$(rustc --version | cut -d' ' -f2)" != "$channel" ]; then
   lacks "Rust $channel (found $(rustc --version | cut -d' ' -f2), without rustup)" "install rustup from https://rustup.rs"

@@ -15,6 +15,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +59,7 @@ def describe(packages: Path) -> None:
     build_meta = importlib.import_module("setuptools.build_meta")  # slow, and seldom needed
 
     os.chdir(ROOT)
+    warnings.simplefilter("ignore")  # that [tool.distutils] may change some day
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
         spoken, sys.stdout = sys.stdout, nowhere
         try:
