@@ -86,16 +86,16 @@ def address(text: str, *, port_minimum: int = 1) -> str:
         raise errors.UsageError(
             f"{units.shown(text)} is not HOST:PORT; write {units.shown(remedy)}"
         )
+    if not _WHOLE.fullmatch(port) or not port_minimum <= int(port) <= 65_535:
+        raise errors.UsageError(
+            f"{units.shown(text)} has no valid port; write a number from {port_minimum} to 65535"
+        )
     if host == "":
         raise errors.UsageError(
             f"{units.shown(text)} has no host; write 127.0.0.1:{port} for this machine alone "
             f"or 0.0.0.0:{port} for everyone"
         )
     _check_host(text, host, port)
-    if not _WHOLE.fullmatch(port) or not port_minimum <= int(port) <= 65_535:
-        raise errors.UsageError(
-            f"{units.shown(text)} has no valid port; write a number from {port_minimum} to 65535"
-        )
     return text
 
 

@@ -1,8 +1,6 @@
 """Each kind reads its texts, and answers wrong ones with what to write instead."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from alongside.base import errors
 from alongside.contract import kinds, promise
@@ -151,15 +149,3 @@ def test_a_wrong_choice_is_answered_with_the_nearest() -> None:
         kinds.read("katama", function)
     with pytest.raises(errors.UsageError, match="ketama, modulo; write one of them"):
         kinds.read("zzz", function)
-
-
-@pytest.mark.parametrize("kind", Kind)
-@given(text=st.text(max_size=60))
-def test_answers_any_text_with_a_value_or_a_usage_error(kind: Kind, text: str) -> None:
-    asked = parameter(kind, choices=("http", "https") if kind is Kind.URL else ("a", "b"))
-    try:
-        value = kinds.read(text, asked)
-    except errors.UsageError as error:
-        assert str(error).isprintable()  # noqa: PT017 - both outcomes are right
-    else:
-        assert kinds.read(kinds.shown(value, kind), asked) == value
