@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import TypedDict, cast
 
@@ -117,46 +117,37 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 def ask(address: tuple[str, int], data: bytes) -> client.Client:
     """Send one request on a connection of its own and read its answer."""
-    connection = client.Client(address)
-    connection.send(data)
-    connection.read(quiet_s=0.05, deadline_s=10, answers=1)
-    connection.close()
+    with contextlib.closing(client.Client(address)) as connection:
+        connection.send(data)
+        connection.read(quiet_s=0.05, deadline_s=10, answers=1)
     return connection
 
 
 def talk(address: tuple[str, int], row: Row) -> client.Client:
     """Send what a row says the way it says; return the connection with all that came back."""
     waits_ms = row.get("reads_nothing_ms", 0)
-    connection = client.Client(address, receive_bytes=4096 if waits_ms else None)
-    connection.send(raw(row["send"]))
-    if waits_ms:
+    receive_bytes = 4096 if waits_ms else None
+    with contextlib.closing(client.Client(address, receive_bytes=receive_bytes)) as connection:
+        connection.send(raw(row["send"]))
         time.sleep(waits_ms / 1000)  # the silence is the input
-    if "then_trickle" in row:
-        slow = row["then_trickle"]
-        data, each_s = slow["bytes"].encode("latin-1"), slow["each_ms"] / 1000
-        connection.trickle(data, each_s=each_s, deadline_s=10)
-    if "then_send" in row:
-        connection.read(quiet_s=0.05, deadline_s=10, answers=1)
-        connection.send(raw(row["then_send"]))
-        connection.read(quiet_s=0.5, deadline_s=2, answers=1)
-    answers = None if row["must_close"] else 1
-    connection.read(quiet_s=0.3, deadline_s=10, answers=answers)
-    connection.close()
+        if "then_trickle" in row:
+            slow = row["then_trickle"]
+            data, each_s = slow["bytes"].encode("latin-1"), slow["each_ms"] / 1000
+            connection.trickle(data, each_s=each_s, deadline_s=10)
+        if "then_send" in row:
+            connection.read(quiet_s=0.05, deadline_s=10, answers=1)
+            connection.send(raw(row["then_send"]))
+            connection.read(quiet_s=0.5, deadline_s=2, answers=1)
+        answers = None if row["must_close"] else 1
+        connection.read(quiet_s=0.3, deadline_s=10, answers=answers)
     return connection
 
 
 def talk_at_once(address: tuple[str, int], row: Row) -> list[client.Client]:
     """Let as many clients as the row says talk at the same time."""
-    done: list[client.Client] = []
-    threads = [
-        threading.Thread(target=lambda: done.append(talk(address, row)))
-        for _ in range(row.get("clients", 1))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return done
+    count = row.get("clients", 1)
+    with futures.ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: talk(address, row), range(count)))
 
 
 def check_client(row: Row, connection: client.Client) -> None:
@@ -226,7 +217,6 @@ def test_input_is_answered_and_nothing_hostile_passes(row: Row, bench: Bench) ->
 
     connections = talk_at_once(address, row)
 
-    assert len(connections) == row.get("clients", 1)
     for connection in connections:
         check_client(row, connection)
     check_origin(row, server)
