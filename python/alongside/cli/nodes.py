@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
 from alongside.base import clock, environment, log
-from alongside.components.dataplane import documents, launch
+from alongside.components.dataplane import checking, documents, launch
 from alongside.contract import flags, promise, values
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def become(
     """
     resolved = values.resolve(contract, flags.read(contract, words), variables)
     binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
-    document = document_of(resolved)
+    document = json.dumps(document_of(resolved)).encode()
+    checking.check(document, contract, resolved)
     log.Log(clock.SystemClock()).info(
         "effective_values", component=contract.component, values=resolved.effective()
     )

@@ -67,7 +67,7 @@ def test_the_document_is_read_from_the_inherited_descriptor() -> None:
         raise Replaced
 
     with pytest.raises(Replaced):
-        launch.become("/bin/x", {"schema": 1}, execute=execute)
+        launch.become("/bin/x", b'{"schema": 1}', execute=execute)
     assert seen == {
         "path": "/bin/x",
         "arguments": [launch.BINARY, "--document"],
@@ -81,5 +81,5 @@ def test_a_binary_that_cannot_run_is_answered_with_its_name(tmp_path: Path) -> N
     broken.write_bytes(b"\0not a program")
     descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(errors.PermanentError, match=f"cannot run {broken}"):
-        launch.become(str(broken), {})
+        launch.become(str(broken), b"{}")
     assert len(os.listdir("/proc/self/fd")) == descriptors

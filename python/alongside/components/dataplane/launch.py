@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from alongside.base import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from alongside.base import environment
 
@@ -53,7 +52,7 @@ def find(variables: environment.Environment, *, program: str, interpreter: str) 
     )
 
 
-def become(binary: str, document: Mapping[str, object], *, execute: Execute = os.execv) -> NoReturn:
+def become(binary: str, document: bytes, *, execute: Execute = os.execv) -> NoReturn:
     """Replace this process by the data plane with a document; sockets passed to us pass on.
 
     The document goes by an anonymous file that the binary inherits, so that nothing is left on
@@ -62,7 +61,7 @@ def become(binary: str, document: Mapping[str, object], *, execute: Execute = os
     Raises:
         errors.PermanentError: the binary cannot be run.
     """
-    descriptor = _anonymous_file(json.dumps(document).encode())
+    descriptor = _anonymous_file(document)
     try:
         execute(binary, [BINARY, "--document", f"fd:{descriptor}"])
     except OSError as error:
