@@ -45,13 +45,15 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shard:
-    """One shard: what placement gives it, and what its node says it served and takes."""
+    """One shard: keys and requests as placement gives them, the rest as its node tells."""
 
     name: str
     keys: int
     requests: int
     served: int
-    memory_bytes: int
+    objects: int
+    stored_bytes: int
+    memory_bytes: int | None  # of the node's process, where the system says
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,6 +84,12 @@ class Findings:
             problem = forecast.problem(self.foretold, ratio)
             if problem is not None:
                 found.append(f"{way}, {problem}")
+        if self.foretold.is_exact:
+            found += [
+                f"{shard.name} holds {shard.objects} objects, but placement gives it {shard.keys}"
+                for shard in self.shards
+                if shard.objects != shard.keys
+            ]
         found += [
             f"{shard.name} served {shard.served} requests, but placement gives it {shard.requests}"
             for shard in self.shards
@@ -106,6 +114,8 @@ class Findings:
                     "keys": shard.keys,
                     "requests": shard.requests,
                     "served": shard.served,
+                    "objects": shard.objects,
+                    "stored_bytes": shard.stored_bytes,
                     "memory_bytes": shard.memory_bytes,
                 }
                 for shard in self.shards

@@ -24,13 +24,22 @@ def phase(
     return findings.Phase(summary, origin)
 
 
+SHARD = findings.Shard(
+    name="photos-0",
+    keys=30,
+    requests=600,
+    served=600,
+    objects=30,
+    stored_bytes=1 << 20,
+    memory_bytes=None,
+)
 WELL = findings.Findings(
     traffic="50 objects",
     distinct=50,
     straight=phase(hits=0, origin=1000),
     cached=phase(),
     foretold=REPLAY,
-    shards=[findings.Shard("photos-0", 30, 600, 600, 1 << 20)],
+    shards=[SHARD],
     strays=[],
 )
 
@@ -63,8 +72,12 @@ def test_nothing_is_wrong_where_all_is_as_foretold() -> None:
             "by the service's own count, hit ratio 90.0% is more than 3% from 95.0%",
         ),
         (
-            dataclasses.replace(WELL, shards=[findings.Shard("photos-0", 30, 600, 599, 0)]),
+            dataclasses.replace(WELL, shards=[dataclasses.replace(SHARD, served=599)]),
             "photos-0 served 599 requests, but placement gives it 600",
+        ),
+        (
+            dataclasses.replace(WELL, shards=[dataclasses.replace(SHARD, objects=29)]),
+            "photos-0 holds 29 objects, but placement gives it 30",
         ),
         (dataclasses.replace(WELL, strays=["two paths got one body"]), "two paths got one body"),
     ],
@@ -73,6 +86,15 @@ def test_names_what_is_wrong(wrong: findings.Findings, sentence: str) -> None:
     problems = wrong.problems()
     assert len(problems) == 1
     assert problems[0].startswith(sentence)
+
+
+def test_a_cache_too_small_may_hold_less() -> None:
+    small = dataclasses.replace(
+        WELL,
+        foretold=forecast.Forecast(0.90, is_exact=False),
+        shards=[dataclasses.replace(SHARD, objects=20)],
+    )
+    assert small.problems() == []
 
 
 def test_writes_every_figure_as_json() -> None:
