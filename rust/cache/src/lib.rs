@@ -1,15 +1,24 @@
 //! Keep responses of an origin in memory and answer from them.
 //!
-//! In:    responses that policy lets us keep; a number of bytes; the time as an argument.
-//! Out:   stored objects, by url, shard key and the request fields they vary with; purges; counts.
+//! In:    requests and exchanges of the engine; an origin; a number of bytes.
+//! Out:   answers from the store; one request to the origin for all who ask the same; purges; counts.
 //! Not:   deciding what may be kept (policy); sockets and framing (transport, http).
 //! Next:  docs/decisions/0002-cache-store.md says why the store is as it is.
 
+pub mod answer;
 mod budget;
+mod clock;
 pub mod entry;
+mod fetch;
+pub mod flight;
 mod index;
 pub mod key;
+pub mod metrics;
 pub mod object;
+mod ride;
+pub mod service;
 pub mod store;
 
 pub use budget::{InflightBudget, Reservation};
+pub use metrics::Metrics;
+pub use service::{Cache, Planned};

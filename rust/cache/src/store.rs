@@ -230,9 +230,18 @@ impl Store {
     pub fn purge(&self, url: &Url<'_>) -> usize {
         let mut text = Vec::new();
         url.write(&mut text);
+        self.purge_text(&text)
+    }
+
+    /// Like [`Store::purge`], for the url of a key.
+    pub fn purge_key(&self, key: &[u8]) -> usize {
+        self.purge_text(key::url(key))
+    }
+
+    fn purge_text(&self, text: &[u8]) -> usize {
         let mut books = self.lock();
-        self.purge_slot(&text).fetch_add(1, Relaxed);
-        let keys = books.index.of(&text);
+        self.purge_slot(text).fetch_add(1, Relaxed);
+        let keys = books.index.of(text);
         let removed: Vec<Arc<Entry>> = keys.iter().filter_map(|key| self.take(&mut books, key.bytes())).collect();
         drop(books);
         removed.iter().map(|entry| entry.len()).sum()

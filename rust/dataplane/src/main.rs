@@ -1,2 +1,81 @@
-//! The one binary of the data plane.
-fn main() {}
+//! Run the data plane: one binary that serves what a document says.
+//!
+//! In:    a document (file, inherited descriptor, admin socket); inherited sockets; SIGTERM, SIGINT, SIGHUP.
+//! Out:   listeners that serve; two doors; log lines on stderr; exit codes 0, 1, 2, 3.
+//! Not:   any decision about the fleet; any protocol of its own.
+//! Next:  `alongside-http` and `alongside-cache` do the work; python/alongside/components starts this binary.
+
+mod apply;
+mod args;
+mod compile;
+mod control;
+mod doors;
+mod explain;
+mod log;
+mod serve;
+mod source;
+mod status;
+mod worker;
+
+use args::{Args, Command};
+use std::process::ExitCode;
+
+/// How a run ended, as an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    AddressTaken = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os()) {
+        Ok(Command::Version) => {
+            log::say(concat!("alongside-dataplane ", env!("CARGO_PKG_VERSION")));
+            Exit::Done.into()
+        }
+        Ok(Command::Help) => {
+            log::say(args::HELP);
+            Exit::Done.into()
+        }
+        Ok(Command::Check(source)) => check(&source).into(),
+        Ok(Command::Run(args)) => {
+            log::start();
+            run(args).into()
+        }
+        Err(message) => {
+            log::complain(&message);
+            Exit::Usage.into()
+        }
+    }
+}
+
+fn check(source: &source::Source) -> Exit {
+    match source.read() {
+        Ok(_) => Exit::Done,
+        Err(problems) => {
+            for problem in problems {
+                log::complain(&problem.to_string());
+            }
+            Exit::Usage
+        }
+    }
+}
+
+fn run(args: Args) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(event = "start_failed", error = %error);
+            return Exit::Failed;
+        }
+    };
+    runtime.block_on(control::run(args))
+}

@@ -1,1 +1,22 @@
-//! The HTTP/1.1 engine and the router.
+//! The HTTP/1.1 engine, and the router that stands on it.
+//!
+//! In:    accepted connections; a listener's state (service, limits, trusted peers), swapped at any time.
+//! Out:   answers: from a service, or from an upstream, streamed both ways; metrics.
+//! Not:   storing answers; deciding where shards live; TLS; other protocols.
+//! Next:  `alongside-cache` is a service beside [`route`]; `alongside-dataplane` assembles both.
+
+pub mod answer;
+pub mod body;
+pub mod connection;
+pub mod exchange;
+pub mod flow;
+pub mod link;
+pub mod listener;
+pub mod metrics;
+pub mod route;
+pub mod service;
+mod tunnel;
+pub mod view;
+
+pub use exchange::{Broken, Exchange};
+pub use service::{Arrival, Facts, Service, Stream};

@@ -1,0 +1,343 @@
+//! Asking the origin, once for everyone.
+
+use crate::flight::{Arrived, FetchError, Flight, FlightHead};
+use crate::object::{Body as Whole, Object};
+use crate::service::Cache;
+use crate::store::{Insert, Offer, Ticket};
+use crate::{InflightBudget, Reservation};
+use alongside_document::Limits;
+use alongside_http::body::BodyReader;
+use alongside_http::metrics::UpstreamOutcome;
+use alongside_policy::caching::{Fields, Keep, Request, Response, Store as Verdict, Times, refresh, vary};
+use alongside_protocols::chunked::Piece;
+use alongside_protocols::{Asked, Body, ResponseHead, guard, scratch};
+use alongside_transport::{Buffer, Deadline, pool};
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// What to ask, and for whom.
+#[derive(Debug)]
+pub struct Ask {
+    /// The head for the origin, without conditions and without the final empty line.
+    pub head: Vec<u8>,
+    /// The client's head as it came.
+    pub raw: Vec<u8>,
+    /// The store's key.
+    pub key: Vec<u8>,
+    /// When the request left, as far as purges are concerned.
+    pub ticket: Ticket,
+    /// The stored answer that is to be confirmed.
+    pub stale: Option<Arc<Object>>,
+    /// The limits in force.
+    pub limits: Limits,
+    /// The guard's part of them.
+    pub guard: alongside_protocols::Limits,
+}
+
+/// A final head, and what was decided of it.
+enum Decided {
+    /// The stored answer holds.
+    Confirmed(Arc<Object>),
+    /// The 304 speaks of something else: ask again without conditions.
+    Unconfirmed,
+    /// A new answer.
+    New { head: Arc<FlightHead>, body: Body, keep: Option<Keep>, keep_alive: bool },
+}
+
+/// A connection to the origin during one flight.
+struct Link {
+    stream: TcpStream,
+    buffer: Buffer,
+    deadline: Deadline,
+    is_kept: bool,
+}
+
+/// Asks, and tells the flight what comes. Always ends the flight.
+pub async fn fetch(cache: &Cache, flight: &Flight, mut ask: Ask) {
+    cache.metrics.origin.inc();
+    let mut result = attempt(cache, flight, &ask).await;
+    if let Ok(false) = result {
+        ask.stale = None;
+        cache.store.remove(&ask.key);
+        result = attempt(cache, flight, &ask).await;
+    }
+    let outcome = match result {
+        Ok(_) => UpstreamOutcome::Answered,
+        Err(FetchError::Unreachable) => UpstreamOutcome::ConnectFailed,
+        Err(FetchError::Closed) => UpstreamOutcome::Closed,
+        Err(FetchError::TimedOut) => UpstreamOutcome::TimedOut,
+        Err(FetchError::Refused) => UpstreamOutcome::Refused,
+        Err(FetchError::Abandoned) => UpstreamOutcome::Abandoned,
+    };
+    cache.origin.metrics.count(outcome);
+    flight.end(result.map(|_| ()));
+}
+
+/// One question. False: the answer was to another question; ask again without conditions.
+async fn attempt(cache: &Cache, flight: &Flight, ask: &Ask) -> Result<bool, FetchError> {
+    let mut text = ask.head.clone();
+    if let Some(stale) = &ask.stale {
+        stale.validators().write(&mut text);
+    }
+    text.extend_from_slice(b"\r\n");
+    let mut is_second = false;
+    let (mut link, decided) = loop {
+        let mut link = connect(cache, ask, is_second).await?;
+        let asked_ms = cache.clock.now_ms();
+        match head(cache, &mut link, ask, &text, asked_ms).await {
+            // A kept connection that closed before a byte came was closed before it was asked.
+            Err(FetchError::Closed) if link.is_kept && link.buffer.is_empty() => {
+                cache.origin.metrics.retries.inc();
+                is_second = true;
+            }
+            Err(error) => return Err(error),
+            Ok(decided) => break (link, decided),
+        }
+    };
+    match decided {
+        Decided::Unconfirmed => Ok(false),
+        Decided::Confirmed(object) => {
+            give_back(cache, ask, link, true);
+            flight.arrive(Arrived::Confirmed(object));
+            Ok(true)
+        }
+        Decided::New { head, body, keep, keep_alive } => {
+            if !head.is_kept {
+                flight.stop_keeping();
+            }
+            flight.arrive(Arrived::Head(Arc::clone(&head)));
+            let (is_delimited, reserved) = pass(cache, flight, ask, &mut link, body).await?;
+            if let (Some(keep), Some(pieces)) = (keep, flight.pieces()) {
+                land(cache, ask, &head, keep, pieces);
+            }
+            drop(reserved);
+            give_back(cache, ask, link, keep_alive && is_delimited);
+            Ok(true)
+        }
+    }
+}
+
+async fn connect(cache: &Cache, ask: &Ask, is_fresh: bool) -> Result<Link, FetchError> {
+    let deadline = Deadline::new();
+    let kept = if is_fresh { None } else { cache.origin.reuse() };
+    let is_kept = kept.is_some();
+    let stream = match kept {
+        Some(stream) => stream,
+        None => {
+            cache.origin.connect(&deadline, ask.limits.connect_timeout_ms).await.map_err(|_| FetchError::Unreachable)?
+        }
+    };
+    Ok(Link { stream, buffer: Buffer::new(), deadline, is_kept })
+}
+
+fn give_back(cache: &Cache, ask: &Ask, link: Link, keep_alive: bool) {
+    if keep_alive && link.buffer.is_empty() {
+        pool::give(&cache.origin.address, link.stream, ask.limits.pool_idle_max as usize);
+    }
+}
+
+/// Sends the question and reads to the final head.
+async fn head(cache: &Cache, link: &mut Link, ask: &Ask, text: &[u8], asked_ms: u64) -> Result<Decided, FetchError> {
+    link.deadline.set(ask.limits.response_timeout_ms);
+    match link.deadline.within(link.stream.write_all(text)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return Err(FetchError::Closed),
+        Err(_) => return Err(FetchError::TimedOut),
+    }
+    loop {
+        if let Some(decided) = take_head(cache, link, ask, asked_ms)? {
+            return Ok(decided);
+        }
+        fill(link, ask.guard.head_bytes_max).await?;
+    }
+}
+
+async fn fill(link: &mut Link, limit: usize) -> Result<(), FetchError> {
+    match link.deadline.within(link.buffer.fill(&mut link.stream, limit)).await {
+        Ok(Ok(1..)) => Ok(()),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::OutOfMemory => Err(FetchError::Refused),
+        Ok(_) => Err(FetchError::Closed),
+        Err(_) => Err(FetchError::TimedOut),
+    }
+}
+
+fn take_head(cache: &Cache, link: &mut Link, ask: &Ask, asked_ms: u64) -> Result<Option<Decided>, FetchError> {
+    while !link.buffer.is_empty() {
+        let mut room = scratch();
+        let asked = Asked { head: false, upgrade: false };
+        let parsed = guard::response(link.buffer.data(), &mut room, &ask.guard, asked);
+        let Some(head) = parsed.map_err(|_| FetchError::Refused)? else { return Ok(None) };
+        let used = head.head_bytes;
+        let decided = if head.status < 200 { None } else { Some(decide(cache, ask, &head, asked_ms)?) };
+        link.buffer.consume(used);
+        if decided.is_some() {
+            return Ok(decided);
+        }
+    }
+    Ok(None)
+}
+
+/// What becomes of a final head. Pure but for the store, which takes a confirmed answer.
+fn decide(cache: &Cache, ask: &Ask, head: &ResponseHead<'_, '_>, asked_ms: u64) -> Result<Decided, FetchError> {
+    let times = Times { asked_ms, arrived_ms: cache.clock.now_ms() };
+    let mut room = scratch();
+    let parsed = guard::request(&ask.raw, &mut room, &ask.guard).ok().flatten();
+    let request_fields = parsed.as_ref().map_or(&[][..], |request| request.fields);
+    let request = Request { method: "GET", fields: Fields(request_fields), has_body: false, is_upgrade: false };
+    let fields: Vec<httparse::Header<'_>> =
+        head.end_to_end().map(|(name, value)| httparse::Header { name, value }).collect();
+    match (&ask.stale, head.status) {
+        (Some(stale), 304) => {
+            if !refresh::confirms(stale.validators(), Fields(&fields)) {
+                return Ok(Decided::Unconfirmed);
+            }
+            return Ok(Decided::Confirmed(confirm(cache, ask, stale, &fields, (&request, times))));
+        }
+        (None, 304) => return Err(FetchError::Refused),
+        _ => {}
+    }
+    let response = Response { status: head.status, fields: Fields(&fields) };
+    let verdict = alongside_policy::caching::store(&request, &response, times);
+    let length = match head.body {
+        Body::None => Some(0),
+        Body::Length(bytes) => Some(bytes),
+        Body::Chunked | Body::UntilClose => None,
+    };
+    let (keep, unshared) = match verdict {
+        Verdict::Keep(keep) => (Some(keep), None),
+        Verdict::Pass(reject) => (None, Some(reject.as_str())),
+    };
+    let obstacle = obstacle(cache, head.body, length);
+    if let Some(reason) = unshared.or(obstacle) {
+        cache.metrics.unstored(reason);
+    }
+    let vary = keep.as_ref().map(|keep| keep.vary.clone()).unwrap_or_default();
+    let mut secondary = Vec::new();
+    vary::key(&vary, request.fields, &mut secondary);
+    let meta = keep.as_ref().map_or_else(|| crate::answer::passing(times.arrived_ms), |keep| keep.meta);
+    let preview = Object::new(head.status, written(head.status, head.reason, &fields), Whole::new(Vec::new()), meta);
+    let is_kept = keep.is_some() && obstacle.is_none();
+    let flight_head = FlightHead { preview, length, unshared, vary, secondary, is_kept };
+    Ok(Decided::New {
+        head: Arc::new(flight_head),
+        body: head.body,
+        keep: keep.filter(|_| is_kept),
+        keep_alive: head.keep_alive,
+    })
+}
+
+/// Why an answer that may be stored cannot be.
+fn obstacle(cache: &Cache, body: Body, length: Option<u64>) -> Option<&'static str> {
+    if body == Body::UntilClose {
+        // Nobody could tell whether it is whole.
+        return Some("no-length");
+    }
+    length.is_some_and(|bytes| bytes > cache.store.object_bytes_max()).then_some("too-large")
+}
+
+/// Renews a stored answer by a 304.
+fn confirm(
+    cache: &Cache,
+    ask: &Ask,
+    stale: &Arc<Object>,
+    update: &[httparse::Header<'_>],
+    (request, times): (&Request<'_>, Times),
+) -> Arc<Object> {
+    let stored = stale.fields();
+    let merged = refresh::merge(Fields(&stored), Fields(update));
+    let response = Response { status: stale.status(), fields: Fields(&merged) };
+    let head = written(stale.status(), alongside_http::answer::phrase(stale.status()), &merged);
+    match alongside_policy::caching::store(request, &response, times) {
+        Verdict::Keep(keep) => {
+            let object = stale.refreshed(head, keep.meta);
+            let offer = Offer { key: &ask.key, ticket: ask.ticket, request: request.fields, vary: keep.vary, object };
+            match cache.store.insert(offer, times.arrived_ms) {
+                Insert::Stored(object) => object,
+                refused => {
+                    cache.metrics.unstored(refused.as_str());
+                    Arc::clone(stale)
+                }
+            }
+        }
+        Verdict::Pass(reject) => {
+            cache.metrics.unstored(reject.as_str());
+            cache.store.remove(&ask.key);
+            Arc::new(stale.refreshed(head, crate::answer::passing(times.arrived_ms)))
+        }
+    }
+}
+
+/// Returns a stored head: status line and fields, without those that each hop or answer writes anew.
+fn written(status: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status} {reason}\r\n").into_bytes();
+    for field in fields {
+        if !["age", "cache-status"].iter().any(|name| field.name.eq_ignore_ascii_case(name)) {
+            head.extend_from_slice(field.name.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(field.value);
+            head.extend_from_slice(b"\r\n");
+        }
+    }
+    head
+}
+
+/// Passes the body to the flight. Returns whether it ended before the connection did, and the memory that was
+/// reserved for it.
+async fn pass(
+    cache: &Cache,
+    flight: &Flight,
+    ask: &Ask,
+    link: &mut Link,
+    body: Body,
+) -> Result<(bool, Option<Reservation>), FetchError> {
+    let mut reader = BodyReader::new(body, &ask.guard);
+    let budget: &InflightBudget = cache.store.inflight();
+    let mut reserved = budget.try_reserve(0);
+    let mut total: u64 = 0;
+    loop {
+        let (used, piece) = match reader.next(link.buffer.data()).map_err(|_| FetchError::Refused)? {
+            (used, Piece::End) => {
+                link.buffer.consume(used);
+                return Ok((true, reserved));
+            }
+            (used, Piece::Data(data)) => (used, Some(Bytes::copy_from_slice(data))),
+            (used, Piece::More) => (used, None),
+        };
+        link.buffer.consume(used);
+        if let Some(piece) = piece {
+            total += piece.len() as u64;
+            let is_had = reserved.as_mut().is_some_and(|reserved| reserved.grow(piece.len() as u64));
+            if flight.keeps() && (!is_had || total > cache.store.object_bytes_max()) {
+                cache.metrics.unstored(if is_had { "too-large" } else { "no-memory" });
+                flight.stop_keeping();
+                reserved = None;
+            }
+            flight.push(piece);
+            if !flight.room().await {
+                return Err(FetchError::Abandoned);
+            }
+            continue;
+        }
+        link.deadline.set(ask.limits.response_timeout_ms);
+        match fill(link, usize::MAX).await {
+            Ok(()) => {}
+            Err(FetchError::Closed) if reader.end() => return Ok((false, reserved)),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Stores a whole answer.
+fn land(cache: &Cache, ask: &Ask, head: &FlightHead, keep: Keep, pieces: Vec<Bytes>) {
+    let mut room = scratch();
+    let parsed = guard::request(&ask.raw, &mut room, &ask.guard).ok().flatten();
+    let request = Fields(parsed.as_ref().map_or(&[][..], |request| request.fields));
+    let object = Object::new(head.preview.status(), head.preview.head().to_vec(), Whole::new(pieces), keep.meta);
+    let offer = Offer { key: &ask.key, ticket: ask.ticket, request, vary: keep.vary, object };
+    match cache.store.insert(offer, cache.clock.now_ms()) {
+        Insert::Stored(_) => {}
+        refused => cache.metrics.unstored(refused.as_str()),
+    }
+}

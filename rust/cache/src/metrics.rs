@@ -1,0 +1,125 @@
+//! What caches count. The labels are the words of `Cache-Status`.
+
+use crate::store::Store;
+use alongside_policy::caching::{Forward, Outcome};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::Ordering::Relaxed;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabel {
+    cache: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    cache: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    cache: String,
+    reason: &'static str,
+}
+
+/// All metrics of the caches in a process.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    requests: Family<OutcomeLabel, Counter>,
+    collapsed: Family<CacheLabel, Counter>,
+    origin: Family<CacheLabel, Counter>,
+    unstored: Family<ReasonLabel, Counter>,
+    evicted: Family<CacheLabel, Counter>,
+    bytes: Family<CacheLabel, Gauge>,
+    limit: Family<CacheLabel, Gauge>,
+    inflight: Family<CacheLabel, Gauge>,
+    objects: Family<CacheLabel, Gauge>,
+}
+
+/// What one cache counts.
+#[derive(Debug, Clone)]
+pub struct CacheMetrics {
+    name: String,
+    hits: Counter,
+    requests: Family<OutcomeLabel, Counter>,
+    /// Requests that waited for the answer to another client's.
+    pub collapsed: Counter,
+    /// Requests sent to the origin.
+    pub origin: Counter,
+    unstored: Family<ReasonLabel, Counter>,
+    evicted: Counter,
+    bytes: Gauge,
+    limit: Gauge,
+    inflight: Gauge,
+    objects: Gauge,
+}
+
+impl Metrics {
+    /// Returns the metrics, registered.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let cache = registry.sub_registry_with_prefix("alongside_cache");
+        cache.register("requests", "Requests, by what the store had for them", metrics.requests.clone());
+        cache.register("collapsed", "Requests that waited for another client's answer", metrics.collapsed.clone());
+        cache.register("origin_requests", "Requests sent to the origin", metrics.origin.clone());
+        cache.register("unstored", "Answers that were not stored, by reason", metrics.unstored.clone());
+        cache.register("evicted", "Keys evicted to make room", metrics.evicted.clone());
+        cache.register("bytes", "Memory of what is stored, metadata counted", metrics.bytes.clone());
+        cache.register("bytes_max", "Memory that may be stored", metrics.limit.clone());
+        cache.register("inflight_bytes", "Memory of answers that are on their way", metrics.inflight.clone());
+        cache.register("objects", "Keys stored", metrics.objects.clone());
+        metrics
+    }
+
+    /// Returns the counters of a cache.
+    #[must_use]
+    pub fn cache(&self, name: &str) -> CacheMetrics {
+        let label = CacheLabel { cache: name.to_owned() };
+        let hit = OutcomeLabel { cache: name.to_owned(), outcome: Outcome::Hit.as_str() };
+        CacheMetrics {
+            name: name.to_owned(),
+            hits: self.requests.get_or_create_owned(&hit),
+            requests: self.requests.clone(),
+            collapsed: self.collapsed.get_or_create_owned(&label),
+            origin: self.origin.get_or_create_owned(&label),
+            unstored: self.unstored.clone(),
+            evicted: self.evicted.get_or_create_owned(&label),
+            bytes: self.bytes.get_or_create_owned(&label),
+            limit: self.limit.get_or_create_owned(&label),
+            inflight: self.inflight.get_or_create_owned(&label),
+            objects: self.objects.get_or_create_owned(&label),
+        }
+    }
+}
+
+impl CacheMetrics {
+    /// Counts a request that was answered from the store.
+    pub fn hit(&self) {
+        self.hits.inc();
+    }
+
+    /// Counts a request that went on to the origin.
+    pub fn forwarded(&self, why: Forward) {
+        self.requests.get_or_create(&OutcomeLabel { cache: self.name.clone(), outcome: why.as_str() }).inc();
+    }
+
+    /// Counts an answer that was not stored.
+    pub fn unstored(&self, reason: &'static str) {
+        self.unstored.get_or_create(&ReasonLabel { cache: self.name.clone(), reason }).inc();
+    }
+
+    /// Reads what the store knows.
+    pub fn refresh(&self, store: &Store) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.evicted.inner().store(store.counts().evicted.load(Relaxed), Relaxed);
+        self.bytes.set(gauge(store.weight()));
+        self.limit.set(gauge(store.bytes_max()));
+        self.inflight.set(gauge(store.inflight().reserved_bytes()));
+        self.objects.set(gauge(store.len() as u64));
+    }
+}

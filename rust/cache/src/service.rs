@@ -1,0 +1,287 @@
+//! The cache: what is decided of a request while its head is at hand.
+
+use crate::answer::{self, Part};
+use crate::clock::Clock;
+use crate::flight::Board;
+use crate::key::{self, Url};
+use crate::metrics::{CacheMetrics, Metrics};
+use crate::object::Object;
+use crate::store::{Found, Store};
+use alongside_http::Arrival;
+use alongside_http::link::Upstream;
+use alongside_policy::caching::vary;
+use alongside_policy::caching::{
+    CacheStatus, Fields, Forward, Lookup, Outcome, Request, Serve, State, conditional, lookup, state,
+};
+use alongside_protocols::{Body, RequestHead};
+use alongside_transport::buffer;
+use std::sync::Arc;
+
+/// How long a URL whose answers may not be shared is passed on without waiting for one another.
+const PASS_MS: u64 = 10_000;
+
+/// URLs that are remembered so.
+const PASSES_MAX: usize = 8192;
+
+/// What is kept of an origin's answers.
+#[derive(Debug)]
+pub struct Cache {
+    name: String,
+    host: Option<String>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) origin: Arc<Upstream>,
+    pub(crate) metrics: CacheMetrics,
+    pub(crate) clock: Clock,
+    pub(crate) board: Board,
+    /// Bytes in all, bytes of one object.
+    sizes: (u64, u64),
+    /// URL to the time until which it is passed on.
+    passes: quick_cache::sync::Cache<Vec<u8>, u64>,
+}
+
+/// What was decided of a request; the output holds the head that goes with it.
+#[derive(Debug)]
+pub enum Planned {
+    /// Answered from the store; the output is the answer's head, without its end.
+    Stored {
+        /// What is answered.
+        object: Arc<Object>,
+        /// The status.
+        status: u16,
+        /// Which bytes follow.
+        part: Part,
+    },
+    /// To be fetched for the store; the output is the origin's head, without its end.
+    Fetch(Box<Wanted>),
+    /// Passed on as it is; the output is the origin's whole head.
+    Pass {
+        /// The key whose URL is forgotten if the origin accepts an unsafe method.
+        invalidates: Option<Vec<u8>>,
+    },
+    /// The client wants it only if it is stored, and it is not.
+    Unavailable,
+}
+
+/// A request that the store could not answer.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The store's key.
+    pub key: Vec<u8>,
+    /// The question: requests with the same one may wait for each other.
+    pub question: Option<Vec<u8>>,
+    /// The client's head, written anew.
+    pub raw: Vec<u8>,
+    /// What is stored, and is to be confirmed.
+    pub stale: Option<Arc<Object>>,
+    /// Why the store could not answer.
+    pub why: Forward,
+    /// The client showed credentials.
+    pub is_authorized: bool,
+}
+
+/// A request during planning.
+struct Asked<'a, 'h, 'b> {
+    head: &'a RequestHead<'h, 'b>,
+    request: Request<'a>,
+    arrival: &'a Arrival<'a>,
+}
+
+impl Cache {
+    /// Returns a cache; what `before` holds stays if the memory is the same.
+    #[must_use]
+    pub fn new(
+        document: &alongside_document::Cache,
+        before: Option<&Arc<Self>>,
+        (http, caches): (&alongside_http::metrics::Metrics, &Metrics),
+    ) -> Self {
+        let sizes = (document.memory_bytes, document.object_bytes_max());
+        let address = document.origin.address.as_str();
+        let kept = before.filter(|before| before.sizes == sizes);
+        Self {
+            name: token(&document.name),
+            host: document.origin.host.as_ref().map(|host| host.as_str().to_owned()),
+            store: kept
+                .map_or_else(|| Arc::new(Store::new(sizes.0, Some(sizes.1))), |before| Arc::clone(&before.store)),
+            origin: Arc::new(Upstream::new(address, address, http.upstream(address))),
+            metrics: caches.cache(&document.name),
+            clock: before.map_or_else(Clock::new, |before| before.clock),
+            board: Board::default(),
+            sizes,
+            passes: quick_cache::sync::Cache::new(PASSES_MAX),
+        }
+    }
+
+    /// Forgets what is held of a URL; returns how many answers that were.
+    ///
+    /// # Errors
+    /// The text is no URL; says what one looks like.
+    pub fn purge(&self, url: &str) -> Result<usize, String> {
+        let parsed = Url::parse(url).ok_or_else(|| format!("{url:?} is no URL; write http://host/path?query"))?;
+        Ok(self.store.purge(&parsed))
+    }
+
+    /// Brings the gauges up to date.
+    pub fn refresh_metrics(&self) {
+        self.metrics.refresh(&self.store);
+    }
+
+    /// Decides, at once and without waiting.
+    pub fn plan(&self, head: &RequestHead<'_, '_>, arrival: &Arrival<'_>, output: &mut Vec<u8>) -> Planned {
+        let has_body = !matches!(head.body, Body::None | Body::Length(0));
+        let is_upgrade = head.upgrade.is_some();
+        let request = Request { method: head.method, fields: Fields(head.fields), has_body, is_upgrade };
+        let asked = Asked { head, request, arrival };
+        let mut key = buffer::take_output();
+        write_key(head, arrival, &mut key);
+        let planned = match lookup(&asked.request) {
+            Lookup::Serve(serve) => self.plan_serve(&asked, &serve, &key, output),
+            Lookup::Pass(bypass) => {
+                self.metrics.forwarded(if bypass.as_str() == "method" { Forward::Method } else { Forward::Bypass });
+                let is_safe = matches!(head.method, "GET" | "HEAD" | "OPTIONS");
+                self.plan_pass(&asked, (!is_safe).then(|| key.clone()), output)
+            }
+        };
+        buffer::give_output(key);
+        planned
+    }
+
+    fn plan_serve(&self, asked: &Asked<'_, '_, '_>, serve: &Serve, key: &[u8], output: &mut Vec<u8>) -> Planned {
+        let mut room = buffer::take_output();
+        let found = self.store.find(key, asked.request.fields, &mut room);
+        buffer::give_output(room);
+        let (why, stale) = match found {
+            Found::Object(object) => match state(object.meta(), object.validators(), serve, self.clock.now_ms()) {
+                State::Fresh { age_s, ttl_s } => {
+                    self.metrics.hit();
+                    let status = CacheStatus { ttl_s: Some(ttl_s), ..self.status(Outcome::Hit) };
+                    let (status, part) = answer::write(&object, &asked.request, age_s, &status, output);
+                    return Planned::Stored { object, status, part };
+                }
+                State::Stale { forward, validators, .. } => {
+                    let can_confirm = !validators.is_empty();
+                    (forward, Some(object).filter(|_| can_confirm))
+                }
+                State::Withheld => (Forward::Miss, None),
+            },
+            Found::VaryMiss => (Forward::VaryMiss, None),
+            Found::Miss => (Forward::UriMiss, None),
+        };
+        self.metrics.forwarded(why);
+        if serve.only_if_cached {
+            return Planned::Unavailable;
+        }
+        if serve.pass_on_miss.is_some() || self.is_passed(key) {
+            return self.plan_pass(asked, None, output);
+        }
+        self.write_head(asked, &conditional::FIELDS, output);
+        Planned::Fetch(Box::new(Wanted {
+            key: key.to_vec(),
+            question: question(asked, key, (why, stale.as_deref()), serve),
+            raw: written_again(asked.head),
+            stale,
+            why,
+            is_authorized: serve.is_authorized,
+        }))
+    }
+
+    fn plan_pass(&self, asked: &Asked<'_, '_, '_>, invalidates: Option<Vec<u8>>, output: &mut Vec<u8>) -> Planned {
+        self.write_head(asked, &[], output);
+        output.extend_from_slice(b"\r\n");
+        Planned::Pass { invalidates }
+    }
+
+    fn write_head(&self, asked: &Asked<'_, '_, '_>, without: &[&str], output: &mut Vec<u8>) {
+        let forward = alongside_protocols::Forward {
+            is_inner: asked.arrival.is_inner,
+            host: self.host.as_deref().map(str::as_bytes),
+            passes_expect: true,
+            without,
+            ..alongside_protocols::Forward::new(asked.arrival.peer)
+        };
+        asked.head.write(&forward, output);
+        output.extend_from_slice(b"via: 1.1 alongside\r\n");
+    }
+
+    pub(crate) fn status(&self, outcome: Outcome) -> CacheStatus<'_> {
+        CacheStatus::new(&self.name, outcome)
+    }
+
+    fn is_passed(&self, key: &[u8]) -> bool {
+        self.passes.get(key::url(key)).is_some_and(|until_ms| self.clock.now_ms() < until_ms)
+    }
+
+    /// Remembers for a while that answers under this key's URL are not shared.
+    pub(crate) fn remember_pass(&self, key: &[u8]) {
+        self.passes.insert(key::url(key).to_vec(), self.clock.now_ms() + PASS_MS);
+    }
+}
+
+/// Appends the store's key of a request: its URL, and the key that placement hashed where a peer of ours sent one.
+fn write_key(head: &RequestHead<'_, '_>, arrival: &Arrival<'_>, out: &mut Vec<u8>) {
+    let (mut scheme, mut shard_key) = (arrival.peer.scheme, &b""[..]);
+    if arrival.is_inner {
+        shard_key = head.field("x-alongside-key").unwrap_or_default();
+        match head.field("x-forwarded-proto") {
+            Some(b"https") => scheme = "https",
+            Some(b"http") => scheme = "http",
+            _ => {}
+        }
+    }
+    key::write(&Url { scheme, host: head.authority, target: head.target }, shard_key, out);
+}
+
+/// Returns the question that others may ask at the same time; none where an answer to one is no answer to others.
+fn question(
+    asked: &Asked<'_, '_, '_>,
+    key: &[u8],
+    (why, stale): (Forward, Option<&Object>),
+    serve: &Serve,
+) -> Option<Vec<u8>> {
+    if serve.is_authorized || why == Forward::VaryMiss {
+        return None;
+    }
+    let mut question = key.to_vec();
+    if let Some(object) = stale {
+        // Requests that differ in what the stored answer varies with are different questions.
+        let names = vary::names(Fields(&object.fields()))?;
+        vary::key(&names, asked.request.fields, &mut question);
+    }
+    Some(question)
+}
+
+/// Returns a request's head as text, to be read again when its answer is there: what an answer varies with is known
+/// only then.
+fn written_again(head: &RequestHead<'_, '_>) -> Vec<u8> {
+    let mut raw = Vec::with_capacity(head.head_bytes + 16);
+    for part in [head.method.as_bytes(), b" ", head.target, b" HTTP/1.1\r\nhost: ", head.authority, b"\r\n"] {
+        raw.extend_from_slice(part);
+    }
+    for (name, value) in head.fields() {
+        if !name.eq_ignore_ascii_case("host") {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                raw.extend_from_slice(part);
+            }
+        }
+    }
+    raw.extend_from_slice(b"\r\n");
+    raw
+}
+
+/// Returns a name as `Cache-Status` can hold it: a token that begins with a letter, else a string.
+fn token(name: &str) -> String {
+    let is_token = name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte));
+    if is_token { name.to_owned() } else { format!("\"{}\"", name.replace(['"', '\\'], "_")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_cache_status_as_tokens_or_strings() {
+        assert_eq!(token("photos-0"), "photos-0");
+        assert_eq!(token("127.0.0.1:9001"), "\"127.0.0.1:9001\"");
+        assert_eq!(token("a b\""), "\"a b_\"");
+    }
+}

@@ -1,0 +1,99 @@
+//! The binary's few arguments; people use `alongside`, which has the many.
+
+use crate::source::Source;
+use lexopt::prelude::*;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+alongside-dataplane --document PATH|fd:N [--state DIR]
+alongside-dataplane --check PATH|fd:N
+alongside-dataplane --version
+
+  --document  what to serve; a file is followed when it changes, a descriptor is read once
+  --state     a directory for the last good document, used where the given one cannot be read at a start
+  --check     read a document, print what is wrong with it, exit 0 or 2
+
+Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound.
+SIGTERM and SIGINT drain and end; SIGHUP reads the document again.";
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Print the version.
+    Version,
+    /// Print the help.
+    Help,
+    /// Check a document.
+    Check(Source),
+    /// Serve.
+    Run(Args),
+}
+
+/// How to serve.
+#[derive(Debug)]
+pub struct Args {
+    /// Where the document comes from.
+    pub document: Source,
+    /// Where the last good document is kept.
+    pub state: Option<PathBuf>,
+}
+
+/// Reads the command line, the program's name first.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = lexopt::Parser::from_iter(words);
+    let (mut document, mut state) = (None, None);
+    while let Some(word) = parser.next().map_err(|error| error.to_string())? {
+        match word {
+            Long("version") => return Ok(Command::Version),
+            Long("help") | Short('h') => return Ok(Command::Help),
+            Long("check") => return Ok(Command::Check(source(&mut parser)?)),
+            Long("document") => document = Some(source(&mut parser)?),
+            Long("state") => state = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
+            other => return Err(format!("{}; see --help", other.unexpected())),
+        }
+    }
+    let document = document.ok_or("--document is missing: what should be served? see --help")?;
+    Ok(Command::Run(Args { document, state }))
+}
+
+fn source(parser: &mut lexopt::Parser) -> Result<Source, String> {
+    let value = parser.value().map_err(|error| error.to_string())?;
+    match value.to_str().and_then(|text| text.strip_prefix("fd:")) {
+        Some(number) => match number.parse() {
+            Ok(number) => Ok(Source::Descriptor(number)),
+            Err(_) => Err(format!("fd:{number} names no descriptor; write fd:3")),
+        },
+        None => Ok(Source::File(PathBuf::from(value))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Command, String> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn reads_files_and_descriptors() {
+        assert!(matches!(
+            words("x --document a.json --state s"),
+            Ok(Command::Run(Args { document: Source::File(_), state: Some(_) }))
+        ));
+        assert!(matches!(
+            words("x --document fd:3"),
+            Ok(Command::Run(Args { document: Source::Descriptor(3), state: None }))
+        ));
+        assert!(matches!(words("x --check fd:3"), Ok(Command::Check(Source::Descriptor(3)))));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        assert!(words("x").unwrap_err().contains("--document"));
+        assert!(words("x --document fd:x").unwrap_err().contains("fd:x"));
+        assert!(words("x --nothing").unwrap_err().contains("--nothing"));
+    }
+}

@@ -1,0 +1,325 @@
+//! The control side of the process: start, follow the document, keep the doors, end.
+
+use crate::Exit;
+use crate::apply::{Meters, Refused, Runtime};
+use crate::args::Args;
+use crate::doors::Door;
+use crate::source::{LastGood, Source};
+use crate::status::ProcessMetrics;
+use alongside_document::{Document, Limits, Problem};
+use alongside_http::connection;
+use alongside_http::listener::{Listener, State};
+use alongside_http::metrics::Metrics;
+use alongside_http::route::Route;
+use alongside_transport::listen::{self, Inherited};
+use alongside_transport::{admission::Admission, deadline};
+use notify::{RecursiveMode, Watcher};
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+/// How often a drain looks whether connections are left.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How often a followed file is looked at even if nothing was noticed.
+const WATCH_LOOK: Duration = Duration::from_secs(30);
+
+/// The process as its doors see it.
+pub struct Control {
+    runtime: Mutex<Runtime>,
+    registry: Registry,
+    process: ProcessMetrics,
+    http: Metrics,
+    is_draining: AtomicBool,
+    drained: Notify,
+}
+
+/// Runs until a signal or a drain ends it.
+pub async fn run(args: Args) -> Exit {
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
+        Err(error) => {
+            tracing::error!(event = "start_failed", error = %error);
+            return Exit::Usage;
+        }
+    };
+    let last_good = LastGood::new(args.state.as_deref());
+    let document = match first_document(&args.document, &last_good) {
+        Ok(document) => document,
+        Err(problems) => return complain(&problems, Exit::Usage),
+    };
+    let control = Arc::new(Control::new(inherited, last_good));
+    let doors = (document.status.clone(), document.admin.clone());
+    if let Err(refused) = control.apply(document) {
+        let exit = if matches!(refused, Refused::AddressTaken(_)) { Exit::AddressTaken } else { Exit::Usage };
+        return complain(&refused.problems(), exit);
+    }
+    if let Err((problem, exit)) = control.open_doors(doors) {
+        return complain(&[problem], exit);
+    }
+    control.warn_of_unclaimed();
+    control.follow(&args.document).await
+}
+
+/// Reads the document to start with: the given one, else the last good one.
+fn first_document(source: &Source, last_good: &LastGood) -> Result<Document, Vec<Problem>> {
+    source.read().or_else(|problems| {
+        let kept = last_good.read().ok_or_else(|| problems.clone())?;
+        for problem in problems {
+            tracing::error!(event = "document_refused", problems = %problem);
+        }
+        tracing::warn!(event = "last_good_document_used", epoch = kept.epoch, generation = kept.generation);
+        Ok(kept)
+    })
+}
+
+fn complain(problems: &[Problem], exit: Exit) -> Exit {
+    for problem in problems {
+        crate::log::complain(&problem.to_string());
+    }
+    exit
+}
+
+impl Control {
+    fn new(inherited: Inherited, last_good: LastGood) -> Self {
+        let mut registry = Registry::default();
+        let http = Metrics::register(&mut registry);
+        let caches = alongside_cache::Metrics::register(&mut registry);
+        let process = ProcessMetrics::register(&mut registry);
+        let meters = Meters { http: http.clone(), caches, process: process.clone() };
+        Self {
+            runtime: Mutex::new(Runtime::new(inherited, last_good, meters)),
+            registry,
+            process,
+            http,
+            is_draining: AtomicBool::new(false),
+            drained: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Runtime> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies a document.
+    pub fn apply(&self, document: Document) -> Result<bool, Refused> {
+        self.lock().apply(document)
+    }
+
+    /// Why the process does not take requests; nothing where it does.
+    pub fn unready(&self) -> Option<&'static str> {
+        self.is_draining.load(Ordering::Relaxed).then_some("draining")
+    }
+
+    /// Starts the end: no new connections, idle ones end, the process ends with the last one or in `drain_timeout_ms`.
+    pub fn drain(&self) {
+        if !self.is_draining.swap(true, Ordering::Relaxed) {
+            tracing::info!(event = "draining");
+            self.lock().drain();
+            self.drained.notify_one();
+        }
+    }
+
+    /// What runs.
+    pub fn version(&self) -> Value {
+        json!({ "name": "alongside-dataplane", "version": env!("CARGO_PKG_VERSION"), "schema": 1 })
+    }
+
+    /// The document in force and where its listeners really listen.
+    pub fn snapshot(&self) -> Value {
+        let runtime = self.lock();
+        let listeners: Vec<Value> = runtime
+            .addresses()
+            .map(|(name, address)| json!({ "name": name, "address": address.to_string() }))
+            .collect();
+        json!({
+            "epoch": runtime.document().map(|document| document.epoch),
+            "generation": runtime.document().map(|document| document.generation),
+            "draining": self.is_draining.load(Ordering::Relaxed),
+            "connections": runtime.admission.open(),
+            "listeners": listeners,
+            "document": runtime.document(),
+        })
+    }
+
+    /// All metrics as text.
+    pub fn metrics(&self) -> String {
+        self.process.refresh();
+        for cache in self.lock().compiled().caches.values() {
+            cache.refresh_metrics();
+        }
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Returns the named route, or the only one.
+    pub fn route(&self, name: Option<&str>) -> Result<Arc<Route>, String> {
+        let runtime = self.lock();
+        let routes = &runtime.compiled().routes;
+        let names = || routes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match name {
+            Some(name) => {
+                routes.get(name).cloned().ok_or_else(|| format!("there is no route {name:?}, only: {}", names()))
+            }
+            None if routes.len() == 1 => routes.values().next().cloned().ok_or_else(String::new),
+            None => Err(format!("name one of the routes: {}", names())),
+        }
+    }
+
+    /// Forgets what the named cache, or every one, holds of a URL; returns how many answers that were.
+    pub fn purge(&self, name: Option<&str>, url: &str) -> Result<usize, String> {
+        let runtime = self.lock();
+        let caches = &runtime.compiled().caches;
+        match name {
+            Some(name) => caches.get(name).ok_or_else(|| format!("there is no cache {name:?}"))?.purge(url),
+            None => caches.values().map(|cache| cache.purge(url)).sum(),
+        }
+    }
+
+    fn warn_of_unclaimed(&self) {
+        for name in self.lock().unclaimed() {
+            tracing::warn!(event = "socket_unclaimed", socket = name);
+        }
+    }
+
+    fn open_doors(
+        self: &Arc<Self>,
+        (status, admin): (Option<alongside_document::Status>, Option<alongside_document::Admin>),
+    ) -> Result<(), (Problem, Exit)> {
+        tokio::spawn(async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(deadline::TICK_MS)));
+            loop {
+                ticks.tick().await;
+                deadline::tick();
+            }
+        });
+        if let Some(status) = status {
+            let address = status.address.as_str();
+            let claimed = self.lock().claim("status", address);
+            let socket = claimed.map_or_else(|| listen::bind(address), Ok);
+            let socket = socket
+                .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+                .and_then(tokio::net::TcpListener::from_std)
+                .map_err(|error| door_problem("status.address", address, &error))?;
+            tracing::info!(event = "listening", listener = "status", address = ?socket.local_addr().ok());
+            tokio::spawn(self.door(Door::status(Arc::clone(self)), "status").accept(socket));
+        }
+        if let Some(admin) = admin {
+            let path = admin.path.as_path();
+            let socket = listen::bind_private(path)
+                .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+                .and_then(tokio::net::UnixListener::from_std)
+                .map_err(|error| door_problem("admin.path", &path.display().to_string(), &error))?;
+            let listener = self.door(Door::admin(Arc::clone(self)), "admin");
+            tokio::spawn(accept_private(socket, listener));
+        }
+        Ok(())
+    }
+
+    fn door(self: &Arc<Self>, door: Door, name: &str) -> Arc<Listener<Door>> {
+        let limits = Limits { body_bytes_max: None, ..Limits::default() };
+        let state = State::new(Arc::new(door), Vec::new(), limits);
+        Arc::new(Listener::new(state, self.http.listener(name), Arc::<Admission>::default()))
+    }
+
+    async fn follow(self: Arc<Self>, source: &Source) -> Exit {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else { return Exit::Failed };
+        let changed = Arc::new(Notify::new());
+        let _watcher = watch(source, &changed);
+        let mut look = tokio::time::interval(WATCH_LOOK);
+        look.tick().await;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => self.drain(),
+                _ = interrupt.recv() => self.drain(),
+                () = self.drained.notified() => return self.finish().await,
+                _ = hangup.recv() => self.read_again(source),
+                () = changed.notified() => self.read_again(source),
+                _ = look.tick() => self.read_again(source),
+            }
+        }
+    }
+
+    fn read_again(&self, source: &Source) {
+        if matches!(source, Source::Descriptor(_)) {
+            return;
+        }
+        match source.read() {
+            // What is wrong with it was said by `apply`.
+            Ok(document) => drop(self.apply(document)),
+            Err(problems) => {
+                self.process.refused.inc();
+                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                tracing::error!(event = "document_refused", problems = problems.join(" | "));
+            }
+        }
+    }
+
+    async fn finish(&self) -> Exit {
+        let (admission, limit_ms) = {
+            let runtime = self.lock();
+            let limit_ms = runtime.document().map_or(0, |document| document.limits.drain_timeout_ms);
+            (Arc::clone(&runtime.admission), limit_ms)
+        };
+        let emptied = tokio::time::timeout(Duration::from_millis(limit_ms), async {
+            while admission.open() > 0 {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        });
+        let cut = if emptied.await.is_ok() { 0 } else { admission.open() };
+        tracing::info!(event = "ended", connections_cut = cut);
+        Exit::Done
+    }
+}
+
+/// Follows the directory of a file, so that a file or link put in its place is seen.
+fn watch(source: &Source, changed: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {
+    let Source::File(path) = source else { return None };
+    let changed = Arc::clone(changed);
+    let noticed = move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            changed.notify_one();
+        }
+    };
+    let directory: PathBuf = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let watcher = notify::recommended_watcher(noticed)
+        .and_then(|mut watcher| watcher.watch(&directory, RecursiveMode::NonRecursive).map(|()| watcher));
+    watcher.inspect_err(|error| tracing::warn!(event = "watch_failed", error = %error)).ok()
+}
+
+async fn accept_private(socket: tokio::net::UnixListener, listener: Arc<Listener<Door>>) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => {
+                let listener = Arc::clone(&listener);
+                tokio::spawn(async move {
+                    connection::serve(stream, IpAddr::V4(Ipv4Addr::LOCALHOST), &listener).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(event = "accept_failed", error = %error);
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        }
+    }
+}
+
+fn door_problem(path: &str, address: &str, error: &std::io::Error) -> (Problem, Exit) {
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        let problem = Problem::new(path, format!("{address} is taken"), "choose another one or stop its owner");
+        return (problem, Exit::AddressTaken);
+    }
+    (Problem::new(path, format!("cannot listen on {address}: {error}"), "choose another one"), Exit::Usage)
+}

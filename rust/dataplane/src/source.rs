@@ -1,0 +1,71 @@
+//! Where documents come from, and the copy of the last good one.
+
+use alongside_document::{DOCUMENT_BYTES_MAX, Document, Problem};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Where a document comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, followed when it changes.
+    File(PathBuf),
+    /// An inherited descriptor, read once.
+    Descriptor(u32),
+}
+
+impl Source {
+    /// Reads and checks the document.
+    pub fn read(&self) -> Result<Document, Vec<Problem>> {
+        let path = match self {
+            Self::File(path) => path.clone(),
+            // Opening the name again starts at the beginning, whatever was read before.
+            Self::Descriptor(number) => PathBuf::from(format!("/proc/self/fd/{number}")),
+        };
+        read_file(&path)
+    }
+}
+
+fn read_file(path: &Path) -> Result<Document, Vec<Problem>> {
+    let mut bytes = Vec::new();
+    // One byte over the limit is enough for the check to say so.
+    let limit = DOCUMENT_BYTES_MAX as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => alongside_document::parse(&bytes),
+        Err(error) => Err(vec![Problem::new(
+            "",
+            format!("{} cannot be read: {error}", path.display()),
+            "name a file that this process may read",
+        )]),
+    }
+}
+
+/// The directory in which the last good document is kept.
+#[derive(Debug)]
+pub struct LastGood {
+    path: Option<PathBuf>,
+}
+
+impl LastGood {
+    /// Keeps the document in that directory, or nowhere.
+    pub fn new(directory: Option<&Path>) -> Self {
+        Self { path: directory.map(|directory| directory.join("last-good.json")) }
+    }
+
+    /// Reads the kept document, if there is a good one.
+    pub fn read(&self) -> Option<Document> {
+        self.path.as_deref().and_then(|path| read_file(path).ok())
+    }
+
+    /// Keeps a document: written beside, made durable, then renamed.
+    pub fn write(&self, document: &Document) -> io::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let beside = path.with_extension("json.new");
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec(document)?)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)?;
+        path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    }
+}

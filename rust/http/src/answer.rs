@@ -1,0 +1,74 @@
+//! Answers that the data plane gives by itself.
+
+use std::io::Write;
+
+/// Appends a whole answer: head, then `body`, which HEAD leaves out.
+pub fn write(status: u16, content_type: &str, body: &[u8], (is_head, closes): (bool, bool), out: &mut Vec<u8>) {
+    // Writing to a vector cannot fail.
+    let _ = write!(
+        out,
+        "HTTP/1.1 {status} {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n{}\r\n",
+        phrase(status),
+        body.len(),
+        if closes { "connection: close\r\n" } else { "" },
+    );
+    if !is_head {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Appends an answer that says in one line what went wrong.
+pub fn write_error(status: u16, reason: &str, flags: (bool, bool), out: &mut Vec<u8>) {
+    let body = format!("{status} {}: {reason}\n", phrase(status));
+    write(status, "text/plain; charset=utf-8", body.as_bytes(), flags, out);
+}
+
+/// Returns the reason phrase of a status that the data plane answers with; empty for others.
+#[must_use]
+pub const fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        202 => "Accepted",
+        206 => "Partial Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_and_why() {
+        let mut out = Vec::new();
+        write_error(502, "the upstream closed", (false, true), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("HTTP/1.1 502 Bad Gateway\r\n"));
+        assert!(text.contains("connection: close\r\n"));
+        assert!(text.ends_with("\r\n\r\n502 Bad Gateway: the upstream closed\n"));
+    }
+
+    #[test]
+    fn head_gets_the_length_and_no_body() {
+        let mut out = Vec::new();
+        write(200, "text/plain", b"abc", (true, false), &mut out);
+        assert_eq!(out, b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\n");
+    }
+}

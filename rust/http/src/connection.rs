@@ -1,0 +1,249 @@
+//! A client's connection: requests one after the other, each let in by the guard, until either side has enough.
+
+use crate::answer;
+use crate::body::BodyReader;
+use crate::exchange::Exchange;
+use crate::listener::{Listener, State};
+use crate::service::{Arrival, Facts, Service, Stream};
+use alongside_protocols::{Body, Peer, RequestHead, guard, scratch};
+use alongside_transport::{Buffer, Deadline, buffer};
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+
+/// Bytes of an unwanted body that are read and dropped before the connection ends instead.
+const DRAIN_BYTES_MAX: usize = 64 * 1024;
+
+/// How long to read on after the last answer, so that a reset does not overtake it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What becomes of a connection.
+enum Next {
+    /// It waits for a request, without any buffer.
+    Idle,
+    /// It ends in order.
+    Close,
+    /// It is of no further use.
+    Drop,
+}
+
+/// Serves a connection to its end.
+pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener: &Listener<V>) {
+    let deadline = Deadline::new();
+    let mut input = Buffer::new();
+    let mut served = 0;
+    loop {
+        deadline.set_idle(listener.state.load().limits.idle_timeout_ms);
+        match deadline.within(input.fill(&mut client, buffer::BUFFER_BYTES)).await {
+            Ok(Ok(1..)) => {}
+            _ => return,
+        }
+        // The busy part is large and short-lived; ten thousand idle connections must not each carry it.
+        let turn = Turn { client: &mut client, input: &mut input, deadline: &deadline, peer, listener };
+        match Box::pin(turn.run(&mut served)).await {
+            Next::Idle => {}
+            Next::Close => return Box::pin(linger(client, input, &deadline)).await,
+            Next::Drop => return,
+        }
+    }
+}
+
+/// Ends our side, then reads on for a moment: data that nobody read would make the kernel send a reset, which can
+/// destroy the answer on its way.
+async fn linger<S: Stream>(mut client: S, mut input: Buffer, deadline: &Deadline) {
+    deadline.set(u64::try_from(LINGER.as_millis()).unwrap_or(u64::MAX));
+    let _ = deadline
+        .within(async {
+            if client.shutdown().await.is_err() {
+                return;
+            }
+            let mut left = DRAIN_BYTES_MAX;
+            loop {
+                input.consume(usize::MAX);
+                match input.fill(&mut client, usize::MAX).await {
+                    Ok(count @ 1..) if count <= left => left -= count,
+                    _ => return,
+                }
+            }
+        })
+        .await;
+}
+
+/// The busy part of a connection: while bytes are there.
+struct Turn<'t, S, V> {
+    client: &'t mut S,
+    input: &'t mut Buffer,
+    deadline: &'t Deadline,
+    peer: IpAddr,
+    listener: &'t Listener<V>,
+}
+
+/// A request whose head was read.
+struct Planned<P> {
+    plan: P,
+    facts: Facts,
+    began: Instant,
+}
+
+impl<S: Stream, V: Service> Turn<'_, S, V> {
+    async fn run(mut self, served: &mut u32) -> Next {
+        let mut output = buffer::take_output();
+        let next = loop {
+            let state = self.listener.state.load_full();
+            output.clear();
+            let planned = match self.read_head(&state, &mut output).await {
+                Ok(planned) => planned,
+                Err(next) => break next,
+            };
+            *served += 1;
+            let is_last = *served >= state.limits.requests_per_connection_max;
+            if let Some(next) = self.answer(&state, planned, is_last, &mut output).await {
+                break next;
+            }
+            if self.input.is_empty() {
+                self.input.rest();
+                break Next::Idle;
+            }
+        };
+        buffer::give_output(output);
+        next
+    }
+
+    /// Reads one head and lets the service plan; refuses what the guard does not let in.
+    async fn read_head(&mut self, state: &State<V>, output: &mut Vec<u8>) -> Result<Planned<V::Plan>, Next> {
+        let limit = state.guard.head_bytes_max;
+        let mut is_armed = false;
+        loop {
+            match self.plan(state, output) {
+                Ok(Some(planned)) => return Ok(planned),
+                Ok(None) => {}
+                Err(refusal) => {
+                    self.listener.metrics.refused(refusal.reason.as_str());
+                    return Err(self.refuse(refusal.status, refusal.reason.as_str(), state, output).await);
+                }
+            }
+            if !is_armed {
+                self.deadline.set(state.limits.head_timeout_ms);
+                is_armed = true;
+            }
+            match self.deadline.within(self.input.fill(self.client, limit)).await {
+                Ok(Ok(1..)) => {}
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::OutOfMemory => {
+                    self.listener.metrics.refused("head_too_large");
+                    return Err(self.refuse(431, "head_too_large", state, output).await);
+                }
+                Ok(_) => return Err(Next::Drop),
+                Err(_) => {
+                    self.listener.metrics.refused("head_timeout");
+                    return Err(self.refuse(408, "the head came too slowly", state, output).await);
+                }
+            }
+        }
+    }
+
+    fn plan(
+        &mut self,
+        state: &State<V>,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Planned<V::Plan>>, alongside_protocols::Refusal> {
+        let mut room = scratch();
+        let Some(head) = guard::request(self.input.data(), &mut room, &state.guard)? else { return Ok(None) };
+        let began = Instant::now();
+        let mut text = IpText::new();
+        let is_inner = state.is_inner(self.peer);
+        let ip = if is_inner { forwarded_ip(&head).unwrap_or(self.peer) } else { self.peer };
+        let arrival = Arrival { ip, peer: Peer { ip: text.write(self.peer), scheme: "http" }, is_inner };
+        let plan = state.service.plan(&head, &arrival, output);
+        let facts = Facts::of(&head);
+        let head_bytes = head.head_bytes;
+        self.input.consume(head_bytes);
+        Ok(Some(Planned { plan, facts, began }))
+    }
+
+    async fn answer(
+        &mut self,
+        state: &Arc<State<V>>,
+        planned: Planned<V::Plan>,
+        is_last: bool,
+        output: &mut Vec<u8>,
+    ) -> Option<Next> {
+        let Planned { plan, facts, began } = planned;
+        let body = match facts.body {
+            Body::None => None,
+            body => Some(BodyReader::new(body, &state.guard)),
+        };
+        let mut exchange = Exchange {
+            client: &mut *self.client,
+            input: &mut *self.input,
+            output: std::mem::take(output),
+            facts,
+            limits: &state.limits,
+            guard: &state.guard,
+            deadline: self.deadline,
+            body,
+            keep_alive: facts.keep_alive && !is_last && !self.listener.is_leaving(),
+            status: 0,
+        };
+        let too_large =
+            matches!((facts.body, state.limits.body_bytes_max), (Body::Length(all), Some(max)) if all > max);
+        let result = if too_large {
+            exchange.keep_alive = false;
+            exchange.refuse(413, "the body is longer than body_bytes_max").await
+        } else {
+            state.service.run(plan, &mut exchange).await
+        };
+        if result.is_ok() && exchange.keep_alive {
+            exchange.drain_body(DRAIN_BYTES_MAX).await;
+        }
+        let (keep_alive, status) = (exchange.keep_alive, exchange.status);
+        *output = exchange.output;
+        if status > 0 {
+            self.listener.metrics.answered(status, began.elapsed());
+        }
+        match result {
+            Err(_) => Some(Next::Drop),
+            Ok(()) if !keep_alive => Some(Next::Close),
+            Ok(()) => None,
+        }
+    }
+
+    async fn refuse(&mut self, status: u16, reason: &str, state: &State<V>, output: &mut Vec<u8>) -> Next {
+        output.clear();
+        answer::write_error(status, reason, (false, true), output);
+        self.listener.metrics.answered(status, Duration::ZERO);
+        self.deadline.set(state.limits.body_timeout_ms);
+        match self.deadline.within(self.client.write_all(output)).await {
+            Ok(Ok(())) => Next::Close,
+            _ => Next::Drop,
+        }
+    }
+}
+
+/// What an inner peer says the client's address is: the last one of the list.
+fn forwarded_ip(head: &RequestHead<'_, '_>) -> Option<IpAddr> {
+    let value = head.fields_named("x-forwarded-for").last()?;
+    let last = value.rsplit(|&byte| byte == b',').next()?;
+    std::str::from_utf8(last.trim_ascii()).ok()?.parse().ok()
+}
+
+/// Room for an address as text, on the stack.
+struct IpText {
+    bytes: [u8; 45],
+    length: usize,
+}
+
+impl IpText {
+    const fn new() -> Self {
+        Self { bytes: [0; 45], length: 0 }
+    }
+
+    fn write(&mut self, ip: IpAddr) -> &str {
+        let mut rest = &mut self.bytes[..];
+        // The longest address has 45 characters.
+        let _ = write!(rest, "{ip}");
+        self.length = 45 - rest.len();
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}

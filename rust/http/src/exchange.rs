@@ -1,0 +1,546 @@
+//! One request and its answer: the tools that a service answers with.
+
+use crate::answer;
+use crate::body::BodyReader;
+use crate::flow::{Blocked, Flow, FlowError};
+use crate::link::{ConnectError, Upstream};
+use crate::metrics::UpstreamOutcome;
+use crate::service::{Facts, Stream};
+use crate::tunnel;
+use alongside_document::Limits;
+use alongside_protocols::chunked::Piece;
+use alongside_protocols::{Asked, Body, Refusal, guard, scratch, write_framing};
+use alongside_transport::{Buffer, Deadline, buffer, deadline, pool};
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// Informational answers that one request may bring.
+const INTERIM_MAX: usize = 16;
+
+/// The client's connection is of no further use; nothing more can be said on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken;
+
+/// One request and its answer. A service answers exactly once, by [`Exchange::send`], [`Exchange::refuse`] or
+/// [`Exchange::forward`].
+#[derive(Debug)]
+pub struct Exchange<'c, S> {
+    /// The client's connection.
+    pub client: &'c mut S,
+    /// What came from the client after the head.
+    pub input: &'c mut Buffer,
+    /// What the plan left: a head for the upstream, or an answer.
+    pub output: Vec<u8>,
+    /// What outlives the request's head.
+    pub facts: Facts,
+    /// The limits in force.
+    pub limits: &'c Limits,
+    /// The guard's part of them.
+    pub guard: &'c alongside_protocols::Limits,
+    /// The connection's deadline.
+    pub deadline: &'c Deadline,
+    /// The request's body, until a forward takes it.
+    pub body: Option<BodyReader>,
+    /// Whether the connection serves another request after this one.
+    pub keep_alive: bool,
+    /// The status that was answered, for the metric.
+    pub status: u16,
+}
+
+/// Why an attempt at an upstream brought no answer.
+#[derive(Debug)]
+enum Trouble {
+    /// It closed or reset; `silent` where not one byte of an answer had come.
+    Closed { silent: bool },
+    /// It was silent for too long.
+    TimedOut,
+    /// Its answer is not let through.
+    Refused(Refusal),
+    /// The client left, was too slow or broke the framing of its body.
+    Client(ClientTrouble),
+}
+
+#[derive(Debug)]
+enum ClientTrouble {
+    Left,
+    TooSlow,
+    Refused(Refusal),
+}
+
+/// An upstream's final answer, as far as it outlives its head.
+struct Answer {
+    status: u16,
+    body: Body,
+    keep_alive: bool,
+    upgrade: bool,
+}
+
+impl<S: Stream> Exchange<'_, S> {
+    /// Sends `output` as the whole answer.
+    ///
+    /// # Errors
+    /// The client left.
+    pub async fn send(&mut self, status: u16) -> Result<(), Broken> {
+        self.status = status;
+        self.deadline.set(self.limits.body_timeout_ms);
+        let written = self.deadline.within(self.client.write_all(&self.output)).await;
+        if matches!(written, Ok(Ok(()))) { Ok(()) } else { Err(Broken) }
+    }
+
+    /// Sends a head and a body that is shared, within the limits on slow clients.
+    ///
+    /// # Errors
+    /// The client left or reads too slowly.
+    pub async fn send_shared(&mut self, status: u16, parts: &[&[u8]]) -> Result<(), Broken> {
+        self.status = status;
+        self.write_paced(None).await?;
+        for part in parts {
+            self.write_paced(Some(part)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes bytes, or the output, asking for `body_bytes_min` in each `body_timeout_ms`.
+    ///
+    /// # Errors
+    /// The client left or reads too slowly.
+    pub async fn write_paced(&mut self, part: Option<&[u8]>) -> Result<(), Broken> {
+        let mut rest = part.unwrap_or(&self.output);
+        let mut mark = rest.len();
+        self.deadline.set(self.limits.body_timeout_ms);
+        while !rest.is_empty() {
+            match self.deadline.within(self.client.write(rest)).await {
+                Ok(Ok(count)) if count > 0 => rest = &rest[count..],
+                _ => return Err(Broken),
+            }
+            if (mark - rest.len()) as u64 >= self.limits.body_bytes_min {
+                mark = rest.len();
+                self.deadline.set(self.limits.body_timeout_ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers with an error of our own.
+    ///
+    /// # Errors
+    /// The client left.
+    pub async fn refuse(&mut self, status: u16, reason: &str) -> Result<(), Broken> {
+        self.output.clear();
+        answer::write_error(status, reason, (self.facts.is_head, !self.keep_alive), &mut self.output);
+        self.send(status).await
+    }
+
+    /// Reads and drops what is left of the request's body, up to `bytes_max`; else the connection ends.
+    pub async fn drain_body(&mut self, bytes_max: usize) {
+        let Some(mut body) = self.body.take() else { return };
+        let mut left = bytes_max;
+        self.deadline.set(self.limits.body_timeout_ms);
+        while !body.is_done() {
+            let Ok((used, piece)) = body.next(self.input.data()) else { break };
+            let (is_end, is_more) = (piece == Piece::End, piece == Piece::More);
+            self.input.consume(used);
+            left = left.saturating_sub(used);
+            if is_end {
+                return;
+            }
+            if is_more {
+                let filled = self.deadline.within(self.input.fill(self.client, usize::MAX)).await;
+                if left == 0 || !matches!(filled, Ok(Ok(1..))) {
+                    break;
+                }
+            }
+        }
+        self.keep_alive &= body.is_done();
+    }
+
+    /// Reads the request's whole body, at most `bytes_max`; `None` where it is longer, broken or does not come.
+    pub async fn collect_body(&mut self, bytes_max: usize) -> Option<Vec<u8>> {
+        let mut collected = Vec::new();
+        let Some(mut body) = self.body.take() else { return Some(collected) };
+        self.deadline.set(self.limits.body_timeout_ms);
+        loop {
+            let (used, is_end, is_more) = match body.next(self.input.data()) {
+                Ok((used, Piece::Data(data))) => {
+                    collected.extend_from_slice(data);
+                    (used, body.is_done(), false)
+                }
+                Ok((used, piece)) => (used, piece == Piece::End, piece == Piece::More),
+                Err(_) => break,
+            };
+            self.input.consume(used);
+            if collected.len() > bytes_max {
+                break;
+            }
+            if is_end {
+                return Some(collected);
+            }
+            if is_more && !matches!(self.deadline.within(self.input.fill(self.client, usize::MAX)).await, Ok(Ok(1..))) {
+                break;
+            }
+        }
+        self.keep_alive = false;
+        None
+    }
+
+    /// Sends the request on to the upstream that `choose` names for attempt 0, 1, …, with the head in `output`, and
+    /// passes the answer back as it comes.
+    ///
+    /// The next one is asked for only where nothing was sent yet. A kept connection that turns out closed is replaced
+    /// once, if the request may be sent twice.
+    ///
+    /// # Errors
+    /// The connection is of no further use.
+    pub async fn forward(
+        &mut self,
+        mut choose: impl FnMut(usize) -> Option<Arc<Upstream>> + Send,
+    ) -> Result<(), Broken> {
+        let head = std::mem::replace(&mut self.output, buffer::take_output());
+        let reader = self.body.take().unwrap_or(BodyReader::Done);
+        let mut request = Flow::new(head, reader, self.facts.body == Body::Chunked);
+        if let Err(refusal) = request.prepare(self.input) {
+            self.keep_alive = false;
+            return self.refuse(refusal.status, refusal.reason.as_str()).await;
+        }
+        let mut attempt = 0;
+        let result = loop {
+            let Some(upstream) = choose(attempt) else {
+                break self.fail(502, "no upstream could be reached").await;
+            };
+            match self.forward_to(&upstream, &mut request).await {
+                Ok(result) => break result,
+                Err(ConnectError::Failed { .. } | ConnectError::TimedOut { .. }) => {
+                    upstream.metrics.count(UpstreamOutcome::ConnectFailed);
+                    attempt += 1;
+                }
+            }
+        };
+        if !request.is_done() {
+            // What is left of the body would be read as a next request.
+            self.keep_alive = false;
+        }
+        buffer::give_output(request.into_pending());
+        result
+    }
+
+    async fn fail(&mut self, status: u16, reason: &str) -> Result<(), Broken> {
+        self.keep_alive &= self.facts.body == Body::None;
+        self.refuse(status, reason).await
+    }
+
+    async fn forward_to(
+        &mut self,
+        upstream: &Upstream,
+        request: &mut Flow,
+    ) -> Result<Result<(), Broken>, ConnectError> {
+        let mut kept = if self.facts.is_repeatable { upstream.reuse() } else { None };
+        loop {
+            let is_kept = kept.is_some();
+            let stream = match kept.take() {
+                Some(stream) => stream,
+                None => upstream.connect(self.deadline, self.limits.connect_timeout_ms).await?,
+            };
+            match self.attempt(stream, upstream, request).await {
+                Err(Trouble::Closed { silent: true }) if is_kept => {
+                    upstream.metrics.retries.inc();
+                    request.rewind();
+                }
+                Ok(result) => return Ok(result),
+                Err(trouble) => return Ok(self.explain(trouble, upstream).await),
+            }
+        }
+    }
+
+    async fn explain(&mut self, trouble: Trouble, upstream: &Upstream) -> Result<(), Broken> {
+        let (outcome, status, reason) = match trouble {
+            Trouble::Closed { .. } => (UpstreamOutcome::Closed, 502, "the upstream closed before it answered"),
+            Trouble::TimedOut => (UpstreamOutcome::TimedOut, 504, "the upstream did not answer in time"),
+            Trouble::Refused(refusal) => (UpstreamOutcome::Refused, refusal.status, refusal.reason.as_str()),
+            Trouble::Client(ClientTrouble::Left) => (UpstreamOutcome::Abandoned, 0, ""),
+            Trouble::Client(ClientTrouble::TooSlow) => (UpstreamOutcome::Abandoned, 408, "the body came too slowly"),
+            Trouble::Client(ClientTrouble::Refused(refusal)) => {
+                (UpstreamOutcome::Abandoned, refusal.status, refusal.reason.as_str())
+            }
+        };
+        upstream.metrics.count(outcome);
+        if outcome == UpstreamOutcome::Abandoned {
+            self.keep_alive = false;
+        }
+        if status == 0 {
+            return Err(Broken);
+        }
+        self.fail(status, reason).await
+    }
+
+    /// One request on one connection. Trouble comes back only while the client was told nothing.
+    async fn attempt(
+        &mut self,
+        mut stream: TcpStream,
+        upstream: &Upstream,
+        request: &mut Flow,
+    ) -> Result<Result<(), Broken>, Trouble> {
+        let mut answered = Buffer::new();
+        let mut response = Flow::new(std::mem::take(&mut self.output), BodyReader::Done, false);
+        response.pending.clear();
+        let answer = {
+            let mut duplex = Duplex::new(self, &mut stream, request, &mut answered, &mut response);
+            let answer = duplex.head().await;
+            match answer {
+                Ok(answer) => answer,
+                Err(trouble) => {
+                    self.output = response.into_pending();
+                    return Err(trouble);
+                }
+            }
+        };
+        self.status = answer.status;
+        self.finish_head(&answer, request, &mut response);
+        if answer.upgrade {
+            self.keep_alive = false;
+            self.output = response.into_pending();
+            upstream.metrics.count(UpstreamOutcome::Answered);
+            return Ok(tunnel::run(self, &mut stream, &mut answered).await);
+        }
+        let reader = BodyReader::new(answer.body, self.guard);
+        response.follow_with(reader, answer.body == Body::Chunked && self.facts.is_http11);
+        let passed = match response.prepare(&mut answered) {
+            Err(_) => Err(UpstreamOutcome::Refused),
+            Ok(()) => Duplex::new(self, &mut stream, request, &mut answered, &mut response).body().await,
+        };
+        self.output = response.into_pending();
+        match passed {
+            Ok(()) => {
+                upstream.metrics.count(UpstreamOutcome::Answered);
+                if answer.keep_alive && request.is_done() && answered.is_empty() {
+                    let idle_max = self.limits.pool_idle_max as usize;
+                    pool::give(&upstream.address, stream, idle_max);
+                }
+                Ok(Ok(()))
+            }
+            Err(outcome) => {
+                upstream.metrics.count(outcome);
+                Ok(Err(Broken))
+            }
+        }
+    }
+
+    /// Completes the client's head: framing, and whether the connection goes on.
+    fn finish_head(&mut self, answer: &Answer, request: &Flow, response: &mut Flow) {
+        let out = &mut response.pending;
+        if answer.upgrade {
+            out.extend_from_slice(b"\r\n");
+            return;
+        }
+        let is_delimited = match answer.body {
+            Body::UntilClose => false,
+            Body::Chunked => self.facts.is_http11,
+            Body::None | Body::Length(_) => true,
+        };
+        // An answer that came before its request was whole ends the connection: the rest may be a body or may not.
+        self.keep_alive &= is_delimited && request.is_read() && !deadline::is_draining();
+        write_end(self.keep_alive, self.facts.is_http11, out);
+    }
+
+    /// Ends the head in `output`: whether the connection goes on, and the empty line.
+    pub fn end_head(&mut self) {
+        write_end(self.keep_alive, self.facts.is_http11, &mut self.output);
+    }
+}
+
+fn write_end(keep_alive: bool, is_http11: bool, out: &mut Vec<u8>) {
+    if !keep_alive {
+        out.extend_from_slice(b"connection: close\r\n");
+    } else if !is_http11 {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Both directions of an attempt, polled in one task.
+struct Duplex<'d, S> {
+    client: &'d mut S,
+    input: &'d mut Buffer,
+    stream: &'d mut TcpStream,
+    answered: &'d mut Buffer,
+    request: &'d mut Flow,
+    response: &'d mut Flow,
+    facts: Facts,
+    limits: &'d Limits,
+    guard: &'d alongside_protocols::Limits,
+    deadline: &'d Deadline,
+    /// The upstream reads no more of the request; its answer may still come.
+    is_deaf: bool,
+    interim: usize,
+    pace: Pace,
+}
+
+/// Whom a wait is for, and how far things were when its deadline was set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    is_for_client: bool,
+    moved: u64,
+}
+
+impl<'d, S: Stream> Duplex<'d, S> {
+    fn new(
+        exchange: &'d mut Exchange<'_, S>,
+        stream: &'d mut TcpStream,
+        request: &'d mut Flow,
+        answered: &'d mut Buffer,
+        response: &'d mut Flow,
+    ) -> Self {
+        exchange.deadline.set(exchange.limits.response_timeout_ms);
+        let moved = request.moved() + response.moved();
+        Self {
+            client: &mut *exchange.client,
+            input: &mut *exchange.input,
+            stream,
+            answered,
+            request,
+            response,
+            facts: exchange.facts,
+            limits: exchange.limits,
+            guard: exchange.guard,
+            deadline: exchange.deadline,
+            is_deaf: false,
+            interim: 0,
+            pace: Pace { is_for_client: false, moved },
+        }
+    }
+
+    /// Sends the request until the final answer's head is there; it stands in the response's pending, unfinished.
+    async fn head(&mut self) -> Result<Answer, Trouble> {
+        let deadline = self.deadline;
+        match deadline.within(std::future::poll_fn(|context| self.poll_head(context))).await {
+            Ok(result) => result,
+            Err(_) if self.pace.is_for_client => Err(Trouble::Client(ClientTrouble::TooSlow)),
+            Err(_) => Err(Trouble::TimedOut),
+        }
+    }
+
+    /// Passes the rest both ways until the answer is whole.
+    async fn body(&mut self) -> Result<(), UpstreamOutcome> {
+        let deadline = self.deadline;
+        match deadline.within(std::future::poll_fn(|context| self.poll_body(context))).await {
+            Ok(result) => result,
+            Err(_) if self.pace.is_for_client => Err(UpstreamOutcome::Abandoned),
+            Err(_) => Err(UpstreamOutcome::TimedOut),
+        }
+    }
+
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Answer, Trouble>> {
+        if let Poll::Ready(Err(trouble)) = self.poll_request(context) {
+            return Poll::Ready(Err(Trouble::Client(trouble)));
+        }
+        loop {
+            match self.take_head() {
+                Ok(Some(answer)) => return Poll::Ready(Ok(answer)),
+                Ok(None) => {}
+                Err(refusal) => return Poll::Ready(Err(Trouble::Refused(refusal))),
+            }
+            if matches!(self.response.poll_write(context, self.answered, self.client), Poll::Ready(Err(_))) {
+                return Poll::Ready(Err(Trouble::Client(ClientTrouble::Left)));
+            }
+            let silent = self.answered.is_empty() && self.interim == 0;
+            match self.answered.poll_fill(context, self.stream, self.guard.head_bytes_max) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    let refusal = Refusal { status: 502, reason: alongside_protocols::Reason::HeadTooLarge };
+                    return Poll::Ready(Err(Trouble::Refused(refusal)));
+                }
+                Poll::Ready(_) => return Poll::Ready(Err(Trouble::Closed { silent })),
+                Poll::Pending => break,
+            }
+        }
+        self.keep_pace(!self.request.is_done() && !self.is_deaf && self.request.blocked() == Blocked::Source);
+        Poll::Pending
+    }
+
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Result<(), UpstreamOutcome>> {
+        if let Poll::Ready(Err(_)) = self.poll_request(context) {
+            return Poll::Ready(Err(UpstreamOutcome::Abandoned));
+        }
+        match self.response.poll(context, (self.stream, self.answered), self.client) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(FlowError::Read(_) | FlowError::Ended)) => {
+                return Poll::Ready(Err(UpstreamOutcome::Closed));
+            }
+            Poll::Ready(Err(FlowError::Refused(_))) => return Poll::Ready(Err(UpstreamOutcome::Refused)),
+            Poll::Ready(Err(FlowError::Write(_))) => return Poll::Ready(Err(UpstreamOutcome::Abandoned)),
+            Poll::Pending => {}
+        }
+        self.keep_pace(self.response.blocked() == Blocked::Target);
+        Poll::Pending
+    }
+
+    /// Moves the request on; an upstream that does not listen any more is no error yet.
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ClientTrouble>> {
+        if self.request.is_done() || self.is_deaf {
+            return Poll::Ready(Ok(()));
+        }
+        match self.request.poll(context, (self.client, self.input), self.stream) {
+            Poll::Ready(Err(FlowError::Write(_))) => {
+                self.is_deaf = true;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(FlowError::Refused(refusal))) => Poll::Ready(Err(ClientTrouble::Refused(refusal))),
+            Poll::Ready(Err(FlowError::Read(_) | FlowError::Ended)) => Poll::Ready(Err(ClientTrouble::Left)),
+            Poll::Ready(Ok(())) => {
+                self.deadline.set(self.limits.response_timeout_ms);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Extends the deadline while things move: a client must bring or take `body_bytes_min` in each window, an
+    /// upstream at least a byte.
+    fn keep_pace(&mut self, is_for_client: bool) {
+        let moved = self.request.moved() + self.response.moved();
+        let enough = if is_for_client { self.limits.body_bytes_min.max(1) } else { 1 };
+        if self.pace.is_for_client != is_for_client || moved - self.pace.moved >= enough {
+            let limits = self.limits;
+            self.deadline.set(if is_for_client { limits.body_timeout_ms } else { limits.response_timeout_ms });
+            self.pace = Pace { is_for_client, moved };
+        }
+    }
+
+    /// Takes a head from what came; informational ones go on at once.
+    fn take_head(&mut self) -> Result<Option<Answer>, Refusal> {
+        let asked = Asked { head: self.facts.is_head, upgrade: self.facts.upgrade };
+        while !self.answered.is_empty() {
+            let mut room = scratch();
+            let Some(head) = guard::response(self.answered.data(), &mut room, self.guard, asked)? else {
+                return Ok(None);
+            };
+            let answer =
+                Answer { status: head.status, body: head.body, keep_alive: head.keep_alive, upgrade: head.upgrade };
+            let is_interim = head.status < 200 && !head.upgrade;
+            if !is_interim || self.facts.is_http11 {
+                head.write(&mut self.response.pending);
+            }
+            if !is_interim {
+                let has_length_only = matches!(head.body, Body::None) && head.status != 204;
+                let said = head.content_length.filter(|_| has_length_only).map_or(head.body, Body::Length);
+                if said != Body::Chunked || self.facts.is_http11 {
+                    write_framing(said, &mut self.response.pending);
+                }
+            } else if self.facts.is_http11 {
+                self.response.pending.extend_from_slice(b"\r\n");
+            }
+            let used = head.head_bytes;
+            self.answered.consume(used);
+            if !is_interim {
+                return Ok(Some(answer));
+            }
+            self.interim += 1;
+            if self.interim > INTERIM_MAX {
+                return Err(Refusal { status: 502, reason: alongside_protocols::Reason::Status });
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,306 @@
+//! One direction of a message: a head that is ready, then a body that is read, framed anew and written.
+//!
+//! A flow holds no socket: it is polled with the two ends and the buffer of its source, so that both directions of an
+//! exchange run in one task. It reads only when all it had is written, which is the backpressure.
+
+use crate::body::BodyReader;
+use alongside_protocols::chunked::{self, Piece};
+use alongside_protocols::{Refusal, chunked::write_end};
+use alongside_transport::Buffer;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Body bytes up to which they are copied behind the head, to go out in one write.
+const COPY_BYTES_MAX: usize = 8 * 1024;
+
+/// Framed bytes that are collected before they are written.
+const FRAMED_BYTES_MAX: usize = 16 * 1024;
+
+/// Why a flow ended early.
+#[derive(Debug)]
+pub enum FlowError {
+    /// The source failed.
+    Read(io::Error),
+    /// The source closed before the body's end.
+    Ended,
+    /// The source's framing is broken.
+    Refused(Refusal),
+    /// The target failed.
+    Write(io::Error),
+}
+
+/// What a flow waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocked {
+    /// Bytes from its source.
+    Source,
+    /// Room at its target.
+    Target,
+}
+
+/// One direction of a message.
+#[derive(Debug)]
+pub struct Flow {
+    /// What is ready to be written: the head, framed pieces.
+    pub pending: Vec<u8>,
+    reader: BodyReader,
+    is_chunked: bool,
+    sent: usize,
+    /// Bytes at the buffer's start that go out as they are.
+    direct: usize,
+    is_ending: bool,
+    is_done: bool,
+    moved: u64,
+    blocked: Blocked,
+}
+
+impl Flow {
+    /// Returns a flow of `head` and then the reader's body, framed as chunks where `is_chunked`.
+    #[must_use]
+    pub const fn new(head: Vec<u8>, reader: BodyReader, is_chunked: bool) -> Self {
+        Self {
+            pending: head,
+            reader,
+            is_chunked,
+            sent: 0,
+            direct: 0,
+            is_ending: false,
+            is_done: false,
+            moved: 0,
+            blocked: Blocked::Target,
+        }
+    }
+
+    /// Sets the body that follows what is pending.
+    pub fn follow_with(&mut self, reader: BodyReader, is_chunked: bool) {
+        self.reader = reader;
+        self.is_chunked = is_chunked;
+    }
+
+    /// Whether everything is written.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Whether the source was read to the body's end.
+    #[must_use]
+    pub const fn is_read(&self) -> bool {
+        self.reader.is_done() || self.is_ending
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub const fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// What the last poll waited for.
+    #[must_use]
+    pub const fn blocked(&self) -> Blocked {
+        self.blocked
+    }
+
+    /// Starts again with the head; only for a message without a body.
+    pub const fn rewind(&mut self) {
+        self.sent = 0;
+        self.is_ending = false;
+        self.is_done = false;
+    }
+
+    /// Gives back the vector of the head.
+    #[must_use]
+    pub fn into_pending(self) -> Vec<u8> {
+        self.pending
+    }
+
+    /// Frames what is buffered, so that broken framing shows before anything is written.
+    ///
+    /// # Errors
+    /// The framing is broken.
+    pub fn prepare(&mut self, buffer: &mut Buffer) -> Result<(), Refusal> {
+        while self.direct == 0 && !self.is_ending && self.take_piece(buffer)? {}
+        Ok(())
+    }
+
+    /// Moves what can be moved.
+    ///
+    /// # Errors
+    /// [`FlowError`]: which end is at fault.
+    pub fn poll<R, W>(
+        &mut self,
+        context: &mut Context<'_>,
+        (source, buffer): (&mut R, &mut Buffer),
+        target: &mut W,
+    ) -> Poll<Result<(), FlowError>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            ready!(self.poll_write(context, buffer, target)).map_err(FlowError::Write)?;
+            if self.is_ending {
+                self.is_done = true;
+                return Poll::Ready(Ok(()));
+            }
+            if !matches!(self.reader, BodyReader::Done) {
+                self.pending.clear();
+                self.sent = 0;
+            }
+            if self.take_piece(buffer).map_err(FlowError::Refused)? {
+                continue;
+            }
+            self.blocked = Blocked::Source;
+            // All that was buffered is used: reading may wait.
+            let count = ready!(buffer.poll_fill(context, source, usize::MAX)).map_err(FlowError::Read)?;
+            if count == 0 {
+                if !self.reader.end() {
+                    return Poll::Ready(Err(FlowError::Ended));
+                }
+                self.is_ending = true;
+                if self.is_chunked {
+                    write_end(b"", &mut self.pending);
+                }
+            }
+        }
+    }
+
+    /// Writes what is ready, without reading any more.
+    ///
+    /// # Errors
+    /// The target's.
+    pub fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut Buffer,
+        target: &mut W,
+    ) -> Poll<io::Result<()>> {
+        while self.sent < self.pending.len() || self.direct > 0 {
+            self.blocked = Blocked::Target;
+            let (framed, direct) = (&self.pending[self.sent..], &buffer.data()[..self.direct]);
+            let count = ready!(match (framed, direct) {
+                (framed, []) => Pin::new(&mut *target).poll_write(context, framed),
+                ([], direct) => Pin::new(&mut *target).poll_write(context, direct),
+                (framed, direct) => {
+                    let both = [IoSlice::new(framed), IoSlice::new(direct)];
+                    Pin::new(&mut *target).poll_write_vectored(context, &both)
+                }
+            })?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.moved += count as u64;
+            let of_framed = count.min(framed.len());
+            self.sent += of_framed;
+            self.direct -= count - of_framed;
+            buffer.consume(count - of_framed);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes what the buffer holds; returns whether there is something to write or the end was found.
+    fn take_piece(&mut self, buffer: &mut Buffer) -> Result<bool, Refusal> {
+        let before = self.pending.len();
+        loop {
+            let (used, piece) = self.reader.next(buffer.data())?;
+            match piece {
+                Piece::More => {
+                    buffer.consume(used);
+                    return Ok(self.pending.len() > before);
+                }
+                Piece::End => {
+                    buffer.consume(used);
+                    self.is_ending = true;
+                    if self.is_chunked {
+                        write_end(self.reader.trailers(), &mut self.pending);
+                    }
+                    return Ok(true);
+                }
+                Piece::Data(data) if self.is_chunked => {
+                    chunked::write_chunk(data, &mut self.pending);
+                    buffer.consume(used);
+                    if self.pending.len() > FRAMED_BYTES_MAX {
+                        return Ok(true);
+                    }
+                }
+                Piece::Data(data) if data.len() <= COPY_BYTES_MAX => {
+                    self.pending.extend_from_slice(data);
+                    buffer.consume(used);
+                    self.is_ending = self.reader.is_done();
+                    if self.is_ending || self.pending.len() > FRAMED_BYTES_MAX {
+                        return Ok(true);
+                    }
+                }
+                Piece::Data(data) => {
+                    let length = data.len();
+                    buffer.consume(used - length);
+                    self.direct = length;
+                    self.is_ending = self.reader.is_done();
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alongside_protocols::{Body, Limits};
+
+    async fn run(body: Body, input: &[u8], is_chunked: bool) -> (Result<(), FlowError>, Vec<u8>, Vec<u8>) {
+        let (mut source, mut buffer, mut target) = (input, Buffer::new(), Vec::new());
+        let mut flow = Flow::new(b"HEAD|".to_vec(), BodyReader::new(body, &Limits::default()), is_chunked);
+        let result = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target)).await;
+        let rest = [buffer.data(), source].concat();
+        (result, target, rest)
+    }
+
+    fn check(body: Body, input: &[u8], is_chunked: bool, output: &[u8], rest: &[u8]) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (result, written, left) = runtime.block_on(run(body, input, is_chunked));
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!(written, output);
+        assert_eq!(left, rest);
+    }
+
+    #[test]
+    fn leaves_what_belongs_to_the_next_message() {
+        check(Body::None, b"GET", false, b"HEAD|", b"GET");
+        check(Body::Length(3), b"abcGET", false, b"HEAD|abc", b"GET");
+        check(Body::Chunked, b"3\r\nabc\r\n0\r\n\r\nGET", true, b"HEAD|3\r\nabc\r\n0\r\n\r\n", b"GET");
+    }
+
+    #[test]
+    fn frames_anew_for_the_target() {
+        check(Body::Chunked, b"003;x=y\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", false, b"HEAD|abcde", b"");
+        check(Body::UntilClose, b"abc", true, b"HEAD|3\r\nabc\r\n0\r\n\r\n", b"");
+        check(Body::UntilClose, b"abc", false, b"HEAD|abc", b"");
+    }
+
+    #[test]
+    fn passes_large_bodies_whole() {
+        let body = vec![b'x'; 300_000];
+        check(Body::Length(300_000), &body, false, &[b"HEAD|", &body[..]].concat(), b"");
+    }
+
+    #[test]
+    fn an_early_end_is_no_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (result, ..) = runtime.block_on(run(Body::Length(9), b"abc", false));
+        assert!(matches!(result, Err(FlowError::Ended)));
+        let (result, ..) = runtime.block_on(run(Body::Chunked, b"3\r\nabc\r\n", true));
+        assert!(matches!(result, Err(FlowError::Ended)));
+    }
+
+    #[test]
+    fn broken_framing_shows_before_anything_is_written() {
+        let mut buffer = Buffer::new();
+        let mut flow = Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Chunked, &Limits::default()), true);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(buffer.fill(&mut &b"zz\r\n"[..], 64)).unwrap();
+        assert!(flow.prepare(&mut buffer).is_err());
+    }
+}
