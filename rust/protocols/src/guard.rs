@@ -93,6 +93,7 @@ fn admit_request<'h, 'b>(
         expects_continue: survey.expects_continue && is_http11 && has_body,
         upgrade: if upgrades { survey.upgrade() } else { None },
         head_bytes,
+        bytes,
         dropped: survey.dropped,
         forwarding: survey.forwarding,
     })
@@ -253,6 +254,7 @@ fn admit_response<'h, 'b>(
         keep_alive: is_reusable && survey.keep_alive(is_http11),
         upgrade,
         head_bytes: bytes.len(),
+        bytes,
         dropped: survey.dropped,
     })
 }

@@ -9,6 +9,7 @@ pub mod chunked;
 pub mod fields;
 mod framing;
 pub mod guard;
+mod lines;
 mod refusal;
 mod request;
 mod response;

@@ -2,6 +2,7 @@
 
 use crate::fields;
 use crate::framing::{Body, write_framing};
+use crate::lines::{write_kept, write_line};
 use crate::response::Asked;
 
 /// Who speaks on a client connection, as told to the origin.
@@ -61,6 +62,8 @@ pub struct RequestHead<'h, 'b> {
     pub upgrade: Option<&'b [u8]>,
     /// Bytes of the head from the first given one; the body starts there.
     pub head_bytes: usize,
+    /// The head as sent.
+    pub(crate) bytes: &'b [u8],
     /// Bit i: field i never goes on as it is.
     pub(crate) dropped: u128,
     /// Bit i: field i is a forwarding field, believed from inner peers only.
@@ -132,11 +135,10 @@ impl<'b> RequestHead<'_, 'b> {
         let authority = if self.authority.is_empty() { b"localhost" } else { self.authority };
         write_line(b"host", forward.host.unwrap_or(authority), out);
         let skipped = if forward.is_inner { self.dropped } else { self.dropped | self.forwarding };
-        for (i, field) in self.fields.iter().enumerate() {
-            if skipped >> i & 1 == 0 && !fields::is_one_of(field.name, forward.without) {
-                write_line(field.name.as_bytes(), field.value, out);
-            }
-        }
+        let is_kept = |i: usize, field: &httparse::Header<'_>| {
+            skipped >> i & 1 == 0 && !fields::is_one_of(field.name, forward.without)
+        };
+        write_kept(self.bytes, self.fields, is_kept, out);
         write_framing(self.body, out);
         if forward.passes_expect && self.expects_continue {
             out.extend_from_slice(b"expect: 100-continue\r\n");
@@ -156,12 +158,4 @@ impl<'b> RequestHead<'_, 'b> {
             write_line(b"x-alongside-key", key, out);
         }
     }
-}
-
-/// Append `name: value` and the line's end.
-pub(crate) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }

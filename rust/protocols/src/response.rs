@@ -2,7 +2,7 @@
 
 use crate::fields;
 use crate::framing::{Body, write_decimal};
-use crate::request::write_line;
+use crate::lines::write_kept;
 
 /// What the request was, as far as it shapes its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct ResponseHead<'h, 'b> {
     pub upgrade: bool,
     /// Bytes of the head; the body starts there.
     pub head_bytes: usize,
+    /// The head as sent.
+    pub(crate) bytes: &'b [u8],
     /// Bit i: field i never goes on as it is.
     pub(crate) dropped: u128,
 }
@@ -72,9 +74,7 @@ impl<'b> ResponseHead<'_, 'b> {
         out.push(b' ');
         out.extend_from_slice(self.reason.as_bytes());
         out.extend_from_slice(b"\r\n");
-        for (name, value) in self.end_to_end() {
-            write_line(name.as_bytes(), value, out);
-        }
+        write_kept(self.bytes, self.fields, |i, _| self.dropped >> i & 1 == 0, out);
         if self.upgrade {
             out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
         }

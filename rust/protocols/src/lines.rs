@@ -1,0 +1,51 @@
+//! Field lines written for the next hop.
+
+use httparse::Header;
+
+/// Append `name: value` and the line's end.
+pub(crate) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Append the fields that `is_kept` by index, each as `name: value`.
+///
+/// Neighbours that stand in `bytes` just as they would be written are copied at once.
+pub(crate) fn write_kept(
+    bytes: &[u8],
+    fields: &[Header<'_>],
+    is_kept: impl Fn(usize, &Header<'_>) -> bool,
+    out: &mut Vec<u8>,
+) {
+    let mut run = 0..0;
+    let kept = fields.iter().enumerate().filter(|(i, field)| is_kept(*i, field));
+    for (_, field) in kept {
+        match plain_line(bytes, field) {
+            Some(line) if line.start == run.end => run.end = line.end,
+            Some(line) => {
+                out.extend_from_slice(&bytes[run]);
+                run = line;
+            }
+            None => {
+                out.extend_from_slice(&bytes[run]);
+                run = 0..0;
+                write_line(field.name.as_bytes(), field.value, out);
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[run]);
+}
+
+/// Return where a field stands in `bytes` as exactly `name: value` and CRLF, if it does.
+fn plain_line(bytes: &[u8], field: &Header<'_>) -> Option<std::ops::Range<usize>> {
+    let base = bytes.as_ptr().addr();
+    let start = field.name.as_ptr().addr().wrapping_sub(base);
+    let value = field.value.as_ptr().addr().wrapping_sub(base);
+    let (colon, end) = (start.wrapping_add(field.name.len()), value.wrapping_add(field.value.len()));
+    let is_plain = value == colon.wrapping_add(2)
+        && bytes.get(colon..value) == Some(b": ")
+        && bytes.get(end..end.wrapping_add(2)) == Some(b"\r\n");
+    is_plain.then(|| start..end + 2)
+}
