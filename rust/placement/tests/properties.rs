@@ -31,7 +31,15 @@ fn some_shards() -> impl Strategy<Value = Vec<Shard>> {
         .prop_filter("names that nginx hashes alike", |shards| Placement::new(Function::Ketama, shards).is_ok())
 }
 
+/// A quarter of the usual cases, for each asks hundreds of keys.
+fn fewer() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases / 4, ..usual }
+}
+
 proptest! {
+    #![proptest_config(fewer())]
+
     #[test]
     fn growing_moves_keys_to_the_new_shard_only(mut all in some_shards()) {
         let after = ring(&all);

@@ -19,11 +19,12 @@ pub fn find_query<'a>(target: &'a [u8], name: &str) -> Option<&'a [u8]> {
         .map(|(_, value)| value)
 }
 
-/// Return the first value of a cookie in the value of a Cookie field, undecoded, without spaces around it.
+/// Return the first value of a cookie in the value of a Cookie field, undecoded: from its `=`, spaces skipped, to the
+/// next `;`, as nginx does.
 #[must_use]
 pub fn find_cookie<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let cookies = field.split(|&byte| byte == b';').filter(|cookie| cookie.contains(&b'=')).map(pair);
-    let mut trimmed = cookies.map(|(found, value)| (found.trim_ascii(), value.trim_ascii()));
+    let mut trimmed = cookies.map(|(found, value)| (found.trim_ascii(), value.trim_ascii_start()));
     trimmed.find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
 }
 
@@ -70,7 +71,7 @@ mod tests {
         for (field, found) in [
             ("sid=1; sid=2", Some("1")),
             ("a=sid=3;sid=4", Some("4")),
-            ("  sid = x ;b=c", Some("x")),
+            ("  sid = x ;b=c", Some("x ")),
             ("sid=\"a b\"", Some("\"a b\"")),
             ("Sid=1", None),
             ("sid", None),
