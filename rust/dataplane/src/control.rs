@@ -209,7 +209,8 @@ impl Control {
                 .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
                 .and_then(tokio::net::TcpListener::from_std)
                 .map_err(|error| door_problem("status.address", address, &error))?;
-            tracing::info!(event = "listening", listener = "status", address = ?socket.local_addr().ok());
+            let bound = socket.local_addr().map_or_else(|_| address.to_owned(), |bound| bound.to_string());
+            tracing::info!(event = "listening", listener = "status", address = bound);
             tokio::spawn(self.door(Door::status(Arc::clone(self)), "status").accept(socket));
         }
         if let Some(admin) = admin {

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod body;
 pub mod connection;
+mod duplex;
 pub mod exchange;
 pub mod flow;
 pub mod link;

@@ -1,0 +1,229 @@
+//! Both directions of one attempt at an upstream: the request goes out while its answer comes in.
+
+use crate::exchange::Exchange;
+use crate::flow::{Blocked, Flow, FlowError};
+use crate::metrics::UpstreamOutcome;
+use crate::service::{Facts, Stream};
+use alongside_document::Limits;
+use alongside_protocols::{Asked, Body, Reason, Refusal, guard, scratch, write_framing};
+use alongside_transport::{Buffer, Deadline};
+use std::io;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+
+/// Informational answers that one request may bring.
+const INTERIM_MAX: usize = 16;
+
+/// Why an attempt at an upstream brought no answer.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It closed or reset; `silent` where not one byte of an answer had come.
+    Closed { silent: bool },
+    /// It was silent for too long.
+    TimedOut,
+    /// Its answer is not let through.
+    Refused(Refusal),
+    /// The client left, was too slow or broke the framing of its body.
+    Client(ClientTrouble),
+}
+
+#[derive(Debug)]
+pub(crate) enum ClientTrouble {
+    Left,
+    TooSlow,
+    Refused(Refusal),
+}
+
+/// An upstream's final answer, as far as it outlives its head.
+pub(crate) struct Answer {
+    pub status: u16,
+    pub body: Body,
+    pub keep_alive: bool,
+    pub upgrade: bool,
+}
+
+/// Both directions of an attempt, polled in one task.
+pub(crate) struct Duplex<'d, S> {
+    client: &'d mut S,
+    input: &'d mut Buffer,
+    stream: &'d mut TcpStream,
+    answered: &'d mut Buffer,
+    request: &'d mut Flow,
+    response: &'d mut Flow,
+    facts: Facts,
+    limits: &'d Limits,
+    guard: &'d alongside_protocols::Limits,
+    deadline: &'d Deadline,
+    /// The upstream reads no more of the request; its answer may still come.
+    is_deaf: bool,
+    interim: usize,
+    pace: Pace,
+}
+
+/// Whom a wait is for, and how far things were when its deadline was set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    is_for_client: bool,
+    moved: u64,
+}
+
+impl<'d, S: Stream> Duplex<'d, S> {
+    pub fn new(
+        exchange: &'d mut Exchange<'_, S>,
+        stream: &'d mut TcpStream,
+        request: &'d mut Flow,
+        answered: &'d mut Buffer,
+        response: &'d mut Flow,
+    ) -> Self {
+        exchange.deadline.set(exchange.limits.response_timeout_ms);
+        let moved = request.moved() + response.moved();
+        Self {
+            client: &mut *exchange.client,
+            input: &mut *exchange.input,
+            stream,
+            answered,
+            request,
+            response,
+            facts: exchange.facts,
+            limits: exchange.limits,
+            guard: exchange.guard,
+            deadline: exchange.deadline,
+            is_deaf: false,
+            interim: 0,
+            pace: Pace { is_for_client: false, moved },
+        }
+    }
+
+    /// Sends the request until the final answer's head is there; it stands in the response's pending, unfinished.
+    pub async fn head(&mut self) -> Result<Answer, Trouble> {
+        let deadline = self.deadline;
+        match deadline.within(std::future::poll_fn(|context| self.poll_head(context))).await {
+            Ok(result) => result,
+            Err(_) if self.pace.is_for_client => Err(Trouble::Client(ClientTrouble::TooSlow)),
+            Err(_) => Err(Trouble::TimedOut),
+        }
+    }
+
+    /// Passes the rest both ways until the answer is whole.
+    pub async fn body(&mut self) -> Result<(), UpstreamOutcome> {
+        let deadline = self.deadline;
+        match deadline.within(std::future::poll_fn(|context| self.poll_body(context))).await {
+            Ok(result) => result,
+            Err(_) if self.pace.is_for_client => Err(UpstreamOutcome::Abandoned),
+            Err(_) => Err(UpstreamOutcome::TimedOut),
+        }
+    }
+
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Answer, Trouble>> {
+        if let Poll::Ready(Err(trouble)) = self.poll_request(context) {
+            return Poll::Ready(Err(Trouble::Client(trouble)));
+        }
+        loop {
+            match self.take_head() {
+                Ok(Some(answer)) => return Poll::Ready(Ok(answer)),
+                Ok(None) => {}
+                Err(refusal) => return Poll::Ready(Err(Trouble::Refused(refusal))),
+            }
+            if matches!(self.response.poll_write(context, self.answered, self.client), Poll::Ready(Err(_))) {
+                return Poll::Ready(Err(Trouble::Client(ClientTrouble::Left)));
+            }
+            let silent = self.answered.is_empty() && self.interim == 0;
+            match self.answered.poll_fill(context, self.stream, self.guard.head_bytes_max) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    let refusal = Refusal { status: 502, reason: Reason::HeadTooLarge };
+                    return Poll::Ready(Err(Trouble::Refused(refusal)));
+                }
+                Poll::Ready(_) => return Poll::Ready(Err(Trouble::Closed { silent })),
+                Poll::Pending => break,
+            }
+        }
+        self.keep_pace(!self.request.is_done() && !self.is_deaf && self.request.blocked() == Blocked::Source);
+        Poll::Pending
+    }
+
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Result<(), UpstreamOutcome>> {
+        if let Poll::Ready(Err(_)) = self.poll_request(context) {
+            return Poll::Ready(Err(UpstreamOutcome::Abandoned));
+        }
+        match self.response.poll(context, (self.stream, self.answered), self.client) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(FlowError::Read(_) | FlowError::Ended)) => {
+                return Poll::Ready(Err(UpstreamOutcome::Closed));
+            }
+            Poll::Ready(Err(FlowError::Refused(_))) => return Poll::Ready(Err(UpstreamOutcome::Refused)),
+            Poll::Ready(Err(FlowError::Write(_))) => return Poll::Ready(Err(UpstreamOutcome::Abandoned)),
+            Poll::Pending => {}
+        }
+        self.keep_pace(self.response.blocked() == Blocked::Target);
+        Poll::Pending
+    }
+
+    /// Moves the request on; an upstream that does not listen any more is no error yet.
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ClientTrouble>> {
+        if self.request.is_done() || self.is_deaf {
+            return Poll::Ready(Ok(()));
+        }
+        match self.request.poll(context, (self.client, self.input), self.stream) {
+            Poll::Ready(Err(FlowError::Write(_))) => {
+                self.is_deaf = true;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(FlowError::Refused(refusal))) => Poll::Ready(Err(ClientTrouble::Refused(refusal))),
+            Poll::Ready(Err(FlowError::Read(_) | FlowError::Ended)) => Poll::Ready(Err(ClientTrouble::Left)),
+            Poll::Ready(Ok(())) => {
+                self.deadline.set(self.limits.response_timeout_ms);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Extends the deadline while things move: a client must bring or take `body_bytes_min` in each window, an
+    /// upstream at least a byte.
+    fn keep_pace(&mut self, is_for_client: bool) {
+        let moved = self.request.moved() + self.response.moved();
+        let enough = if is_for_client { self.limits.body_bytes_min.max(1) } else { 1 };
+        if self.pace.is_for_client != is_for_client || moved - self.pace.moved >= enough {
+            let limits = self.limits;
+            self.deadline.set(if is_for_client { limits.body_timeout_ms } else { limits.response_timeout_ms });
+            self.pace = Pace { is_for_client, moved };
+        }
+    }
+
+    /// Takes a head from what came; informational ones go on at once.
+    fn take_head(&mut self) -> Result<Option<Answer>, Refusal> {
+        let asked = Asked { head: self.facts.is_head, upgrade: self.facts.upgrade };
+        while !self.answered.is_empty() {
+            let mut room = scratch();
+            let Some(head) = guard::response(self.answered.data(), &mut room, self.guard, asked)? else {
+                return Ok(None);
+            };
+            let answer =
+                Answer { status: head.status, body: head.body, keep_alive: head.keep_alive, upgrade: head.upgrade };
+            let is_interim = head.status < 200 && !head.upgrade;
+            if !is_interim || self.facts.is_http11 {
+                head.write(&mut self.response.pending);
+            }
+            if !is_interim {
+                let has_length_only = matches!(head.body, Body::None) && head.status != 204;
+                let said = head.content_length.filter(|_| has_length_only).map_or(head.body, Body::Length);
+                if said != Body::Chunked || self.facts.is_http11 {
+                    write_framing(said, &mut self.response.pending);
+                }
+            } else if self.facts.is_http11 {
+                self.response.pending.extend_from_slice(b"\r\n");
+            }
+            let used = head.head_bytes;
+            self.answered.consume(used);
+            if !is_interim {
+                return Ok(Some(answer));
+            }
+            self.interim += 1;
+            if self.interim > INTERIM_MAX {
+                return Err(Refusal { status: 502, reason: Reason::Status });
+            }
+        }
+        Ok(None)
+    }
+}
