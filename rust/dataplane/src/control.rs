@@ -6,7 +6,7 @@ use crate::args::Args;
 use crate::doors::Door;
 use crate::source::{LastGood, Source};
 use crate::status::ProcessMetrics;
-use alongside_document::{Document, Limits, Problem};
+use alongside_document::{Document, Limits, Problem, Succession};
 use alongside_http::connection;
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
@@ -255,6 +255,8 @@ impl Control {
             return;
         }
         match source.read() {
+            // A newer one may have come by the admin door while the file stayed: that is no mistake of the file.
+            Ok(document) if self.is_overtaken(&document) => {}
             // What is wrong with it was said by `apply`.
             Ok(document) => drop(self.apply(document)),
             Err(problems) => {
@@ -263,6 +265,11 @@ impl Control {
                 tracing::error!(event = "document_refused", problems = problems.join(" | "));
             }
         }
+    }
+
+    fn is_overtaken(&self, document: &Document) -> bool {
+        let runtime = self.lock();
+        runtime.document().is_some_and(|current| alongside_document::succeeds(current, document) == Succession::Older)
     }
 
     async fn finish(&self) -> Exit {
