@@ -22,7 +22,7 @@ from pathlib import Path
 
 import report
 import stack
-from rich import console, progress
+from rich import console, markup, progress
 
 from alongside.base import clock, errors
 from alongside.lab import figures, findings, forecast, load, popularity
@@ -158,7 +158,7 @@ def show(given: Knobs, found: findings.Findings) -> int:
         given.json.write_text(json.dumps(found.as_json(), indent=2) + "\n")
     problems = found.problems()
     for problem in problems:
-        out.print(f"[red]wrong:[/red] {problem}", soft_wrap=True, highlight=False)
+        out.print(f"[red]wrong:[/red] {markup.escape(problem)}", soft_wrap=True, highlight=False)
     next_step = (
         f"down --project {stack.PROJECT}" if given.keep else f"up {os.path.relpath(given.file)}"
     )

@@ -121,7 +121,7 @@ def test_shows_the_figures_and_leaves_nothing_behind(example: Example, tmp_path:
     assert figures["foretold"]["by"] == "replay"
     assert sum(shard["keys"] for shard in figures["shards"]) == figures["distinct"]
     assert sum(shard["served"] for shard in figures["shards"]) == 600
-    for word in ("requests/s", "p50", "p99", "hit ratio", "photos-2", "up photos.yaml"):
+    for word in ("requests/s", "p50", "p99", "hit ratio", "photos-2", "alongside up"):
         assert word in out
     assert example.is_over()
 
