@@ -18,6 +18,7 @@ mod status;
 mod worker;
 
 use args::{Args, Command};
+use rustix::process::Resource;
 use std::process::ExitCode;
 
 /// How a run ended, as an exit code.
@@ -70,6 +71,7 @@ fn check(source: &source::Source) -> Exit {
 }
 
 fn run(args: Args) -> Exit {
+    raise_descriptor_limit();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -78,4 +80,13 @@ fn run(args: Args) -> Exit {
         }
     };
     runtime.block_on(control::run(args))
+}
+
+/// Each connection takes a descriptor: the process may use as many as it is allowed to.
+fn raise_descriptor_limit() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(event = "descriptor_limit_not_raised", error = %error);
+    }
 }
