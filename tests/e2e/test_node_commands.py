@@ -284,8 +284,9 @@ def test_sigterm_ends_it_with_0(start: Start) -> None:
 def test_what_runs_is_the_binary_and_not_python(start: Start) -> None:
     router = start("route --listen 127.0.0.1:0 --node a=127.0.0.1:1")
     router.ready()
-    name = Path(f"/proc/{router.process.pid}/comm").read_text().strip()
-    assert name == "alongside-dataplane"[:15]
+    program = Path(f"/proc/{router.process.pid}/exe").resolve()
+    assert program != Path(sys.executable).resolve()
+    assert "python" not in Path(f"/proc/{router.process.pid}/maps").read_text()
 
 
 def test_a_socket_of_the_engine_passes_through(tmp_path: Path, origins: Origins) -> None:

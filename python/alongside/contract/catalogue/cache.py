@@ -45,7 +45,62 @@ _PARAMETERS = (
     *dataplane.LIMITS,
 )
 
-_METRICS: tuple[promise.Metric, ...] = ()
+_METRICS = (
+    promise.Metric(
+        "alongside_cache_requests_total",
+        "counter",
+        ("cache", "outcome"),
+        "requests by what the store had for them: `hit`, `uri-miss`, … as in `Cache-Status`",
+    ),
+    promise.Metric(
+        "alongside_cache_collapsed_total",
+        "counter",
+        ("cache",),
+        "requests that waited for another client's answer",
+    ),
+    promise.Metric(
+        "alongside_cache_origin_requests_total",
+        "counter",
+        ("cache",),
+        "requests sent to the origin",
+    ),
+    promise.Metric(
+        "alongside_cache_unstored_total",
+        "counter",
+        ("cache", "reason"),
+        "answers that were not stored, by reason",
+    ),
+    promise.Metric(
+        "alongside_cache_evicted_total",
+        "counter",
+        ("cache",),
+        "keys evicted to make room",
+    ),
+    promise.Metric(
+        "alongside_cache_bytes",
+        "gauge",
+        ("cache",),
+        "memory of what is stored, metadata counted",
+    ),
+    promise.Metric(
+        "alongside_cache_bytes_max",
+        "gauge",
+        ("cache",),
+        "memory that may be stored",
+    ),
+    promise.Metric(
+        "alongside_cache_inflight_bytes",
+        "gauge",
+        ("cache",),
+        "memory of answers that are on their way",
+    ),
+    promise.Metric(
+        "alongside_cache_objects",
+        "gauge",
+        ("cache",),
+        "keys stored",
+    ),
+)
 
 _FAILURES = (
     promise.Failure(
@@ -74,7 +129,8 @@ _FAILURES = (
         "Many clients ask at once for what is not stored",
         "the origin is asked once, and its answer streamed to all; where it turns out not to be "
         "sharable, each gets an own request",
-        "origin: one request. Client: `Cache-Status` says so",
+        "origin: one request. Client: `Cache-Status` says so. Operator: "
+        "`alongside_cache_collapsed_total`",
     ),
     promise.Failure(
         "A client leaves in the middle of an answer that others wait for",
@@ -84,7 +140,7 @@ _FAILURES = (
     promise.Failure(
         "Memory is full",
         "answers of least worth leave; an answer longer than object-max is never stored",
-        "client: more misses. Operator: evictions counted",
+        "client: more misses. Operator: `alongside_cache_evicted_total`",
     ),
     promise.Failure(
         "The process ends or is restarted",
