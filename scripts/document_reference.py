@@ -1,9 +1,9 @@
-"""Write the reference in docs/document.md from the document's schema, or check that it is fresh.
+"""Write what is generated from the document's types: the schema and the page's reference.
 
-In:    schema/dataplane.v1.json.
-Out:   a table for each type between the page's marks; with --check, 1 where the page is stale.
-Not:   the schema itself, which Rust's types make.
-Next:  `python scripts/document_reference.py --write` after a field changed.
+In:    the schema as the extension gives it, made from Rust's types.
+Out:   schema/dataplane.v1.json; a table for each type between the marks of docs/document.md.
+Not:   the types themselves; with --check nothing is written, and 1 is returned where one is stale.
+Next:  `python scripts/document_reference.py --write` after a field changed and `make build`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import sys
 from pathlib import Path
 from typing import cast
+
+from alongside import native
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "document.md"
@@ -79,7 +81,8 @@ def choices(schema: Json) -> list[str]:
     words = [(str(variant.get("const")), sentence(variant)) for variant in variants]
     words += [(str(word), "") for word in cast("list[str]", schema.get("enum", []))]
     if not words:
-        return [f"A {schema.get('type')}, {span(schema) or 'of any length'}."]
+        form = f" of the form `{schema['pattern']}`" if "pattern" in schema else ""
+        return [f"A {schema.get('type')}{form}{', length ' * bool(span(schema))}{span(schema)}."]
     return ["| word | meaning |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in words)]
 
 
@@ -94,23 +97,32 @@ def region(schema: Json) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def render(page: str) -> str:
+def render(page: str, schema: Json) -> str:
     """Return the page with its reference made anew."""
-    schema: Json = json.loads(SCHEMA.read_text())
     before, _, rest = page.partition(START)
     return before + START + region(schema) + END + rest.partition(END)[2]
 
 
+def made() -> dict[Path, str]:
+    """Return the content of each generated file."""
+    schema: Json = json.loads(native.document_schema())
+    return {
+        SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        PAGE: render(PAGE.read_text(), schema),
+    }
+
+
 def main(arguments: list[str]) -> int:
-    """Write or check the page; return the exit code."""
-    made = render(PAGE.read_text())
-    if "--write" in arguments:
-        PAGE.write_text(made)
-        return 0
-    if made != PAGE.read_text():
-        sys.stderr.write("docs/document.md is stale; run scripts/document_reference.py --write\n")
-        return 1
-    return 0
+    """Write or check the files; return the exit code."""
+    stale = [path for path, text in made().items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        if "--write" in arguments:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(made()[path])
+        else:
+            name = path.relative_to(ROOT)
+            sys.stderr.write(f"{name} is stale; run scripts/document_reference.py --write\n")
+    return 1 if stale and "--write" not in arguments else 0
 
 
 if __name__ == "__main__":
