@@ -21,7 +21,10 @@ def program(folder: Path, name: str = launch.BINARY) -> Path:
 
 def find(program_path: Path, interpreter: Path, **variables: str) -> str:
     return launch.find(
-        environment.Environment(variables), program=str(program_path), interpreter=str(interpreter)
+        environment.Environment(variables),
+        program=str(program_path),
+        interpreter=str(interpreter),
+        scripts=lambda: "/absent/scripts",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from alongside.base import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from alongside.base import environment
 
@@ -24,13 +24,20 @@ class Execute(Protocol):
         """Run the program at a path; never return, or raise OSError."""
 
 
-def find(variables: environment.Environment, *, program: str, interpreter: str) -> str:
+def find(
+    variables: environment.Environment,
+    *,
+    program: str,
+    interpreter: str,
+    scripts: Callable[[], str] | None = None,
+) -> str:
     """Return the path of the binary.
 
     Args:
         variables: `ALONGSIDE_DATAPLANE` names the binary outright; `PATH` is searched last.
         program: how this process was called (`sys.argv[0]`); the binary stands beside it.
         interpreter: `sys.executable`; in a virtual environment the binary stands beside it too.
+        scripts: tells the folder of installed scripts; by default this installation's.
 
     Raises:
         errors.UsageError: the named one is no program.
@@ -41,8 +48,9 @@ def find(variables: environment.Environment, *, program: str, interpreter: str) 
         if not _is_program(named):
             raise errors.UsageError(f"{VARIABLE}: {named} is no program; name {BINARY} or unset it")
         return named
-    looked = list(_folders(variables, program, interpreter))
-    for folder in looked:
+    looked: list[str] = []
+    for folder in _folders(variables, (program, interpreter), scripts or _scripts):
+        looked.append(folder)
         path = os.path.join(folder, BINARY)
         if _is_program(path):
             return path
@@ -71,15 +79,19 @@ def become(binary: str, document: bytes, *, execute: Execute = os.execv) -> NoRe
         ) from error
 
 
-def _folders(variables: environment.Environment, program: str, interpreter: str) -> Iterator[str]:
-    for beside in (program, interpreter):
-        if os.sep in beside:
-            yield os.path.dirname(beside)
-    # Late: it is found beside the program but for unusual installations.
+def _folders(
+    variables: environment.Environment, besides: tuple[str, ...], scripts: Callable[[], str]
+) -> Iterator[str]:
+    yield from (os.path.dirname(path) for path in besides if os.sep in path)
+    yield scripts()
+    yield from filter(None, variables.get("PATH", "").split(os.pathsep))
+
+
+def _scripts() -> str:
+    # Late: the binary is found beside the program but for unusual installations.
     import sysconfig  # noqa: PLC0415
 
-    yield sysconfig.get_path("scripts")
-    yield from filter(None, variables.get("PATH", "").split(os.pathsep))
+    return sysconfig.get_path("scripts")
 
 
 def _is_program(path: str) -> bool:
