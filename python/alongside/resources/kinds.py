@@ -1,0 +1,98 @@
+"""Declare our own kinds: what a user writes under `apiVersion: alongside.dev/v1alpha1`."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import Annotated, Literal
+
+import pydantic
+
+from alongside import native
+from alongside.base import units
+from alongside.resources import fields, kubernetes
+
+API_VERSION = "alongside.dev/v1alpha1"
+SHARDS_MAX = 256
+"""Each shard is a process here; more belong on more than one machine."""
+MEMORY_BYTES_MIN = 2**20
+
+
+def _key(value: str) -> str:
+    try:
+        native.Key(value)
+    except ValueError as error:
+        raise ValueError(f"{units.shown(value)}: {error}") from error
+    return value
+
+
+def _memory(value: int) -> int:
+    if value < MEMORY_BYTES_MIN:
+        raise ValueError(f"{units.format_size(value)} is too small; write at least 1Mi")
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urllib.parse.urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(
+            f"{units.shown(value)} is not a URL; write http://HOST or http://HOST:PORT"
+        ) from error
+    if parts.scheme == "https":
+        raise ValueError(f"{units.shown(value)}: https is not there yet; write http://HOST:PORT")
+    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    if parts.scheme != "http" or not parts.hostname or extra or port == 0:
+        raise ValueError(
+            f"{units.shown(value)} is not an origin; write http://HOST or http://HOST:PORT, "
+            "without path, query or user"
+        )
+    return value
+
+
+class Origin(fields.Model):
+    """Where a cache gets what it does not have: a Service or pod of the files, or a URL."""
+
+    service: fields.Name | None = None
+    port: fields.Port | None = None
+    url: Annotated[str, pydantic.AfterValidator(_url)] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_two(self) -> Origin:
+        if (self.url is None) == (self.service is None):
+            raise ValueError("write either {service: NAME, port: PORT} or {url: http://HOST:PORT}")
+        if self.url is not None and self.port is not None:
+            raise ValueError("a url holds its port; write {url: http://HOST:PORT} alone")
+        if self.service is not None and self.port is None:
+            raise ValueError("the port is missing; write {service: NAME, port: PORT}")
+        return self
+
+
+class ShardedCacheSpec(fields.Model):
+    """How a sharded cache is made up; docs and CRD are generated from these fields."""
+
+    protocol: Annotated[Literal["http"], fields.word("http", later=("memcache", "redis"))]
+    origin: Origin
+    port: fields.Port | None = None
+    """Where clients reach it; without it a free one is chosen and shown by `status`."""
+    expose: Annotated[Literal["local", "public"], fields.word("local", "public")] = "local"
+    access: Annotated[Literal["service"], fields.word("service", later=("ambassador",))] = "service"
+    routers: Annotated[Literal[1], fields.only_one("routers")] = 1
+    shards: Annotated[int, pydantic.Field(ge=1, le=SHARDS_MAX)] = 1
+    replicas: Annotated[Literal[1], fields.only_one("replicas")] = 1
+    key: Annotated[str, pydantic.AfterValidator(_key)] = "request.uri"
+    function: Annotated[
+        Literal["modulo", "ketama"],
+        fields.word("modulo", "ketama", later=("maglev", "jump", "slices")),
+    ] = "ketama"
+    memory: Annotated[fields.SizeBytes, pydantic.AfterValidator(_memory)] = 256 * 2**20
+    """Of each replica, in bytes; written with a unit."""
+
+
+class ShardedCache(fields.Model):
+    """A cache whose keys are spread over shards, in front of an origin."""
+
+    api_version: Literal["alongside.dev/v1alpha1"]
+    kind: Literal["ShardedCache"]
+    metadata: kubernetes.Metadata
+    spec: ShardedCacheSpec

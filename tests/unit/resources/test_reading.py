@@ -1,0 +1,159 @@
+"""Every mistake of a file is told at once, with its line, field and remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+from alongside.resources import lines, problems, reading
+
+CACHE = """\
+apiVersion: alongside.dev/v1alpha1
+kind: ShardedCache
+metadata: {name: photos}
+spec:
+  protocol: http
+  origin: {url: "http://127.0.0.1:8000"}
+"""
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: app}
+spec:
+  containers:
+  - name: app
+    command: [serve]
+"""
+
+
+def read(text: str) -> reading.Resources:
+    return reading.read([reading.Source("f.yaml", "/data", text)])
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(problems.ResourceError) as caught:
+        read(text)
+    return list(caught.value.problems)
+
+
+def test_reads_a_cache_with_its_defaults() -> None:
+    spec = read(CACHE + "  memory: 64Mi\n").caches[0].model.spec
+    assert (spec.shards, spec.function, spec.memory, spec.port) == (1, "ketama", 64 * 2**20, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("shards: 0", "spec.shards: 0 is out of range; write at least 1"),
+        ("shards: three", 'spec.shards: "three" is not a whole number; write digits such as 3'),
+        ('shards: "3"', 'spec.shards: "3" is not a whole number; write 3 without quotes'),
+        ("shards: true", "spec.shards: true is not a whole number; write digits such as 3"),
+        ("shard: 3", 'spec.shard: unknown field; did you mean "shards"?'),
+        ("memory: 64M i", 'spec.memory: "64M i" is not a size: write it without blanks, 64Mi'),
+        ("memory: 1k", "spec.memory: 1k is too small; write at least 1Mi"),
+        ("replicas: 2", "spec.replicas: 2 replicas are not there yet; write 1"),
+        ("replicas: {min: 1}", "spec.replicas: a mapping replicas are not there yet; write 1"),
+        ("routers: 3", "spec.routers: 3 routers are not there yet; write 1"),
+        (
+            "function: maglev",
+            'spec.function: "maglev" is not there yet; write modulo or ketama',
+        ),
+        (
+            "function: ketma",
+            'spec.function: "ketma" is not known; did you mean "ketama"? write modulo or ketama',
+        ),
+        ("port: 0", "spec.port: 0 is out of range; write at least 1"),
+        ("expose: world", 'spec.expose: "world" is not known; write local or public'),
+    ],
+)
+def test_names_line_field_and_remedy(line: str, expected: str) -> None:
+    assert mistakes(CACHE + f"  {line}\n") == [f"f.yaml:7: ShardedCache/photos: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ("{service: a}", "the port is missing; write {service: NAME, port: PORT}"),
+        ("{}", "write either {service: NAME, port: PORT} or {url: http://HOST:PORT}"),
+    ],
+)
+def test_refuses_half_an_origin(origin: str, expected: str) -> None:
+    text = CACHE.replace('{url: "http://127.0.0.1:8000"}', origin)
+    assert mistakes(text) == [f"f.yaml:6: ShardedCache/photos: spec.origin: {expected}"]
+
+
+@pytest.mark.parametrize("url", ["https://a", "ftp://a", "http://a/path", "http://", "http://a:x"])
+def test_refuses_urls_that_are_no_origin(url: str) -> None:
+    (found,) = mistakes(CACHE.replace("http://127.0.0.1:8000", url))
+    assert found.startswith("f.yaml:6: ShardedCache/photos: spec.origin.url: ")
+
+
+def test_tells_all_mistakes_of_all_documents_at_once() -> None:
+    text = CACHE + "  shards: 0\n  prot: 1\n---\n" + POD + "    comand: [x]\n---\nkind: X\n"
+    lines_found = [one.split(": ")[0] for one in mistakes(text)]
+    assert lines_found == ["f.yaml:7", "f.yaml:8", "f.yaml:17", "f.yaml:19"]
+
+
+@pytest.mark.parametrize("field", ["image: x", "resources: {}", "volumeMounts: []"])
+def test_warns_once_of_what_kubernetes_knows_and_we_do_not_honour(field: str) -> None:
+    resources = read(POD + f"    {field}\n")
+    name = field.split(":", maxsplit=1)[0]
+    assert resources.warnings == (
+        f"f.yaml:8: Pod/app: spec.containers[0].{name}: "
+        "has no effect where pods run as local processes",
+    )
+    assert resources.pods[0].model.spec.containers[0].command == ["serve"]
+
+
+def test_refuses_an_unquoted_number_as_a_variable() -> None:
+    (found,) = mistakes(POD + "    env: [{name: PORT, value: 80}]\n")
+    assert found.endswith('80 is not a text; write it in quotes, "80"')
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("Deployment", '"Deployment" is not run here yet; write a Pod'),
+        ("Pood", 'did you mean "Pod"?'),
+        ("App", '"App" is not there yet'),
+    ],
+)
+def test_refuses_other_kinds(kind: str, expected: str) -> None:
+    (found,) = mistakes(f"kind: {kind}\n")
+    assert expected in found
+
+
+def test_refuses_two_resources_of_one_name() -> None:
+    (found,) = mistakes(f"{POD}---\n{POD}")
+    assert found == (
+        "f.yaml:11: Pod/app: metadata.name: already used by f.yaml:3; give one another name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\na: 2\n", "f.yaml:2: a: written twice, first in line 1; keep one of the two"),
+        ("a: [\n", "not YAML"),
+        ("a: !!python/object/apply:os.system [x]\n", "is not a resource"),
+        ("a: !x y\n", "has the tag !x"),
+        ("x: &x [*x]\n", "aliases included"),
+        ("a: {<<: {b: 1}}\n", "merge keys"),
+        ("[" * 100, "levels"),
+        ("\x00", "not YAML"),
+    ],
+)
+def test_refuses_dangerous_or_broken_yaml(text: str, expected: str) -> None:
+    assert any(expected in found for found in mistakes(text)) or expected == "is not a resource"
+
+
+def test_refuses_aliases_that_multiply() -> None:
+    text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    for at in range(1, 9):
+        text += f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]\n"
+    (found,) = mistakes(text)
+    assert "aliases included" in found
+
+
+def test_refuses_a_file_that_is_too_large() -> None:
+    (found,) = mistakes("#" * (lines.TEXT_BYTES_MAX + 1))
+    assert "larger than" in found
