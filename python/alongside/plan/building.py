@@ -1,0 +1,191 @@
+"""Turn resources into a plan, or into every reason why they cannot run together."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from alongside.plan import origins, shape
+from alongside.resources import problems, reading
+
+if TYPE_CHECKING:
+    from alongside.resources import kinds, kubernetes
+
+GRACE_S = 30.0
+"""Kubernetes' default between SIGTERM and SIGKILL."""
+DATA_PLANE_GRACE_S = 15.0
+"""Longer than the data plane's own limit for draining, so that it ends by itself."""
+DATA_PLANE_PROBE = shape.Probe("admin", period_s=1.0, timeout_s=2.0)
+HOSTS = {"local": "127.0.0.1", "public": "0.0.0.0"}  # noqa: S104 - a user wrote `public`
+
+_RESTART: dict[str, shape.Restart] = {
+    "Always": "always",
+    "OnFailure": "on-failure",
+    "Never": "never",
+}
+_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+
+
+def plan(resources: reading.Resources, *, grace_s: float = GRACE_S) -> shape.Plan:
+    """Return what should run: applications, then cache nodes, then routers.
+
+    Args:
+        resources: all of the files.
+        grace_s: between SIGTERM and SIGKILL of a pod that does not say it itself.
+
+    Raises:
+        problems.ResourceError: origins that name nothing, names or addresses used twice; all.
+    """
+    builder = _Builder(grace_s)
+    for pod in resources.pods:
+        builder.add_pod(pod)
+    for cache in resources.caches:
+        builder.add_cache(cache, resources)
+    if builder.found:
+        raise problems.ResourceError(builder.found)
+    order: dict[shape.Role, int] = {"app": 0, "node": 1, "router": 2}
+    return shape.Plan(
+        tuple(sorted(builder.processes, key=lambda process: order[process.role])),
+        tuple(builder.caches),
+        resources.warnings,
+        tuple(builder.places.items()),
+    )
+
+
+class _Builder:
+    def __init__(self, grace_s: float) -> None:
+        self.grace_s = grace_s
+        self.processes: list[shape.Process] = []
+        self.caches: list[shape.Cache] = []
+        self.found: list[problems.Problem] = []
+        self.names: dict[str, str] = {}
+        self.ports: dict[int, str] = {}
+        self.places: dict[str, str] = {}
+
+    def add_pod(self, pod: reading.Resource[kubernetes.Pod]) -> None:
+        for at, container in enumerate(pod.model.spec.containers):
+            path: problems.Path = ("spec", "containers", at)
+            name = origins.container_process(pod, at)
+            for number, declared in enumerate(container.ports):
+                where = (*path, "ports", number, "containerPort")
+                self.claim_port(pod, where, declared.container_port, name)
+            self.claim_name(pod, (*path, "name"), name)
+            self.processes.append(_app(pod, container, name, self.grace_s))
+
+    def add_cache(
+        self, cache: reading.Resource[kinds.ShardedCache], resources: reading.Resources
+    ) -> None:
+        spec = cache.model.spec
+        router = f"{cache.name}-router"
+        if spec.port is not None:
+            self.claim_port(cache, ("spec", "port"), spec.port, router)
+        origin = origins.resolve(cache, resources)
+        if isinstance(origin, problems.Problem):
+            self.found.append(origin)
+            return
+        shards = tuple(f"{cache.name}-{at}" for at in range(spec.shards))
+        for name in (*shards, router):
+            self.claim_name(cache, ("metadata", "name"), name)
+        self.processes += [_data_plane(name, "node", origins.LOOPBACK, 0) for name in shards]
+        self.processes.append(_data_plane(router, "router", HOSTS[spec.expose], spec.port or 0))
+        self.caches.append(
+            shape.Cache(cache.name, router, shards, origin, spec.key, spec.function, spec.memory)
+        )
+
+    def claim_name(
+        self, resource: reading.Resource[reading.M], path: problems.Path, name: str
+    ) -> None:
+        owner = f"{resource.model.kind}/{resource.name}"
+        if name in self.names:
+            self.found.append(
+                resource.problem(
+                    path,
+                    f'its process "{name}" has the name of one of {self.names[name]}; '
+                    "rename one of the two",
+                )
+            )
+        self.names.setdefault(name, owner)
+
+    def claim_port(
+        self, resource: reading.Resource[reading.M], path: problems.Path, port: int, process: str
+    ) -> None:
+        owner = f"{resource.model.kind}/{resource.name}"
+        self.places[f"{process}:{port}"] = str(resource.problem(path, ""))
+        if port in self.ports:
+            self.found.append(
+                resource.problem(
+                    path,
+                    f"port {port} of this machine is also used by {self.ports[port]}; "
+                    "give one of the two another port",
+                )
+            )
+        self.ports.setdefault(port, owner)
+
+
+def _data_plane(name: str, role: shape.Role, host: str, port: int) -> shape.Process:
+    return shape.Process(
+        name,
+        role,
+        sockets=(shape.Socket(shape.LISTENER, host, port),),
+        probe=DATA_PLANE_PROBE,
+        grace_s=DATA_PLANE_GRACE_S,
+    )
+
+
+def _app(
+    pod: reading.Resource[kubernetes.Pod],
+    container: kubernetes.Container,
+    name: str,
+    grace_s: float,
+) -> shape.Process:
+    spec = pod.model.spec
+    seconds = spec.termination_grace_period_seconds
+    variables: dict[str, str] = {}
+    for variable in container.env:
+        variables[variable.name] = expanded(variable.value, variables)
+    directory = PurePosixPath(pod.folder) / (container.working_dir or ".")
+    return shape.Process(
+        name,
+        "app",
+        argv=tuple(expanded(text, variables) for text in (*container.command, *container.args)),
+        environment=tuple(variables.items()),
+        directory=str(directory),
+        claims=tuple(f"{origins.LOOPBACK}:{port.container_port}" for port in container.ports),
+        probe=_probe(container),
+        grace_s=grace_s if seconds is None else float(seconds),
+        restart=_RESTART[spec.restart_policy],
+    )
+
+
+def expanded(text: str, variables: dict[str, str]) -> str:
+    """Return a text with `$(NAME)` replaced as Kubernetes does; unknown ones stay, `$$` is `$`."""
+    return _REFERENCE.sub(
+        lambda match: "$" if match[0] == "$$" else variables.get(match[1], match[0]), text
+    )
+
+
+def _probe(container: kubernetes.Container) -> shape.Probe | None:
+    wanted = container.readiness_probe
+    if wanted is None:
+        return None
+    way, host, port, path = "exec", None, None, "/"
+    if wanted.http_get is not None:
+        way, path = "http", wanted.http_get.path
+        host, port = wanted.http_get.host, wanted.http_get.port
+    elif wanted.tcp_socket is not None:
+        way, host, port = "tcp", wanted.tcp_socket.host, wanted.tcp_socket.port
+    number = {declared.name: declared.container_port for declared in container.ports}.get(
+        str(port), port
+    )
+    return shape.Probe(
+        "http" if way == "http" else "tcp" if way == "tcp" else "exec",
+        address=f"{host or origins.LOOPBACK}:{number}" if way != "exec" else "",
+        path=path if path.startswith("/") else f"/{path}",
+        command=tuple(wanted.exec.command) if wanted.exec is not None else (),
+        delay_s=float(wanted.initial_delay_seconds),
+        period_s=float(wanted.period_seconds),
+        timeout_s=float(wanted.timeout_seconds),
+        successes=wanted.success_threshold,
+        failures=wanted.failure_threshold,
+    )

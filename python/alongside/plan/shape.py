@@ -1,0 +1,103 @@
+"""Hold what should exist: processes, the sockets and probes they have, and the caches they form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["app", "node", "router"]
+Restart = Literal["always", "on-failure", "never"]
+LISTENER = "http"
+"""The name of the one listener of every data-plane process in a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A listening TCP socket that the engine binds and a process is given."""
+
+    name: str
+    host: str
+    port: int
+    """0 lets the engine choose a free one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How to see that a process can be used, and how often to look; times in seconds."""
+
+    way: Literal["http", "tcp", "exec", "admin"]
+    address: str = ""
+    """HOST:PORT for http and tcp."""
+    path: str = "/"
+    command: tuple[str, ...] = ()
+    delay_s: float = 0.0
+    period_s: float = 10.0
+    timeout_s: float = 1.0
+    successes: int = 1
+    failures: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process to keep running. Two equal ones need no restart to become each other."""
+
+    name: str
+    role: Role
+    argv: tuple[str, ...] = ()
+    """Empty for the data plane: the engine knows its binary and where its document lies."""
+    environment: tuple[tuple[str, str], ...] = ()
+    directory: str | None = None
+    sockets: tuple[Socket, ...] = ()
+    claims: tuple[str, ...] = ()
+    """Addresses that it binds by itself."""
+    probe: Probe | None = None
+    grace_s: float = 30.0
+    restart: Restart = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a cache gets what it does not have."""
+
+    address: str
+    host: str | None = None
+    """The Host header to send; None passes the client's."""
+    process: str | None = None
+    """The process of the plan that answers there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A sharded cache: the process that routes, one node process a shard, and how to place keys."""
+
+    name: str
+    router: str
+    shards: tuple[str, ...]
+    """Names of the shards, which are also the ids and process names of their nodes."""
+    origin: Origin
+    key: str
+    function: Literal["modulo", "ketama"]
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that should exist, in the order of starting; the reverse is the order of stopping."""
+
+    processes: tuple[Process, ...] = ()
+    caches: tuple[Cache, ...] = ()
+    warnings: tuple[str, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
+    """Where a user wrote each process's port: `NAME:PORT` and `file:line: kind/name: field`."""
+
+    def place(self, name: str, port: int) -> str:
+        """Return where a process was given a port, for messages; its name where nobody wrote it."""
+        return dict(self.places).get(f"{name}:{port}", name)
+
+    def process(self, name: str) -> Process | None:
+        """Return the process of a name, or None."""
+        return next((process for process in self.processes if process.name == name), None)
+
+    def cache(self, name: str) -> Cache | None:
+        """Return the cache of a name, or None."""
+        return next((cache for cache in self.caches if cache.name == name), None)

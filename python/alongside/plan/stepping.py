@@ -1,0 +1,205 @@
+"""Decide the next safe steps from what runs to what should run.
+
+The rules: a document goes to a router only when every node it names is ready; a process stops only
+when nothing that runs still names it; a process starts only when the addresses it binds are free;
+what is equal is not touched. `step` is called again whenever something changed, so a lost event
+or a crashed process never needs a rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from alongside.plan import documents, shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+State = Literal["starting", "ready", "unready", "waiting", "stopping", "ended"]
+"""`waiting`: it died and starts again after a delay. `ended`: it is not to start again."""
+STEPS_MAX = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known about a process that was started and not yet removed."""
+
+    process: shape.Process
+    state: State
+    document: documents.Wanted | None = None
+    """In force, or on the way: what it reads at its next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a process, the data plane's with its document."""
+
+    process: shape.Process
+    document: documents.Wanted | None
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Give a running data-plane process another document."""
+
+    name: str
+    document: documents.Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop a process in order: let it finish, then end its whole group."""
+
+    name: str
+
+
+Action = Start | Configure | Stop
+Observed = Mapping[str, Seen]
+
+
+def step(
+    plan: shape.Plan, wanted: Mapping[str, documents.Wanted], observed: Observed
+) -> list[Action]:
+    """Return what may be done now; nothing when all is as planned or must be waited for."""
+    now = _Now(plan, wanted, observed)
+    return [*now.starts(), *now.configures(), *now.replacements(), *now.removals()]
+
+
+def waits(
+    plan: shape.Plan, wanted: Mapping[str, documents.Wanted], observed: Observed
+) -> list[str]:
+    """Return one sentence for each process that cannot be started or configured yet."""
+    now = _Now(plan, wanted, observed)
+    found = []
+    for process in plan.processes:
+        document = wanted.get(process.name)
+        seen = observed.get(process.name)
+        if document is None or (seen is not None and seen.document == document):
+            continue
+        missing = sorted(name for name in document.needs if not now.is_up(name))
+        if missing:
+            found.append(f"{process.name} waits until {', '.join(missing)} can be used")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    plan: shape.Plan
+    wanted: Mapping[str, documents.Wanted]
+    observed: Observed
+
+    def is_up(self, name: str) -> bool:
+        seen = self.observed.get(name)
+        return seen is not None and seen.state == "ready"
+
+    def has_needs(self, name: str) -> bool:
+        document = self.wanted.get(name)
+        return document is None or all(self.is_up(need) for need in document.needs)
+
+    def is_startable(self, process: shape.Process) -> bool:
+        if process.role != "app" and process.name not in self.wanted:
+            return False
+        return self.has_needs(process.name)
+
+    def has_free_addresses(self, process: shape.Process) -> bool:
+        claims = set(process.claims)
+        return not any(
+            claims.intersection(seen.process.claims)
+            for name, seen in self.observed.items()
+            if name != process.name and seen.state != "ended"
+        )
+
+    def starts(self) -> Iterator[Action]:
+        claimed: set[str] = set()
+        for process in self.plan.processes:
+            if process.name in self.observed or claimed.intersection(process.claims):
+                continue
+            if self.is_startable(process) and self.has_free_addresses(process):
+                claimed.update(process.claims)
+                yield Start(process, self.wanted.get(process.name))
+
+    def configures(self) -> Iterator[Action]:
+        for process in self.plan.processes:
+            seen = self.observed.get(process.name)
+            document = self.wanted.get(process.name)
+            if seen is None or document is None or seen.process != process:
+                continue
+            is_settled = seen.document == document or seen.state in {"stopping", "ended"}
+            if not is_settled and self.has_needs(process.name):
+                yield Configure(process.name, document)
+
+    def replacements(self) -> Iterator[Action]:
+        """Stop what changed, when its successor can start at once."""
+        for process in self.plan.processes:
+            seen = self.observed.get(process.name)
+            if seen is None or seen.process == process or seen.state == "stopping":
+                continue
+            if self.is_startable(process):
+                yield Stop(process.name)
+
+    def removals(self) -> Iterator[Action]:
+        planned = {process.name for process in self.plan.processes}
+        for name, seen in reversed(list(self.observed.items())):
+            if name not in planned and seen.state != "stopping" and not self.is_named(name):
+                yield Stop(name)
+
+    def is_named(self, name: str) -> bool:
+        """Return whether something that runs would miss a process if it stopped now."""
+        for other, seen in self.observed.items():
+            if seen.document is None or name not in seen.document.uses:
+                continue
+            is_final = seen.document == self.wanted.get(other) and seen.state != "stopping"
+            if not is_final:
+                return True
+        return False
+
+
+def changes(old: shape.Plan, new: shape.Plan) -> list[Action]:
+    """Return the steps from one plan to another in a world where everything succeeds.
+
+    A step that must wait for another stands behind it; equal plans need none.
+    """
+    observed = _ideal(old)
+    wanted = _rendered(new)
+    taken: list[Action] = []
+    while actions := step(new, wanted, observed):
+        taken += actions
+        if len(taken) > STEPS_MAX:
+            raise AssertionError("the steps between two plans do not end")
+        for action in actions:
+            take(observed, action)
+        for name, seen in list(observed.items()):
+            if seen.state == "stopping":
+                del observed[name]
+            elif seen.state == "starting":
+                observed[name] = replace(seen, state="ready")
+    return taken
+
+
+def take(observed: dict[str, Seen], action: Action) -> None:
+    """Note in `observed` that an action was begun."""
+    match action:
+        case Start(process, document):
+            observed[process.name] = Seen(process, "starting", document)
+        case Configure(name, document):
+            observed[name] = replace(observed[name], document=document)
+        case Stop(name):
+            observed[name] = replace(observed[name], state="stopping")
+
+
+def _ideal(plan: shape.Plan) -> dict[str, Seen]:
+    wanted = _rendered(plan)
+    return {
+        process.name: Seen(process, "ready", wanted.get(process.name)) for process in plan.processes
+    }
+
+
+def _rendered(plan: shape.Plan) -> dict[str, documents.Wanted]:
+    addresses = {
+        process.name: f"{socket.host}:{socket.port or process.name}"
+        for process in plan.processes
+        for socket in process.sockets
+    }
+    return documents.render(plan, addresses, lambda name: f"/{name}.sock")

@@ -1,0 +1,139 @@
+"""Resources become processes, or every reason why they cannot run together."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from alongside.plan import building, documents, shape
+from alongside.resources import problems, reading
+
+CACHE = """\
+apiVersion: alongside.dev/v1alpha1
+kind: ShardedCache
+metadata: {name: photos}
+spec:
+  protocol: http
+  origin: {service: app, port: 80}
+  port: 8080
+  shards: 2
+"""
+SERVICE = """\
+---
+apiVersion: v1
+kind: Service
+metadata: {name: app}
+spec:
+  selector: {app: photos}
+  ports: [{port: 80, targetPort: web}]
+"""
+POD = """\
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pod, labels: {app: photos}}
+spec:
+  terminationGracePeriodSeconds: 7
+  containers:
+  - name: app
+    command: [serve, --port, $(PORT), $$(PORT)]
+    args: [$(MISSING)]
+    env: [{name: PORT, value: "8000"}]
+    workingDir: sub
+    ports: [{containerPort: 8000, name: web}]
+    readinessProbe: {httpGet: {port: web, path: /ok}}
+"""
+
+
+def plan(text: str) -> shape.Plan:
+    return building.plan(reading.read([reading.Source("f.yaml", "/data", text)]))
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(problems.ResourceError) as caught:
+        plan(text)
+    return list(caught.value.problems)
+
+
+def test_follows_an_origin_through_service_and_pod_to_the_loopback() -> None:
+    assert plan(CACHE + SERVICE + POD).caches[0].origin == shape.Origin(
+        "127.0.0.1:8000", process="pod"
+    )
+
+
+def test_orders_applications_then_nodes_then_routers() -> None:
+    names = [process.name for process in plan(CACHE + SERVICE + POD).processes]
+    assert names == ["pod", "photos-0", "photos-1", "photos-router"]
+
+
+def test_gives_a_container_its_words_folder_and_probe() -> None:
+    app = plan(CACHE + SERVICE + POD).processes[0]
+    assert app.argv == ("serve", "--port", "8000", "$(PORT)", "$(MISSING)")
+    assert (app.directory, app.grace_s, app.claims) == ("/data/sub", 7.0, ("127.0.0.1:8000",))
+    assert app.probe is not None
+    assert (app.probe.way, app.probe.address, app.probe.path) == ("http", "127.0.0.1:8000", "/ok")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            CACHE.replace("service: app", "service: ap") + SERVICE + POD,
+            'f.yaml:6: ShardedCache/photos: spec.origin.service: no Service or Pod "ap" in these '
+            'files; did you mean "app"?',
+        ),
+        (
+            CACHE.replace("port: 80}", "port: 81}") + SERVICE + POD,
+            "f.yaml:6: ShardedCache/photos: spec.origin.port: Service/app has no port 81; write 80",
+        ),
+        (
+            CACHE + SERVICE.replace("app: photos", "app: other") + POD,
+            "f.yaml:14: Service/app: spec.selector: no Pod of these files has the labels "
+            "{app: other}; give it them",
+        ),
+        (
+            CACHE + SERVICE.replace("targetPort: web", "targetPort: www") + POD,
+            'f.yaml:15: Service/app: spec.ports[0].targetPort: Pod/pod has no port named "www"; '
+            "name one of its ports so",
+        ),
+        (
+            CACHE.replace("port: 8080", "port: 8000") + SERVICE + POD,
+            "f.yaml:7: ShardedCache/photos: spec.port: port 8000 of this machine is also used by "
+            "Pod/pod; give one of the two another port",
+        ),
+        (
+            CACHE + SERVICE + POD.replace("name: pod,", "name: photos-0,"),
+            'f.yaml:3: ShardedCache/photos: metadata.name: its process "photos-0" has the name of '
+            "one of Pod/photos-0; rename one of the two",
+        ),
+    ],
+)
+def test_refuses_what_cannot_run_together(text: str, expected: str) -> None:
+    assert mistakes(text) == [expected]
+
+
+def test_places_shards_by_name_and_believes_only_the_loopback() -> None:
+    planned = plan(CACHE + SERVICE + POD)
+    addresses = {
+        "photos-0": "127.0.0.1:1",
+        "photos-1": "127.0.0.1:2",
+        "photos-router": "127.0.0.1:3",
+    }
+    wanted = documents.render(planned, addresses, lambda name: f"/{name}")
+    router = json.loads(wanted["photos-router"].body)
+    node = json.loads(wanted["photos-1"].body)
+    assert [shard["name"] for shard in router["routes"][0]["shards"]] == ["photos-0", "photos-1"]
+    assert "inner" not in router["listeners"][0]
+    assert node["listeners"][0]["inner"] == ["127.0.0.0/8"]
+    assert wanted["photos-router"].needs == {"photos-0", "photos-1"}
+
+
+def test_an_address_that_is_not_bound_yet_leaves_the_router_without_document() -> None:
+    wanted = documents.render(plan(CACHE + SERVICE + POD), {"photos-0": "a:1"}, lambda name: name)
+    assert set(wanted) == {"photos-0"}
+
+
+def test_moved_lines_change_no_process() -> None:
+    text = CACHE + SERVICE + POD
+    assert plan(f"# a comment\n\n{text}").processes == plan(text).processes
