@@ -10,7 +10,13 @@ from __future__ import annotations
 
 COMMANDS: dict[str, str] = {
     "cache": "Keep an origin's answers in memory and serve them while they are fresh",
+    "down": "Stop a project in reverse order, or end what a dead supervisor left",
+    "explain": "Say where a request goes, and why",
+    "logs": "Show what a process wrote",
+    "purge": "Forget what a cache keeps of a URL",
     "route": "Spread HTTP requests over nodes by a key of each request",
+    "status": "Show what runs, where it listens and what needs a look",
+    "up": "Run what resource files ask for, on this machine",
 }
 """Every command and its line of help, sorted."""
 

@@ -1,0 +1,60 @@
+"""`alongside down`: stop a project in reverse order, or end what a dead supervisor left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from alongside.base import clock, environment, errors
+from alongside.cli import projects
+from alongside.server import client, leftovers
+
+if TYPE_CHECKING:
+    from alongside.engines.local import folders
+
+CLOSE_WAIT_S = 10.0
+POLL_S = 0.02
+
+
+@click.command("down")
+@click.option("--project", metavar="NAME", help="the project; this folder's name by default")
+@click.option("--json", "as_json", is_flag=True, help="write one JSON object")
+def command(project: str | None, as_json: bool) -> None:
+    """Stop everything of a project in reverse order; a second time there is nothing to do."""
+    places = projects.found(project, environment.of_process())
+    result = asyncio.run(_down(places))
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    stopped, left = result["stopped"], result["leftovers"]
+    if isinstance(stopped, list) and stopped:
+        click.echo(f"stopped {', '.join(stopped)}")
+    elif left:
+        click.echo(f"ended {left} processes that a dead supervisor had left")
+    else:
+        click.echo(f'nothing of project "{places.state.name}" was running')
+
+
+async def _down(places: folders.Folders) -> dict[str, object]:
+    """Return what was stopped; nothing of the project runs afterwards."""
+    stopped: object = []
+    with contextlib.suppress(client.NotRunningError):
+        stopped = client.Client(places).down()["stopped"]
+    if not places.state.is_dir():
+        return {"project": places.state.name, "stopped": stopped, "leftovers": 0}
+    clock_ = clock.SystemClock()
+    deadline_s = clock_.monotonic_s() + CLOSE_WAIT_S
+    while clock_.monotonic_s() < deadline_s:
+        with leftovers.locked(places) as is_ours:
+            if is_ours:
+                count = await leftovers.end(places, clock_)
+                return {"project": places.state.name, "stopped": stopped, "leftovers": count}
+        await clock_.sleep(POLL_S)
+    raise errors.TemporaryError(
+        f'the supervisor of project "{places.state.name}" does not end; run it again',
+        retry_after_s=CLOSE_WAIT_S,
+    )

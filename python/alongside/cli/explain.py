@@ -1,0 +1,41 @@
+"""`alongside explain`: say where a request goes, and why."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from alongside.base import environment
+from alongside.cli import projects
+from alongside.server import client
+
+
+@click.command("explain")
+@click.argument("name")
+@click.argument("url")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="repeatable")
+@click.option("--ip", "address", metavar="ADDRESS", help="the client's address")
+@click.option("--project", metavar="NAME", help="the project; this folder's name by default")
+@click.option("--json", "as_json", is_flag=True, help="write one JSON object")
+def command(
+    name: str,
+    url: str,
+    headers: tuple[str, ...],
+    address: str | None,
+    project: str | None,
+    as_json: bool,
+) -> None:
+    """Say key, hash, shard, replicas, address and reason for a request to the cache NAME."""
+    places = projects.found(project, environment.of_process())
+    try:
+        answer = client.Client(places).explain(name, url, headers=headers, address=address)
+    except client.NotRunningError as error:
+        raise projects.not_running(places) from error
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    width = max(len(field) for field in answer)
+    for field, value in answer.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        click.echo(f"{field:<{width}}  {text}")

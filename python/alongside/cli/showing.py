@@ -1,0 +1,51 @@
+"""Show a project's state as a table for people, one row a process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import console, table, text
+
+from alongside.base import units
+
+if TYPE_CHECKING:
+    from alongside.server import status
+
+_STYLES = {"ready": "green", "ended": "dim", "waiting": "red", "unready": "yellow"}
+
+
+def whole(state: status.Status) -> console.Group:
+    """Return caches, processes and warnings of a project."""
+    parts: list[console.RenderableType] = [
+        text.Text(
+            f'cache "{cache["name"]}" at http://{cache["address"]}, '
+            f"{len(cache['shards'])} shards by {cache['function']}({cache['key']}), "
+            f"{units.format_size(cache['memory_bytes'])} each, origin {cache['origin']}"
+        )
+        for cache in state["caches"]
+    ]
+    parts.append(processes(state))
+    parts += [text.Text(f"warning: {warning}", style="yellow") for warning in state["warnings"]]
+    return console.Group(*parts)
+
+
+def processes(state: status.Status) -> table.Table:
+    """Return the table of processes."""
+    shown = table.Table(box=None, pad_edge=False)
+    for name in ("name", "role", "state", "pid", "address", "restarts", "req/s", "hits"):
+        is_number = name in {"pid", "restarts", "req/s", "hits"}
+        shown.add_column(name, justify="right" if is_number else "left", no_wrap=True)
+    for process in state["processes"]:
+        reason = f" ({process['reason']})" if process["reason"] else ""
+        rate, ratio = process["requests_per_s"], process["hit_ratio"]
+        shown.add_row(
+            process["name"],
+            process["role"],
+            text.Text(process["state"] + reason, style=_STYLES.get(process["state"], "")),
+            str(process["pid"] or "-"),
+            process["address"] or "-",
+            str(process["restarts"]),
+            f"{rate:.1f}" if rate is not None else "-",
+            f"{ratio:.1%}" if ratio is not None else "-",
+        )
+    return shown

@@ -1,0 +1,189 @@
+"""Keep one process running: start, probe, restart with back-off, and end its whole group."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.engines.local import backoff, groups, probing, spawning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from alongside.base import clock
+    from alongside.plan import shape, stepping
+
+POLL_S = 0.03
+LEFTOVER_GRACE_S = 2.0
+"""Given to what a dead leader left in its group."""
+KILL_WAIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a child's environment carries so that it is found again."""
+
+    home: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a child is started each time; the program's sockets are the child's own, to close."""
+
+    program: spawning.Program
+    marks: Marks
+    door: Path
+
+
+class Child:
+    """One process of a plan, over all its restarts, until it is stopped."""
+
+    def __init__(
+        self,
+        process: shape.Process,
+        launch: Launch,
+        clock_: clock.Clock,
+        changed: Callable[[], None],
+    ) -> None:
+        """Take what to run and whom to tell of every change of state."""
+        self.process = process
+        self.state: stepping.State = "starting"
+        self.identity: groups.Identity | None = None
+        self.grace_s = process.grace_s
+        """Between SIGTERM and SIGKILL; may be shortened while it is stopping."""
+        self.restarts = 0
+        self.reason = ""
+        """Why it is not running or not ready, for people."""
+        self.since_s = clock_.monotonic_s()
+        self._launch = launch
+        self._clock = clock_
+        self._changed = changed
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to run it, on the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """End it: SIGTERM to its group, SIGKILL after its grace; returns when all is gone."""
+        self._become("stopping")
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self.identity is not None:
+            await end(self.identity.pid, self._launch.marks, lambda: self.grace_s, self._clock)
+            self.identity = None
+        for _, descriptor in self._launch.program.sockets:
+            os.close(descriptor)
+
+    def _become(self, state: stepping.State, reason: str = "") -> None:
+        if (state, reason) != (self.state, self.reason):
+            self.state, self.reason = state, reason
+            self.since_s = self._clock.monotonic_s()
+            self._changed()
+
+    async def _run(self) -> None:
+        failures = backoff.Backoff()
+        while True:
+            began_s = self._clock.monotonic_s()
+            reason, is_success = await self._run_once()
+            if self._is_over(is_success):
+                self._become("ended", reason)
+                return
+            ran_s = self._clock.monotonic_s() - began_s
+            delay_s, failures = failures.after(ran_s)
+            self._become("waiting", f"{reason}; starts again in {delay_s:g}s")
+            await self._clock.sleep(delay_s)
+            self.restarts += 1
+
+    def _is_over(self, is_success: bool) -> bool:
+        if self.process.restart == "never":
+            return True
+        return self.process.restart == "on-failure" and is_success
+
+    async def _run_once(self) -> tuple[str, bool]:
+        """Run it until its leader ends; return why it ended and whether that was a success."""
+        try:
+            pid = spawning.spawn(self._launch.program)
+        except errors.PermanentError as error:
+            return str(error), False
+        self.identity = groups.identity(pid)
+        self._become("starting" if self.process.probe is not None else "ready")
+        self._changed()
+        prober = asyncio.create_task(self._probe())
+        try:
+            await probing.ended(pid)
+        finally:
+            prober.cancel()
+        code = groups.reap(pid)
+        await end(pid, self._launch.marks, lambda: LEFTOVER_GRACE_S, self._clock)
+        self.identity = None
+        return _ending(code), code == 0
+
+    async def _probe(self) -> None:
+        probe = self.process.probe
+        if probe is None:
+            return
+
+        def look() -> asyncio.Future[bool]:
+            good = probing.is_good(probe, self._launch.program, self._launch.door)
+            return asyncio.ensure_future(good)
+
+        def report(is_ready: bool) -> None:
+            if is_ready:
+                self._become("ready")
+            elif self.state == "ready":
+                self._become("unready", "its probe fails")
+            elif self.state == "starting":
+                self._become("starting", "its probe does not succeed yet")
+
+        await probing.watch(probe, look, self._clock, report)
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "it ended"
+    if code < 0:
+        try:
+            return f"killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"killed by signal {-code}"
+    return f"ended with {code}"
+
+
+async def end(group: int, marks: Marks, grace_s: Callable[[], float], clock_: clock.Clock) -> None:
+    """End a group and what escaped from it: SIGTERM, then SIGKILL after the grace period."""
+    began_s = clock_.monotonic_s()
+    is_told = False
+    while left := _left(group, marks):
+        deadline_s = began_s + grace_s()
+        if clock_.monotonic_s() >= deadline_s + KILL_WAIT_S:
+            return  # stuck in the kernel; nobody can end it now
+        is_late = clock_.monotonic_s() >= deadline_s
+        if is_late or not is_told:
+            _signal(group, left, signal.SIGKILL if is_late else signal.SIGTERM)
+            is_told = True
+        await clock_.sleep(POLL_S)
+    groups.reap(group)
+
+
+def _signal(group: int, left: list[groups.Entry], number: signal.Signals) -> None:
+    if any(one.group == group for one in left):
+        groups.send_group(group, number)
+    for one in left:
+        if one.group != group:
+            groups.send(one.identity, number)
+
+
+def _left(group: int, marks: Marks) -> list[groups.Entry]:
+    groups.reap(group)
+    inside = groups.members(group)
+    return inside or groups.marked(marks.home, name=marks.name)

@@ -1,0 +1,202 @@
+"""Start, configure, stop and show the processes of a plan on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from alongside.base import errors, files
+from alongside.engines.local import admin, children, groups, logs, sockets, spawning
+from alongside.plan import stepping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from alongside.base import clock, environment
+    from alongside.engines.local import folders
+    from alongside.plan import documents, shape
+
+DOCUMENT_WAIT_S = 10.0
+DOCUMENT_RETRY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and for whom an engine works."""
+
+    project: str
+    folders: folders.Folders
+    binary: Path
+    """The data plane's."""
+    environment: environment.Environment
+    """Given to every child, with its own variables over it."""
+
+
+class Engine:
+    """The processes and sockets of one project; all methods belong to one event loop."""
+
+    def __init__(self, setting: Setting, clock_: clock.Clock, changed: Callable[[], None]) -> None:
+        """Take whom to tell when a process changed its state; nothing starts yet."""
+        self.setting = setting
+        self.sockets = sockets.Sockets()
+        self.children: dict[str, children.Child] = {}
+        self._documents: dict[str, documents.Wanted] = {}
+        self._on_the_way: dict[str, documents.Wanted] = {}
+        self._stops: dict[str, asyncio.Task[None]] = {}
+        self._clock = clock_
+        self._changed = changed
+
+    def prepare(self, plan: shape.Plan) -> sockets.Sockets:
+        """Return the sockets of a plan, after checking every address that it needs.
+
+        Raises:
+            errors.AddressTakenError: all addresses that someone else has; nothing was changed.
+        """
+        ours = {claim for child in self.children.values() for claim in child.process.claims}
+        claims = [
+            (plan.place(process.name, int(claim.rpartition(":")[2])), claim)
+            for process in plan.processes
+            for claim in process.claims
+            if claim not in ours
+        ]
+        reasons = [sockets.check_free(place, claim) for place, claim in claims]
+        refused = [reason for reason in reasons if reason is not None]
+        try:
+            prepared = self.sockets.prepare(plan)
+        except errors.AddressTakenError as error:
+            raise errors.AddressTakenError(*refused, *error.problems) from error
+        if refused:
+            prepared.release(self.sockets)
+            raise errors.AddressTakenError(*refused)
+        return prepared
+
+    def adopt(self, prepared: sockets.Sockets) -> None:
+        """Hold the prepared sockets from now on; those no longer needed are closed."""
+        self.sockets.release(prepared)
+        self.sockets = prepared
+
+    def observed(self) -> dict[str, stepping.Seen]:
+        """Return what runs, in the order in which it was started."""
+        return {
+            name: stepping.Seen(child.process, child.state, self._document(name))
+            for name, child in self.children.items()
+        }
+
+    def _document(self, name: str) -> documents.Wanted | None:
+        """Return the document in force; while another is coming, one that uses what both do."""
+        current, coming = self._documents.get(name), self._on_the_way.get(name)
+        if current is None or coming is None:
+            return current
+        return replace(current, body="", uses=current.uses | coming.uses)
+
+    def refresh(self, wanted: Mapping[str, documents.Wanted]) -> None:
+        """Note which processes now stand behind documents whose content stayed the same."""
+        for name, document in wanted.items():
+            if self._documents.get(name) == document:
+                self._documents[name] = document
+
+    def start(
+        self, process: shape.Process, document: documents.Wanted | None, content: bytes | None
+    ) -> None:
+        """Begin to run a process; the data plane's with its document and its numbered content."""
+        if document is not None and content is not None:
+            files.write_atomic(self.setting.folders.document(process.name), content)
+            self._documents[process.name] = document
+        launch = self._launch(process)
+        child = children.Child(process, launch, self._clock, self._changed)
+        self.children[process.name] = child
+        child.start()
+
+    async def configure(self, name: str, document: documents.Wanted, content: bytes) -> None:
+        """Give a data-plane process a document and wait until it is in force.
+
+        A process that is down just now reads it when it starts.
+
+        Raises:
+            errors.PeerError: it refuses the document; the old one stays in force.
+            errors.TemporaryError: it runs and does not answer.
+        """
+        self._on_the_way[name] = document
+        try:
+            files.write_atomic(self.setting.folders.document(name), content)
+            await self._put(name, content)
+            self._documents[name] = document
+        finally:
+            del self._on_the_way[name]
+
+    async def _put(self, name: str, content: bytes) -> None:
+        door = self.admin(name)
+        deadline_s = self._clock.monotonic_s() + DOCUMENT_WAIT_S
+        while (child := self.children.get(name)) is not None and child.identity is not None:
+            try:
+                await door.put_document(content)
+                break
+            except errors.TemporaryError:
+                if self._clock.monotonic_s() > deadline_s:
+                    raise
+                await self._clock.sleep(DOCUMENT_RETRY_S)
+
+    def stop(self, name: str) -> None:
+        """Begin to end a process; it leaves `observed` when its whole group is gone."""
+        if name in self.children and name not in self._stops:
+            self._stops[name] = asyncio.get_running_loop().create_task(self._stop(name))
+
+    async def _stop(self, name: str) -> None:
+        try:
+            await self.children[name].stop()
+        finally:
+            del self.children[name]
+            self._documents.pop(name, None)
+            del self._stops[name]
+            self._changed()
+
+    def hurry(self) -> None:
+        """Kill what is stopping, without waiting for its grace period."""
+        for child in self.children.values():
+            child.grace_s = 0.0
+
+    async def close(self) -> None:
+        """End whatever still runs, all at once, and close the sockets."""
+        for name in reversed(list(self.children)):
+            self.stop(name)
+        while self._stops:
+            await asyncio.gather(*self._stops.values(), return_exceptions=True)
+        self.sockets.release()
+
+    def admin(self, name: str) -> admin.Admin:
+        """Return the admin door of a data-plane process."""
+        return admin.Admin(self.setting.folders.admin(name))
+
+    def tidy(self) -> None:
+        """Bound the logs and reap orphans; called now and then."""
+        for name in self.children:
+            logs.bound(self.setting.folders.log(name))
+        tracked = {child.identity.pid for child in self.children.values() if child.identity}
+        groups.reap_orphans(frozenset(tracked))
+
+    def _launch(self, process: shape.Process) -> children.Launch:
+        setting = self.setting
+        marks = children.Marks(str(setting.folders.state), f"{setting.project}/{process.name}")
+        variables = {
+            **setting.environment,
+            **dict(process.environment),
+            groups.MARK: marks.name,
+            groups.HOME_MARK: marks.home,
+        }
+        for name in ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"):
+            variables.pop(name, None)
+        argv = process.argv
+        if process.role != "app":
+            document = setting.folders.document(process.name)
+            argv = (str(setting.binary), "--document", str(document))
+        passed: list[tuple[str, int]] = []
+        if process.sockets:
+            wanted, bound = self.sockets.held[process.name]
+            passed.append((wanted.name, os.dup(bound.fileno())))
+        program = spawning.Program(
+            argv, variables, process.directory, setting.folders.log(process.name), tuple(passed)
+        )
+        return children.Launch(program, marks, setting.folders.admin(process.name))

@@ -1,0 +1,90 @@
+"""Name the files of a project: state that outlives it, and sockets that do not."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SOCKET_PATH_BYTES_MAX = 107
+_SHORTEST_NAME_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The two folders of a project."""
+
+    state: Path
+    runtime: Path
+
+    @property
+    def control(self) -> Path:
+        """The supervisor's control socket."""
+        return self.runtime / "control.sock"
+
+    @property
+    def journal(self) -> Path:
+        """What is running, for whoever comes after a dead supervisor."""
+        return self.state / "journal.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor as long as it lives."""
+        return self.state / "lock"
+
+    def log(self, name: str) -> Path:
+        """The output of a process."""
+        return self.state / "logs" / f"{name}.log"
+
+    def document(self, name: str) -> Path:
+        """What a data-plane process reads when it starts."""
+        return self.state / "documents" / f"{name}.json"
+
+    def admin(self, name: str) -> Path:
+        """The admin socket of a data-plane process; a name that is too long is hashed."""
+        path = self.runtime / f"{name}.sock"
+        if len(bytes(path)) > SOCKET_PATH_BYTES_MAX:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+            path = self.runtime / f"{digest}.sock"
+        return path
+
+    def make(self) -> None:
+        """Create the folders, for this user alone; raises PermanentError where that fails."""
+        try:
+            for folder in (self.state, self.runtime):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name in ("logs", "documents"):
+                (self.state / name).mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise errors.PermanentError(
+                f"cannot make {error.filename}: {error.strerror}; "
+                "set XDG_STATE_HOME and XDG_RUNTIME_DIR to folders of yours"
+            ) from error
+
+
+def of_project(project: str, environment: Mapping[str, str]) -> Folders:
+    """Return a project's folders; nothing is created.
+
+    Raises:
+        errors.UsageError: the runtime folder's path leaves no room for the name of a socket.
+    """
+    home = environment.get("HOME") or "/"
+    state_home = environment.get("XDG_STATE_HOME") or f"{home}/.local/state"
+    state = Path(state_home).absolute() / "alongside" / project
+    runtime_home = environment.get("XDG_RUNTIME_DIR")
+    runtime = state / "run"
+    if runtime_home:
+        runtime = Path(runtime_home).absolute() / "alongside" / project
+    room = SOCKET_PATH_BYTES_MAX - len(bytes(runtime)) - 1
+    if room < _SHORTEST_NAME_BYTES:
+        raise errors.UsageError(
+            f"{runtime} is too long for sockets, which have at most {SOCKET_PATH_BYTES_MAX} bytes; "
+            "set XDG_RUNTIME_DIR to a shorter folder, or use a shorter --project"
+        )
+    return Folders(state, runtime)

@@ -1,0 +1,181 @@
+"""Find and signal every process of a child, by process group and by the mark in its environment.
+
+A child is a session of its own, so its group is its pid. What leaves the group (a daemon that
+starts another session) is still found by the variables it inherited. A pid alone is never
+trusted: start time and mark say whether it is still the process that was started.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import signal
+
+MARK = "ALONGSIDE_CHILD"
+"""Holds PROJECT/NAME in every child's environment."""
+HOME_MARK = "ALONGSIDE_CHILD_HOME"
+"""Holds the project's state folder, since two users may have projects of one name."""
+ENVIRON_BYTES_MAX = 1 << 20
+
+_PROC = Path("/proc")
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process that cannot be mistaken for another with the same pid."""
+
+    pid: int
+    started: int
+    """Clock ticks from boot to its start, as /proc says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What /proc says about a process."""
+
+    identity: Identity
+    parent: int
+    group: int
+    session: int
+    is_zombie: bool
+
+
+def become_subreaper() -> bool:
+    """Let orphans of our children become ours, so that they can be found and reaped.
+
+    Returns False where the system has no such thing (not Linux).
+    """
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def entry(pid: int) -> Entry | None:
+    """Return what is known of a process, or None where there is none."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name in brackets may hold blanks and brackets itself.
+    rest = text[text.rindex(")") + 2 :].split()
+    return Entry(
+        Identity(pid, int(rest[19])),
+        parent=int(rest[1]),
+        group=int(rest[2]),
+        session=int(rest[3]),
+        is_zombie=rest[0] in {"Z", "X"},
+    )
+
+
+def identity(pid: int) -> Identity | None:
+    """Return the identity of a running process, or None."""
+    found = entry(pid)
+    return found.identity if found is not None else None
+
+
+def is_alive(wanted: Identity) -> bool:
+    """Return whether that very process still runs; a zombie does not."""
+    found = entry(wanted.pid)
+    return found is not None and found.identity == wanted and not found.is_zombie
+
+
+def all_entries() -> list[Entry]:
+    """Return every process that is no zombie. About 5 ms for 100 processes."""
+    pids = [int(path.name) for path in _PROC.iterdir() if path.name.isdigit()]
+    found = [entry(pid) for pid in pids]
+    return [one for one in found if one is not None and not one.is_zombie]
+
+
+def mark_of(pid: int) -> tuple[str, str] | None:
+    """Return the mark and home mark in a process's environment, or None."""
+    try:
+        with (_PROC / str(pid) / "environ").open("rb") as stream:
+            variables = stream.read(ENVIRON_BYTES_MAX).split(b"\0")
+    except OSError:
+        return None
+    values: dict[str, str] = {}
+    for variable in variables:
+        name, _, value = variable.partition(b"=")
+        if name in {MARK.encode(), HOME_MARK.encode()}:
+            values[name.decode()] = value.decode(errors="replace")
+    if MARK not in values or HOME_MARK not in values:
+        return None
+    return values[MARK], values[HOME_MARK]
+
+
+def marked(home: str, *, name: str | None = None) -> list[Entry]:
+    """Return the processes that carry the mark of a project's folder, or of one of its children.
+
+    Args:
+        home: the state folder, as given to the children.
+        name: the mark PROJECT/NAME of one child; None for all of them.
+    """
+    found = []
+    for one in all_entries():
+        mark = mark_of(one.identity.pid) if one.identity.pid != os.getpid() else None
+        if mark is not None and mark[1] == home and name in {None, mark[0]}:
+            found.append(one)
+    return found
+
+
+def members(group: int) -> list[Entry]:
+    """Return the processes of a group."""
+    return [one for one in all_entries() if one.group == group]
+
+
+def send(wanted: Identity, number: signal.Signals) -> None:
+    """Signal one process, if it is still the same."""
+    if is_alive(wanted):
+        try:
+            os.kill(wanted.pid, number)
+        except ProcessLookupError:
+            return
+
+
+def send_group(group: int, number: signal.Signals) -> None:
+    """Signal a whole group that is known to be ours."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def reap_orphans(tracked: frozenset[int]) -> int:
+    """Collect dead processes that became ours and belong to no tracked group; return how many."""
+    count = 0
+    for path in _PROC.iterdir():
+        found = entry(int(path.name)) if path.name.isdigit() else None
+        if found is None or not found.is_zombie or found.parent != os.getpid():
+            continue
+        if found.group in tracked or found.group == os.getpgrp():
+            continue
+        try:
+            count += os.waitpid(found.identity.pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            continue
+    return count
+
+
+def reap(group: int) -> int | None:
+    """Collect the dead of a group that are our children; return the leader's status if among them.
+
+    The status is the exit code, or minus the signal that killed it.
+    """
+    leader = None
+    while True:
+        try:
+            pid, status = os.waitpid(-group, os.WNOHANG)
+        except ChildProcessError:
+            return leader
+        if pid == 0:
+            return leader
+        if pid == group:
+            leader = os.waitstatus_to_exitcode(status)

@@ -1,0 +1,123 @@
+"""Look whether a process can be used: by HTTP, by connecting, by a command, by its admin door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.engines.local import admin, groups, spawning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from alongside.base import clock
+    from alongside.plan import shape
+
+FIRST_PERIOD_S = 0.05
+"""Until the first success probes come this soon, then twice as late each time up to the period."""
+STATUS_LINE_BYTES_MAX = 4096
+
+
+async def is_good(probe: shape.Probe, program: spawning.Program, door: Path) -> bool:
+    """Return the result of one look; a look that takes longer than its limit has failed.
+
+    Args:
+        probe: how to look.
+        program: the process's own, for the folder and environment of a command.
+        door: the process's admin socket.
+    """
+    try:
+        async with asyncio.timeout(probe.timeout_s):
+            match probe.way:
+                case "http":
+                    return await _http(probe)
+                case "tcp":
+                    return await _tcp(probe)
+                case "exec":
+                    return await _exec(probe, program)
+                case "admin":
+                    return await admin.Admin(door, timeout_s=probe.timeout_s).is_ready()
+    except (TimeoutError, OSError, ValueError, errors.AlongsideError):
+        return False
+
+
+async def watch(
+    probe: shape.Probe,
+    look: Callable[[], asyncio.Future[bool]],
+    clock_: clock.Clock,
+    report: Callable[[bool], None],
+) -> None:
+    """Look again and again, reporting True and False as the probe's thresholds say; never ends."""
+    await clock_.sleep(probe.delay_s)
+    period_s, good, bad, was_good = FIRST_PERIOD_S, 0, 0, False
+    while True:
+        is_ok = await look()
+        good, bad = (good + 1, 0) if is_ok else (0, bad + 1)
+        was_good = was_good or is_ok
+        if good == probe.successes:
+            report(True)
+        elif bad == probe.failures:
+            report(False)
+        await clock_.sleep(probe.period_s if was_good else min(period_s, probe.period_s))
+        period_s = min(period_s * 2, probe.period_s)
+
+
+async def _http(probe: shape.Probe) -> bool:
+    host, _, port = probe.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=STATUS_LINE_BYTES_MAX)
+    try:
+        head = (
+            f"GET {probe.path} HTTP/1.1\r\nhost: {probe.address}\r\n"
+            "user-agent: alongside-probe\r\naccept: */*\r\nconnection: close\r\n\r\n"
+        )
+        writer.write(head.encode())
+        await writer.drain()
+        words = (await reader.readline()).split(None, 2)
+        is_http = len(words) >= 2 and words[0].startswith(b"HTTP/1.")
+        return is_http and 200 <= int(words[1]) < 400
+    finally:
+        writer.close()
+
+
+async def _tcp(probe: shape.Probe) -> bool:
+    host, _, port = probe.address.rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.close()
+    return True
+
+
+async def _exec(probe: shape.Probe, program: spawning.Program) -> bool:
+    log = Path(os.devnull)
+    pid = spawning.spawn(replace(program, argv=probe.command, log=log, sockets=()))
+    try:
+        return await exit_code(pid) == 0
+    finally:
+        groups.send_group(pid, signal.SIGKILL)
+        groups.reap(pid)
+
+
+async def exit_code(pid: int) -> int:
+    """Return the exit code of a child that is its group's leader, or minus its signal."""
+    await ended(pid)
+    code = groups.reap(pid)
+    return code if code is not None else -1
+
+
+async def ended(pid: int) -> None:
+    """Return when a child of ours has ended; it is left to be reaped."""
+    descriptor = os.pidfd_open(pid)
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    try:
+        loop.add_reader(descriptor, done.set)
+        await done.wait()
+    finally:
+        with contextlib.suppress(OSError):
+            loop.remove_reader(descriptor)
+        os.close(descriptor)

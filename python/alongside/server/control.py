@@ -1,0 +1,163 @@
+"""Answer the control API: HTTP and JSON on the project's UNIX socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from starlette import applications, requests, responses, routing
+
+from alongside.base import errors
+from alongside.engines.local import logs
+from alongside.resources import reading
+from alongside.server import status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from alongside.base import clock
+    from alongside.server import supervisor
+
+REQUEST_BYTES_MAX = 32 * 2**20
+DOWN_POLL_S = 0.03
+
+
+class Control:
+    """The API's answers; `is_over` is set when the project was told to end and has."""
+
+    def __init__(self, watched: supervisor.Supervisor, clock_: clock.Clock) -> None:
+        """Take the supervisor to speak for."""
+        self.watched = watched
+        self._clock = clock_
+        self.engine = watched.engine
+        self.is_over = asyncio.Event()
+
+    def application(self) -> applications.Starlette:
+        """Return the application for a server."""
+        routes: list[tuple[str, str, Callable[[requests.Request], Awaitable[object]]]] = [
+            ("GET", "/status", self._status),
+            ("POST", "/apply", self._apply),
+            ("POST", "/down", self._down),
+            ("GET", "/explain", self._explain),
+            ("POST", "/purge", self._purge),
+            ("GET", "/logs", self._logs),
+        ]
+        return applications.Starlette(
+            routes=[
+                routing.Route(path, _answering(answer), methods=[method])
+                for method, path, answer in routes
+            ]
+        )
+
+    async def _status(self, _: requests.Request) -> object:
+        return await status.of(self.watched, now_s=self._clock.monotonic_s())
+
+    async def _apply(self, request: requests.Request) -> object:
+        value = await _object(request)
+        try:
+            sources = [
+                reading.Source(str(one["file"]), str(one["folder"]), str(one["text"]))
+                for one in value["sources"]  # type: ignore[attr-defined]
+            ]
+            grace_s = float(str(value.get("grace_s", 30.0)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise errors.UsageError(
+                "not an order to apply; send {sources: [{file, folder, text}], grace_s}"
+            ) from error
+        applied = self.watched.apply(sources, grace_s=grace_s)
+        return {"changes": list(applied.changes), "warnings": list(applied.warnings)}
+
+    async def _down(self, _: requests.Request) -> object:
+        stopped = list(reversed(self.watched.engine.children))
+        await self.end()
+        return {"stopped": stopped}
+
+    async def end(self) -> None:
+        """Stop everything in reverse order; returns when nothing runs any more."""
+        self.watched.abandon()
+        while not self.watched.is_idle():
+            await self._clock.sleep(DOWN_POLL_S)
+        self.is_over.set()
+
+    async def _explain(self, request: requests.Request) -> object:
+        query = request.query_params
+        name, url = query.get("name", ""), query.get("url", "")
+        cache = self.watched.plan.cache(name)
+        if cache is None:
+            raise errors.UsageError(self._unknown(name))
+        parameters = [("route", name), ("url", url)]
+        parameters += [("header", header) for header in query.getlist("header")]
+        parameters += [("ip", address) for address in query.getlist("ip")]
+        answer = await self.watched.engine.admin(cache.router).explain(parameters)
+        shard = str(answer.get("shard"))
+        address = self.engine.sockets.address(shard)
+        reason = (
+            f"{cache.function} of {cache.key} gives the key to {shard}, one of "
+            f"{len(cache.shards)} shards; its node listens at {address}"
+        )
+        return {"name": name, "url": url, **answer, "address": address, "reason": reason}
+
+    async def _purge(self, request: requests.Request) -> object:
+        value = await _object(request)
+        name, url = str(value.get("name", "")), str(value.get("url", ""))
+        cache = self.watched.plan.cache(name)
+        if cache is None:
+            raise errors.UsageError(self._unknown(name))
+        engine = self.watched.engine
+        counts = await asyncio.gather(
+            *[engine.admin(shard).purge(cache.name, url) for shard in cache.shards]
+        )
+        return {"purged": sum(counts), "nodes": dict(zip(cache.shards, counts, strict=True))}
+
+    async def _logs(self, request: requests.Request) -> object:
+        name = request.query_params.get("name", "")
+        path = self.watched.engine.setting.folders.log(name)
+        known = {process.name for process in self.watched.plan.processes}
+        if name not in known | set(self.watched.engine.children):
+            raise errors.UsageError(
+                f'no process "{name}"; write one of {", ".join(sorted(known)) or "none"}'
+            )
+        text = request.query_params.get("offset")
+        offset = int(text) if text is not None and text.isdigit() else None
+        content, end = logs.read(path, offset)
+        return {"name": name, "text": content.decode(errors="replace"), "offset": end}
+
+    def _unknown(self, name: str) -> str:
+        known = ", ".join(cache.name for cache in self.watched.plan.caches)
+        return f'no sharded cache "{name}" is up; write one of {known or "none"}'
+
+
+def _answering(
+    answer: Callable[[requests.Request], Awaitable[object]],
+) -> Callable[[requests.Request], Awaitable[responses.Response]]:
+    async def endpoint(request: requests.Request) -> responses.Response:
+        try:
+            return responses.JSONResponse(await answer(request))
+        except errors.UsageError as error:
+            return _failed(400, list(error.problems), error.exit_code)
+        except errors.AlongsideError as error:
+            return _failed(502, [str(error)], error.exit_code)
+
+    return endpoint
+
+
+def _failed(status_code: int, problems: list[str], code: errors.ExitCode) -> responses.Response:
+    return responses.JSONResponse(
+        {"problems": problems, "exit_code": int(code)}, status_code=status_code
+    )
+
+
+async def _object(request: requests.Request) -> dict[str, object]:
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > REQUEST_BYTES_MAX:
+            raise errors.UsageError(f"more than {REQUEST_BYTES_MAX} bytes; send less")
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise errors.UsageError("the body is no JSON; send an object") from error
+    if not isinstance(value, dict):
+        raise errors.UsageError("the body is no JSON object; send one")
+    return value

@@ -1,0 +1,49 @@
+"""Write down what is running, so that whoever comes after a dead supervisor can find it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alongside.base import errors, files
+from alongside.engines.local import groups
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOURNAL_BYTES_MAX = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The epoch of the last supervisor and the leaders of the groups it started."""
+
+    epoch: int = 0
+    children: tuple[groups.Identity, ...] = ()
+
+
+def read(path: Path) -> Journal:
+    """Return the journal of the last supervisor; an empty one where none can be read.
+
+    What a lost journal does not name is still found by its mark.
+    """
+    try:
+        content = files.read_if_exists(path, bytes_max=JOURNAL_BYTES_MAX)
+        value = json.loads(content or b"{}")
+        children = [groups.Identity(int(pid), int(at)) for pid, at in value.get("children", [])]
+        return Journal(int(value.get("epoch", 0)), tuple(children))
+    except (ValueError, TypeError, AttributeError, errors.UsageError):
+        return Journal()
+
+
+def write(path: Path, journal: Journal) -> None:
+    """Replace the journal at once.
+
+    Raises:
+        errors.TemporaryError: the disk is full.
+        errors.PermanentError: it cannot be written.
+    """
+    children = [[child.pid, child.started] for child in journal.children]
+    content = json.dumps({"schema": 1, "epoch": journal.epoch, "children": children})
+    files.write_atomic(path, content.encode())

@@ -1,0 +1,130 @@
+"""Run a supervisor in this process until it is told to end: lock, leftovers, socket, loops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from alongside.base import errors
+from alongside.engines.local import engine, groups
+from alongside.server import control, journal, leftovers, supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from alongside.base import clock, log
+
+BACKLOG = 64
+SHUTDOWN_S = 2
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    setting: engine.Setting, clock_: clock.Clock, log_: log.Log
+) -> AsyncIterator[control.Control]:
+    """Run a supervisor while the block runs; whatever still runs afterwards is ended.
+
+    Raises:
+        errors.TemporaryError: another supervisor has the project.
+    """
+    places = setting.folders
+    places.make()
+    with leftovers.locked(places) as is_ours:
+        if not is_ours:
+            raise errors.TemporaryError(
+                f'project "{setting.project}" has a supervisor already', retry_after_s=0.1
+            )
+        groups.become_subreaper()
+        if count := await leftovers.end(places, clock_):
+            log_.warning("leftovers_ended", processes=count)
+        epoch = journal.read(places.journal).epoch + 1
+        wake = asyncio.Event()
+        engine_ = engine.Engine(setting, clock_, wake.set)
+        watched = supervisor.Supervisor(engine_, clock_, log_, epoch=epoch, wake=wake)
+        door = control.Control(watched, clock_)
+        loops = asyncio.create_task(watched.run())
+        loops.add_done_callback(lambda _: door.is_over.set())
+        try:
+            async with _listening(door, places.control):
+                yield door
+        finally:
+            try:
+                loops.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await loops
+            finally:
+                await watched.close()
+
+
+@contextlib.asynccontextmanager
+async def _listening(door: control.Control, path: os.PathLike[str]) -> AsyncIterator[None]:
+    bound = _bind(path)
+    config = uvicorn.Config(
+        door.application(),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+        bound.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _bind(path: os.PathLike[str]) -> socket.socket:
+    """Return a listening socket that only this user can open; a dead one's path is replaced."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        bound.bind(os.fspath(path))
+    finally:
+        os.umask(before)
+    bound.listen(BACKLOG)
+    return bound
+
+
+@contextlib.contextmanager
+def ending_by_signal(door: control.Control, watched: engine.Engine) -> Iterator[asyncio.Event]:
+    """Stop in order at the first SIGINT or SIGTERM, kill at the second; set the event at once."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    def on_signal() -> None:
+        if asked.is_set():
+            watched.hurry()
+            return
+        asked.set()
+        tasks.append(loop.create_task(door.end()))
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield asked
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

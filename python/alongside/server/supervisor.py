@@ -1,0 +1,248 @@
+"""Drive an engine towards the plan of the files last applied; answer what is asked about it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.plan import building, documents, shape, stepping
+from alongside.resources import reading
+from alongside.server import journal, traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alongside.base import clock, log
+    from alongside.engines.local import engine
+
+RECONCILE_S_MAX = 1.0
+"""The longest time between two looks, whatever events say."""
+ORIGIN_PERIOD_S = 2.0
+ORIGIN_TIMEOUT_S = 1.0
+TIDY_PERIOD_S = 5.0
+REFUSED_RETRY_S = 2.0
+SAMPLE_S_MIN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a set of files changes: the steps in words, and what has no effect."""
+
+    changes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Supervisor:
+    """One project; all methods belong to one event loop."""
+
+    def __init__(
+        self,
+        engine_: engine.Engine,
+        clock_: clock.Clock,
+        log_: log.Log,
+        *,
+        epoch: int,
+        wake: asyncio.Event,
+    ) -> None:
+        """Take an engine that runs nothing yet, its documents' epoch, and what it wakes us by."""
+        self.engine = engine_
+        self.plan = shape.Plan()
+        self.sources: tuple[reading.Source, ...] = ()
+        self.wake = wake
+        self._clock = clock_
+        self._log = log_
+        self._epoch = epoch
+        self._generation = 0
+        self._journal: journal.Journal | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._refused: dict[str, tuple[float, str]] = {}
+        self._origins: dict[str, str] = {}
+        self._traffic: dict[str, tuple[traffic.Reading, traffic.Rate]] = {}
+
+    def apply(self, sources: Sequence[reading.Source], *, grace_s: float) -> Applied:
+        """Make the files the new goal; nothing changes unless all of them are right.
+
+        Raises:
+            problems.ResourceError: every mistake in the files.
+            errors.AddressTakenError: every address that someone else has.
+        """
+        plan = building.plan(reading.read(sources), grace_s=grace_s)
+        prepared = self.engine.prepare(plan)
+        changes = tuple(_words(action) for action in stepping.changes(self.plan, plan))
+        self.engine.adopt(prepared)
+        self.plan, self.sources = plan, tuple(sources)
+        self._refused.clear()
+        self._log.info("applied", files=[source.file for source in sources], changes=len(changes))
+        self.wake.set()
+        return Applied(changes, plan.warnings)
+
+    def abandon(self) -> None:
+        """Make nothing the goal, so that everything stops in reverse order."""
+        self.plan, self.sources = shape.Plan(), ()
+        self.wake.set()
+
+    def is_idle(self) -> bool:
+        """Return whether nothing runs and nothing is to run."""
+        return not self.plan.processes and not self.engine.children
+
+    async def run(self) -> None:
+        """Reconcile, watch the origins and tidy up until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reconcile_forever())
+            tasks.create_task(self._watch_origins())
+            tasks.create_task(self._tidy_forever())
+
+    async def close(self) -> None:
+        """End every process at once; for when the supervisor itself has to end."""
+        await self.engine.close()
+        self._write_journal()
+
+    async def _reconcile_forever(self) -> None:
+        while True:
+            self.wake.clear()
+            try:
+                self.reconcile()
+            except errors.AlongsideError as error:
+                self._log.error("reconcile_failed", reason=str(error))
+            try:
+                async with asyncio.timeout(RECONCILE_S_MAX):
+                    await self.wake.wait()
+            except TimeoutError:
+                continue
+
+    def wanted(self) -> dict[str, documents.Wanted]:
+        """Return the documents that the plan's processes should have, as far as they are bound."""
+        path = self.engine.setting.folders.admin
+        return documents.render(
+            self.plan, self.engine.sockets.addresses(), lambda name: str(path(name))
+        )
+
+    def reconcile(self) -> None:
+        """Take the next steps, as the plan and what is observed say."""
+        wanted = self.wanted()
+        self.engine.refresh(wanted)
+        for action in stepping.step(self.plan, wanted, self.engine.observed()):
+            match action:
+                case stepping.Start(process, document):
+                    self._log.info("start", process=process.name)
+                    self.engine.start(process, document, self._numbered(document))
+                case stepping.Stop(name):
+                    self._log.info("stop", process=name)
+                    self.engine.stop(name)
+                case stepping.Configure(name, document):
+                    self._configure(name, document)
+        self._write_journal()
+
+    def _numbered(self, document: documents.Wanted | None) -> bytes | None:
+        if document is None:
+            return None
+        self._generation += 1
+        return documents.numbered(document.body, epoch=self._epoch, generation=self._generation)
+
+    def _configure(self, name: str, document: documents.Wanted) -> None:
+        retry_at_s, _ = self._refused.get(name, (0.0, ""))
+        if name in self._tasks or self._clock.monotonic_s() < retry_at_s:
+            return
+        self._tasks[name] = asyncio.create_task(self._configured(name, document))
+
+    async def _configured(self, name: str, document: documents.Wanted) -> None:
+        self._log.info("configure", process=name, document=document.digest)
+        try:
+            content = self._numbered(document) or b""
+            await self.engine.configure(name, document, content)
+            self._refused.pop(name, None)
+        except errors.AlongsideError as error:
+            retry_at_s = self._clock.monotonic_s() + REFUSED_RETRY_S
+            self._refused[name] = (retry_at_s, f"{name} keeps its old document: {error}")
+            self._log.error("configure_failed", process=name, reason=str(error))
+        finally:
+            del self._tasks[name]
+            self.wake.set()
+
+    def _write_journal(self) -> None:
+        children = [child.identity for child in self.engine.children.values()]
+        now = journal.Journal(self._epoch, tuple(child for child in children if child is not None))
+        if now == self._journal:
+            return
+        journal.write(self.engine.setting.folders.journal, now)
+        self._journal = now
+
+    async def _tidy_forever(self) -> None:
+        while True:
+            await self._clock.sleep(TIDY_PERIOD_S)
+            try:
+                self.engine.tidy()
+            except OSError as error:
+                self._log.warning("tidy_failed", reason=str(error))
+
+    async def _watch_origins(self) -> None:
+        while True:
+            caches = self.plan.caches
+            found = await asyncio.gather(*[_answers(cache.origin.address) for cache in caches])
+            self._origins = {
+                cache.name: f'origin {cache.origin.address} of cache "{cache.name}" '
+                "does not answer yet; start it or correct spec.origin"
+                for cache, is_there in zip(caches, found, strict=True)
+                if not is_there
+            }
+            await self._clock.sleep(ORIGIN_PERIOD_S)
+
+    def warnings(self) -> list[str]:
+        """Return what someone should look at, one sentence each."""
+        waits = stepping.waits(self.plan, self.wanted(), self.engine.observed())
+        refused = [reason for _, reason in self._refused.values()]
+        return [*self.plan.warnings, *self._origins.values(), *waits, *refused]
+
+    def is_ready(self) -> bool:
+        """Return whether all is as planned: processes, states and documents."""
+        observed, wanted = self.engine.observed(), self.wanted()
+        if set(observed) != {process.name for process in self.plan.processes}:
+            return False
+        return not stepping.step(self.plan, wanted, observed) and all(
+            seen.state == "ready" or (seen.state == "ended" and seen.process.restart != "always")
+            for seen in observed.values()
+        )
+
+    async def sample(self) -> dict[str, traffic.Rate]:
+        """Return the traffic of each data-plane process that answers."""
+        names = [
+            name
+            for name, child in self.engine.children.items()
+            if child.process.role != "app" and child.state == "ready"
+        ]
+        await asyncio.gather(*[self._sample(name) for name in names])
+        return {name: self._traffic[name][1] for name in names if name in self._traffic}
+
+    async def _sample(self, name: str) -> None:
+        before = self._traffic.get(name)
+        now_s = self._clock.monotonic_s()
+        if before is not None and now_s - before[0].at_s < SAMPLE_S_MIN:
+            return
+        try:
+            after = traffic.reading(await self.engine.admin(name).metrics(), at_s=now_s)
+        except errors.AlongsideError:
+            return
+        self._traffic[name] = (after, traffic.rate(before[0] if before else None, after))
+
+
+async def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(ORIGIN_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _words(action: stepping.Action) -> str:
+    match action:
+        case stepping.Start(process, _):
+            return f"start {process.name}"
+        case stepping.Configure(name, _):
+            return f"configure {name}"
+        case stepping.Stop(name):
+            return f"stop {name}"
