@@ -59,7 +59,7 @@ pub fn write(url: &Url<'_>, shard_key: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(shard_key);
 }
 
-/// Return the url's part of a key that [`write`] made, as [`Url::write`] writes it.
+/// Return the url's part of a key that [`write()`] made, as [`Url::write`] writes it.
 pub(crate) fn url(key: &[u8]) -> &[u8] {
     let Some((length, rest)) = key.split_first_chunk::<LENGTH_BYTES>() else {
         return key;

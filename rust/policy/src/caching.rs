@@ -1,8 +1,8 @@
 //! RFC 9111 for a shared cache: pure functions from header fields to decisions.
 //!
-//! A request goes through [`lookup`], a stored response through [`state`], [`conditional::answer`] and
-//! [`range::select`], a response of the origin through [`store`], a 304 through [`refresh::confirms`],
-//! [`refresh::merge`] and then [`store`] again. Where fields contradict one another, the stricter wins.
+//! A request goes through [`lookup()`], a stored response through [`state`], [`conditional::answer`] and
+//! [`range::select`], a response of the origin through [`store()`], a 304 through [`refresh::confirms`],
+//! [`refresh::merge`] and then [`store()`] again. Where fields contradict one another, the stricter wins.
 
 pub mod conditional;
 pub mod date;

@@ -22,7 +22,7 @@ pub fn confirms(stored: Validators<'_>, update: Fields<'_>) -> bool {
     }
 }
 
-/// Return the stored fields as a 304 changes them; decide about them with [`super::store`] as if they had come
+/// Return the stored fields as a 304 changes them; decide about them with [`super::store()`] as if they had come
 /// with the stored status, then keep the stored body under them (or forget it).
 ///
 //= RFC 9111 section 3.2: each field of the 304 replaces all stored ones of its name.
