@@ -25,3 +25,28 @@ pub fn succeeds(old: &Document, new: &Document) -> Succession {
         std::cmp::Ordering::Equal => Succession::Conflict,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(epoch: u64, generation: u64, threads: u32) -> Document {
+        let text = format!(r#"{{"schema": 1, "epoch": {epoch}, "generation": {generation}, "threads": {threads}}}"#);
+        crate::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn documents_are_ordered_by_epoch_then_generation_then_content() {
+        let old = document(2, 5, 1);
+        for (new, succession) in [
+            (document(2, 5, 1), Succession::Same),
+            (document(2, 5, 2), Succession::Conflict),
+            (document(2, 6, 1), Succession::Newer),
+            (document(3, 0, 1), Succession::Newer),
+            (document(2, 4, 1), Succession::Older),
+            (document(1, 9, 1), Succession::Older),
+        ] {
+            assert_eq!(succeeds(&old, &new), succession, "{new:?}");
+        }
+    }
+}

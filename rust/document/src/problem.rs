@@ -32,3 +32,12 @@ impl fmt::Display for Problem {
         write!(f, "{path}: {}; {}", self.what, self.remedy)
     }
 }
+
+/// Return a value for a message, as JSON of at most 60 characters.
+pub(crate) fn shown(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -113,7 +113,10 @@ impl FromStr for Address {
         let host = match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
             Some(inner) if inner.parse::<std::net::Ipv6Addr>().is_ok() => inner,
             Some(_) => return refuse("has no IPv6 address in its brackets", REMEDY),
-            None if host.is_empty() => return refuse("has no host", "write 0.0.0.0:PORT for every address"),
+            None if host.is_empty() => {
+                return refuse("has no host", "write one before the colon; 0.0.0.0 listens on every address");
+            }
+            None if host.contains("//") => return refuse("is a URL", REMEDY),
             None if host.contains(':') => return refuse("has an IPv6 address without brackets", REMEDY),
             None if !is_host(host) => return refuse("has no valid host", REMEDY),
             None => host,

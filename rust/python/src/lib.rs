@@ -168,6 +168,12 @@ mod _native {
     #[pymodule_export]
     use super::{Key, Placement};
 
+    /// Return how this extension was built: `release` or `debug`.
+    #[pyfunction]
+    fn build_profile() -> &'static str {
+        if cfg!(debug_assertions) { "debug" } else { "release" }
+    }
+
     /// Return every problem of a document as (path, message); none means that the data plane takes it.
     #[pyfunction]
     fn check_document(document: &[u8]) -> Vec<(String, String)> {
@@ -179,12 +185,6 @@ mod _native {
     #[pyfunction]
     fn document_schema() -> String {
         format!("{:#}", alongside_document::schema())
-    }
-
-    /// Return how this extension was built: `release` or `debug`.
-    #[pyfunction]
-    fn build_profile() -> &'static str {
-        if cfg!(debug_assertions) { "debug" } else { "release" }
     }
 
     /// Return this extension's version.

@@ -1,0 +1,162 @@
+//! What must hold between the parts of a document, checked on JSON so that one bad part does not hide the others.
+
+use std::collections::{HashMap, HashSet};
+
+use alongside_placement::{Function, Placement, PlacementError, Shard};
+use serde_json::Value;
+
+use crate::problem::{Problem, shown};
+use crate::texts::Address;
+
+/// A text and the path where it stands.
+type Placed<'v> = (String, &'v str);
+
+/// Return every duplicate, dangling reference, collision and impossible ring.
+pub(crate) fn problems(document: &Value) -> Vec<Problem> {
+    let mut found = Vec::new();
+    unique(&texts(document, "listeners", "name"), &mut found);
+    unique(&texts(document, "nodes", "id"), &mut found);
+    let mut served = texts(document, "routes", "name");
+    served.extend(texts(document, "caches", "name"));
+    unique(&served, &mut found);
+    if is_list(document, "routes") && is_list(document, "caches") {
+        refer(&texts(document, "listeners", "serves"), &served, "no route or cache has this name", &mut found);
+    }
+    addresses(document, &mut found);
+    for (path, route) in entries(document, "", "routes") {
+        shards(document, &path, route, &mut found);
+    }
+    for (path, cache) in entries(document, "", "caches") {
+        object_size(&path, cache, &mut found);
+    }
+    found
+}
+
+/// Check a route's shards: their names, their replicas, their ring.
+fn shards(document: &Value, path: &str, route: &Value, found: &mut Vec<Problem>) {
+    let before = found.len();
+    let shards = entries(route, path, "shards");
+    let names: Vec<Placed> = shards.iter().filter_map(|(path, shard)| text(path, shard, "name")).collect();
+    unique(&names, found);
+    let nodes = texts(document, "nodes", "id");
+    for (path, shard) in &shards {
+        let replicas: Vec<Placed> = entries(shard, path, "replicas")
+            .into_iter()
+            .filter_map(|(path, replica)| Some((path, replica.as_str()?)))
+            .collect();
+        unique(&replicas, found);
+        if is_list(document, "nodes") {
+            refer(&replicas, &nodes, "no node has this id", found);
+        }
+    }
+    if found.len() == before {
+        ring(path, route, &shards, found);
+    }
+}
+
+/// Make the ring for trial, if all of it is well formed.
+fn ring(path: &str, route: &Value, shards: &[(String, &Value)], found: &mut Vec<Problem>) {
+    let function = match route["function"].as_str() {
+        Some("modulo") => Function::Modulo,
+        Some("ketama") => Function::Ketama,
+        _ => return,
+    };
+    let weight_of =
+        |shard: &Value| shard.get("weight").map_or(Some(1), Value::as_u64).and_then(|it| it.try_into().ok());
+    let of_json = |shard: &Value| Some(Shard { name: shard["name"].as_str()?.to_owned(), weight: weight_of(shard)? });
+    let listed: Option<Vec<Shard>> = shards.iter().map(|(_, shard)| of_json(shard)).collect();
+    let Some(listed) = listed.filter(|listed| listed.iter().all(|shard| shard.weight > 0)) else { return };
+    match Placement::new(function, &listed) {
+        // An empty list is reported where its shape is checked.
+        Ok(_) | Err(PlacementError::Empty) => {}
+        Err(error) => {
+            let at =
+                error.index().map_or_else(|| format!("{path}.shards"), |index| format!("{}.name", shards[index].0));
+            let sentence = error.to_string();
+            let (what, remedy) = sentence.split_once("; ").unwrap_or((&sentence, "rename the shards"));
+            found.push(Problem::new(at, what, remedy));
+        }
+    }
+}
+
+/// Check that an answer that may be kept fits into its cache.
+fn object_size(path: &str, cache: &Value, found: &mut Vec<Problem>) {
+    if let (Some(object), Some(memory)) = (cache["object_bytes_max"].as_u64(), cache["memory_bytes"].as_u64())
+        && object > memory
+    {
+        let what = format!("{object} is more than the cache's memory_bytes");
+        found.push(Problem::new(format!("{path}.object_bytes_max"), what, format!("write at most {memory}")));
+    }
+}
+
+/// Check that no two doors of the process want the same address; port 0 is never the same.
+fn addresses(document: &Value, found: &mut Vec<Problem>) {
+    let mut placed = texts(document, "listeners", "address");
+    placed.extend(text("status", &document["status"], "address"));
+    let mut earlier: Vec<(String, Address)> = Vec::new();
+    for (path, text) in placed {
+        let Ok(address) = text.parse::<Address>() else { continue };
+        if let Some((other, _)) = earlier.iter().find(|(_, other)| collide(other, &address)) {
+            let what = format!("{} is taken by {other}", shown(&Value::from(text)));
+            found.push(Problem::new(path.clone(), what, "choose another port"));
+        }
+        earlier.push((path, address));
+    }
+}
+
+fn collide(one: &Address, other: &Address) -> bool {
+    let is_wildcard = |address: &Address| address.ip().is_some_and(|ip| ip.is_unspecified());
+    let is_same = match (one.ip(), other.ip()) {
+        (Some(one), Some(other)) => one.to_canonical() == other.to_canonical(),
+        _ => one.host().eq_ignore_ascii_case(other.host()),
+    };
+    one.port() != 0 && one.port() == other.port() && (is_same || is_wildcard(one) || is_wildcard(other))
+}
+
+/// Complain of every text that stood before.
+fn unique(placed: &[Placed], found: &mut Vec<Problem>) {
+    let mut earlier: HashMap<&str, &str> = HashMap::new();
+    for (path, text) in placed {
+        if let Some(first) = earlier.get(text) {
+            let what = format!("{} is used by {first} already", shown(&Value::from(*text)));
+            found.push(Problem::new(path, what, "choose another"));
+        } else {
+            earlier.insert(text, path);
+        }
+    }
+}
+
+/// Complain of every text that is not among the targets, naming the nearest.
+fn refer(placed: &[Placed], targets: &[Placed], what: &str, found: &mut Vec<Problem>) {
+    let known: HashSet<&str> = targets.iter().map(|(_, text)| *text).collect();
+    for (path, text) in placed.iter().filter(|(_, text)| !known.contains(text)) {
+        let nearest = known.iter().min_by_key(|name| (strsim::damerau_levenshtein(text, name), **name));
+        let remedy = match nearest {
+            Some(name) => format!("define it, or write another, such as {}", shown(&Value::from(*name))),
+            None => "define it".into(),
+        };
+        found.push(Problem::new(path, format!("{}: {what}", shown(&Value::from(*text))), remedy));
+    }
+}
+
+/// Tell whether a field holds a list or nothing, so that references into it can be judged.
+fn is_list(document: &Value, field: &str) -> bool {
+    document.get(field).is_none_or(Value::is_array)
+}
+
+/// Return the entries of a list with their paths; none where it is no list.
+fn entries<'v>(parent: &'v Value, path: &str, field: &str) -> Vec<(String, &'v Value)> {
+    let path = if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
+    let items = parent[field].as_array().into_iter().flatten().enumerate();
+    items.map(|(index, item)| (format!("{path}[{index}]"), item)).collect()
+}
+
+/// Return a field's text with its path, if it is one.
+fn text<'v>(path: &str, parent: &'v Value, field: &str) -> Option<Placed<'v>> {
+    Some((format!("{path}.{field}"), parent[field].as_str()?))
+}
+
+/// Return one text of each entry of a list of the document.
+fn texts<'v>(document: &'v Value, list: &str, field: &str) -> Vec<Placed<'v>> {
+    entries(document, "", list).iter().filter_map(|(path, entry)| text(path, entry, field)).collect()
+}
