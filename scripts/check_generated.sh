@@ -5,4 +5,5 @@ cd "$(dirname "$0")/.."
 python=.venv/bin/python
 
 "$python" -m alongside.contract --check docs/contracts
+"$python" schema/generate.py --check
 "$python" scripts/document_reference.py --check

@@ -1,4 +1,4 @@
-"""What placement promises to plans: growth moves keys to the new shard only, order does not matter."""
+"""Placement promises plans: growth moves keys to the new shard only, order does not matter."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_a_cookie_is_looked_for_in_every_cookie_header() -> None:
 
 
 def test_mistakes_in_keys_and_addresses_are_named() -> None:
-    with pytest.raises(ValueError, match='"request.url" is not known at character 1; write'):
+    with pytest.raises(ValueError, match=r'"request\.url" is not known at character 1; write'):
         native.Key("request.url")
     with pytest.raises(ValueError, match="no IP address"):
         native.Key("request.ip").evaluate(b"/", [], "localhost")

@@ -1,0 +1,75 @@
+"""Build and read the data plane's documents as typed values.
+
+In:    values of the generated types, or a document's bytes.
+Out:   bytes that the data plane takes, or every problem with its path; nothing in between.
+Not:   deciding what a document should say; files, sockets; the types' own source (rust/document).
+Next:  plans build documents with it; `python schema/generate.py` makes generated.py anew.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from alongside import native
+from alongside.base import errors
+from alongside.document.generated import (
+    Admin,
+    Cache,
+    CompatibleWith,
+    Document,
+    Function,
+    JsonObject,
+    Limits,
+    Listener,
+    Node,
+    Origin,
+    Route,
+    Shard,
+    Status,
+)
+
+__all__ = [
+    "Admin",
+    "Cache",
+    "CompatibleWith",
+    "Document",
+    "Function",
+    "JsonObject",
+    "Limits",
+    "Listener",
+    "Node",
+    "Origin",
+    "Route",
+    "Shard",
+    "Status",
+    "read",
+    "write",
+]
+
+
+def read(content: bytes) -> Document:
+    """Return a document's values, defaults filled in.
+
+    Raises:
+        errors.UsageError: it is not one; every problem with its path and its remedy.
+    """
+    _check(content)
+    return Document.from_json(cast("JsonObject", json.loads(content)))
+
+
+def write(document: Document) -> bytes:
+    """Return a document as JSON, one field a line, that the data plane takes.
+
+    Raises:
+        errors.UsageError: the data plane would refuse it; every problem with its path.
+    """
+    content = json.dumps(document.to_json(), indent=2, ensure_ascii=False).encode() + b"\n"
+    _check(content)
+    return content
+
+
+def _check(content: bytes) -> None:
+    problems = native.check_document(content)
+    if problems:
+        raise errors.UsageError(*(f"{path or 'document'}: {what}" for path, what in problems))
