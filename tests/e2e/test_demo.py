@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,7 @@ class Example:
     folder: Path
     variables: dict[str, str]
     ports: tuple[int, int]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def file(self) -> Path:
@@ -61,13 +62,28 @@ class Example:
     def demo(self, *flags: str) -> subprocess.Popen[str]:
         """Start the demo in a session of its own, with small knobs."""
         small = ["--seconds", "1", "--requests", "600", "--connections", "4"]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, str(EXAMPLE / "demo.py"), "--file", str(self.file), *small, *flags],
             env=self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a failed test left: its demos, and what they had started."""
+        for process in self.started:
+            process.kill()
+            process.wait(timeout=20)
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+        down = [sys.executable, "-m", "alongside", "down", "--project", "photos"]
+        subprocess.run(
+            down, cwd=self.folder, env=self.variables, timeout=60, check=False, capture_output=True
         )
 
     def is_over(self) -> bool:
@@ -102,8 +118,7 @@ def example(tmp_path: Path) -> Iterator[Example]:
     made.edit("photos.yaml", "8080", str(made.ports[1]))
     made.edit("photos.yaml", "--data, data", f'--data, data, --originals, "{ORIGINALS}"')
     yield made
-    end = [sys.executable, "-m", "alongside", "down", "--project", "photos"]
-    subprocess.run(end, cwd=folder, env=variables, timeout=60, check=False, capture_output=True)
+    made.end()
     shutil.rmtree(runtime)
 
 
