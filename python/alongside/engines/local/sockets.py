@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from dataclasses import dataclass, field
@@ -123,14 +124,18 @@ def holder(port: int) -> str | None:
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
-        try:
-            links = [link.readlink().name for link in (folder / "fd").iterdir()]
-            name = (folder / "comm").read_text().strip()
-        except OSError:
-            continue
-        if inodes.intersection(links):
-            return f"{name} (pid {folder.name})"
+        with contextlib.suppress(OSError):
+            if inodes.intersection(_open_files(folder)):
+                return f"{(folder / 'comm').read_text().strip()} (pid {folder.name})"
     return None
+
+
+def _open_files(process: Path) -> set[str]:
+    found = set()
+    for link in list((process / "fd").iterdir()):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found.add(link.readlink().name)
+    return found
 
 
 def _listening_inodes(port: int) -> set[str]:

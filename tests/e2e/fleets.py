@@ -1,0 +1,170 @@
+"""A project run by the real command, in folders of its own, ended whatever happens.
+
+In:    resource files as text.
+Out:   exit codes, status, answers over HTTP.
+Not:   any process left behind: the fixture checks.
+Next:  test_up.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from alongside.engines.local import groups
+
+DEADLINE_S = 60.0
+ORIGIN = """\
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = (os.environ.get("WORD", "") + self.path).encode()
+        self.send_response(200)
+        self.send_header("cache-control", "max-age=600")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+FILE = """\
+apiVersion: alongside.dev/v1alpha1
+kind: ShardedCache
+metadata: {{name: photos}}
+spec:
+  protocol: http
+  origin: {{service: app, port: {port}}}
+  shards: {shards}
+  memory: 16Mi
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: app}}
+spec:
+  terminationGracePeriodSeconds: 5
+  containers:
+  - name: app
+    command: ["{python}", origin.py]
+    env: [{{name: PORT, value: "{port}"}}, {{name: WORD, value: "{word}"}}]
+    ports: [{{containerPort: {port}}}]
+    readinessProbe: {{tcpSocket: {{port: {port}}}, periodSeconds: 1}}
+"""
+
+
+def free_port() -> int:
+    """Return a port that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(what: str, condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
+    """Return when a condition holds; fail when it does not in time."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fleet:
+    """One project; `base` is a short path, since sockets lie in it."""
+
+    base: Path
+    port: int
+
+    @property
+    def home(self) -> str:
+        """The state folder, which marks the project's processes."""
+        return str(self.base / "state" / "alongside" / "photos")
+
+    def write(self, *, shards: int = 3, word: str = "", name: str = "photos.yaml") -> Path:
+        """Write a good file and its origin; return the file's path."""
+        folder = self.base / "photos"
+        folder.mkdir(exist_ok=True)
+        (folder / "origin.py").write_text(ORIGIN)
+        text = FILE.format(port=self.port, shards=shards, word=word, python=sys.executable)
+        path = folder / name
+        path.write_text(text)
+        return path
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of a command."""
+        return {
+            **os.environ,
+            "XDG_STATE_HOME": str(self.base / "state"),
+            "XDG_RUNTIME_DIR": str(self.base / "run"),
+        }
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command in the project's folder."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "alongside", *words],
+            cwd=self.base / "photos",
+            env=self.variables(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Run a command to its end; return exit code, stdout and stderr."""
+        process = self.start(*words)
+        try:
+            out, err = process.communicate(timeout=DEADLINE_S)
+        finally:
+            process.kill()
+            process.wait()
+        return process.returncode, out, err
+
+    def up(self, path: Path) -> None:
+        """Bring it up, or apply the difference, and wait until it is ready."""
+        code, out, err = self.run("up", str(path), "--detach")
+        assert code == 0, out + err
+
+    def status(self) -> dict[str, object]:
+        """Return what `status --json` says."""
+        code, out, err = self.run("status", "--json")
+        assert code == 0, err
+        value = json.loads(out)
+        assert isinstance(value, dict)
+        return value
+
+    def processes(self) -> dict[str, dict[str, object]]:
+        """Return the processes by name."""
+        listed = self.status()["processes"]
+        assert isinstance(listed, list)
+        return {process["name"]: process for process in listed}
+
+    def pids(self) -> dict[str, int]:
+        """Return the process ids by name."""
+        return {name: int(str(process["pid"])) for name, process in self.processes().items()}
+
+    def address(self) -> str:
+        """Return where clients reach the cache."""
+        caches = self.status()["caches"]
+        assert isinstance(caches, list)
+        return str(caches[0]["address"])
+
+    def left(self) -> list[int]:
+        """Return the processes that carry the project's mark."""
+        return [one.identity.pid for one in groups.marked(self.home)]
+
+
+def get(address: str, target: str) -> tuple[int, bytes]:
+    """Return status and body of one request on a connection of its own."""
+    connection = http.client.HTTPConnection(address, timeout=20)
+    try:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

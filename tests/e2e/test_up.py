@@ -1,0 +1,248 @@
+"""`alongside up` and its kin: the real command, the real data plane, real sockets and kills."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e import fleets
+
+from alongside.base import environment, errors
+from alongside.components.dataplane import launch
+
+
+def _has_data_plane() -> bool:
+    try:
+        variables = environment.of_process()
+        return bool(launch.find(variables, program="", interpreter=sys.executable))
+    except errors.AlongsideError:
+        return False
+
+
+pytestmark = [
+    pytest.mark.skipif(
+        not _has_data_plane(), reason="alongside-dataplane is not built; run make build"
+    ),
+    pytest.mark.timeout(180),
+]
+
+
+@contextlib.contextmanager
+def _fleet() -> Iterator[fleets.Fleet]:
+    base = Path(tempfile.mkdtemp(prefix="al"))
+    fleet = fleets.Fleet(base, fleets.free_port())
+    try:
+        yield fleet
+    finally:
+        (base / "photos").mkdir(exist_ok=True)
+        fleet.run("down", "--project", "photos")
+        left = fleet.left()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(base)
+        assert not left
+
+
+@pytest.fixture
+def fleet() -> Iterator[fleets.Fleet]:
+    with _fleet() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[fleets.Fleet]:
+    with _fleet() as made:
+        made.up(made.write())
+        yield made
+
+
+def test_serves_explains_logs_and_purges(running: fleets.Fleet) -> None:
+    address = running.address()
+    assert fleets.get(address, "/a?b=c") == (200, b"/a?b=c")
+    code, out, _ = running.run("explain", "photos", f"http://{address}/a?b=c", "--json")
+    answer = json.loads(out)
+    assert (code, answer["key"]) == (0, "/a?b=c")
+    assert answer["address"] == running.processes()[answer["shard"]]["address"]
+    assert answer["shard"] in answer["reason"]
+    code, out, _ = running.run("purge", "photos", f"http://{address}/a?b=c", "--json")
+    assert (code, json.loads(out)["purged"]) == (0, 1)
+    code, out, _ = running.run("logs", "app")
+    assert (code, "GET /a?b=c" in out) == (0, True)
+    code, _, err = running.run("explain", "photo", "http://x/")
+    assert (code, 'no sharded cache "photo" is up; write one of photos' in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("shards: 3", "shards: three", ':7: ShardedCache/photos: spec.shards: "three" is not a'),
+        ("shards: 3", "shards: 0", ":7: ShardedCache/photos: spec.shards: 0 is out of range"),
+        ("shards: 3", "shard: 3", ":7: ShardedCache/photos: spec.shard: unknown field; did you"),
+        ("memory: 16Mi", "memory: 64M i", ":8: ShardedCache/photos: spec.memory: "),
+        (
+            "service: app",
+            "service: apps",
+            ':6: ShardedCache/photos: spec.origin.service: no Service or Pod "apps" in these files',
+        ),
+        ("kind: Pod", "kind: Pood", ':11: Pood/app: kind: "Pood" is not known; did you mean "Pod"'),
+    ],
+)
+def test_a_bad_file_touches_nothing(
+    running: fleets.Fleet, old: str, new: str, expected: str
+) -> None:
+    before = running.pids()
+    path = running.write(name="bad.yaml")
+    path.write_text(path.read_text().replace(old, new))
+    code, _, err = running.run("up", str(path))
+    assert code == 2
+    assert f"{path}{expected}" in err
+    assert running.pids() == before
+
+
+def test_a_taken_port_touches_nothing_and_names_its_owner(running: fleets.Fleet) -> None:
+    before = running.pids()
+    with socket.socket() as owner:
+        owner.bind(("127.0.0.1", 0))
+        owner.listen()
+        port = owner.getsockname()[1]
+        path = running.write(name="taken.yaml")
+        path.write_text(path.read_text().replace("shards: 3", f"shards: 3\n  port: {port}"))
+        code, _, err = running.run("up", str(path))
+    assert code == 3
+    assert f"{path}:8: ShardedCache/photos: spec.port: 127.0.0.1:{port} is taken by" in err
+    assert f"(pid {os.getpid()}); choose another port or stop its owner" in err
+    assert running.pids() == before
+
+
+def test_the_same_file_changes_nothing(running: fleets.Fleet) -> None:
+    before = running.pids()
+    code, out, _ = running.run("up", str(running.write()))
+    assert (code, out.splitlines()[0]) == (0, "nothing to change")
+    assert running.pids() == before
+
+
+def test_a_killed_node_refuses_no_connection_and_comes_back(running: fleets.Fleet) -> None:
+    node = running.processes()["photos-0"]
+    address, pid = str(node["address"]), int(str(node["pid"]))
+    restarts = int(str(node["restarts"]))
+    os.kill(pid, signal.SIGKILL)
+    for at in range(20):
+        assert fleets.get(address, f"/killed/{at}")[0] == 200
+    now = running.processes()["photos-0"]
+    assert (now["restarts"], now["state"], now["pid"] != pid) == (restarts + 1, "ready", True)
+
+
+def test_a_bad_first_file_starts_nothing(fleet: fleets.Fleet) -> None:
+    path = fleet.write(shards=0)
+    assert fleet.run("up", str(path), "--detach")[0] == 2
+    assert fleet.run("status")[0] == 1
+    assert not fleet.left()
+
+
+def test_a_changed_application_restarts_alone(fleet: fleets.Fleet) -> None:
+    fleet.up(fleet.write())
+    before, address = fleet.pids(), fleet.address()
+    fleet.up(fleet.write(word="new"))
+    after = fleet.pids()
+    assert {name for name in after if after[name] != before[name]} == {"app"}
+    assert fleets.get(address, "/x") == (200, b"new/x")
+
+
+def test_an_origin_that_does_not_answer_is_a_warning(fleet: fleets.Fleet) -> None:
+    path = fleet.write()
+    text = path.read_text().split("---")[0]
+    url = f'{{url: "http://127.0.0.1:{fleet.port}"}}'
+    path.write_text(text.replace(f"{{service: app, port: {fleet.port}}}", url))
+    fleet.up(path)
+
+    def is_warned() -> bool:
+        return "does not answer yet" in str(fleet.status()["warnings"])
+
+    fleets.until("a warning", is_warned)
+
+
+def test_what_a_killed_supervisor_leaves_serves_and_is_found(fleet: fleets.Fleet) -> None:
+    path = fleet.write()
+    fleet.up(path)
+    old, address = fleet.pids(), fleet.address()
+    os.kill(int(str(fleet.status()["supervisor_pid"])), signal.SIGKILL)
+    assert fleets.get(address, "/still")[0] == 200
+    fleet.up(path)
+    assert not set(old.values()) & set(fleet.left())
+    assert sorted(fleet.left()) == sorted(fleet.pids().values())
+    os.kill(int(str(fleet.status()["supervisor_pid"])), signal.SIGKILL)
+    assert fleet.run("down")[0] == 0
+    assert not fleet.left()
+
+
+def test_the_foreground_ends_all_in_order_at_an_interrupt(fleet: fleets.Fleet) -> None:
+    process = fleet.start("up", str(fleet.write()), "--json")
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line).get("ready"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=fleets.DEADLINE_S)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, err) == (0, "")
+    assert not fleet.left()
+    log = (Path(fleet.home) / "logs" / "supervisor.log").read_text()
+    events = [json.loads(line) for line in log.splitlines()]
+    stopped = [event["process"] for event in events if event["event"] == "stop"]
+    assert stopped == ["photos-router", "photos-2", "photos-1", "photos-0", "app"]
+
+
+def test_growing_and_shrinking_under_load_fails_no_request(fleet: fleets.Fleet) -> None:
+    fleet.up(fleet.write(shards=3))
+    address, before = fleet.address(), fleet.pids()
+    is_over = threading.Event()
+    failed: list[str] = []
+    counts = [0, 0, 0, 0]
+
+    def load(worker: int) -> None:
+        connection = http.client.HTTPConnection(address, timeout=20)
+        while not is_over.is_set():
+            target = f"/{worker}/{counts[worker] % 500}"
+            try:
+                connection.request("GET", target)
+                answer = connection.getresponse()
+                body = answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                failed.append(f"{target}: {error!r}")
+                connection.close()
+                continue
+            if (answer.status, body) != (200, target.encode()):
+                failed.append(f"{target}: {answer.status} {body[:80]!r}")
+            counts[worker] += 1
+        connection.close()
+
+    workers = [threading.Thread(target=load, args=(at,)) for at in range(len(counts))]
+    for worker in workers:
+        worker.start()
+    try:
+        for shards in (4, 3, 4):
+            fleet.up(fleet.write(shards=shards))
+            mark = sum(counts)
+            fleets.until("more load", lambda mark=mark: sum(counts) > mark + 200)  # type: ignore[misc]
+    finally:
+        is_over.set()
+        for worker in workers:
+            worker.join()
+    assert failed == []
+    after = fleet.pids()
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"photos-3"}

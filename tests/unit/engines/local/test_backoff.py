@@ -1,0 +1,18 @@
+"""A process that keeps failing is started less and less often, within limits."""
+
+from __future__ import annotations
+
+from alongside.engines.local import backoff
+
+
+def test_waits_twice_as_long_each_time_up_to_the_limit() -> None:
+    state, delays_s = backoff.Backoff(), []
+    for _ in range(12):
+        delay_s, state = state.after(0.5)
+        delays_s.append(delay_s)
+    assert delays_s[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert delays_s[-1] == backoff.DELAY_S_MAX
+
+
+def test_a_long_calm_run_is_forgiven() -> None:
+    assert backoff.Backoff(9).after(backoff.CALM_S) == (backoff.DELAY_S_MIN, backoff.Backoff(1))
