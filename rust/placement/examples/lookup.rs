@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use alongside_placement::{Function, Placement, Shard};
 
-const KEYS: usize = 1 << 16;
-const ROUNDS: usize = 100;
+const KEYS: usize = 1 << 14;
+const ROUNDS: usize = 1000;
 
 fn main() {
     if cfg!(debug_assertions) {

@@ -59,7 +59,8 @@ impl Ring {
     #[inline]
     pub(crate) fn first_at(&self, hash: u32) -> usize {
         let mut place = self.index[(hash >> self.shift) as usize] as usize;
-        // Most entries of the index cover no point or one: a step without a branch, then seldom another.
+        // Most entries of the index cover two points at most: steps without a branch, then seldom another.
+        place += usize::from(self.points[place].hash < hash);
         place += usize::from(self.points[place].hash < hash);
         while self.points[place].hash < hash {
             place += 1;
@@ -111,9 +112,9 @@ fn hashes(shard: &Shard) -> impl Iterator<Item = u32> + use<> {
     })
 }
 
-/// Return the index over as many top bits as give two to four entries a point, and the shift that leaves those bits.
+/// Return the index over as many top bits as give one or two entries a point, and the shift that leaves those bits.
 fn index_of(points: &[Point]) -> (Vec<u32>, u32) {
-    let bits = (usize::BITS - points.len().leading_zeros() + 1).min(INDEX_BITS_MAX);
+    let bits = (usize::BITS - points.len().leading_zeros()).min(INDEX_BITS_MAX);
     let shift = u32::BITS - bits;
     let mut place = 0;
     let first_of = |top: u32| {
