@@ -1,7 +1,7 @@
 //! Bodies as pieces, however they are delimited.
 
 use alongside_protocols::chunked::{Decoder, Piece};
-use alongside_protocols::{Body, Limits, Refusal};
+use alongside_protocols::{Body, Limits, Reason, Refusal};
 
 /// Reads one message's body from the bytes that come.
 #[derive(Debug)]
@@ -10,8 +10,8 @@ pub enum BodyReader {
     Done,
     /// So many bytes are left, more than none.
     Length(u64),
-    /// Chunks are left.
-    Chunked(Box<Decoder>),
+    /// Chunks are left, of so many bytes at most.
+    Chunked(Box<Decoder>, u64),
     /// All that comes until the peer closes.
     UntilClose,
 }
@@ -23,8 +23,17 @@ impl BodyReader {
         match body {
             Body::None | Body::Length(0) => Self::Done,
             Body::Length(bytes) => Self::Length(bytes),
-            Body::Chunked => Self::Chunked(Box::new(Decoder::new(limits))),
+            Body::Chunked => Self::Chunked(Box::new(Decoder::new(limits)), u64::MAX),
             Body::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Lets chunks bring at most `bytes_max`; a length is held to it by whoever read the head.
+    #[must_use]
+    pub fn at_most(self, bytes_max: Option<u64>) -> Self {
+        match (self, bytes_max) {
+            (Self::Chunked(decoder, _), Some(max)) => Self::Chunked(decoder, max),
+            (reader, _) => reader,
         }
     }
 
@@ -52,7 +61,13 @@ impl BodyReader {
                 Ok((taken, Piece::Data(&bytes[..taken])))
             }
             Self::UntilClose => Ok((bytes.len(), Piece::Data(bytes))),
-            Self::Chunked(decoder) => decoder.decode(bytes),
+            Self::Chunked(decoder, left) => {
+                let (used, piece) = decoder.decode(bytes)?;
+                if let Piece::Data(data) = piece {
+                    *left = left.checked_sub(data.len() as u64).ok_or(Refusal::from(Reason::BodyTooLong))?;
+                }
+                Ok((used, piece))
+            }
         }
     }
 
@@ -68,7 +83,7 @@ impl BodyReader {
     #[must_use]
     pub fn trailers(&self) -> &[u8] {
         match self {
-            Self::Chunked(decoder) => decoder.trailers(),
+            Self::Chunked(decoder, _) => decoder.trailers(),
             _ => &[],
         }
     }
@@ -86,6 +101,23 @@ mod tests {
         assert_eq!(reader.next(b"defg").unwrap(), (2, Piece::Data(b"de")));
         assert_eq!(reader.next(b"fg").unwrap(), (0, Piece::End));
         assert!(reader.is_done());
+    }
+
+    #[test]
+    fn chunks_bring_no_more_than_they_may() {
+        let text = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        for (max, is_let_through) in [(None, true), (Some(5), true), (Some(4), false)] {
+            let mut reader = BodyReader::new(Body::Chunked, &Limits::default()).at_most(max);
+            let (mut rest, mut result) = (&text[..], None);
+            while result.is_none() {
+                match reader.next(rest) {
+                    Ok((_, Piece::End)) => result = Some(true),
+                    Ok((used, _)) => rest = &rest[used..],
+                    Err(refusal) => result = Some(refusal.status != 413),
+                }
+            }
+            assert_eq!(result, Some(is_let_through), "{max:?}");
+        }
     }
 
     #[test]

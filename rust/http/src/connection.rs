@@ -19,6 +19,9 @@ const DRAIN_BYTES_MAX: usize = 64 * 1024;
 /// How long to read on after the last answer, so that a reset does not overtake it.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How much to read on at most.
+const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// What becomes of a connection.
 enum Next {
     /// It waits for a request, without any buffer.
@@ -59,7 +62,7 @@ async fn linger<S: Stream>(mut client: S, mut input: Buffer, deadline: &Deadline
             if client.shutdown().await.is_err() {
                 return;
             }
-            let mut left = DRAIN_BYTES_MAX;
+            let mut left = LINGER_BYTES_MAX;
             loop {
                 input.consume(usize::MAX);
                 match input.fill(&mut client, usize::MAX).await {
@@ -172,7 +175,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         let Planned { plan, facts, began } = planned;
         let body = match facts.body {
             Body::None => None,
-            body => Some(BodyReader::new(body, &state.guard)),
+            body => Some(BodyReader::new(body, &state.guard).at_most(state.limits.body_bytes_max)),
         };
         let mut exchange = Exchange {
             client: &mut *self.client,
@@ -185,6 +188,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
             body,
             keep_alive: facts.keep_alive && !is_last && !self.listener.is_leaving(),
             status: 0,
+            notice: None,
         };
         let too_large =
             matches!((facts.body, state.limits.body_bytes_max), (Body::Length(all), Some(max)) if all > max);

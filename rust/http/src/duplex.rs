@@ -38,6 +38,8 @@ pub(crate) enum ClientTrouble {
 pub(crate) struct Answer {
     pub status: u16,
     pub body: Body,
+    /// The client gets it in chunks.
+    pub is_chunked: bool,
     pub keep_alive: bool,
     pub upgrade: bool,
 }
@@ -199,8 +201,15 @@ impl<'d, S: Stream> Duplex<'d, S> {
             let Some(head) = guard::response(self.answered.data(), &mut room, self.guard, asked)? else {
                 return Ok(None);
             };
-            let answer =
-                Answer { status: head.status, body: head.body, keep_alive: head.keep_alive, upgrade: head.upgrade };
+            // Where only the close says that it is whole, a client that knows chunks gets them: it sees a cut.
+            let is_chunked = matches!(head.body, Body::Chunked | Body::UntilClose) && self.facts.is_http11;
+            let answer = Answer {
+                status: head.status,
+                body: head.body,
+                is_chunked,
+                keep_alive: head.keep_alive,
+                upgrade: head.upgrade,
+            };
             let is_interim = head.status < 200 && !head.upgrade;
             if !is_interim || self.facts.is_http11 {
                 head.write(&mut self.response.pending);
@@ -208,8 +217,10 @@ impl<'d, S: Stream> Duplex<'d, S> {
             if !is_interim {
                 let has_length_only = matches!(head.body, Body::None) && head.status != 204;
                 let said = head.content_length.filter(|_| has_length_only).map_or(head.body, Body::Length);
-                if said != Body::Chunked || self.facts.is_http11 {
-                    write_framing(said, &mut self.response.pending);
+                match said {
+                    _ if is_chunked => write_framing(Body::Chunked, &mut self.response.pending),
+                    Body::Chunked => {}
+                    said => write_framing(said, &mut self.response.pending),
                 }
             } else if self.facts.is_http11 {
                 self.response.pending.extend_from_slice(b"\r\n");

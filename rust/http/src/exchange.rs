@@ -20,6 +20,23 @@ use tokio::net::TcpStream;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken;
 
+/// What a service wants to do when the status of a forwarded answer is known, before the client is told.
+pub struct Notice(Box<dyn FnOnce(u16) + Send>);
+
+impl Notice {
+    /// Returns a notice that calls `act` with the status.
+    #[must_use]
+    pub fn new(act: impl FnOnce(u16) + Send + 'static) -> Self {
+        Self(Box::new(act))
+    }
+}
+
+impl std::fmt::Debug for Notice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Notice")
+    }
+}
+
 /// One request and its answer. A service answers exactly once, by [`Exchange::send`], [`Exchange::refuse`] or
 /// [`Exchange::forward`].
 #[derive(Debug)]
@@ -44,6 +61,8 @@ pub struct Exchange<'c, S> {
     pub keep_alive: bool,
     /// The status that was answered, for the metric.
     pub status: u16,
+    /// Called with the status of a forwarded answer.
+    pub notice: Option<Notice>,
 }
 
 impl<S: Stream> Exchange<'_, S> {
@@ -174,28 +193,28 @@ impl<S: Stream> Exchange<'_, S> {
             return self.refuse(refusal.status, refusal.reason.as_str()).await;
         }
         let mut attempt = 0;
+        let mut trouble = (502, "no upstream could be reached");
         let result = loop {
             let Some(upstream) = choose(attempt) else {
-                break self.fail(502, "no upstream could be reached").await;
+                break self.fail(trouble, &request).await;
             };
-            match self.forward_to(&upstream, &mut request).await {
+            let error = match self.forward_to(&upstream, &mut request).await {
                 Ok(result) => break result,
-                Err(ConnectError::Failed { .. } | ConnectError::TimedOut { .. }) => {
-                    upstream.metrics.count(UpstreamOutcome::ConnectFailed);
-                    attempt += 1;
-                }
+                Err(error) => error,
+            };
+            if matches!(error, ConnectError::TimedOut { .. }) {
+                trouble = (504, "no upstream took the connection in time");
             }
+            upstream.metrics.count(UpstreamOutcome::ConnectFailed);
+            attempt += 1;
         };
-        if !request.is_done() {
-            // What is left of the body would be read as a next request.
-            self.keep_alive = false;
-        }
         buffer::give_output(request.into_pending());
         result
     }
 
-    async fn fail(&mut self, status: u16, reason: &str) -> Result<(), Broken> {
-        self.keep_alive &= self.facts.body == Body::None;
+    async fn fail(&mut self, (status, reason): (u16, &str), request: &Flow) -> Result<(), Broken> {
+        // What is left of the body would be read as a next request.
+        self.keep_alive &= request.is_read();
         self.refuse(status, reason).await
     }
 
@@ -217,12 +236,12 @@ impl<S: Stream> Exchange<'_, S> {
                     request.rewind();
                 }
                 Ok(result) => return Ok(result),
-                Err(trouble) => return Ok(self.explain(trouble, upstream).await),
+                Err(trouble) => return Ok(self.explain(trouble, upstream, request).await),
             }
         }
     }
 
-    async fn explain(&mut self, trouble: Trouble, upstream: &Upstream) -> Result<(), Broken> {
+    async fn explain(&mut self, trouble: Trouble, upstream: &Upstream, request: &Flow) -> Result<(), Broken> {
         let (outcome, status, reason) = match trouble {
             Trouble::Closed { .. } => (UpstreamOutcome::Closed, 502, "the upstream closed before it answered"),
             Trouble::TimedOut => (UpstreamOutcome::TimedOut, 504, "the upstream did not answer in time"),
@@ -240,7 +259,7 @@ impl<S: Stream> Exchange<'_, S> {
         if status == 0 {
             return Err(Broken);
         }
-        self.fail(status, reason).await
+        self.fail((status, reason), request).await
     }
 
     /// One request on one connection. Trouble comes back only while the client was told nothing.
@@ -265,6 +284,9 @@ impl<S: Stream> Exchange<'_, S> {
             }
         };
         self.status = answer.status;
+        if let Some(notice) = self.notice.take() {
+            notice.0(answer.status);
+        }
         self.finish_head(&answer, request, &mut response);
         if answer.upgrade {
             self.keep_alive = false;
@@ -273,7 +295,7 @@ impl<S: Stream> Exchange<'_, S> {
             return Ok(tunnel::run(self, &mut stream, &mut answered).await);
         }
         let reader = BodyReader::new(answer.body, self.guard);
-        response.follow_with(reader, answer.body == Body::Chunked && self.facts.is_http11);
+        response.follow_with(reader, answer.is_chunked);
         let passed = match response.prepare(&mut answered) {
             Err(_) => Err(UpstreamOutcome::Refused),
             Ok(()) => Duplex::new(self, &mut stream, request, &mut answered, &mut response).body().await,
@@ -302,11 +324,7 @@ impl<S: Stream> Exchange<'_, S> {
             out.extend_from_slice(b"\r\n");
             return;
         }
-        let is_delimited = match answer.body {
-            Body::UntilClose => false,
-            Body::Chunked => self.facts.is_http11,
-            Body::None | Body::Length(_) => true,
-        };
+        let is_delimited = answer.is_chunked || matches!(answer.body, Body::None | Body::Length(_));
         // An answer that came before its request was whole ends the connection: the rest may be a body or may not.
         self.keep_alive &= is_delimited && request.is_read() && !deadline::is_draining();
         write_end(self.keep_alive, self.facts.is_http11, out);

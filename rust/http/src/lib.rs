@@ -19,5 +19,5 @@ pub mod service;
 mod tunnel;
 pub mod view;
 
-pub use exchange::{Broken, Exchange};
+pub use exchange::{Broken, Exchange, Notice};
 pub use service::{Arrival, Facts, Service, Stream};

@@ -35,6 +35,8 @@ pub enum Reason {
     Chunk,
     /// The trailer section is broken or larger than its limit.
     Trailer,
+    /// A body in chunks turned out longer than the limit.
+    BodyTooLong,
     /// A status out of range, or 101 without having been asked.
     Status,
 }
@@ -60,6 +62,7 @@ impl Reason {
             Reason::Expectation => "expectation",
             Reason::Chunk => "chunk",
             Reason::Trailer => "trailer",
+            Reason::BodyTooLong => "body_too_long",
             Reason::Status => "status",
         }
     }
@@ -68,6 +71,7 @@ impl Reason {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
+            Reason::BodyTooLong => 413,
             Reason::TargetTooLong => 414,
             Reason::HeadTooLarge | Reason::TooManyFields => 431,
             Reason::Version => 505,
