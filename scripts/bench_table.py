@@ -2,8 +2,9 @@
 
 In:    bench/results/*.json, each {"machine": str, "commit": str, "peer": str, "command": str,
        "rows": [{"what": str, "ratio": float, "low": float, "high": float, "budget": float,
-       "unit": str}, …]}; `low` and `high` are the spread over the rounds, `unit` what a ratio is
-       of, such as "× nginx".
+       "unit": str, "ours": {"cpu_us", "p50_ms", "p99_ms"}, "peer": the same}, …]}; `low` and
+       `high` are the spread over the rounds, `unit` what a ratio is of, such as "× nginx"; what
+       the ratio is made of may be left out.
 Out:   the table between the README's bench marks; a missed budget is said to be missed.
 Not:   measuring.
 Next:  `python scripts/bench_table.py --write`; without it the region is printed.
@@ -14,12 +15,20 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 START, END = "<!-- bench -->\n", "<!-- /bench -->"
 NOTHING = "Not measured yet on this tree: run `make bench`.\n"
+
+
+class Beside(TypedDict):
+    """What one side took: CPU in microseconds a request, latency in milliseconds."""
+
+    cpu_us: float
+    p50_ms: float
+    p99_ms: float
 
 
 class Measured(TypedDict):
@@ -31,6 +40,8 @@ class Measured(TypedDict):
     high: float
     budget: float
     unit: str
+    ours: NotRequired[Beside]
+    peer: NotRequired[Beside]
 
 
 class Result(TypedDict):
@@ -53,15 +64,31 @@ def row(measured: Measured) -> str:
         spread,
         f"≤ {measured['budget']:.2f}",
         verdict,
+        *sides(measured),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def sides(measured: Measured) -> tuple[str, str, str]:
+    """Return CPU, median and 99th percentile of both sides, ours first; dashes where unknown."""
+    if "ours" not in measured or "peer" not in measured:
+        return "-", "-", "-"
+    ours, peer = measured["ours"], measured["peer"]
+    return (
+        f"{ours['cpu_us']:.1f} / {peer['cpu_us']:.1f}",
+        f"{ours['p50_ms']:.2f} / {peer['p50_ms']:.2f}",
+        f"{ours['p99_ms']:.2f} / {peer['p99_ms']:.2f}",
+    )
 
 
 def region(results: list[Result]) -> str:
     """Return the text between the marks."""
     if not results:
         return NOTHING
-    lines = ["| what | measured | spread | budget | |", "|---|---|---|---|---|"]
+    lines = [
+        "| what | CPU a request | spread | budget | | µs, ours / theirs | p50 ms | p99 ms |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     lines += [row(measured) for result in results for measured in result["rows"]]
     lines.append("")
     lines += [

@@ -1,0 +1,132 @@
+"""Say what is measured: the work, who does it, and the budget it is held against."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench.http import figures, load, ours, peers, servers
+
+NGINX, VARNISH, PROTOTYPE = "nginx", "varnish", "prototype"
+SHARDS = 4
+SMALL_BYTES = 1024
+LARGE_BYTES = 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Site:
+    """Where a case is set up: a folder in memory, the binaries, the ports of the origins."""
+
+    folder: Path
+    binary: Path
+    prototype: Path | None
+    origins: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contestant:
+    """Who does the work: the processes, and the port where requests come in."""
+
+    name: str
+    port: int
+    programs: tuple[servers.Program, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Case:
+    """One kind of work.
+
+    `budgets` are the greatest ratios allowed, by peer; `is_cached` says that once every target
+    was asked for, the origin must hear nothing more.
+    """
+
+    name: str
+    what: str
+    budgets: Mapping[str, float]
+    contestants: Callable[[Site], list[Contestant]]
+    body_bytes: int = SMALL_BYTES
+    connections: int = 64
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    is_cached: bool = False
+
+
+def routers(site: Site) -> list[Contestant]:
+    """Return routers that hash the target over all origins."""
+    first, second, third = servers.free_ports(3)
+    document = ours.router(first, site.origins)
+    name = figures.OURS
+    found = [
+        _one(name, ours.program("ours", site.binary, document, first, site.folder)),
+        _one(NGINX, peers.router("nginx", second, site.origins, site.folder)),
+    ]
+    return found + _prototype(site, third, site.origins)
+
+
+def caches(site: Site) -> list[Contestant]:
+    """Return caches in front of the first origin."""
+    first, second, third, fourth = servers.free_ports(4)
+    origin = site.origins[0]
+    document = ours.cache(first, origin)
+    found = [
+        _one(figures.OURS, ours.program("ours", site.binary, document, first, site.folder)),
+        _one(NGINX, peers.cache("nginx", second, origin, site.folder)),
+    ]
+    if peers.is_installed("varnishd"):
+        found.append(_one(VARNISH, peers.varnish("varnish", third, origin, site.folder)))
+    return found + _prototype(site, fourth, [origin], "cache")
+
+
+def paths(site: Site) -> list[Contestant]:
+    """Return routers, each in front of a process of its own for every cache."""
+    origin = site.origins[0]
+    first, *nodes = servers.free_ports(1 + SHARDS)
+    second, *others = servers.free_ports(1 + SHARDS)
+    ours_programs = [
+        ours.program("ours", site.binary, ours.router(first, nodes), first, site.folder)
+    ]
+    nginx_programs = [peers.router("nginx", second, others, site.folder)]
+    for number, (node, other) in enumerate(zip(nodes, others, strict=True)):
+        document = ours.cache(node, origin, inner=["127.0.0.0/8"])
+        program = ours.program(f"ours-{number}", site.binary, document, node, site.folder)
+        ours_programs.append(program)
+        nginx_programs.append(peers.cache(f"nginx-{number}", other, origin, site.folder))
+    return [
+        Contestant(figures.OURS, first, tuple(ours_programs)),
+        Contestant(NGINX, second, tuple(nginx_programs)),
+    ]
+
+
+def _one(name: str, program: servers.Program) -> Contestant:
+    return Contestant(name, program.port, (program,))
+
+
+def _prototype(site: Site, port: int, upstreams: Sequence[int], *words: str) -> list[Contestant]:
+    if site.prototype is None:
+        return []
+    listen = f"{servers.HOST}:{port}"
+    addresses = ",".join(f"{servers.HOST}:{upstream}" for upstream in upstreams)
+    command = (str(site.prototype), listen, addresses, *words)
+    return [_one(PROTOTYPE, servers.Program(PROTOTYPE, command, port))]
+
+
+CASES = (
+    Case("routing", "routing by consistent hash, 1 KiB", {NGINX: 0.85}, routers),
+    Case(
+        "routing-headers",
+        "the same, 12 request headers",
+        {NGINX: 0.85},
+        routers,
+        headers=load.BROWSER,
+    ),
+    Case("hit", "cache hit, 1 KiB", {NGINX: 0.60, VARNISH: 0.40}, caches, is_cached=True),
+    Case("path", "router and cache node, hit, 1 KiB", {NGINX: 1.30}, paths, is_cached=True),
+    Case(
+        "large",
+        "routing, 1 MiB answers, 16 clients",
+        {NGINX: 0.60},
+        routers,
+        body_bytes=LARGE_BYTES,
+        connections=16,
+    ),
+)
