@@ -1,14 +1,15 @@
 //! Asking the origin, once for everyone.
 
-use crate::flight::{Arrived, FetchError, Flight, FlightHead};
+use crate::flight::{Arrived, FetchError, Flight, FlightHead, Held};
 use crate::object::{Body as Whole, Object};
 use crate::service::Cache;
 use crate::store::{Insert, Offer, Ticket};
 use crate::{InflightBudget, Reservation};
 use alongside_document::Limits;
 use alongside_http::body::BodyReader;
+use alongside_http::link::ConnectError;
 use alongside_http::metrics::UpstreamOutcome;
-use alongside_policy::caching::{Fields, Keep, Request, Response, Store as Verdict, Times, refresh, vary};
+use alongside_policy::caching::{Fields, Keep, Reject, Request, Response, Store as Verdict, Times, refresh, vary};
 use alongside_protocols::chunked::Piece;
 use alongside_protocols::{Asked, Body, ResponseHead, guard, scratch};
 use alongside_transport::{Buffer, Deadline, pool};
@@ -16,6 +17,9 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+
+/// What a piece takes beside its bytes, at most.
+const PIECE_BYTES: u64 = 128;
 
 /// What to ask, and for whom.
 #[derive(Debug)]
@@ -110,9 +114,9 @@ async fn attempt(cache: &Cache, flight: &Flight, ask: &Ask) -> Result<bool, Fetc
             flight.arrive(Arrived::Head(Arc::clone(&head)));
             let (is_delimited, reserved) = pass(cache, flight, ask, &mut link, body).await?;
             if let (Some(keep), Some(pieces)) = (keep, flight.pieces()) {
-                land(cache, ask, &head, keep, pieces);
+                let stored = land(cache, ask, &head, keep, pieces);
+                flight.land(stored.map_or(Held::Reserved(reserved), Held::Stored));
             }
-            drop(reserved);
             give_back(cache, ask, link, keep_alive && is_delimited);
             Ok(true)
         }
@@ -126,7 +130,11 @@ async fn connect(cache: &Cache, ask: &Ask, is_fresh: bool) -> Result<Link, Fetch
     let stream = match kept {
         Some(stream) => stream,
         None => {
-            cache.origin.connect(&deadline, ask.limits.connect_timeout_ms).await.map_err(|_| FetchError::Unreachable)?
+            let connected = cache.origin.connect(&deadline, ask.limits.connect_timeout_ms).await;
+            connected.map_err(|error| match error {
+                ConnectError::Failed { .. } => FetchError::Unreachable,
+                ConnectError::TimedOut { .. } => FetchError::TimedOut,
+            })?
         }
     };
     Ok(Link { stream, buffer: Buffer::new(), deadline, is_kept })
@@ -205,10 +213,13 @@ fn decide(cache: &Cache, ask: &Ask, head: &ResponseHead<'_, '_>, asked_ms: u64) 
         Body::Length(bytes) => Some(bytes),
         Body::Chunked | Body::UntilClose => None,
     };
-    let (keep, unshared) = match verdict {
+    let (keep, reject) = match verdict {
         Verdict::Keep(keep) => (Some(keep), None),
-        Verdict::Pass(reject) => (None, Some(reject.as_str())),
+        Verdict::Pass(reject) => (None, Some(reject)),
     };
+    let unshared = reject.map(Reject::as_str);
+    // One client's credentials or an error that its fields provoked say nothing about the others' requests.
+    let is_provoked = matches!(reject, Some(Reject::Authorization | Reject::Status | Reject::Partial));
     let obstacle = obstacle(cache, head.body, length);
     if let Some(reason) = unshared.or(obstacle) {
         cache.metrics.unstored(reason);
@@ -219,7 +230,8 @@ fn decide(cache: &Cache, ask: &Ask, head: &ResponseHead<'_, '_>, asked_ms: u64) 
     let meta = keep.as_ref().map_or_else(|| crate::answer::passing(times.arrived_ms), |keep| keep.meta);
     let preview = Object::new(head.status, written(head.status, head.reason, &fields), Whole::new(Vec::new()), meta);
     let is_kept = keep.is_some() && obstacle.is_none();
-    let flight_head = FlightHead { preview, length, unshared, vary, secondary, is_kept };
+    let is_personal = !is_kept && !is_provoked;
+    let flight_head = FlightHead { preview, length, unshared, vary, secondary, is_kept, is_personal };
     Ok(Decided::New {
         head: Arc::new(flight_head),
         body: head.body,
@@ -296,19 +308,27 @@ async fn pass(
     let budget: &InflightBudget = cache.store.inflight();
     let mut reserved = budget.try_reserve(0);
     let mut total: u64 = 0;
+    let mut gathered = Vec::new();
     loop {
-        let (used, piece) = match reader.next(link.buffer.data()).map_err(|_| FetchError::Refused)? {
-            (used, Piece::End) => {
-                link.buffer.consume(used);
-                return Ok((true, reserved));
+        let mut is_over = false;
+        // Everything that came at once becomes one piece, however small the origin's chunks are.
+        while !is_over {
+            let (used, piece) = reader.next(link.buffer.data()).map_err(|_| FetchError::Refused)?;
+            is_over = piece == Piece::End;
+            let is_more = piece == Piece::More;
+            if let Piece::Data(data) = piece {
+                gathered.extend_from_slice(data);
             }
-            (used, Piece::Data(data)) => (used, Some(Bytes::copy_from_slice(data))),
-            (used, Piece::More) => (used, None),
-        };
-        link.buffer.consume(used);
-        if let Some(piece) = piece {
+            link.buffer.consume(used);
+            if is_more {
+                break;
+            }
+        }
+        if !gathered.is_empty() {
+            let piece = Bytes::copy_from_slice(&gathered);
+            gathered.clear();
             total += piece.len() as u64;
-            let is_had = reserved.as_mut().is_some_and(|reserved| reserved.grow(piece.len() as u64));
+            let is_had = reserved.as_mut().is_some_and(|reserved| reserved.grow(piece.len() as u64 + PIECE_BYTES));
             if flight.keeps() && (!is_had || total > cache.store.object_bytes_max()) {
                 cache.metrics.unstored(if is_had { "too-large" } else { "no-memory" });
                 flight.stop_keeping();
@@ -318,7 +338,9 @@ async fn pass(
             if !flight.room().await {
                 return Err(FetchError::Abandoned);
             }
-            continue;
+        }
+        if is_over {
+            return Ok((true, reserved));
         }
         link.deadline.set(ask.limits.response_timeout_ms);
         match fill(link, usize::MAX).await {
@@ -329,15 +351,18 @@ async fn pass(
     }
 }
 
-/// Stores a whole answer.
-fn land(cache: &Cache, ask: &Ask, head: &FlightHead, keep: Keep, pieces: Vec<Bytes>) {
+/// Stores a whole answer; returns it where that was possible.
+fn land(cache: &Cache, ask: &Ask, head: &FlightHead, keep: Keep, pieces: Vec<Bytes>) -> Option<Arc<Object>> {
     let mut room = scratch();
     let parsed = guard::request(&ask.raw, &mut room, &ask.guard).ok().flatten();
     let request = Fields(parsed.as_ref().map_or(&[][..], |request| request.fields));
     let object = Object::new(head.preview.status(), head.preview.head().to_vec(), Whole::new(pieces), keep.meta);
     let offer = Offer { key: &ask.key, ticket: ask.ticket, request, vary: keep.vary, object };
     match cache.store.insert(offer, cache.clock.now_ms()) {
-        Insert::Stored(_) => {}
-        refused => cache.metrics.unstored(refused.as_str()),
+        Insert::Stored(object) => Some(object),
+        refused => {
+            cache.metrics.unstored(refused.as_str());
+            None
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A flight holds the pieces of the answer as they come. While it keeps them all, more clients may join; once it does
 //! not (too large, or no memory to spare), it holds only what its slowest reader has not taken, and the origin waits.
 
+use crate::budget::Reservation;
 use crate::object::Object;
 use alongside_policy::caching::vary::VaryNames;
 use bytes::Bytes;
@@ -28,6 +29,8 @@ pub struct FlightHead {
     pub secondary: Vec<u8>,
     /// It will be stored when it is whole.
     pub is_kept: bool,
+    /// The answers of this URL are not kept whoever asks, so that nobody should wait for another's.
+    pub is_personal: bool,
 }
 
 /// Why a flight brought nothing.
@@ -89,8 +92,20 @@ struct State {
     held_bytes: usize,
     is_kept: bool,
     end: Option<Result<(), FetchError>>,
+    /// What accounts for the pieces until the last reader has left.
+    held: Option<Held>,
     /// The number of the piece that each reader takes next.
     readers: Vec<Option<usize>>,
+}
+
+/// What accounts for the pieces of a whole answer. It is only held.
+#[derive(Debug)]
+#[allow(dead_code, reason = "dropping it is its use")]
+pub enum Held {
+    /// The stored answer, which shares them.
+    Stored(Arc<Object>),
+    /// The memory that was reserved for them.
+    Reserved(Option<Reservation>),
 }
 
 /// One request to the origin.
@@ -112,6 +127,7 @@ impl Flight {
                 held_bytes: 0,
                 is_kept: true,
                 end: None,
+                held: None,
                 readers: Vec::new(),
             }),
             changed: Notify::new(),
@@ -138,6 +154,7 @@ impl Flight {
         drop(state);
         Some(Reader { flight: Arc::clone(self), slot })
     }
+
     /// Tells everyone what came first.
     pub fn arrive(&self, arrived: Arrived) {
         self.change(|state| {
@@ -160,6 +177,15 @@ impl Flight {
     pub fn stop_keeping(&self) {
         self.change(|state| {
             state.is_kept = false;
+            state.trim();
+        });
+    }
+
+    /// Ends the keeping of a whole answer; `held` accounts for what slow readers still have to take.
+    pub fn land(&self, held: Held) {
+        self.change(|state| {
+            state.is_kept = false;
+            state.held = Some(held);
             state.trim();
         });
     }

@@ -5,7 +5,7 @@ use crate::fetch::{self, Ask};
 use crate::flight::{Arrived, FetchError, Flight, FlightHead, Next, Reader};
 use crate::object::Object;
 use crate::service::{Cache, Planned, Wanted};
-use alongside_http::{Broken, Exchange, Stream};
+use alongside_http::{Broken, Exchange, Notice, Stream};
 use alongside_policy::caching::{CacheStatus, Fields, Outcome, Request, conditional, vary};
 use alongside_protocols::{chunked, guard, scratch};
 use bytes::Bytes;
@@ -37,12 +37,16 @@ impl Cache {
             Planned::Fetch(wanted) => self.run_fetch(&wanted, exchange).await,
             Planned::Unavailable => exchange.refuse(504, "it is not stored, and the request forbids to fetch it").await,
             Planned::Pass { invalidates } => {
-                let result = self.pass(exchange).await;
                 //= RFC 9111 section 4.4: a cache must invalidate the target of an unsafe method that did not fail.
-                if let Some(key) = invalidates.filter(|_| (200..400).contains(&exchange.status)) {
-                    self.store.purge_key(&key);
-                }
-                result
+                exchange.notice = invalidates.map(|key| {
+                    let store = Arc::clone(&self.store);
+                    Notice::new(move |status| {
+                        if (200..400).contains(&status) {
+                            store.purge_key(&key);
+                        }
+                    })
+                });
+                self.pass(exchange).await
             }
         }
     }
@@ -76,18 +80,21 @@ impl Cache {
 
     /// Joins the flight of the same question, or begins one; says whether somebody else began it.
     fn join<S>(self: &Arc<Self>, wanted: &Wanted, head: &[u8], exchange: &Exchange<'_, S>) -> (Reader, bool) {
-        let (flight, reader, is_collapsed) = self.board.join(wanted.question.as_deref());
+        let ticket = self.store.ticket(&wanted.key);
+        // Who asks after a purge must not get what was asked before it.
+        let question = wanted.question.as_ref().map(|question| [&ticket.bytes(), &question[..]].concat());
+        let (flight, reader, is_collapsed) = self.board.join(question.as_deref());
         if !is_collapsed {
             let ask = Ask {
                 head: head.to_vec(),
                 raw: wanted.raw.clone(),
                 key: wanted.key.clone(),
-                ticket: self.store.ticket(&wanted.key),
+                ticket,
                 stale: wanted.stale.clone(),
                 limits: exchange.limits.clone(),
                 guard: *exchange.guard,
             };
-            let landing = Landing { cache: Arc::clone(self), question: wanted.question.clone(), flight };
+            let landing = Landing { cache: Arc::clone(self), question, flight };
             tokio::spawn(async move {
                 fetch::fetch(&landing.cache, &landing.flight, ask).await;
             });
@@ -114,10 +121,11 @@ impl Cache {
                 Flown::Answered(send_stored(&object, status, part, exchange).await)
             }
             Arrived::Head(head) => {
-                if head.unshared.is_some() {
+                if head.is_personal {
                     self.remember_pass(&wanted.key);
                 }
-                if is_collapsed && !is_for(wanted, &head, exchange.guard) {
+                // What is not kept is held only for its slowest reader, and nobody should wait for another.
+                if is_collapsed && !(head.is_kept && is_for(wanted, &head, exchange.guard)) {
                     return Flown::NotMine;
                 }
                 Flown::Answered(self.stream((wanted, &head), (&mut reader, is_collapsed), exchange).await)

@@ -73,6 +73,14 @@ pub enum Found {
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket(u64);
 
+impl Ticket {
+    /// Return it as bytes, which differ where a purge lies between two.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+}
+
 /// An object on offer.
 #[derive(Debug)]
 pub struct Offer<'a> {

@@ -45,6 +45,8 @@ struct Serving {
     wanted: String,
     address: SocketAddr,
     listener: Arc<Listener<Served>>,
+    /// Kept so that the address can go over to a listener of another name; none while the process drains.
+    socket: Option<TcpListener>,
 }
 
 /// The document in force, and what serves it.
@@ -161,13 +163,22 @@ impl Runtime {
             }
             let socket = match self.inherited.claim(name, wanted.address.as_str()) {
                 Some(socket) => Ok(socket),
-                None => listen::bind(wanted.address.as_str()),
+                None => match self.take_over(wanted.address.as_str()) {
+                    Some(socket) => socket.try_clone(),
+                    None => listen::bind(wanted.address.as_str()),
+                },
             };
             let prepared = socket.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
             let socket = prepared.map_err(|error| refuse_address(index, wanted.address.as_str(), &error))?;
             opened.insert(name.to_owned(), socket);
         }
         Ok(opened)
+    }
+
+    /// Returns the socket that already listens at an address; its listener goes, for no two have the same address.
+    fn take_over(&self, address: &str) -> Option<&TcpListener> {
+        let bound: Option<SocketAddr> = address.parse().ok();
+        self.serving.values().find(|serving| bound == Some(serving.address))?.socket.as_ref()
     }
 
     fn commit(&mut self, document: Document, compiled: Compiled, mut opened: BTreeMap<String, TcpListener>) {
@@ -232,11 +243,14 @@ impl Runtime {
             }
         }
         tracing::info!(event = "listening", listener = name, address = %address);
-        self.serving.insert(name, Serving { wanted: wanted.to_owned(), address, listener });
+        self.serving.insert(name, Serving { wanted: wanted.to_owned(), address, listener, socket: Some(socket) });
     }
 
     /// Lets no more connections in and ends the idle ones.
-    pub fn drain(&self) {
+    pub fn drain(&mut self) {
+        for serving in self.serving.values_mut() {
+            serving.socket = None;
+        }
         for worker in &self.workers {
             worker.tell(Command::Drain);
         }

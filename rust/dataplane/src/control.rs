@@ -6,6 +6,7 @@ use crate::args::Args;
 use crate::doors::Door;
 use crate::source::{LastGood, Source};
 use crate::status::ProcessMetrics;
+use crate::watch;
 use alongside_document::{Document, Limits, Problem, Succession};
 use alongside_http::connection;
 use alongside_http::listener::{Listener, State};
@@ -13,11 +14,9 @@ use alongside_http::metrics::Metrics;
 use alongside_http::route::Route;
 use alongside_transport::listen::{self, Inherited};
 use alongside_transport::{admission::Admission, deadline};
-use notify::{RecursiveMode, Watcher};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +29,13 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How often a followed file is looked at even if nothing was noticed.
 const WATCH_LOOK: Duration = Duration::from_secs(30);
 
+/// When a followed file is judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Always,
+    IfChanged,
+}
+
 /// The process as its doors see it.
 pub struct Control {
     runtime: Mutex<Runtime>,
@@ -38,6 +44,8 @@ pub struct Control {
     http: Metrics,
     is_draining: AtomicBool,
     drained: Notify,
+    /// What the followed file held when it was last looked at.
+    seen: Mutex<Option<Result<Vec<u8>, Vec<Problem>>>>,
 }
 
 /// Runs until a signal or a drain ends it.
@@ -100,6 +108,7 @@ impl Control {
             http,
             is_draining: AtomicBool::new(false),
             drained: Notify::new(),
+            seen: Mutex::default(),
         }
     }
 
@@ -128,7 +137,8 @@ impl Control {
 
     /// What runs.
     pub fn version(&self) -> Value {
-        json!({ "name": "alongside-dataplane", "version": env!("CARGO_PKG_VERSION"), "schema": 1 })
+        let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+        json!({ "name": "alongside-dataplane", "version": env!("CARGO_PKG_VERSION"), "schema": 1, "profile": profile })
     }
 
     /// The document in force and where its listeners really listen.
@@ -235,7 +245,7 @@ impl Control {
         let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
         let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else { return Exit::Failed };
         let changed = Arc::new(Notify::new());
-        let _watcher = watch(source, &changed);
+        let mut watched = watch::renew(None, source, &changed);
         let mut look = tokio::time::interval(WATCH_LOOK);
         look.tick().await;
         loop {
@@ -243,18 +253,33 @@ impl Control {
                 _ = terminate.recv() => self.drain(),
                 _ = interrupt.recv() => self.drain(),
                 () = self.drained.notified() => return self.finish().await,
-                _ = hangup.recv() => self.read_again(source),
-                () = changed.notified() => self.read_again(source),
-                _ = look.tick() => self.read_again(source),
+                _ = hangup.recv() => self.read_again(source, Look::Always),
+                () = changed.notified() => {
+                    watched = watch::renew(watched, source, &changed);
+                    self.read_again(source, Look::IfChanged);
+                }
+                _ = look.tick() => {
+                    watched = watch::renew(watched, source, &changed);
+                    self.read_again(source, Look::IfChanged);
+                }
             }
         }
     }
 
-    fn read_again(&self, source: &Source) {
+    fn read_again(&self, source: &Source, look: Look) {
         if matches!(source, Source::Descriptor(_)) {
             return;
         }
-        match source.read() {
+        let bytes = source.bytes();
+        let before = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.replace(bytes.clone())
+        };
+        // Much may happen in the file's directory, our own log lines among it: a file is judged once.
+        if look == Look::IfChanged && before.as_ref() == Some(&bytes) {
+            return;
+        }
+        match bytes.and_then(|bytes| alongside_document::parse(&bytes)) {
             // A newer one may have come by the admin door while the file stayed: that is no mistake of the file.
             Ok(document) if self.is_overtaken(&document) => {}
             // What is wrong with it was said by `apply`.
@@ -287,24 +312,6 @@ impl Control {
         tracing::info!(event = "ended", connections_cut = cut);
         Exit::Done
     }
-}
-
-/// Follows the directory of a file, so that a file or link put in its place is seen.
-fn watch(source: &Source, changed: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {
-    let Source::File(path) = source else { return None };
-    let changed = Arc::clone(changed);
-    let noticed = move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            changed.notify_one();
-        }
-    };
-    let directory: PathBuf = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let watcher = notify::recommended_watcher(noticed)
-        .and_then(|mut watcher| watcher.watch(&directory, RecursiveMode::NonRecursive).map(|()| watcher));
-    watcher.inspect_err(|error| tracing::warn!(event = "watch_failed", error = %error)).ok()
 }
 
 async fn accept_private(socket: tokio::net::UnixListener, listener: Arc<Listener<Door>>) {

@@ -15,6 +15,7 @@ mod log;
 mod serve;
 mod source;
 mod status;
+mod watch;
 mod worker;
 
 use args::{Args, Command};

@@ -17,6 +17,11 @@ pub enum Source {
 impl Source {
     /// Reads and checks the document.
     pub fn read(&self) -> Result<Document, Vec<Problem>> {
+        self.bytes().and_then(|bytes| alongside_document::parse(&bytes))
+    }
+
+    /// Reads the document as it stands.
+    pub fn bytes(&self) -> Result<Vec<u8>, Vec<Problem>> {
         let path = match self {
             Self::File(path) => path.clone(),
             // Opening the name again starts at the beginning, whatever was read before.
@@ -26,13 +31,13 @@ impl Source {
     }
 }
 
-fn read_file(path: &Path) -> Result<Document, Vec<Problem>> {
+fn read_file(path: &Path) -> Result<Vec<u8>, Vec<Problem>> {
     let mut bytes = Vec::new();
     // One byte over the limit is enough for the check to say so.
     let limit = DOCUMENT_BYTES_MAX as u64 + 1;
     let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     match read {
-        Ok(_) => alongside_document::parse(&bytes),
+        Ok(_) => Ok(bytes),
         Err(error) => Err(vec![Problem::new(
             "",
             format!("{} cannot be read: {error}", path.display()),
@@ -55,7 +60,8 @@ impl LastGood {
 
     /// Reads the kept document, if there is a good one.
     pub fn read(&self) -> Option<Document> {
-        self.path.as_deref().and_then(|path| read_file(path).ok())
+        let bytes = self.path.as_deref().and_then(|path| read_file(path).ok())?;
+        alongside_document::parse(&bytes).ok()
     }
 
     /// Keeps a document: written beside, made durable, then renamed.
