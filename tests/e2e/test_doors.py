@@ -1,0 +1,158 @@
+"""The doors, the sockets and the end of a data-plane process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e import dataplane, plane, upstream, wire
+
+STATUS_PATHS = ["/healthz", "/readyz", "/metrics", "/version"]
+
+
+def ok(_: wire.Message) -> bytes:
+    return wire.answer(b"ok")
+
+
+@contextlib.contextmanager
+def with_status(origin: str) -> Iterator[tuple[wire.Address, plane.Plane]]:
+    """Serve with a status door; yield its address and the process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    document = plane.document("route", origin, status={"address": f"127.0.0.1:{port}"})
+    with plane.running(document) as process:
+        yield ("127.0.0.1", port), process
+
+
+def test_the_status_door_is_only_read() -> None:
+    with upstream.Upstream.answering(ok) as origin, with_status(origin.address) as (door, _):
+        for path in STATUS_PATHS:
+            assert wire.fetch(door, path).status == 200
+            head = wire.fetch(door, path, method="HEAD")
+            assert (head.status, head.body) == (200, b"")
+            for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]:
+                assert wire.fetch(door, path, method=method).status == 405
+        for method in ["GET", "PUT", "POST", "DELETE"]:
+            for path in ["/snapshot", "/explain?url=/", "/document", "/purge", "/drain", "/"]:
+                assert wire.fetch(door, path, method=method).status in {404, 405}
+        assert wire.fetch(door, "/healthz").status == 200
+
+
+def test_the_admin_door_is_its_owners() -> None:
+    with plane.answering(ok) as (_, _, process):
+        mode = process.admin_path.stat().st_mode
+        assert stat.S_ISSOCK(mode)
+        assert stat.S_IMODE(mode) == 0o600
+
+
+def test_a_dead_socket_file_is_replaced_and_a_live_one_is_not() -> None:
+    with upstream.Upstream.answering(ok) as origin:
+        document = plane.document("route", origin.address)
+        with tempfile.TemporaryDirectory(prefix="dead") as name:
+            folder = Path(name)
+            (folder / "conf").mkdir()
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(str(folder / "a.sock"))
+            path = folder / "conf" / "document.json"
+            text = json.dumps(plane.with_admin(document, folder / "a.sock"))
+            path.write_text(text)
+            command = ["--document", str(path)]
+            with plane.Plane(folder, plane.launch(folder, command)) as process:
+                plane.await_start(process)
+                assert plane.launch(folder, command).wait(timeout=10) == 3
+                assert process.is_up()
+
+
+def test_a_placement_is_explained() -> None:
+    with plane.answering(ok) as (_, origin, process):
+        status, told = process.admin("GET", "/explain?route=main&url=http://h/a%3Fb")
+        assert (status, told["key"], told["shard"]) == (200, "/a?b", "main-0")
+        assert told["replicas"] == [{"id": "main-0", "address": origin.address}]
+        assert process.admin("GET", "/explain?route=none&url=/")[0] == 404
+        assert process.admin("GET", "/explain?route=main")[0] == 400
+
+
+@pytest.mark.parametrize("pid", [None, "own", "other"])
+def test_inherited_sockets_are_taken_unless_meant_for_another(
+    pid: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if pid is not None:
+        # The launcher keeps its id over exec, so that it can say it.
+        said = {"own": "str(os.getpid())", "other": "'1'"}[pid]
+        place = f"os.environ['LISTEN_PID'] = {said}; os.execv"
+        monkeypatch.setattr(dataplane, "LAUNCH", dataplane.LAUNCH.replace("os.execv", place))
+    with (
+        upstream.Upstream.answering(ok) as origin,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        port = listener.getsockname()[1]
+        document = plane.document("route", origin.address)
+        with plane.running(document, inherited={"web": listener}) as process:
+            assert (process.address[1] == port) == (pid != "other")
+            if pid != "other":
+                assert wire.fetch(("127.0.0.1", port), "/").body == b"ok"
+
+
+def test_an_end_finishes_what_is_on_its_way_and_leaves_new_ones_in_the_queue() -> None:
+    release = threading.Event()
+
+    def answer(request: wire.Message) -> bytes:
+        release.wait(wire.TIMEOUT_S)
+        return wire.answer(request.target.encode())
+
+    with (
+        upstream.Upstream.answering(answer) as origin,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        document = plane.document("route", origin.address, {"drain_timeout_ms": 8000})
+        address = listener.getsockname()
+        with (
+            plane.running(document, inherited={"web": listener}) as process,
+            wire.Wire(address) as busy,
+            wire.Wire(address) as idle,
+        ):
+            busy.send(wire.request("/busy"))
+            wire.eventually(lambda: origin.requests, "it is on its way")
+            process.terminate()
+            assert idle.is_over()
+            assert process.knock("GET", "/readyz") == (503, "draining\n")
+            with wire.Wire(address) as late:
+                late.send(wire.request("/late"))
+                release.set()
+                got = busy.answer()
+                assert (got.body, got.field("connection")) == (b"/busy", "close")
+                assert process.process.wait(timeout=10) == 0
+                with plane.running(document, inherited={"web": listener}):
+                    assert late.answer().body == b"/late"
+
+
+def test_an_end_cuts_what_takes_too_long() -> None:
+    def talk(peer: upstream.Peer) -> None:
+        peer.next()
+        peer.rest()
+
+    with plane.in_front_of(talk, limits={"drain_timeout_ms": 300}) as (address, origin, process):
+        with wire.Wire(address) as client:
+            client.send(wire.request("/"))
+            wire.eventually(lambda: origin.requests, "it is on its way")
+            assert process.admin("POST", "/drain")[0] == 202
+            assert process.process.wait(timeout=10) == 0
+            assert client.is_over()
+        assert process.events("ended")[-1]["connections_cut"] == 1
+
+
+def test_a_hangup_reads_the_file_again() -> None:
+    with plane.answering(ok) as (_, _, process):
+        process.document_path.write_text("{")
+        os.kill(process.process.pid, signal.SIGHUP)
+        name = "alongside_document_refused"
+        wire.eventually(lambda: process.metric(name) >= 1, "it is refused")

@@ -1,0 +1,242 @@
+"""Bodies through the engine: early answers, backpressure, and ends that come too soon."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+from tests.e2e import plane, upstream, wire
+
+MIB = 1 << 20
+# The kernel queues some on either side; the process itself may hold this much.
+GROWTH_BYTES_MAX = 4 * MIB
+
+
+def pushing(sender: wire.Wire, data: bytes) -> threading.Thread:
+    """Send in the background until it is all sent or the peer stops it."""
+
+    def push() -> None:
+        with contextlib.suppress(OSError):
+            sender.send(data)
+
+    thread = threading.Thread(target=push, daemon=True)
+    thread.start()
+    return thread
+
+
+def await_head(origin: upstream.Upstream) -> None:
+    wire.eventually(lambda: origin.requests, "the head arrives")
+
+
+def await_end(origin: upstream.Upstream) -> None:
+    wire.eventually(lambda: origin.ended == 1, "the origin's connection ends")
+
+
+def test_an_early_answer_arrives_while_the_body_is_still_going_up() -> None:
+    def talk(peer: upstream.Peer) -> None:
+        peer.upstream.requests.append(peer.head())
+        peer.send(wire.answer(b"enough", status=400))
+        peer.socket.shutdown(socket.SHUT_WR)
+        peer.rest()
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10485760\r\n\r\n"
+    for kind in ["route", "cache"]:
+        with plane.in_front_of(talk, kind) as (address, origin, _), wire.Wire(address) as client:
+            sending = pushing(client, head + b"x" * (10 * MIB))
+            got = client.answer()
+            assert (got.status, got.body, got.field("connection")) == (400, b"enough", "close")
+            client.close()
+            sending.join(wire.TIMEOUT_S)
+            assert len(origin.requests) == 1
+            assert wire.fetch(address, "/next").body == b"enough"
+            assert origin.connections == 2
+
+
+def test_a_client_that_sends_all_before_it_reads_still_gets_the_early_answer() -> None:
+    def talk(peer: upstream.Peer) -> None:
+        peer.head()
+        peer.send(wire.answer(b"enough", status=400))
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10485760\r\n\r\n"
+    with plane.in_front_of(talk) as (address, _, _), wire.Wire(address) as client:
+        with contextlib.suppress(OSError):
+            client.send(head + b"x" * (10 * MIB))
+        assert client.answer().body == b"enough"
+
+
+def test_an_origin_that_reads_slowly_slows_its_client_down() -> None:
+    may_read = threading.Event()
+
+    def talk(peer: upstream.Peer) -> None:
+        head = peer.head()
+        may_read.wait(wire.TIMEOUT_S)
+        peer.send(wire.answer(str(len(peer.body(head).body)).encode()))
+
+    size = 64 * MIB
+    head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode()
+    for kind in ["route", "cache"]:
+        may_read.clear()
+        with plane.in_front_of(talk, kind) as (address, _, process), wire.Wire(address) as client:
+            before = process.resident_bytes()
+            sending = pushing(client, head + bytes(size))
+            sending.join(0.5)
+            assert sending.is_alive()
+            assert process.resident_bytes() - before < GROWTH_BYTES_MAX
+            may_read.set()
+            assert client.answer().body == str(size).encode()
+
+
+@pytest.mark.parametrize("kind", ["route", "cache"])
+def test_a_client_that_reads_slowly_slows_its_origin_down(kind: str) -> None:
+    size = 64 * MIB
+    sent = []
+
+    def talk(peer: upstream.Peer) -> None:
+        peer.next()
+        data = wire.answer(bytes(size))
+        for at in range(0, len(data), MIB):
+            peer.send(data[at : at + MIB])
+            sent.append(at)
+
+    with (
+        plane.in_front_of(talk, kind) as (address, _, process),
+        wire.Wire(address, receive_bytes=4096) as client,
+    ):
+        before = process.resident_bytes()
+        client.send(wire.request("/"))
+        assert client.head().status == 200
+        stalls, count = 0, -1
+        while stalls < 20:
+            stalls, count = (stalls + 1, count) if count == len(sent) else (0, len(sent))
+            time.sleep(0.01)
+        assert len(sent) < size // MIB
+        assert process.resident_bytes() - before < GROWTH_BYTES_MAX
+        assert len(client.take(size)) == size
+
+
+@pytest.mark.parametrize("kind", ["route", "cache"])
+def test_a_client_that_leaves_frees_its_origin(kind: str) -> None:
+    def talk(peer: upstream.Peer) -> None:
+        peer.next()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n")
+        while True:
+            peer.send(bytes(65536))
+
+    with plane.in_front_of(talk, kind) as (address, origin, _):
+        with wire.Wire(address) as client:
+            client.send(wire.request("/"))
+            client.head()
+            client.take(100_000)
+        wire.eventually(lambda: origin.ended == 1, "the origin's connection ends")
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_frees_its_origin() -> None:
+    def talk(peer: upstream.Peer) -> None:
+        peer.head()
+        peer.upstream.requests.append(wire.Message("", ()))
+        peer.rest()
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
+    for kind in ["route", "cache"]:
+        with plane.in_front_of(talk, kind) as (address, origin, _):
+            with wire.Wire(address) as client:
+                client.send(head + b"abc")
+                await_head(origin)
+            await_end(origin)
+
+
+@pytest.mark.parametrize("kind", ["route", "cache"])
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("is_reset", [False, True], ids=["closes", "resets"])
+def test_an_origin_that_dies_in_its_answer_is_never_a_short_success(
+    kind: str, framing: str, is_reset: bool
+) -> None:
+    def talk(peer: upstream.Peer) -> None:
+        peer.next()
+        piece = b"abc" if "Length" in framing else b"3\r\nabc\r\n"
+        peer.send(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode() + piece)
+        if is_reset:
+            peer.reset()
+
+    with (
+        plane.in_front_of(talk, kind) as (address, _, _),
+        wire.Wire(address) as client,
+        pytest.raises(wire.CutError),
+    ):
+        client.ask("/")
+
+
+def test_a_reset_behind_an_answer_without_length_is_no_success_either() -> None:
+    def talk(peer: upstream.Peer) -> None:
+        peer.next()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
+        peer.upstream.requests.append(wire.Message("", ()))
+        release.wait(wire.TIMEOUT_S)
+        peer.reset()
+
+    release = threading.Event()
+    with plane.in_front_of(talk) as (address, _, _), wire.Wire(address) as client:
+        client.send(wire.request("/"))
+        head = client.head()
+        release.set()
+        with pytest.raises(wire.CutError):
+            client.body(head)
+
+
+@pytest.mark.parametrize("kind", ["route", "cache"])
+def test_a_kept_connection_that_its_origin_closed_fails_no_get(kind: str) -> None:
+    def talk(peer: upstream.Peer) -> None:
+        if peer.next():
+            peer.send(wire.answer(b"x", "Cache-Control: no-store"))
+
+    with plane.in_front_of(talk, kind) as (address, origin, _), wire.Wire(address) as client:
+        statuses = [client.ask(f"/{n}").status for n in range(300)]
+    assert statuses == [200] * 300
+    assert len(origin.requests) == 300
+
+
+@pytest.mark.parametrize("kind", ["route", "cache"])
+def test_a_get_is_repeated_once_where_a_kept_connection_was_reset(kind: str) -> None:
+    def talk(peer: upstream.Peer) -> None:
+        while request := peer.next():
+            if request.target == "/reset":
+                peer.reset()
+                return
+            peer.send(wire.answer(b"x", "Cache-Control: no-store"))
+
+    with plane.in_front_of(talk, kind) as (address, origin, _), wire.Wire(address) as client:
+        assert client.ask("/first").status == 200
+        assert client.ask("/reset").status == 502
+        assert origin.targets() == ["/first", "/reset", "/reset"]
+        assert client.ask("/after").status == 200
+
+
+@pytest.mark.parametrize("kind", ["route", "cache"])
+def test_a_post_is_never_sent_twice(kind: str) -> None:
+    def talk(peer: upstream.Peer) -> None:
+        while request := peer.next():
+            if request.method == "POST":
+                peer.reset()
+                return
+            peer.send(wire.answer(b"x", "Cache-Control: no-store"))
+
+    with plane.in_front_of(talk, kind) as (address, origin, _):
+        for body in [b"", b"abc"]:
+            with wire.Wire(address) as client:
+                assert client.ask("/warm").status == 200
+                client.send(wire.request("/once", method="POST", body=body))
+                assert client.answer().status == 502
+            assert origin.targets().count("/once") == 1
+            origin.requests.clear()
+
+
+def test_an_origin_that_closes_right_after_accept_is_asked_once() -> None:
+    with plane.in_front_of(lambda _: None) as (address, origin, _):
+        with wire.Wire(address) as client:
+            client.send(wire.request("/", method="POST", body=b"abc"))
+            assert client.answer().status == 502
+        assert wire.fetch(address, "/").status == 502
+        assert origin.connections == 2
