@@ -72,7 +72,7 @@ impl Buffer {
 
     /// Drops the first `count` bytes; at most what is there.
     pub fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
+        self.start = self.end.min(self.start.saturating_add(count));
         if self.start == self.end {
             self.start = 0;
             self.end = 0;

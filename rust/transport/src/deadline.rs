@@ -12,6 +12,9 @@ use std::task::{Context, Poll, Waker};
 /// Length of a tick in milliseconds: how late a deadline may fire.
 pub const TICK_MS: u32 = 250;
 
+/// How long a drain waits for the first request of a connection.
+pub const BEGIN_MS: u64 = 1_000;
+
 thread_local! {
     static NOW: Cell<u32> = const { Cell::new(1) };
     static TABLE: RefCell<Table> = const { RefCell::new(Table { slots: Vec::new(), free: Vec::new() }) };
@@ -21,11 +24,30 @@ thread_local! {
 /// A slot without a deadline.
 const NEVER: u32 = u32::MAX;
 
-#[derive(Default)]
+/// What a connection is doing, as far as it matters to who asks it to leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Something that is finished first.
+    Work,
+    /// It has not asked for anything yet; its first request may be on the way.
+    Begin,
+    /// It had an answer and may bring another request.
+    Rest,
+}
+
 struct Slot {
     due: u32,
-    is_idle: bool,
+    doing: Doing,
     waker: Option<Waker>,
+}
+
+impl Slot {
+    const FREE: Self = Self { due: NEVER, doing: Doing::Work, waker: None };
+
+    /// Whether it waits for a request, and was not asked to leave before.
+    fn is_waiting(&self) -> bool {
+        self.doing != Doing::Work && self.due != NEVER && self.due > 0
+    }
 }
 
 struct Table {
@@ -62,42 +84,44 @@ impl Deadline {
     /// Returns a slot without a deadline.
     #[must_use]
     pub fn new() -> Self {
-        TABLE.with_borrow_mut(|table| {
-            let fresh = Slot { due: NEVER, is_idle: false, waker: None };
-            match table.free.pop() {
-                Some(index) => {
-                    table.slots[index] = fresh;
-                    Self(index)
-                }
-                None => {
-                    table.slots.push(fresh);
-                    Self(table.slots.len() - 1)
-                }
+        TABLE.with_borrow_mut(|table| match table.free.pop() {
+            Some(index) => {
+                table.slots[index] = Slot::FREE;
+                Self(index)
+            }
+            None => {
+                table.slots.push(Slot::FREE);
+                Self(table.slots.len() - 1)
             }
         })
     }
 
     /// Lets the wait last `limit_ms` milliseconds from now, and up to one tick more.
     pub fn set(&self, limit_ms: u64) {
-        self.arm(limit_ms, false);
+        self.arm(limit_ms, Doing::Work);
     }
 
     /// Like [`Deadline::set`], for a connection that waits for a next request: it may be asked to leave early,
     /// by [`drain`] or to make room.
     pub fn set_idle(&self, limit_ms: u64) {
-        self.arm(limit_ms, true);
+        self.arm(limit_ms, Doing::Rest);
         if DRAINING.get() {
             TABLE.with_borrow_mut(|table| table.wake(self.0));
         }
     }
 
-    fn arm(&self, limit_ms: u64, is_idle: bool) {
-        let ticks = u32::try_from(limit_ms.div_ceil(u64::from(TICK_MS))).unwrap_or(NEVER);
-        let due = NOW.get().saturating_add(ticks).saturating_add(1).min(NEVER - 1);
+    /// Like [`Deadline::set_idle`], for a connection that has not asked for anything: a drain gives it
+    /// [`BEGIN_MS`], since its first request may be on the way.
+    pub fn set_new(&self, limit_ms: u64) {
+        self.arm(if DRAINING.get() { limit_ms.min(BEGIN_MS) } else { limit_ms }, Doing::Begin);
+    }
+
+    fn arm(&self, limit_ms: u64, doing: Doing) {
+        let due = ticks_from_now(limit_ms);
         TABLE.with_borrow_mut(|table| {
             let slot = &mut table.slots[self.0];
             slot.due = due;
-            slot.is_idle = is_idle;
+            slot.doing = doing;
         });
     }
 
@@ -134,11 +158,16 @@ impl Drop for Deadline {
         // At thread exit the table may be gone before the last connection.
         let _ = TABLE.try_with(|table| {
             if let Ok(mut table) = table.try_borrow_mut() {
-                table.slots[self.0] = Slot { due: NEVER, is_idle: false, waker: None };
+                table.slots[self.0] = Slot::FREE;
                 table.free.push(self.0);
             }
         });
     }
+}
+
+fn ticks_from_now(limit_ms: u64) -> u32 {
+    let ticks = u32::try_from(limit_ms.div_ceil(u64::from(TICK_MS))).unwrap_or(NEVER);
+    NOW.get().saturating_add(ticks).saturating_add(1).min(NEVER - 1)
 }
 
 /// Advances this thread's coarse clock by one tick and wakes whoever is late. O(connections of the thread).
@@ -164,9 +193,12 @@ pub fn now_ms() -> u64 {
 pub fn drain() {
     DRAINING.set(true);
     TABLE.with_borrow_mut(|table| {
+        let begin_until = ticks_from_now(BEGIN_MS);
         for index in 0..table.slots.len() {
-            if table.slots[index].is_idle && table.slots[index].due != NEVER {
-                table.wake(index);
+            match table.slots[index].doing {
+                Doing::Rest if table.slots[index].is_waiting() => table.wake(index),
+                Doing::Begin => table.slots[index].due = table.slots[index].due.min(begin_until),
+                _ => {}
             }
         }
     });
@@ -182,9 +214,7 @@ pub fn is_draining() -> bool {
 pub fn shed_oldest_idle() -> bool {
     TABLE.with_borrow_mut(|table| {
         let oldest = (0..table.slots.len())
-            .filter(|&index| {
-                table.slots[index].is_idle && table.slots[index].due != NEVER && table.slots[index].due > 0
-            })
+            .filter(|&index| table.slots[index].is_waiting())
             .min_by_key(|&index| table.slots[index].due);
         if let Some(index) = oldest {
             table.wake(index);
@@ -248,6 +278,17 @@ mod tests {
             let late = Deadline::new();
             late.set_idle(60_000);
             assert_eq!(late.within(std::future::pending::<()>()).await, Err(Expired));
+        });
+    }
+
+    #[test]
+    fn draining_gives_a_connection_time_for_its_first_request() {
+        block_on(async {
+            let fresh = Deadline::new();
+            fresh.set_new(60_000);
+            drain();
+            assert_eq!(fresh.within(async { 1 }).await, Ok(1));
+            assert_eq!(wait_with_ticks(&fresh, 10).await, Err(Expired));
         });
     }
 
