@@ -127,9 +127,15 @@ def measure(case: cases.Case, plan: Plan, say: Say) -> Outcome:
                 discarded.append(reason)
             else:
                 rounds.append(one)
-            say(f"{case.name}: {_line(one)}{'  discarded: ' + reason if reason else ''}")
+            verdict = (
+                "" if not reason else f"  {'discarded' if plan.is_strict else 'kept'}: {reason}"
+            )
+            say(f"{case.name}: {_line(one)}{verdict}")
     if 2 * len(rounds) < plan.rounds:
-        raise BusyError(f"{case.name}: the machine was busy ({'; '.join(discarded)})")
+        raise BusyError(
+            f"{case.name}: the machine was busy in {len(discarded)} rounds, at last because "
+            f"{discarded[-1]}; let it rest, or look at rough figures with --busy"
+        )
     return Outcome(case, rounds, discarded)
 
 

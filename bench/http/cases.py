@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.http import figures, load, ours, peers, servers
 
-NGINX, VARNISH, PROTOTYPE = "nginx", "varnish", "prototype"
+NGINX, TUNED, VARNISH, PROTOTYPE = "nginx", "nginx-tuned", "varnish", "prototype"
 SHARDS = 4
 SMALL_BYTES = 1024
 LARGE_BYTES = 1024 * 1024
@@ -65,16 +65,18 @@ def routers(site: Site) -> list[Contestant]:
 
 def caches(site: Site) -> list[Contestant]:
     """Return caches in front of the first origin."""
-    first, second, third, fourth = servers.free_ports(4)
-    origin = site.origins[0]
+    origin, folder = site.origins[0], site.folder
+    first, *others = servers.free_ports(5)
     document = ours.cache(first, origin)
+    tuned = peers.cache(TUNED, others[1], origin, folder, tuning=peers.TUNED)
     found = [
-        _one(figures.OURS, ours.program("ours", site.binary, document, first, site.folder)),
-        _one(NGINX, peers.cache("nginx", second, origin, site.folder)),
+        _one(figures.OURS, ours.program("ours", site.binary, document, first, folder)),
+        _one(NGINX, peers.cache(NGINX, others[0], origin, folder)),
+        _one(TUNED, tuned),
     ]
     if peers.is_installed("varnishd"):
-        found.append(_one(VARNISH, peers.varnish("varnish", third, origin, site.folder)))
-    return found + _prototype(site, fourth, [origin], "cache")
+        found.append(_one(VARNISH, peers.varnish(VARNISH, others[2], origin, folder)))
+    return found + _prototype(site, others[3], [origin], "cache")
 
 
 def paths(site: Site) -> list[Contestant]:
@@ -119,7 +121,13 @@ CASES = (
         routers,
         headers=load.BROWSER,
     ),
-    Case("hit", "cache hit, 1 KiB", {NGINX: 0.60, VARNISH: 0.40}, caches, is_cached=True),
+    Case(
+        "hit",
+        "cache hit, 1 KiB",
+        {NGINX: 0.60, TUNED: 0.60, VARNISH: 0.40},
+        caches,
+        is_cached=True,
+    ),
     Case("path", "router and cache node, hit, 1 KiB", {NGINX: 1.30}, paths, is_cached=True),
     Case(
         "large",

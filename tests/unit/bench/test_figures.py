@@ -65,7 +65,7 @@ def test_a_quiet_round_counts() -> None:
     [
         (sample(8.0, foreign=(0.2, 0.0)), "others took 20% of the servers' core beside nginx"),
         (sample(8.0, foreign=(0.0, 0.3)), "others took 30% of the load's core beside nginx"),
-        (sample(8.0, stolen=0.1), "the hypervisor took 10% beside nginx"),
+        (sample(8.0, stolen=0.4), "the hypervisor took 20% of both cores beside nginx"),
     ],
 )
 def test_a_round_in_which_others_worked_does_not(busy: figures.Sample, said: str) -> None:

@@ -138,7 +138,12 @@ ROUTES = (
         "status, admin", "GET", "/readyz", "200 while it accepts requests, 503 while it drains"
     ),
     promise.Route("status, admin", "GET", "/metrics", "metrics as Prometheus text"),
-    promise.Route("status, admin", "GET", "/version", "name, version and document schema as JSON"),
+    promise.Route(
+        "status, admin",
+        "GET",
+        "/version",
+        "name, version, build profile and document schema as JSON",
+    ),
     promise.Route("admin", "GET", "/snapshot", "the document in force, its epoch and generation"),
     promise.Route("admin", "GET", "/explain", "how a request would be placed: route=NAME&url=URL"),
     promise.Route("admin", "PUT", "/document", "put another document in force, all or nothing"),
