@@ -30,6 +30,8 @@ enum Next {
     Close,
     /// It is of no further use.
     Drop,
+    /// It is of no further use, and an answer on it may be cut.
+    Cut,
 }
 
 /// Serves a connection to its end.
@@ -38,7 +40,12 @@ pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener:
     let mut input = Buffer::new();
     let mut served = 0;
     loop {
-        deadline.set_idle(listener.state.load().limits.idle_timeout_ms);
+        let limit_ms = listener.state.load().limits.idle_timeout_ms;
+        if served == 0 {
+            deadline.set_new(limit_ms);
+        } else {
+            deadline.set_idle(limit_ms);
+        }
         match deadline.within(input.fill(&mut client, buffer::BUFFER_BYTES)).await {
             Ok(Ok(1..)) => {}
             _ => return,
@@ -49,6 +56,7 @@ pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener:
             Next::Idle => {}
             Next::Close => return Box::pin(linger(client, input, &deadline)).await,
             Next::Drop => return,
+            Next::Cut => return client.cut(),
         }
     }
 }
@@ -118,7 +126,15 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
     async fn read_head(&mut self, state: &State<V>, output: &mut Vec<u8>) -> Result<Planned<V::Plan>, Next> {
         let limit = state.guard.head_bytes_max;
         let mut is_armed = false;
+        let mut judged = 0;
         loop {
+            let (before, came) = (judged, self.input.data().len());
+            // A head that comes in drops is not read anew for each: only with a new line's end, or twice as much.
+            if before > 0 && came < 2 * before && !self.input.data()[before..].contains(&b'\n') {
+                self.fill_head(state, limit, output).await?;
+                continue;
+            }
+            judged = came;
             match self.plan(state, output) {
                 Ok(Some(planned)) => return Ok(planned),
                 Ok(None) => {}
@@ -131,17 +147,22 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
                 self.deadline.set(state.limits.head_timeout_ms);
                 is_armed = true;
             }
-            match self.deadline.within(self.input.fill(self.client, limit)).await {
-                Ok(Ok(1..)) => {}
-                Ok(Err(error)) if error.kind() == std::io::ErrorKind::OutOfMemory => {
-                    self.listener.metrics.refused("head_too_large");
-                    return Err(self.refuse(431, "head_too_large", state, output).await);
-                }
-                Ok(_) => return Err(Next::Drop),
-                Err(_) => {
-                    self.listener.metrics.refused("head_timeout");
-                    return Err(self.refuse(408, "the head came too slowly", state, output).await);
-                }
+            self.fill_head(state, limit, output).await?;
+        }
+    }
+
+    /// Reads more of a head.
+    async fn fill_head(&mut self, state: &State<V>, limit: usize, output: &mut Vec<u8>) -> Result<(), Next> {
+        match self.deadline.within(self.input.fill(self.client, limit)).await {
+            Ok(Ok(1..)) => Ok(()),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::OutOfMemory => {
+                self.listener.metrics.refused("head_too_large");
+                Err(self.refuse(431, "head_too_large", state, output).await)
+            }
+            Ok(_) => Err(Next::Drop),
+            Err(_) => {
+                self.listener.metrics.refused("head_timeout");
+                Err(self.refuse(408, "the head came too slowly", state, output).await)
             }
         }
     }
@@ -189,6 +210,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
             keep_alive: facts.keep_alive && !is_last && !self.listener.is_leaving(),
             status: 0,
             notice: None,
+            refused: None,
         };
         let too_large =
             matches!((facts.body, state.limits.body_bytes_max), (Body::Length(all), Some(max)) if all > max);
@@ -201,13 +223,19 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         if result.is_ok() && exchange.keep_alive {
             exchange.drain_body(DRAIN_BYTES_MAX).await;
         }
+        if let Some(reason) = exchange.refused {
+            self.listener.metrics.refused(reason);
+        }
         let (keep_alive, status) = (exchange.keep_alive, exchange.status);
         *output = exchange.output;
         if status > 0 {
-            self.listener.metrics.answered(status, began.elapsed());
+            self.listener.metrics.answered(status, Some(began.elapsed()));
+            if result.is_err() {
+                self.listener.metrics.cut.inc();
+            }
         }
         match result {
-            Err(_) => Some(Next::Drop),
+            Err(_) => Some(Next::Cut),
             Ok(()) if !keep_alive => Some(Next::Close),
             Ok(()) => None,
         }
@@ -216,7 +244,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
     async fn refuse(&mut self, status: u16, reason: &str, state: &State<V>, output: &mut Vec<u8>) -> Next {
         output.clear();
         answer::write_error(status, reason, (false, true), output);
-        self.listener.metrics.answered(status, Duration::ZERO);
+        self.listener.metrics.answered(status, None);
         self.deadline.set(state.limits.body_timeout_ms);
         match self.deadline.within(self.client.write_all(output)).await {
             Ok(Ok(())) => Next::Close,

@@ -140,8 +140,15 @@ impl<'d, S: Stream> Duplex<'d, S> {
                 Poll::Pending => break,
             }
         }
-        self.keep_pace(!self.request.is_done() && !self.is_deaf && self.request.blocked() == Blocked::Source);
+        // A client that asked whether it should send waits for the upstream's word.
+        let has_asked = self.facts.expects_continue && self.interim == 0 && !self.request.is_in_body();
+        self.keep_pace(self.awaits_body() && !has_asked);
         Poll::Pending
+    }
+
+    /// Whether the request waits for bytes of its client.
+    fn awaits_body(&self) -> bool {
+        !self.request.is_done() && !self.is_deaf && self.request.blocked() == Blocked::Source
     }
 
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Result<(), UpstreamOutcome>> {
@@ -157,7 +164,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
             Poll::Ready(Err(FlowError::Write(_))) => return Poll::Ready(Err(UpstreamOutcome::Abandoned)),
             Poll::Pending => {}
         }
-        self.keep_pace(self.response.blocked() == Blocked::Target);
+        self.keep_pace(self.response.blocked() == Blocked::Target || self.awaits_body());
         Poll::Pending
     }
 
@@ -215,7 +222,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
                 head.write(&mut self.response.pending);
             }
             if !is_interim {
-                let has_length_only = matches!(head.body, Body::None) && head.status != 204;
+                let has_length_only = matches!(head.body, Body::None) && head.status != 204 && !head.upgrade;
                 let said = head.content_length.filter(|_| has_length_only).map_or(head.body, Body::Length);
                 match said {
                     _ if is_chunked => write_framing(Body::Chunked, &mut self.response.pending),

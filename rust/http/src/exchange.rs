@@ -63,6 +63,8 @@ pub struct Exchange<'c, S> {
     pub status: u16,
     /// Called with the status of a forwarded answer.
     pub notice: Option<Notice>,
+    /// Why the guard did not let the request's body through, for the metric.
+    pub refused: Option<&'static str>,
 }
 
 impl<S: Stream> Exchange<'_, S> {
@@ -190,6 +192,7 @@ impl<S: Stream> Exchange<'_, S> {
         let mut request = Flow::new(head, reader, self.facts.body == Body::Chunked);
         if let Err(refusal) = request.prepare(self.input) {
             self.keep_alive = false;
+            self.refused = Some(refusal.reason.as_str());
             return self.refuse(refusal.status, refusal.reason.as_str()).await;
         }
         let mut attempt = 0;
@@ -249,6 +252,7 @@ impl<S: Stream> Exchange<'_, S> {
             Trouble::Client(ClientTrouble::Left) => (UpstreamOutcome::Abandoned, 0, ""),
             Trouble::Client(ClientTrouble::TooSlow) => (UpstreamOutcome::Abandoned, 408, "the body came too slowly"),
             Trouble::Client(ClientTrouble::Refused(refusal)) => {
+                self.refused = Some(refusal.reason.as_str());
                 (UpstreamOutcome::Abandoned, refusal.status, refusal.reason.as_str())
             }
         };
@@ -277,29 +281,33 @@ impl<S: Stream> Exchange<'_, S> {
             let answer = duplex.head().await;
             match answer {
                 Ok(answer) => answer,
+                // A word of the upstream that is half out cannot be taken back.
+                Err(_) if response.is_torn() => return Ok(Err(Broken)),
                 Err(trouble) => {
                     self.output = response.into_pending();
                     return Err(trouble);
                 }
             }
         };
+        self.finish_head(&answer, request, &mut response);
+        let reader = BodyReader::new(answer.body, self.guard);
+        response.follow_with(reader, answer.is_chunked);
+        if let Err(refusal) = response.prepare(&mut answered) {
+            // Nothing of the answer is out yet.
+            self.output = response.into_pending();
+            return Err(Trouble::Refused(refusal.from_upstream()));
+        }
         self.status = answer.status;
         if let Some(notice) = self.notice.take() {
             notice.0(answer.status);
         }
-        self.finish_head(&answer, request, &mut response);
         if answer.upgrade {
             self.keep_alive = false;
             self.output = response.into_pending();
             upstream.metrics.count(UpstreamOutcome::Answered);
             return Ok(tunnel::run(self, &mut stream, &mut answered).await);
         }
-        let reader = BodyReader::new(answer.body, self.guard);
-        response.follow_with(reader, answer.is_chunked);
-        let passed = match response.prepare(&mut answered) {
-            Err(_) => Err(UpstreamOutcome::Refused),
-            Ok(()) => Duplex::new(self, &mut stream, request, &mut answered, &mut response).body().await,
-        };
+        let passed = Duplex::new(self, &mut stream, request, &mut answered, &mut response).body().await;
         self.output = response.into_pending();
         match passed {
             Ok(()) => {

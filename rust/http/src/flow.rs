@@ -53,6 +53,7 @@ pub struct Flow {
     is_ending: bool,
     is_done: bool,
     moved: u64,
+    head_bytes: u64,
     blocked: Blocked,
 }
 
@@ -61,6 +62,7 @@ impl Flow {
     #[must_use]
     pub const fn new(head: Vec<u8>, reader: BodyReader, is_chunked: bool) -> Self {
         Self {
+            head_bytes: head.len() as u64,
             pending: head,
             reader,
             is_chunked,
@@ -110,10 +112,23 @@ impl Flow {
         self.is_done = false;
     }
 
-    /// Gives back the vector of the head.
+    /// Gives back what is ready and not written.
     #[must_use]
-    pub fn into_pending(self) -> Vec<u8> {
+    pub fn into_pending(mut self) -> Vec<u8> {
+        self.pending.drain(..self.sent);
         self.pending
+    }
+
+    /// Whether a part of what was ready is written and the rest is not.
+    #[must_use]
+    pub const fn is_torn(&self) -> bool {
+        self.sent > 0 && self.sent < self.pending.len()
+    }
+
+    /// Whether something of the body was written.
+    #[must_use]
+    pub const fn is_in_body(&self) -> bool {
+        self.moved > self.head_bytes
     }
 
     /// Frames what is buffered, so that broken framing shows before anything is written.

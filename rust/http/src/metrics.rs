@@ -53,6 +53,7 @@ pub struct Metrics {
     refused: Family<ReasonLabel, Counter>,
     rejected: Family<ReasonLabel, Counter>,
     connections: Family<ListenerLabel, Gauge>,
+    cut: Family<ListenerLabel, Counter>,
     upstream: Family<UpstreamLabel, Counter>,
     retries: Family<RetryLabel, Counter>,
     shards: Family<ShardLabel, Counter>,
@@ -66,6 +67,8 @@ pub struct ListenerMetrics {
     seconds: Histogram,
     /// Client connections open now.
     pub connections: Gauge,
+    /// Answers that ended before they were whole.
+    pub cut: Counter,
     refused: Family<ReasonLabel, Counter>,
     rejected: Family<ReasonLabel, Counter>,
 }
@@ -123,6 +126,7 @@ impl Metrics {
             refused: Family::default(),
             rejected: Family::default(),
             connections: Family::default(),
+            cut: Family::default(),
             upstream: Family::default(),
             retries: Family::default(),
             shards: Family::default(),
@@ -137,6 +141,7 @@ impl Metrics {
         http.register("refused", "Requests that the guard did not let in, by reason", metrics.refused.clone());
         http.register("connections_rejected", "Connections over a limit, by limit", metrics.rejected.clone());
         http.register("connections", "Client connections open now", metrics.connections.clone());
+        http.register("cut", "Answers that ended before they were whole", metrics.cut.clone());
         http.register("upstream_requests", "Requests sent on, by what became of them", metrics.upstream.clone());
         http.register(
             "upstream_retries",
@@ -157,6 +162,7 @@ impl Metrics {
                 .map(|status| self.requests.get_or_create_owned(&StatusLabel { listener: name.to_owned(), status })),
             seconds: self.seconds.get_or_create_owned(&label),
             connections: self.connections.get_or_create_owned(&label),
+            cut: self.cut.get_or_create_owned(&label),
             refused: self.refused.clone(),
             rejected: self.rejected.clone(),
         }
@@ -180,11 +186,14 @@ impl Metrics {
 }
 
 impl ListenerMetrics {
-    /// Counts an answered request.
-    pub fn answered(&self, status: u16, took: Duration) {
+    /// Counts an answered request. `took`: from its head to the end of its answer; none where there was no head.
+    /// A tunnel's life is no latency.
+    pub fn answered(&self, status: u16, took: Option<Duration>) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.classes[class].inc();
-        self.seconds.observe(took.as_secs_f64());
+        if let Some(took) = took.filter(|_| status != 101) {
+            self.seconds.observe(took.as_secs_f64());
+        }
     }
 
     /// Counts a request that the guard did not let in.

@@ -5,11 +5,22 @@ use alongside_protocols::{Body, Peer, RequestHead};
 use std::future::Future;
 use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
 /// A client's connection: TCP, a UNIX socket, later TLS.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Makes closing say that something was cut, where the transport can tell that from an end.
+    fn cut(&mut self) {}
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+impl Stream for TcpStream {
+    fn cut(&mut self) {
+        // An answer that only the close delimits would look whole; and nothing waits for a client that does not read.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Stream for UnixStream {}
 
 /// Who sent a request.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +46,8 @@ pub struct Facts {
     pub keep_alive: bool,
     /// A websocket was asked for.
     pub upgrade: bool,
+    /// The client waits for a word before it sends the body.
+    pub expects_continue: bool,
     /// It may be sent twice: the method is idempotent and there is no body.
     pub is_repeatable: bool,
 }
@@ -50,6 +63,7 @@ impl Facts {
             is_http11: head.is_http11,
             keep_alive: head.keep_alive,
             upgrade: head.upgrade.is_some(),
+            expects_continue: head.expects_continue,
             is_repeatable: !has_body && matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE"),
         }
     }

@@ -192,6 +192,12 @@ METRICS = (
         "alongside_http_connections", "gauge", ("listener",), "client connections open now"
     ),
     promise.Metric(
+        "alongside_http_cut_total",
+        "counter",
+        ("listener",),
+        "answers that ended before they were whole",
+    ),
+    promise.Metric(
         "alongside_http_upstream_requests_total",
         "counter",
         ("upstream", "outcome"),
