@@ -38,6 +38,7 @@ enum Next {
 pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener: &Listener<V>) {
     let deadline = Deadline::new();
     let mut input = Buffer::new();
+    let peer_text = IpText::new(peer);
     let mut served = 0;
     loop {
         let limit_ms = listener.state.load().limits.idle_timeout_ms;
@@ -51,7 +52,8 @@ pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener:
             _ => return,
         }
         // The busy part is large and short-lived; ten thousand idle connections must not each carry it.
-        let turn = Turn { client: &mut client, input: &mut input, deadline: &deadline, peer, listener };
+        let turn =
+            Turn { client: &mut client, input: &mut input, deadline: &deadline, peer, peer_text: &peer_text, listener };
         match Box::pin(turn.run(&mut served)).await {
             Next::Idle => {}
             Next::Close => return Box::pin(linger(client, input, &deadline)).await,
@@ -88,6 +90,7 @@ struct Turn<'t, S, V> {
     input: &'t mut Buffer,
     deadline: &'t Deadline,
     peer: IpAddr,
+    peer_text: &'t IpText,
     listener: &'t Listener<V>,
 }
 
@@ -175,10 +178,9 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         let mut room = scratch();
         let Some(head) = guard::request(self.input.data(), &mut room, &state.guard)? else { return Ok(None) };
         let began = Instant::now();
-        let mut text = IpText::new();
         let is_inner = state.is_inner(self.peer);
         let ip = if is_inner { forwarded_ip(&head).unwrap_or(self.peer) } else { self.peer };
-        let arrival = Arrival { ip, peer: Peer { ip: text.write(self.peer), scheme: "http" }, is_inner };
+        let arrival = Arrival { ip, peer: Peer { ip: self.peer_text.as_str(), scheme: "http" }, is_inner };
         let plan = state.service.plan(&head, &arrival, output);
         let facts = Facts::of(&head);
         let head_bytes = head.head_bytes;
@@ -260,22 +262,23 @@ fn forwarded_ip(head: &RequestHead<'_, '_>) -> Option<IpAddr> {
     std::str::from_utf8(last.trim_ascii()).ok()?.parse().ok()
 }
 
-/// Room for an address as text, on the stack.
+/// An address as text, without an allocation of its own.
 struct IpText {
     bytes: [u8; 45],
-    length: usize,
+    length: u8,
 }
 
 impl IpText {
-    const fn new() -> Self {
-        Self { bytes: [0; 45], length: 0 }
-    }
-
-    fn write(&mut self, ip: IpAddr) -> &str {
-        let mut rest = &mut self.bytes[..];
+    fn new(ip: IpAddr) -> Self {
+        let mut bytes = [0; 45];
+        let mut rest = &mut bytes[..];
         // The longest address has 45 characters.
         let _ = write!(rest, "{ip}");
-        self.length = 45 - rest.len();
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+        let length = 45 - rest.len();
+        Self { bytes, length: u8::try_from(length).unwrap_or(0) }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
     }
 }

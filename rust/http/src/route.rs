@@ -107,10 +107,21 @@ impl Service for Route {
     }
 }
 
+/// Which bytes of a key are escaped.
+static IS_ESCAPED: [bool; 256] = {
+    let mut table = [true; 256];
+    let mut byte = 0x21;
+    while byte <= 0x7e {
+        table[byte] = byte == b'%' as usize;
+        byte += 1;
+    }
+    table
+};
+
 /// Appends a key as a field's value: bytes that no field may hold, spaces and `%` as `%XX`.
 pub fn escape(key: &[u8], out: &mut Vec<u8>) {
     let mut rest = key;
-    while let Some(at) = rest.iter().position(|byte| !matches!(byte, 0x21..=0x7e) || *byte == b'%') {
+    while let Some(at) = rest.iter().position(|&byte| IS_ESCAPED[usize::from(byte)]) {
         out.extend_from_slice(&rest[..at]);
         let byte = rest[at];
         out.extend_from_slice(&[

@@ -3,6 +3,7 @@
 use crate::deadline;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use tokio::net::TcpStream;
 
@@ -11,8 +12,32 @@ struct Idle {
     since_ms: u64,
 }
 
+/// FNV-1a: addresses are short and ours, so that a hash that withstands attackers would only cost.
+#[derive(Clone, Copy)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type ByAddress = HashMap<Box<str>, Vec<Idle>, BuildHasherDefault<Fnv>>;
+
 thread_local! {
-    static POOL: RefCell<HashMap<Box<str>, Vec<Idle>>> = RefCell::new(HashMap::new());
+    static POOL: RefCell<ByAddress> = RefCell::new(ByAddress::default());
 }
 
 /// Returns a connection to `address` that is open and silent, the one used last first; `None` where there is none.
