@@ -15,6 +15,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long an applied document waits for the sockets that it closes.
+const RETIRE_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a document is not applied.
 #[derive(Debug)]
@@ -219,16 +223,20 @@ impl Runtime {
         let stays = |name: &str, serving: &Serving| {
             document.listeners.iter().any(|wanted| *wanted.name == *name && *wanted.address.as_str() == *serving.wanted)
         };
+        let (done, closed) = std::sync::mpsc::channel();
         for (name, serving) in std::mem::take(&mut self.serving) {
             if stays(&name, &serving) {
                 self.serving.insert(name, serving);
             } else {
                 serving.listener.retire();
                 for worker in &self.workers {
-                    worker.tell(Command::Retire { name: name.clone() });
+                    worker.tell(Command::Retire { name: name.clone(), done: done.clone() });
                 }
             }
         }
+        drop(done);
+        // The next document may want an address that this one gave up. Nothing is sent; all senders are dropped.
+        let _ = closed.recv_timeout(RETIRE_WAIT);
     }
 
     fn serve(&mut self, name: String, wanted: &str, socket: TcpListener, state: State<Served>) {

@@ -31,6 +31,8 @@ pub enum Command {
     Retire {
         /// The listener's name.
         name: String,
+        /// Dropped when the socket is closed.
+        done: std::sync::mpsc::Sender<()>,
     },
     /// Let no more connections in, and end those that are idle.
     Drain,
@@ -82,10 +84,13 @@ async fn serve(mut commands: UnboundedReceiver<Command>, pool_idle_ms: Arc<Atomi
                     }
                     Err(error) => tracing::error!(event = "listen_failed", listener = name, error = %error),
                 },
-                Some(Command::Retire { name }) => {
+                Some(Command::Retire { name, done }) => {
                     if let Some(task) = accepting.remove(&name) {
                         task.abort();
+                        // It ends at once, with an error that says so.
+                        let _ = task.await;
                     }
+                    drop(done);
                 }
                 Some(Command::Drain) => {
                     for (_, task) in accepting.drain() {
