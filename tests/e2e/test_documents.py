@@ -271,6 +271,7 @@ def test_the_last_good_document_serves_where_the_file_is_bad_at_the_start() -> N
                 plane.await_start(again)
                 assert served(again) == b"one"
                 assert again.events("last_good_document_used")
+                assert again.metric(REFUSED) >= 1
                 again.write(newer(first, 2))
                 await_generation(again, 2)
 

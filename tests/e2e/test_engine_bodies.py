@@ -187,6 +187,24 @@ def test_a_reset_behind_an_answer_without_length_is_no_success_either() -> None:
 
 
 @pytest.mark.parametrize("kind", ["route", "cache"])
+def test_a_cut_shows_also_where_only_the_close_ends_an_answer(kind: str) -> None:
+    release = threading.Event()
+
+    def talk(peer: upstream.Peer) -> None:
+        peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        release.wait(wire.TIMEOUT_S)
+
+    with plane.in_front_of(talk, kind) as (address, _, _), wire.Wire(address) as client:
+        client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        assert client.head().status == 200
+        assert client.take(3) == b"abc"
+        release.set()
+        with pytest.raises(ConnectionResetError):
+            client.socket.recv(1)
+
+
+@pytest.mark.parametrize("kind", ["route", "cache"])
 def test_a_kept_connection_that_its_origin_closed_fails_no_get(kind: str) -> None:
     def talk(peer: upstream.Peer) -> None:
         if peer.next():
