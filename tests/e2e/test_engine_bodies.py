@@ -187,6 +187,26 @@ def test_a_reset_behind_an_answer_without_length_is_no_success_either() -> None:
 
 
 @pytest.mark.parametrize("kind", ["route", "cache"])
+@pytest.mark.parametrize("broken", [b"0x5\r\n", b"1\r\nxXX0\r\n\r\n"])
+def test_framing_that_breaks_under_way_cuts_the_answer(kind: str, broken: bytes) -> None:
+    begun = threading.Event()
+
+    def talk(peer: upstream.Peer) -> None:
+        peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        begun.wait(wire.TIMEOUT_S)
+        peer.send(broken)
+        peer.rest()
+
+    with plane.in_front_of(talk, kind) as (address, _, _), wire.Wire(address) as client:
+        client.send(wire.request("/"))
+        head = client.head()
+        begun.set()
+        with pytest.raises(wire.CutError):
+            client.body(head)
+
+
+@pytest.mark.parametrize("kind", ["route", "cache"])
 def test_a_cut_shows_also_where_only_the_close_ends_an_answer(kind: str) -> None:
     release = threading.Event()
 
