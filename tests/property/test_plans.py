@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.plan import fleet
 
@@ -74,7 +74,6 @@ def settle(world: World, plan: shape.Plan, *, rounds: int, is_calm: bool) -> Non
         world.pass_time(is_calm=is_calm)
 
 
-@settings(phases=[Phase.generate])
 @given(st.lists(plans, min_size=1, max_size=5), st.randoms(use_true_random=False))
 def test_any_sequence_of_plans_converges_and_is_safe(
     sequence: list[shape.Plan], chance: random.Random
