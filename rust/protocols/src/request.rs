@@ -116,6 +116,13 @@ impl<'b> RequestHead<'_, 'b> {
         })
     }
 
+    /// Return the end-to-end fields as `write` sends them on, without host, framing and forwarding fields of ours.
+    pub fn end_to_end(&self, is_inner: bool) -> impl Iterator<Item = httparse::Header<'b>> + '_ {
+        let skipped = if is_inner { self.dropped } else { self.dropped | self.forwarding };
+        let kept = self.fields.iter().enumerate().filter(move |(i, _)| skipped >> i & 1 == 0);
+        kept.map(|(_, field)| *field)
+    }
+
     /// Return what shapes this request's answer.
     #[must_use]
     pub fn asked(&self) -> Asked {
