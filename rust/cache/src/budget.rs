@@ -86,6 +86,12 @@ impl InflightBudget {
         self.take(bytes).then(|| Reservation { budget: self.clone(), bytes })
     }
 
+    /// Begin with nothing.
+    #[must_use]
+    pub fn begin(&self) -> Reservation {
+        Reservation { budget: self.clone(), bytes: 0 }
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let room = self.bytes_max.saturating_sub(self.ledger.pinned());
         self.ledger
@@ -111,6 +117,19 @@ impl Reservation {
             self.bytes += bytes;
         }
         is_had
+    }
+
+    /// Count bytes that are held whatever the budget says: those that a slow client has not taken yet.
+    pub fn overdraw(&mut self, bytes: u64) {
+        self.budget.ledger.reserved.fetch_add(bytes, Relaxed);
+        self.bytes += bytes;
+    }
+
+    /// Give some back; at most what is reserved.
+    pub fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.budget.ledger.reserved.fetch_sub(bytes, Relaxed);
+        self.bytes -= bytes;
     }
 
     /// Return what is reserved, bytes.
@@ -139,6 +158,13 @@ mod tests {
         assert!(first.grow(40));
         assert!(!first.grow(1));
         assert_eq!((first.bytes(), budget.reserved_bytes()), (100, 100));
+        first.shrink(30);
+        first.overdraw(50);
+        assert_eq!((first.bytes(), budget.reserved_bytes()), (120, 120));
+        assert!(!first.grow(1));
+        first.shrink(u64::MAX);
+        assert_eq!(budget.reserved_bytes(), 0);
+        first.overdraw(1);
         drop(first);
         assert_eq!(budget.reserved_bytes(), 0);
         assert!(budget.try_reserve(100).is_some());

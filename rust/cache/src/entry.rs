@@ -35,6 +35,8 @@ struct Variant {
 pub(crate) enum Refusal {
     TooLarge,
     TooManyVariants,
+    /// What is stored came later.
+    Superseded,
 }
 
 impl Entry {
@@ -43,6 +45,11 @@ impl Entry {
         scratch.clear();
         vary::key(&self.vary, request, scratch);
         self.variants.iter().find(|variant| *variant.values == **scratch).map(|variant| Arc::clone(&variant.object))
+    }
+
+    /// Return the names of the fields that choose among its variants.
+    pub(crate) fn vary(&self) -> &VaryNames {
+        &self.vary
     }
 
     /// Return how many variants it has.
@@ -62,25 +69,32 @@ impl Draft {
     /// Start from what is stored and add a variant, which replaces the one with the same values.
     ///
     /// Where the new response varies with other fields than the stored ones, these go: their secondary keys say
-    /// nothing about it.
+    /// nothing about it. What came later than the new response is not replaced.
     pub(crate) fn new(
         key: Key,
         before: Option<&Entry>,
         vary: VaryNames,
         request: Fields<'_>,
         object: Arc<Object>,
-    ) -> Self {
+    ) -> Result<Self, Refusal> {
         let mut values = Vec::new();
         vary::key(&vary, request, &mut values);
-        let kept = before.filter(|before| before.vary == vary).map_or(&[][..], |before| &before.variants);
+        let all = before.map_or(&[][..], |before| &before.variants);
+        let kept = if before.is_some_and(|before| before.vary == vary) { all } else { &[] };
+        // Where the names differ, all that is stored would go.
+        let is_replaced = |variant: &&Variant| kept.is_empty() || *variant.values == *values;
+        let arrived_ms = object.meta().arrived_ms;
+        if all.iter().filter(is_replaced).any(|variant| variant.object.meta().arrived_ms > arrived_ms) {
+            return Err(Refusal::Superseded);
+        }
         // The newest stands last.
         let mut variants: Vec<Variant> = kept.iter().filter(|variant| *variant.values != *values).cloned().collect();
         variants.push(Variant { values: values.into_boxed_slice(), object });
-        Self { key, vary, variants }
+        Ok(Self { key, vary, variants })
     }
 
     /// Make room by the limits: stale variants go where there are too many, the oldest where they are too heavy.
-    pub(crate) fn fit(&mut self, now_ms: u64, weight_max: u64) -> Result<(), Refusal> {
+    pub(crate) fn fit(mut self, now_ms: u64, weight_max: u64) -> Result<Self, Refusal> {
         if self.variants.len() > VARIANTS_MAX {
             let newest = self.variants.len() - 1;
             let mut at = 0..;
@@ -95,7 +109,7 @@ impl Draft {
             }
             self.variants.remove(0);
         }
-        Ok(())
+        Ok(self)
     }
 
     /// Finish it.

@@ -1,33 +1,33 @@
 //! Asking the origin, once for everyone.
 
-use crate::flight::{Arrived, FetchError, Flight, FlightHead, Held};
+use crate::asker::Asker;
+use crate::flight::{Arrived, Confirmed, FetchError, Flight, FlightHead};
 use crate::object::{Body as Whole, Object};
 use crate::service::Cache;
 use crate::store::{Insert, Offer, Ticket};
-use crate::{InflightBudget, Reservation};
+use crate::terms::Terms;
 use alongside_document::Limits;
 use alongside_http::body::BodyReader;
 use alongside_http::link::ConnectError;
 use alongside_http::metrics::UpstreamOutcome;
-use alongside_policy::caching::{Fields, Keep, Reject, Request, Response, Store as Verdict, Times, refresh, vary};
+use alongside_policy::caching::vary::VaryNames;
+use alongside_policy::caching::{Fields, Keep, Reject, Request, Response, Store as Verdict, Times, date, refresh};
 use alongside_protocols::chunked::Piece;
 use alongside_protocols::{Asked, Body, ResponseHead, guard, scratch};
 use alongside_transport::{Buffer, Deadline, pool};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-
-/// What a piece takes beside its bytes, at most.
-const PIECE_BYTES: u64 = 128;
 
 /// What to ask, and for whom.
 #[derive(Debug)]
 pub struct Ask {
     /// The head for the origin, without conditions and without the final empty line.
     pub head: Vec<u8>,
-    /// The client's head as it came.
-    pub raw: Vec<u8>,
+    /// The client.
+    pub asker: Asker,
     /// The store's key.
     pub key: Vec<u8>,
     /// When the request left, as far as purges are concerned.
@@ -43,7 +43,7 @@ pub struct Ask {
 /// A final head, and what was decided of it.
 enum Decided {
     /// The stored answer holds.
-    Confirmed(Arc<Object>),
+    Confirmed { confirmed: Confirmed, keep_alive: bool },
     /// The 304 speaks of something else: ask again without conditions.
     Unconfirmed,
     /// A new answer.
@@ -60,7 +60,6 @@ struct Link {
 
 /// Asks, and tells the flight what comes. Always ends the flight.
 pub async fn fetch(cache: &Cache, flight: &Flight, mut ask: Ask) {
-    cache.metrics.origin.inc();
     let mut result = attempt(cache, flight, &ask).await;
     if let Ok(false) = result {
         ask.stale = None;
@@ -81,6 +80,7 @@ pub async fn fetch(cache: &Cache, flight: &Flight, mut ask: Ask) {
 
 /// One question. False: the answer was to another question; ask again without conditions.
 async fn attempt(cache: &Cache, flight: &Flight, ask: &Ask) -> Result<bool, FetchError> {
+    cache.metrics.origin.inc();
     let mut text = ask.head.clone();
     if let Some(stale) = &ask.stale {
         stale.validators().write(&mut text);
@@ -102,20 +102,21 @@ async fn attempt(cache: &Cache, flight: &Flight, ask: &Ask) -> Result<bool, Fetc
     };
     match decided {
         Decided::Unconfirmed => Ok(false),
-        Decided::Confirmed(object) => {
-            give_back(cache, ask, link, true);
-            flight.arrive(Arrived::Confirmed(object));
+        Decided::Confirmed { confirmed, keep_alive } => {
+            give_back(cache, ask, link, keep_alive);
+            flight.arrive(Arrived::Confirmed(Arc::new(confirmed)));
             Ok(true)
         }
         Decided::New { head, body, keep, keep_alive } => {
-            if !head.is_kept {
+            if head.is_kept {
+                cache.forget_pass(&ask.key);
+            } else {
                 flight.stop_keeping();
             }
             flight.arrive(Arrived::Head(Arc::clone(&head)));
-            let (is_delimited, reserved) = pass(cache, flight, ask, &mut link, body).await?;
+            let is_delimited = pass(cache, flight, ask, &mut link, body).await?;
             if let (Some(keep), Some(pieces)) = (keep, flight.pieces()) {
-                let stored = land(cache, ask, &head, keep, pieces);
-                flight.land(stored.map_or(Held::Reserved(reserved), Held::Stored));
+                flight.land(land(cache, ask, &head, keep, pieces));
             }
             give_back(cache, ask, link, keep_alive && is_delimited);
             Ok(true)
@@ -190,24 +191,44 @@ fn take_head(cache: &Cache, link: &mut Link, ask: &Ask, asked_ms: u64) -> Result
 /// What becomes of a final head. Pure but for the store, which takes a confirmed answer.
 fn decide(cache: &Cache, ask: &Ask, head: &ResponseHead<'_, '_>, asked_ms: u64) -> Result<Decided, FetchError> {
     let times = Times { asked_ms, arrived_ms: cache.clock.now_ms() };
-    let mut room = scratch();
-    let parsed = guard::request(&ask.raw, &mut room, &ask.guard).ok().flatten();
-    let request_fields = parsed.as_ref().map_or(&[][..], |request| request.fields);
-    let request = Request { method: "GET", fields: Fields(request_fields), has_body: false, is_upgrade: false };
-    let fields: Vec<httparse::Header<'_>> =
+    let asked = ask.asker.fields();
+    let request = Request { method: "GET", fields: Fields(&asked), has_body: false, is_upgrade: false };
+    let mut fields: Vec<httparse::Header<'_>> =
         head.end_to_end().map(|(name, value)| httparse::Header { name, value }).collect();
+    let mut now = Vec::new();
+    //= RFC 9110 section 6.6.1: who keeps an answer without a Date adds the time at which it came.
+    if !Fields(&fields).has("date") {
+        date::write(times.arrived_ms / 1000, &mut now);
+        fields.push(httparse::Header { name: "date", value: &now });
+    }
     match (&ask.stale, head.status) {
         (Some(stale), 304) => {
             if !refresh::confirms(stale.validators(), Fields(&fields)) {
                 return Ok(Decided::Unconfirmed);
             }
-            return Ok(Decided::Confirmed(confirm(cache, ask, stale, &fields, (&request, times))));
+            let confirmed = confirm(cache, ask, stale, &fields, (&request, times));
+            Ok(Decided::Confirmed { confirmed, keep_alive: head.keep_alive })
         }
-        (None, 304) => return Err(FetchError::Refused),
-        _ => {}
+        (None, 304) => Err(FetchError::Refused),
+        _ => {
+            let verdict = alongside_policy::caching::store(
+                &request,
+                &Response { status: head.status, fields: Fields(&fields) },
+                times,
+            );
+            Ok(new_answer(cache, head, &fields, verdict, (&request, times)))
+        }
     }
-    let response = Response { status: head.status, fields: Fields(&fields) };
-    let verdict = alongside_policy::caching::store(&request, &response, times);
+}
+
+/// What becomes of an answer that is not stored yet.
+fn new_answer(
+    cache: &Cache,
+    head: &ResponseHead<'_, '_>,
+    fields: &[httparse::Header<'_>],
+    verdict: Verdict,
+    (request, times): (&Request<'_>, Times),
+) -> Decided {
     let length = match head.body {
         Body::None => Some(0),
         Body::Length(bytes) => Some(bytes),
@@ -225,19 +246,17 @@ fn decide(cache: &Cache, ask: &Ask, head: &ResponseHead<'_, '_>, asked_ms: u64) 
         cache.metrics.unstored(reason);
     }
     let vary = keep.as_ref().map(|keep| keep.vary.clone()).unwrap_or_default();
-    let mut secondary = Vec::new();
-    vary::key(&vary, request.fields, &mut secondary);
     let meta = keep.as_ref().map_or_else(|| crate::answer::passing(times.arrived_ms), |keep| keep.meta);
-    let preview = Object::new(head.status, written(head.status, head.reason, &fields), Whole::new(Vec::new()), meta);
+    let preview = Object::new(head.status, written(head.status, head.reason, fields), Whole::new(Vec::new()), meta);
     let is_kept = keep.is_some() && obstacle.is_none();
-    let is_personal = !is_kept && !is_provoked;
-    let flight_head = FlightHead { preview, length, unshared, vary, secondary, is_kept, is_personal };
-    Ok(Decided::New {
+    let terms = Terms::new(unshared, vary, request.fields, &meta);
+    let flight_head = FlightHead { preview, length, terms, is_kept, is_personal: !is_kept && !is_provoked };
+    Decided::New {
         head: Arc::new(flight_head),
         body: head.body,
         keep: keep.filter(|_| is_kept),
         keep_alive: head.keep_alive,
-    })
+    }
 }
 
 /// Why an answer that may be stored cannot be.
@@ -253,30 +272,33 @@ fn obstacle(cache: &Cache, body: Body, length: Option<u64>) -> Option<&'static s
 fn confirm(
     cache: &Cache,
     ask: &Ask,
-    stale: &Arc<Object>,
+    stale: &Object,
     update: &[httparse::Header<'_>],
     (request, times): (&Request<'_>, Times),
-) -> Arc<Object> {
+) -> Confirmed {
     let stored = stale.fields();
     let merged = refresh::merge(Fields(&stored), Fields(update));
     let response = Response { status: stale.status(), fields: Fields(&merged) };
     let head = written(stale.status(), alongside_http::answer::phrase(stale.status()), &merged);
     match alongside_policy::caching::store(request, &response, times) {
         Verdict::Keep(keep) => {
-            let object = stale.refreshed(head, keep.meta);
+            let terms = Terms::new(None, keep.vary.clone(), request.fields, &keep.meta);
+            let object = stale.refreshed(head.clone(), keep.meta);
             let offer = Offer { key: &ask.key, ticket: ask.ticket, request: request.fields, vary: keep.vary, object };
             match cache.store.insert(offer, times.arrived_ms) {
-                Insert::Stored(object) => object,
+                Insert::Stored(object) => Confirmed { object, terms, is_stored: true },
                 refused => {
                     cache.metrics.unstored(refused.as_str());
-                    Arc::clone(stale)
+                    Confirmed { object: Arc::new(stale.refreshed(head, keep.meta)), terms, is_stored: false }
                 }
             }
         }
         Verdict::Pass(reject) => {
             cache.metrics.unstored(reject.as_str());
             cache.store.remove(&ask.key);
-            Arc::new(stale.refreshed(head, crate::answer::passing(times.arrived_ms)))
+            let meta = crate::answer::passing(times.arrived_ms);
+            let terms = Terms::new(Some(reject.as_str()), VaryNames::default(), request.fields, &meta);
+            Confirmed { object: Arc::new(stale.refreshed(head, meta)), terms, is_stored: false }
         }
     }
 }
@@ -295,18 +317,10 @@ fn written(status: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Vec<u8
     head
 }
 
-/// Passes the body to the flight. Returns whether it ended before the connection did, and the memory that was
-/// reserved for it.
-async fn pass(
-    cache: &Cache,
-    flight: &Flight,
-    ask: &Ask,
-    link: &mut Link,
-    body: Body,
-) -> Result<(bool, Option<Reservation>), FetchError> {
+/// Passes the body to the flight. Returns whether it ended before the connection did.
+async fn pass(cache: &Cache, flight: &Flight, ask: &Ask, link: &mut Link, body: Body) -> Result<bool, FetchError> {
     let mut reader = BodyReader::new(body, &ask.guard);
-    let budget: &InflightBudget = cache.store.inflight();
-    let mut reserved = budget.try_reserve(0);
+    let patience = Duration::from_millis(ask.limits.body_timeout_ms);
     let mut total: u64 = 0;
     let mut gathered = Vec::new();
     loop {
@@ -328,24 +342,24 @@ async fn pass(
             let piece = Bytes::copy_from_slice(&gathered);
             gathered.clear();
             total += piece.len() as u64;
-            let is_had = reserved.as_mut().is_some_and(|reserved| reserved.grow(piece.len() as u64 + PIECE_BYTES));
-            if flight.keeps() && (!is_had || total > cache.store.object_bytes_max()) {
-                cache.metrics.unstored(if is_had { "too-large" } else { "no-memory" });
+            if flight.keeps() && total > cache.store.object_bytes_max() {
+                cache.metrics.unstored("too-large");
                 flight.stop_keeping();
-                reserved = None;
             }
-            flight.push(piece);
-            if !flight.room().await {
+            if !flight.push(piece) {
+                cache.metrics.unstored("no-memory");
+            }
+            if !flight.room(patience).await {
                 return Err(FetchError::Abandoned);
             }
         }
         if is_over {
-            return Ok((true, reserved));
+            return Ok(true);
         }
         link.deadline.set(ask.limits.response_timeout_ms);
         match fill(link, usize::MAX).await {
             Ok(()) => {}
-            Err(FetchError::Closed) if reader.end() => return Ok((false, reserved)),
+            Err(FetchError::Closed) if reader.end() => return Ok(false),
             Err(error) => return Err(error),
         }
     }
@@ -353,11 +367,9 @@ async fn pass(
 
 /// Stores a whole answer; returns it where that was possible.
 fn land(cache: &Cache, ask: &Ask, head: &FlightHead, keep: Keep, pieces: Vec<Bytes>) -> Option<Arc<Object>> {
-    let mut room = scratch();
-    let parsed = guard::request(&ask.raw, &mut room, &ask.guard).ok().flatten();
-    let request = Fields(parsed.as_ref().map_or(&[][..], |request| request.fields));
+    let asked = ask.asker.fields();
     let object = Object::new(head.preview.status(), head.preview.head().to_vec(), Whole::new(pieces), keep.meta);
-    let offer = Offer { key: &ask.key, ticket: ask.ticket, request, vary: keep.vary, object };
+    let offer = Offer { key: &ask.key, ticket: ask.ticket, request: Fields(&asked), vary: keep.vary, object };
     match cache.store.insert(offer, cache.clock.now_ms()) {
         Insert::Stored(object) => Some(object),
         refused => {

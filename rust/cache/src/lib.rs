@@ -6,6 +6,7 @@
 //! Next:  docs/decisions/0002-cache-store.md says why the store is as it is.
 
 pub mod answer;
+pub mod asker;
 mod budget;
 mod clock;
 pub mod entry;
@@ -18,6 +19,7 @@ pub mod object;
 mod ride;
 pub mod service;
 pub mod store;
+pub mod terms;
 
 pub use budget::{InflightBudget, Reservation};
 pub use metrics::Metrics;

@@ -182,7 +182,8 @@ impl Object {
     }
 }
 
-fn field(line: &[u8]) -> Option<httparse::Header<'_>> {
+/// Reads a line of a head; nothing where it is no field.
+pub(crate) fn field(line: &[u8]) -> Option<httparse::Header<'_>> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     Some(httparse::Header { name: std::str::from_utf8(&line[..colon]).ok()?, value: line[colon + 1..].trim_ascii() })
 }

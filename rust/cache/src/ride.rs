@@ -2,12 +2,14 @@
 
 use crate::answer::{self, Part};
 use crate::fetch::{self, Ask};
-use crate::flight::{Arrived, FetchError, Flight, FlightHead, Next, Reader};
+use crate::flight::{Arrived, Confirmed, FetchError, Flight, FlightHead, Next, Reader};
 use crate::object::Object;
 use crate::service::{Cache, Planned, Wanted};
+use crate::terms::{self, Fit};
 use alongside_http::{Broken, Exchange, Notice, Stream};
-use alongside_policy::caching::{CacheStatus, Fields, Outcome, Request, conditional, vary};
-use alongside_protocols::{chunked, guard, scratch};
+use alongside_policy::caching::vary::VaryNames;
+use alongside_policy::caching::{CacheStatus, Fields, Outcome, Request, conditional};
+use alongside_protocols::chunked;
 use bytes::Bytes;
 use std::io::Write;
 use std::sync::Arc;
@@ -18,8 +20,8 @@ const COPY_BYTES_MAX: usize = 8 * 1024;
 /// What a client got of a flight.
 enum Flown {
     Answered(Result<(), Broken>),
-    /// The answer is not for this client.
-    NotMine,
+    /// The answer is not for this client; it would be if it asked for the same by the fields of these names.
+    NotMine(Option<VaryNames>),
 }
 
 impl Cache {
@@ -34,9 +36,11 @@ impl Cache {
     ) -> Result<(), Broken> {
         match planned {
             Planned::Stored { object, status, part } => send_stored(&object, status, part, exchange).await,
-            Planned::Fetch(wanted) => self.run_fetch(&wanted, exchange).await,
+            Planned::Fetch(wanted) => self.run_fetch(*wanted, exchange).await,
             Planned::Unavailable => exchange.refuse(504, "it is not stored, and the request forbids to fetch it").await,
-            Planned::Pass { invalidates } => {
+            Planned::Pass { invalidates, why, detail } => {
+                let status = CacheStatus { detail: Some(detail.as_str()), ..self.status(Outcome::Forward(why)) };
+                answer::write_status(&status, &mut exchange.extra);
                 //= RFC 9111 section 4.4: a cache must invalidate the target of an unsafe method that did not fail.
                 exchange.notice = invalidates.map(|key| {
                     let store = Arc::clone(&self.store);
@@ -60,21 +64,28 @@ impl Cache {
 
     async fn run_fetch<S: Stream>(
         self: &Arc<Self>,
-        wanted: &Wanted,
+        mut wanted: Wanted,
         exchange: &mut Exchange<'_, S>,
     ) -> Result<(), Broken> {
         let head = std::mem::take(&mut exchange.output);
-        let (reader, is_collapsed) = self.join(wanted, &head, exchange);
-        if is_collapsed {
-            self.metrics.collapsed.inc();
-        }
-        match self.follow(wanted, (reader, is_collapsed), exchange).await {
-            Flown::Answered(result) => result,
-            Flown::NotMine => {
-                exchange.output = head;
-                exchange.output.extend_from_slice(b"\r\n");
-                self.pass(exchange).await
+        let mut is_first = true;
+        // At most three: the flight of the URL, that of the variant, and one of its own, whose answer is for it.
+        loop {
+            let (reader, is_collapsed) = self.join(&wanted, &head, exchange);
+            if is_collapsed && is_first {
+                self.metrics.collapsed.inc();
             }
+            match self.follow(&wanted, (reader, is_collapsed), exchange).await {
+                Flown::Answered(result) => return result,
+                Flown::NotMine(names) => {
+                    let names = names.filter(|_| is_first);
+                    let fields = wanted.asker.fields();
+                    let question = names.map(|names| terms::question(&wanted.key, &names, Fields(&fields)));
+                    drop(fields);
+                    wanted.question = question;
+                }
+            }
+            is_first = false;
         }
     }
 
@@ -83,11 +94,11 @@ impl Cache {
         let ticket = self.store.ticket(&wanted.key);
         // Who asks after a purge must not get what was asked before it.
         let question = wanted.question.as_ref().map(|question| [&ticket.bytes(), &question[..]].concat());
-        let (flight, reader, is_collapsed) = self.board.join(question.as_deref());
+        let (flight, reader, is_collapsed) = self.board.join(question.as_deref(), self.store.inflight());
         if !is_collapsed {
             let ask = Ask {
                 head: head.to_vec(),
-                raw: wanted.raw.clone(),
+                asker: wanted.asker.clone(),
                 key: wanted.key.clone(),
                 ticket,
                 stale: wanted.stale.clone(),
@@ -116,17 +127,23 @@ impl Cache {
                 let (status, why) = error.answer();
                 Flown::Answered(exchange.refuse(status, why).await)
             }
-            Arrived::Confirmed(object) => {
-                let (status, part) = self.write_confirmed(wanted, &object, is_collapsed, exchange);
-                Flown::Answered(send_stored(&object, status, part, exchange).await)
+            Arrived::Confirmed(confirmed) => {
+                if is_collapsed && let Some(not_mine) = not_mine(wanted, &confirmed.terms) {
+                    return not_mine;
+                }
+                let (status, part) = self.write_confirmed(wanted, &confirmed, is_collapsed, exchange);
+                Flown::Answered(send_stored(&confirmed.object, status, part, exchange).await)
             }
             Arrived::Head(head) => {
                 if head.is_personal {
                     self.remember_pass(&wanted.key);
                 }
                 // What is not kept is held only for its slowest reader, and nobody should wait for another.
-                if is_collapsed && !(head.is_kept && is_for(wanted, &head, exchange.guard)) {
-                    return Flown::NotMine;
+                if is_collapsed && !head.is_kept {
+                    return Flown::NotMine(None);
+                }
+                if is_collapsed && let Some(not_mine) = not_mine(wanted, &head.terms) {
+                    return not_mine;
                 }
                 Flown::Answered(self.stream((wanted, &head), (&mut reader, is_collapsed), exchange).await)
             }
@@ -136,7 +153,7 @@ impl Cache {
     fn write_confirmed<S: Stream>(
         &self,
         wanted: &Wanted,
-        object: &Object,
+        Confirmed { object, terms, is_stored }: &Confirmed,
         is_collapsed: bool,
         exchange: &mut Exchange<'_, S>,
     ) -> (u16, Part) {
@@ -144,14 +161,15 @@ impl Cache {
         let status = CacheStatus {
             forward_status: Some(304),
             ttl_s: Some(object.meta().fresh_left_ms(now_ms).div_euclid(1000)),
-            is_stored: true,
+            is_stored: *is_stored,
             is_collapsed,
+            detail: terms.unshared,
             ..self.status(Outcome::Forward(wanted.why))
         };
         let age_s = object.meta().age_now_ms(now_ms) / 1000;
         exchange.output.clear();
-        let output = &mut exchange.output;
-        with_request(&wanted.raw, exchange.guard, |request| answer::write(object, request, age_s, &status, output))
+        let fields = wanted.asker.fields();
+        answer::write(object, &request(&fields), age_s, &status, &mut exchange.output)
     }
 
     /// Passes a flight's answer on as it comes.
@@ -164,7 +182,7 @@ impl Cache {
         let status = CacheStatus {
             is_stored: head.is_kept,
             is_collapsed,
-            detail: head.unshared,
+            detail: head.terms.unshared,
             ..self.status(Outcome::Forward(wanted.why))
         };
         exchange.output.clear();
@@ -242,24 +260,18 @@ async fn send_stored<S: Stream>(
     Ok(())
 }
 
-/// Whether an answer to someone else's request answers this one too.
-fn is_for(wanted: &Wanted, head: &FlightHead, limits: &alongside_protocols::Limits) -> bool {
-    if head.unshared.is_some() || (wanted.is_authorized && !head.preview.meta().is_shared) {
-        return false;
+/// Returns what to do about an answer to someone else's request that does not answer this one too.
+fn not_mine(wanted: &Wanted, terms: &terms::Terms) -> Option<Flown> {
+    match terms.fit(Fields(&wanted.asker.fields())) {
+        Fit::Yes => None,
+        Fit::OtherVariant(names) => Some(Flown::NotMine(Some(names))),
+        Fit::No => Some(Flown::NotMine(None)),
     }
-    let mut secondary = Vec::new();
-    with_request(&wanted.raw, limits, |request| vary::key(&head.vary, request.fields, &mut secondary));
-    secondary == head.secondary
 }
 
-/// Reads a request's head again; it was let in before.
-fn with_request<T>(raw: &[u8], limits: &alongside_protocols::Limits, act: impl FnOnce(&Request<'_>) -> T) -> T {
-    let mut room = scratch();
-    // Written anew, a head may be some bytes longer than it came.
-    let limits = alongside_protocols::Limits { head_bytes_max: limits.head_bytes_max * 2, ..*limits };
-    let head = guard::request(raw, &mut room, &limits).ok().flatten();
-    let (method, fields) = head.as_ref().map_or(("GET", &[][..]), |head| (head.method, head.fields));
-    act(&Request { method, fields: Fields(fields), has_body: false, is_upgrade: false })
+/// What is fetched is fetched for a GET.
+fn request<'a>(fields: &'a [httparse::Header<'a>]) -> Request<'a> {
+    Request { method: "GET", fields: Fields(fields), has_body: false, is_upgrade: false }
 }
 
 /// Writes the head of a new answer, without its end; true where the client has it already and gets a 304.
@@ -271,17 +283,14 @@ fn write_arrived<S: Stream>(
 ) -> bool {
     let (output, preview) = (&mut exchange.output, &head.preview);
     let age_s = preview.meta().age_ms / 1000;
-    let is_held = head.unshared.is_none()
-        && with_request(&wanted.raw, exchange.guard, |request| {
-            let answered = conditional::answer(request, preview.status(), preview.validators());
-            let is_held = answered == conditional::Answer::NotModified;
-            if is_held {
-                answer::write(preview, request, age_s, status, output);
-            }
-            is_held
-        });
-    if is_held {
-        return true;
+    if head.terms.unshared.is_none() {
+        let fields = wanted.asker.fields();
+        let request = request(&fields);
+        let answered = conditional::answer(&request, preview.status(), preview.validators());
+        if answered == conditional::Answer::NotModified {
+            answer::write(preview, &request, age_s, status, output);
+            return true;
+        }
     }
     output.extend_from_slice(preview.head());
     match head.length {

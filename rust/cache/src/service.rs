@@ -1,26 +1,29 @@
 //! The cache: what is decided of a request while its head is at hand.
 
 use crate::answer::{self, Part};
+use crate::asker::{Asker, Sent};
 use crate::clock::Clock;
 use crate::flight::Board;
 use crate::key::{self, Url};
 use crate::metrics::{CacheMetrics, Metrics};
 use crate::object::Object;
 use crate::store::{Found, Store};
+use crate::terms;
 use alongside_http::Arrival;
 use alongside_http::link::Upstream;
-use alongside_policy::caching::vary;
+use alongside_policy::caching::vary::{self, VaryNames};
 use alongside_policy::caching::{
-    CacheStatus, Fields, Forward, Lookup, Outcome, Request, Serve, State, conditional, lookup, state,
+    Bypass, CacheStatus, Fields, Forward, Lookup, Outcome, Request, Serve, State, conditional, lookup, state,
 };
 use alongside_protocols::{Body, RequestHead};
 use alongside_transport::buffer;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-/// How long a URL whose answers may not be shared is passed on without waiting for one another.
+/// How long requests for what may not be shared do not wait for one another.
 const PASS_MS: u64 = 10_000;
 
-/// URLs that are remembered so.
+/// Keys that are remembered so.
 const PASSES_MAX: usize = 8192;
 
 /// What is kept of an origin's answers.
@@ -35,8 +38,9 @@ pub struct Cache {
     pub(crate) board: Board,
     /// Bytes in all, bytes of one object.
     sizes: (u64, u64),
-    /// URL to the time until which it is passed on.
-    passes: quick_cache::sync::Cache<Vec<u8>, u64>,
+    /// Hash of a key to the time until which each request for it has a flight of its own.
+    passes: quick_cache::sync::Cache<u64, u64>,
+    hasher: RandomState,
 }
 
 /// What was decided of a request; the output holds the head that goes with it.
@@ -57,6 +61,10 @@ pub enum Planned {
     Pass {
         /// The key whose URL is forgotten if the origin accepts an unsafe method.
         invalidates: Option<Vec<u8>>,
+        /// What the store had for it.
+        why: Forward,
+        /// Why it is not fetched for the store.
+        detail: Bypass,
     },
     /// The client wants it only if it is stored, and it is not.
     Unavailable,
@@ -69,14 +77,12 @@ pub struct Wanted {
     pub key: Vec<u8>,
     /// The question: requests with the same one may wait for each other.
     pub question: Option<Vec<u8>>,
-    /// The client's head, written anew.
-    pub raw: Vec<u8>,
+    /// The client.
+    pub asker: Asker,
     /// What is stored, and is to be confirmed.
     pub stale: Option<Arc<Object>>,
     /// Why the store could not answer.
     pub why: Forward,
-    /// The client showed credentials.
-    pub is_authorized: bool,
 }
 
 /// A request during planning.
@@ -87,7 +93,7 @@ struct Asked<'a, 'h, 'b> {
 }
 
 impl Cache {
-    /// Returns a cache; what `before` holds stays if the memory is the same.
+    /// Returns a cache; what `before` holds stays if the memory and the origin are the same.
     #[must_use]
     pub fn new(
         document: &alongside_document::Cache,
@@ -96,10 +102,13 @@ impl Cache {
     ) -> Self {
         let sizes = (document.memory_bytes, document.object_bytes_max());
         let address = document.origin.address.as_str();
-        let kept = before.filter(|before| before.sizes == sizes);
+        let host = document.origin.host.as_ref().map(|host| host.as_str().to_owned());
+        // Another origin's pages are other pages.
+        let is_same = |before: &Self| before.sizes == sizes && before.origin.address == address && before.host == host;
+        let kept = before.filter(|before| is_same(before));
         Self {
             name: token(&document.name),
-            host: document.origin.host.as_ref().map(|host| host.as_str().to_owned()),
+            host,
             store: kept
                 .map_or_else(|| Arc::new(Store::new(sizes.0, Some(sizes.1))), |before| Arc::clone(&before.store)),
             origin: Arc::new(Upstream::new(address, address, http.upstream(address))),
@@ -108,6 +117,7 @@ impl Cache {
             board: Board::default(),
             sizes,
             passes: quick_cache::sync::Cache::new(PASSES_MAX),
+            hasher: RandomState::new(),
         }
     }
 
@@ -129,16 +139,19 @@ impl Cache {
     pub fn plan(&self, head: &RequestHead<'_, '_>, arrival: &Arrival<'_>, output: &mut Vec<u8>) -> Planned {
         let has_body = !matches!(head.body, Body::None | Body::Length(0));
         let is_upgrade = head.upgrade.is_some();
-        let request = Request { method: head.method, fields: Fields(head.fields), has_body, is_upgrade };
+        let sent = Sent::new(head, arrival);
+        let request = Request { method: head.method, fields: sent.fields(), has_body, is_upgrade };
         let asked = Asked { head, request, arrival };
         let mut key = buffer::take_output();
         write_key(head, arrival, &mut key);
         let planned = match lookup(&asked.request) {
             Lookup::Serve(serve) => self.plan_serve(&asked, &serve, &key, output),
             Lookup::Pass(bypass) => {
-                self.metrics.forwarded(if bypass.as_str() == "method" { Forward::Method } else { Forward::Bypass });
+                let why = if bypass == Bypass::Method { Forward::Method } else { Forward::Bypass };
+                self.metrics.forwarded(why);
                 let is_safe = matches!(head.method, "GET" | "HEAD" | "OPTIONS");
-                self.plan_pass(&asked, (!is_safe).then(|| key.clone()), output)
+                self.write_whole(&asked, output);
+                Planned::Pass { invalidates: (!is_safe).then(|| key.clone()), why, detail: bypass }
             }
         };
         buffer::give_output(key);
@@ -149,7 +162,7 @@ impl Cache {
         let mut room = buffer::take_output();
         let found = self.store.find(key, asked.request.fields, &mut room);
         buffer::give_output(room);
-        let (why, stale) = match found {
+        let (why, stale, names) = match found {
             Found::Object(object) => match state(object.meta(), object.validators(), serve, self.clock.now_ms()) {
                 State::Fresh { age_s, ttl_s } => {
                     self.metrics.hit();
@@ -159,35 +172,38 @@ impl Cache {
                 }
                 State::Stale { forward, validators, .. } => {
                     let can_confirm = !validators.is_empty();
-                    (forward, Some(object).filter(|_| can_confirm))
+                    let names = vary::names(Fields(&object.fields()));
+                    (forward, Some(object).filter(|_| can_confirm), names)
                 }
-                State::Withheld => (Forward::Miss, None),
+                State::Withheld => (Forward::Miss, None, None),
             },
-            Found::VaryMiss => (Forward::VaryMiss, None),
-            Found::Miss => (Forward::UriMiss, None),
+            Found::VaryMiss(names) => (Forward::VaryMiss, None, Some(names)),
+            Found::Miss => (Forward::UriMiss, None, Some(VaryNames::default())),
         };
         self.metrics.forwarded(why);
         if serve.only_if_cached {
             return Planned::Unavailable;
         }
-        if serve.pass_on_miss.is_some() || self.is_passed(key) {
-            return self.plan_pass(asked, None, output);
+        if let Some(detail) = serve.pass_on_miss {
+            self.write_whole(asked, output);
+            return Planned::Pass { invalidates: None, why, detail };
         }
         self.write_head(asked, &conditional::FIELDS, output);
+        // Who need not wait for another's answer has no question in common with others.
+        let names = names.filter(|_| !serve.is_authorized && !self.is_passed(key));
         Planned::Fetch(Box::new(Wanted {
             key: key.to_vec(),
-            question: question(asked, key, (why, stale.as_deref()), serve),
-            raw: written_again(asked.head),
+            question: names.map(|names| terms::question(key, &names, asked.request.fields)),
+            asker: Asker::new(asked.request.fields),
             stale,
             why,
-            is_authorized: serve.is_authorized,
         }))
     }
 
-    fn plan_pass(&self, asked: &Asked<'_, '_, '_>, invalidates: Option<Vec<u8>>, output: &mut Vec<u8>) -> Planned {
+    /// Writes the head of a request that is passed on as it is.
+    fn write_whole(&self, asked: &Asked<'_, '_, '_>, output: &mut Vec<u8>) {
         self.write_head(asked, &[], output);
         output.extend_from_slice(b"\r\n");
-        Planned::Pass { invalidates }
     }
 
     fn write_head(&self, asked: &Asked<'_, '_, '_>, without: &[&str], output: &mut Vec<u8>) {
@@ -207,12 +223,20 @@ impl Cache {
     }
 
     fn is_passed(&self, key: &[u8]) -> bool {
-        self.passes.get(key::url(key)).is_some_and(|until_ms| self.clock.now_ms() < until_ms)
+        self.passes.get(&self.hasher.hash_one(key)).is_some_and(|until_ms| self.clock.now_ms() < until_ms)
     }
 
-    /// Remembers for a while that answers under this key's URL are not shared.
+    /// Remembers for a while that answers under this key are not shared.
     pub(crate) fn remember_pass(&self, key: &[u8]) {
-        self.passes.insert(key::url(key).to_vec(), self.clock.now_ms() + PASS_MS);
+        self.passes.insert(self.hasher.hash_one(key), self.clock.now_ms() + PASS_MS);
+    }
+
+    /// Notes that an answer under this key can be shared after all.
+    pub(crate) fn forget_pass(&self, key: &[u8]) {
+        let hash = self.hasher.hash_one(key);
+        if self.passes.get(&hash).is_some() {
+            self.passes.remove(&hash);
+        }
     }
 }
 
@@ -227,44 +251,9 @@ fn write_key(head: &RequestHead<'_, '_>, arrival: &Arrival<'_>, out: &mut Vec<u8
             _ => {}
         }
     }
-    key::write(&Url { scheme, host: head.authority, target: head.target }, shard_key, out);
-}
-
-/// Returns the question that others may ask at the same time; none where an answer to one is no answer to others.
-fn question(
-    asked: &Asked<'_, '_, '_>,
-    key: &[u8],
-    (why, stale): (Forward, Option<&Object>),
-    serve: &Serve,
-) -> Option<Vec<u8>> {
-    if serve.is_authorized || why == Forward::VaryMiss {
-        return None;
-    }
-    let mut question = key.to_vec();
-    if let Some(object) = stale {
-        // Requests that differ in what the stored answer varies with are different questions.
-        let names = vary::names(Fields(&object.fields()))?;
-        vary::key(&names, asked.request.fields, &mut question);
-    }
-    Some(question)
-}
-
-/// Returns a request's head as text, to be read again when its answer is there: what an answer varies with is known
-/// only then.
-fn written_again(head: &RequestHead<'_, '_>) -> Vec<u8> {
-    let mut raw = Vec::with_capacity(head.head_bytes + 16);
-    for part in [head.method.as_bytes(), b" ", head.target, b" HTTP/1.1\r\nhost: ", head.authority, b"\r\n"] {
-        raw.extend_from_slice(part);
-    }
-    for (name, value) in head.fields() {
-        if !name.eq_ignore_ascii_case("host") {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                raw.extend_from_slice(part);
-            }
-        }
-    }
-    raw.extend_from_slice(b"\r\n");
-    raw
+    // As it is sent to the origin.
+    let host = if head.authority.is_empty() { b"localhost" } else { head.authority };
+    key::write(&Url { scheme, host, target: head.target }, shard_key, out);
 }
 
 /// Returns a name as `Cache-Status` can hold it: a token that begins with a letter, else a string.

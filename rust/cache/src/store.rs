@@ -16,8 +16,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The part of the memory that fills in progress may take, one in so many; the rest is for the store.
+/// The part of the memory that fills in progress may take, one in so many, and more where one object needs more; the
+/// rest is for the store. Also the largest object's part where nothing is said.
 const INFLIGHT_PART: u64 = 8;
+/// What the fill of an object takes beside its bytes: one part in so many, and so many bytes.
+const FILL_PART: u64 = 16;
+const FILL_BYTES: u64 = 64 << 10;
 /// From this size on quick_cache is split in [`SHARDS`]: its lock is shared by more threads then, and a shard
 /// still takes an object of an eighth of all.
 const SHARDED_BYTES: u64 = 4 << 30;
@@ -43,6 +47,8 @@ pub enum Insert {
     TooManyVariants,
     /// Its url was purged while it was on its way.
     Purged,
+    /// What is stored came later.
+    Superseded,
 }
 
 impl Insert {
@@ -54,6 +60,7 @@ impl Insert {
             Self::TooLarge => "too-large",
             Self::TooManyVariants => "too-many-variants",
             Self::Purged => "purged",
+            Self::Superseded => "superseded",
         }
     }
 }
@@ -63,8 +70,8 @@ impl Insert {
 pub enum Found {
     /// The response for these request fields.
     Object(Arc<Object>),
-    /// Responses, but for other request fields.
-    VaryMiss,
+    /// Responses, but for other values of the fields with these names.
+    VaryMiss(VaryNames),
     /// Nothing.
     Miss,
 }
@@ -107,6 +114,8 @@ pub struct Counts {
     pub too_many_variants: AtomicU64,
     /// Objects refused because of a purge meanwhile.
     pub purged_in_flight: AtomicU64,
+    /// Objects refused because what is stored came later.
+    pub superseded: AtomicU64,
 }
 
 /// A store of responses within a number of bytes.
@@ -135,12 +144,17 @@ impl Store {
     /// Make an empty store.
     ///
     /// Args: `memory_bytes` bounds stored objects, keys, tables and fills in progress together;
-    /// `object_bytes_max` bounds one body, an eighth of the memory if `None`.
+    /// `object_bytes_max` bounds one body, an eighth of the memory if `None`; up to a quarter of the memory such a
+    /// body can be stored.
     #[must_use]
     pub fn new(memory_bytes: u64, object_bytes_max: Option<u64>) -> Self {
-        let inflight_bytes = memory_bytes / INFLIGHT_PART;
+        let part = memory_bytes / INFLIGHT_PART;
+        let object_bytes_max = object_bytes_max.unwrap_or(part);
+        let fill_bytes = (object_bytes_max / FILL_PART).saturating_add(object_bytes_max).saturating_add(FILL_BYTES);
+        let inflight_bytes = part.max(fill_bytes).min(memory_bytes / 2);
         let bytes_max = memory_bytes - inflight_bytes;
-        let is_large = memory_bytes >= SHARDED_BYTES;
+        // A part of the cache must take the largest object.
+        let is_large = memory_bytes >= SHARDED_BYTES && object_bytes_max <= part;
         let items = usize::try_from(bytes_max / OBJECT_BYTES_MEAN).unwrap_or(usize::MAX);
         let mut options = OptionsBuilder::new();
         options
@@ -157,7 +171,7 @@ impl Store {
             inflight: InflightBudget::new(Arc::clone(&ledger), inflight_bytes),
             ledger,
             bytes_max,
-            object_bytes_max: object_bytes_max.unwrap_or(memory_bytes / INFLIGHT_PART),
+            object_bytes_max,
             purges: (0..PURGE_SLOTS).map(|_| AtomicU64::new(0)).collect(),
             purge_hasher: RandomState::new(),
             counts: Counts::default(),
@@ -169,7 +183,10 @@ impl Store {
     pub fn find(&self, key: &[u8], request: Fields<'_>, scratch: &mut Vec<u8>) -> Found {
         match self.cache.get(key) {
             None => Found::Miss,
-            Some(entry) => entry.find(request, scratch).map_or(Found::VaryMiss, Found::Object),
+            Some(entry) => match entry.find(request, scratch) {
+                Some(object) => Found::Object(object),
+                None => Found::VaryMiss(entry.vary().clone()),
+            },
         }
     }
 
@@ -187,6 +204,7 @@ impl Store {
             Insert::TooLarge => &self.counts.too_large,
             Insert::TooManyVariants => &self.counts.too_many_variants,
             Insert::Purged => &self.counts.purged_in_flight,
+            Insert::Superseded => &self.counts.superseded,
         };
         count.fetch_add(1, Relaxed);
         outcome
@@ -205,12 +223,13 @@ impl Store {
         }
         let before = self.cache.peek(offer.key);
         let key = before.as_ref().map_or_else(|| Key::new(offer.key), |before| before.key.clone());
-        let mut draft = Draft::new(key.clone(), before.as_deref(), offer.vary, offer.request, Arc::clone(&object));
-        match draft.fit(now_ms, self.weight_max()) {
+        let draft = Draft::new(key.clone(), before.as_deref(), offer.vary, offer.request, Arc::clone(&object));
+        let draft = match draft.and_then(|draft| draft.fit(now_ms, self.weight_max())) {
             Err(Refusal::TooLarge) => return Insert::TooLarge,
             Err(Refusal::TooManyVariants) => return Insert::TooManyVariants,
-            Ok(()) => {}
-        }
+            Err(Refusal::Superseded) => return Insert::Superseded,
+            Ok(draft) => draft,
+        };
         if before.is_none() {
             books.index.add(&key);
         }

@@ -53,7 +53,7 @@ fn find(store: &Store, key: &[u8], accept: &str) -> Result<u16, &'static str> {
     let fields = [Header { name: "accept", value: accept.as_bytes() }];
     match store.find(key, Fields(&fields), &mut Vec::new()) {
         Found::Object(object) => Ok(object.status()),
-        Found::VaryMiss => Err("vary-miss"),
+        Found::VaryMiss(_) => Err("vary-miss"),
         Found::Miss => Err("miss"),
     }
 }
@@ -145,6 +145,45 @@ fn the_oldest_variants_go_where_all_are_too_heavy() {
     }
     assert_eq!((find(&store, &key, "0"), find(&store, &key, "9")), (Err("vary-miss"), Ok(200)));
     assert!(store.weight() <= store.bytes_max());
+}
+
+#[test]
+fn what_came_later_is_not_replaced_by_what_came_before() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let key = key("/", "");
+    let at = |status, arrived_ms| {
+        let old = object(status, 9);
+        let meta = Meta { arrived_ms, ..*old.meta() };
+        Object::new(status, old.head().to_vec(), old.body().clone(), meta)
+    };
+    offer(&store, &key, "accept", "a", at(200, 2), 2);
+    assert_eq!(offer(&store, &key, "accept", "a", at(203, 1), 2).as_str(), "superseded");
+    assert_eq!(offer(&store, &key, "", "a", at(203, 1), 2).as_str(), "superseded");
+    assert_eq!(find(&store, &key, "a"), Ok(200));
+    assert_eq!(offer(&store, &key, "accept", "b", at(203, 1), 2).as_str(), "stored");
+    assert_eq!(offer(&store, &key, "accept", "a", at(404, 2), 2).as_str(), "stored");
+    assert_eq!((find(&store, &key, "a"), find(&store, &key, "b")), (Ok(404), Ok(203)));
+}
+
+#[test]
+fn the_largest_object_can_be_on_its_way_and_be_stored() {
+    let check = |memory_bytes: u64, object_bytes_max: Option<u64>| {
+        let store = Store::new(memory_bytes, object_bytes_max);
+        let largest = store.object_bytes_max();
+        // In pieces of a buffer's size.
+        let overhead = largest / (16 << 10) * 128 + 128;
+        let reserved = store.inflight().try_reserve(largest + overhead);
+        assert!(reserved.is_some(), "{memory_bytes} {object_bytes_max:?}");
+        let pieces =
+            (0..largest).step_by(1 << 20).map(|at| Bytes::from_static(&ZEROS[..(largest - at).min(1 << 20) as usize]));
+        let meta = *object(200, 0).meta();
+        let outcome = put(&store, &key("/", ""), Object::new(200, Vec::new(), Body::new(pieces.collect()), meta));
+        assert_eq!(outcome.as_str(), "stored", "{memory_bytes} {object_bytes_max:?}");
+    };
+    for memory_bytes in [1 << 20, 16 << 20, 8 << 30] {
+        check(memory_bytes, None);
+        check(memory_bytes, Some(memory_bytes / 4));
+    }
 }
 
 #[test]

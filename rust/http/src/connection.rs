@@ -211,6 +211,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
             body,
             keep_alive: facts.keep_alive && !is_last && !self.listener.is_leaving(),
             status: 0,
+            extra: Vec::new(),
             notice: None,
             refused: None,
         };

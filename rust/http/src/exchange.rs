@@ -61,6 +61,8 @@ pub struct Exchange<'c, S> {
     pub keep_alive: bool,
     /// The status that was answered, for the metric.
     pub status: u16,
+    /// Lines that a forwarded answer's head gets, behind the upstream's own.
+    pub extra: Vec<u8>,
     /// Called with the status of a forwarded answer.
     pub notice: Option<Notice>,
     /// Why the guard did not let the request's body through, for the metric.
@@ -77,19 +79,6 @@ impl<S: Stream> Exchange<'_, S> {
         self.deadline.set(self.limits.body_timeout_ms);
         let written = self.deadline.within(self.client.write_all(&self.output)).await;
         if matches!(written, Ok(Ok(()))) { Ok(()) } else { Err(Broken) }
-    }
-
-    /// Sends a head and a body that is shared, within the limits on slow clients.
-    ///
-    /// # Errors
-    /// The client left or reads too slowly.
-    pub async fn send_shared(&mut self, status: u16, parts: &[&[u8]]) -> Result<(), Broken> {
-        self.status = status;
-        self.write_paced(None).await?;
-        for part in parts {
-            self.write_paced(Some(part)).await?;
-        }
-        Ok(())
     }
 
     /// Writes bytes, or the output, asking for `body_bytes_min` in each `body_timeout_ms`.
@@ -328,6 +317,7 @@ impl<S: Stream> Exchange<'_, S> {
     /// Completes the client's head: framing, and whether the connection goes on.
     fn finish_head(&mut self, answer: &Answer, request: &Flow, response: &mut Flow) {
         let out = &mut response.pending;
+        out.extend_from_slice(&self.extra);
         if answer.upgrade {
             out.extend_from_slice(b"\r\n");
             return;
