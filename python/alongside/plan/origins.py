@@ -82,6 +82,13 @@ def _of_service(
         return service.problem(
             ("spec", "selector"), f"no Pod of these files has the labels {{{labels}}}; give it them"
         )
+    if len(pods) > 1:
+        names = ", ".join(f"Pod/{pod.name}" for pod in pods)
+        return service.problem(
+            ("spec", "selector"),
+            f"{names} match, and as processes of one machine they cannot share one address; "
+            "select one Pod",
+        )
     target = ports[port].target_port if ports[port].target_port is not None else port
     if isinstance(target, int):
         return _of_pod(pods[0], target)
