@@ -1,8 +1,8 @@
-"""Write what is generated from the document's types: the schema and the page's reference.
+"""Write the reference of the document's page from the types.
 
 In:    the schema as the extension gives it, made from Rust's types.
-Out:   schema/dataplane.v1.json; a table for each type between the marks of docs/document.md.
-Not:   the types themselves; with --check nothing is written, and 1 is returned where one is stale.
+Out:   a table for each type between the marks of docs/document.md.
+Not:   the types themselves, nor the schema (schema/generate.py); --check only says what is stale.
 Next:  `python scripts/document_reference.py --write` after a field changed and `make build`.
 """
 
@@ -17,7 +17,6 @@ from alongside import native
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "document.md"
-SCHEMA = ROOT / "schema" / "dataplane.v1.json"
 START, END = "<!-- reference -->\n", "<!-- /reference -->"
 
 Json = dict[str, object]
@@ -106,10 +105,7 @@ def render(page: str, schema: Json) -> str:
 def made() -> dict[Path, str]:
     """Return the content of each generated file."""
     schema: Json = json.loads(native.document_schema())
-    return {
-        SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
-        PAGE: render(PAGE.read_text(), schema),
-    }
+    return {PAGE: render(PAGE.read_text(), schema)}
 
 
 def main(arguments: list[str]) -> int:

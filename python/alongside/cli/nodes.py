@@ -7,13 +7,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from alongside.base import clock, environment, log
-from alongside.components.dataplane import checking, documents, launch
+from alongside.components.dataplane import checking, launch
 from alongside.contract import flags, promise, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    DocumentOf = Callable[[values.Values], documents.Document]
+    from alongside import document
+
+    DocumentOf = Callable[[values.Values], document.Document]
 
 
 def become(
@@ -30,9 +32,9 @@ def become(
     """
     resolved = values.resolve(contract, flags.read(contract, words), variables)
     binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
-    document = json.dumps(document_of(resolved)).encode()
-    checking.check(document, contract, resolved)
+    content = json.dumps(document_of(resolved).to_json()).encode()
+    checking.check(content, contract, resolved)
     log.Log(clock.SystemClock()).info(
         "effective_values", component=contract.component, values=resolved.effective()
     )
-    launch.become(binary, document)
+    launch.become(binary, content)

@@ -6,14 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from alongside.plan import shape
+from alongside import document
+from alongside.plan import shape
 
 Addresses = Mapping[str, str]
 """The address HOST:PORT of each process's listener, as far as it is bound."""
-Body = dict[str, object]
 INNER = ("127.0.0.0/8",)
 SCHEMA = 1
 
@@ -61,33 +59,48 @@ def render(
 
 
 def _node(cache: shape.Cache, address: str, admin: str) -> Wanted:
-    listener = {"name": "http", "address": address, "serves": cache.name, "inner": list(INNER)}
-    origin = {"address": cache.origin.address, "host": cache.origin.host}
-    body: Body = {
-        "listeners": [listener],
-        "caches": [{"name": cache.name, "origin": origin, "memory_bytes": cache.memory_bytes}],
-    }
+    origin = document.Origin(address=cache.origin.address, host=cache.origin.host)
+    kept = document.Cache(name=cache.name, origin=origin, memory_bytes=cache.memory_bytes)
+    whole = document.Document(
+        schema=SCHEMA,
+        epoch=0,
+        generation=0,
+        listeners=(_listener(cache, address, inner=INNER),),
+        caches=(kept,),
+        admin=document.Admin(path=admin),
+    )
     uses = {cache.origin.process} if cache.origin.process is not None else set()
-    return _wanted(body, admin, needs=frozenset(), uses=frozenset(uses))
+    return _wanted(whole, needs=frozenset(), uses=frozenset(uses))
 
 
 def _router(cache: shape.Cache, addresses: Addresses, admin: str) -> Wanted:
-    route = {
-        "name": cache.name,
-        "key": cache.key,
-        "function": cache.function,
-        "compatible_with": "nginx",
-        "shards": [{"name": shard, "replicas": [shard]} for shard in cache.shards],
-    }
-    body: Body = {
-        "listeners": [{"name": "http", "address": addresses[cache.router], "serves": cache.name}],
-        "nodes": [{"id": shard, "address": addresses[shard]} for shard in cache.shards],
-        "routes": [route],
-    }
-    nodes = frozenset(cache.shards)
-    return _wanted(body, admin, needs=nodes, uses=nodes)
+    route = document.Route(
+        name=cache.name,
+        key=cache.key,
+        function=cache.function,
+        shards=tuple(document.Shard(name=shard, replicas=(shard,)) for shard in cache.shards),
+    )
+    nodes = tuple(document.Node(id=shard, address=addresses[shard]) for shard in cache.shards)
+    whole = document.Document(
+        schema=SCHEMA,
+        epoch=0,
+        generation=0,
+        listeners=(_listener(cache, addresses[cache.router]),),
+        nodes=nodes,
+        routes=(route,),
+        admin=document.Admin(path=admin),
+    )
+    names = frozenset(cache.shards)
+    return _wanted(whole, needs=names, uses=names)
 
 
-def _wanted(body: Body, admin: str, *, needs: frozenset[str], uses: frozenset[str]) -> Wanted:
-    whole = {"schema": SCHEMA, **body, "admin": {"path": admin}}
-    return Wanted(json.dumps(whole, sort_keys=True), needs, uses)
+def _listener(
+    cache: shape.Cache, address: str, *, inner: tuple[str, ...] = ()
+) -> document.Listener:
+    return document.Listener(name=shape.LISTENER, address=address, serves=cache.name, inner=inner)
+
+
+def _wanted(whole: document.Document, *, needs: frozenset[str], uses: frozenset[str]) -> Wanted:
+    body = whole.to_json()
+    del body["epoch"], body["generation"]
+    return Wanted(json.dumps(body, sort_keys=True), needs, uses)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from alongside import document
 from alongside.base import environment
 from alongside.components.dataplane import documents
 from alongside.contract import flags, promise, values
@@ -16,87 +17,58 @@ def resolve(contract: promise.Contract, words: str) -> values.Values:
 
 
 def test_a_node_becomes_a_shard_of_its_name_with_its_weight() -> None:
-    document = documents.of_route(resolve(route.CONTRACT, f"{ROUTE} --function modulo"))
-    assert document["nodes"] == [
-        {"id": "a", "address": "127.0.0.1:9001"},
-        {"id": "b", "address": "[::1]:9002"},
-    ]
-    assert document["routes"] == [
-        {
-            "name": "route",
-            "key": "request.uri",
-            "function": "modulo",
-            "shards": [
-                {"name": "a", "weight": 1, "replicas": ["a"]},
-                {"name": "b", "weight": 3, "replicas": ["b"]},
-            ],
-        }
-    ]
+    made = documents.of_route(resolve(route.CONTRACT, f"{ROUTE} --function modulo"))
+    assert made.nodes == (
+        document.Node(id="a", address="127.0.0.1:9001"),
+        document.Node(id="b", address="[::1]:9002"),
+    )
+    shards = (
+        document.Shard(name="a", weight=1, replicas=("a",)),
+        document.Shard(name="b", weight=3, replicas=("b",)),
+    )
+    assert made.routes == (
+        document.Route(name="route", key="request.uri", function="modulo", shards=shards),
+    )
 
 
 def test_an_origin_without_a_port_is_reached_at_80() -> None:
-    document = documents.of_cache(resolve(cache.CONTRACT, CACHE))
-    assert document["caches"] == [
-        {"name": "cache", "origin": {"address": "photos:80"}, "memory_bytes": 64 * 2**20}
-    ]
+    made = documents.of_cache(resolve(cache.CONTRACT, CACHE))
+    assert made.caches[0].origin == document.Origin(address="photos:80")
+    assert made.caches[0].memory_bytes == 64 * 2**20
 
 
-def test_what_is_unset_is_left_out_and_what_is_set_is_written() -> None:
+def test_what_is_unset_is_null_and_what_is_set_is_written() -> None:
     bare = documents.of_cache(resolve(cache.CONTRACT, CACHE))
-    assert "status" not in bare
-    assert "admin" not in bare
+    assert (bare.status, bare.admin, bare.caches[0].object_bytes_max) == (None, None, None)
     words = f"{CACHE} --object-max 1Mi --status 127.0.0.1:0 --admin /a.sock --inner 10.0.0.0/8"
     full = documents.of_cache(resolve(cache.CONTRACT, words))
-    assert full["status"] == {"address": "127.0.0.1:0"}
-    assert full["admin"] == {"path": "/a.sock"}
-    assert full["listeners"] == [
-        {"name": "web", "address": "127.0.0.1:0", "serves": "cache", "inner": ["10.0.0.0/8"]}
-    ]
-    assert full["caches"] == [
-        {
-            "name": "cache",
-            "origin": {"address": "photos:80"},
-            "memory_bytes": 64 * 2**20,
-            "object_bytes_max": 2**20,
-        }
-    ]
+    assert full.status == document.Status(address="127.0.0.1:0")
+    assert full.admin == document.Admin(path="/a.sock")
+    assert full.listeners[0].inner == ("10.0.0.0/8",)
+    assert full.caches[0].object_bytes_max == 2**20
+
+
+def test_what_is_made_is_a_document_that_the_data_plane_takes() -> None:
+    made = documents.of_route(resolve(route.CONTRACT, ROUTE))
+    assert document.read(document.write(made)) == made
 
 
 def test_an_admin_path_is_made_absolute() -> None:
-    document = documents.of_cache(resolve(cache.CONTRACT, f"{CACHE} --admin a.sock"))
-    admin = document["admin"]
-    assert isinstance(admin, dict)
-    assert str(admin["path"]).startswith("/")
+    made = documents.of_cache(resolve(cache.CONTRACT, f"{CACHE} --admin a.sock"))
+    assert made.admin is not None
+    assert made.admin.path.startswith("/")
 
 
 def test_the_default_limits_are_those_of_the_data_plane() -> None:
-    assert documents.of_cache(resolve(cache.CONTRACT, CACHE))["limits"] == {
-        "head_bytes_max": 32768,
-        "fields_max": 100,
-        "target_bytes_max": 8192,
-        "head_timeout_ms": 10000,
-        "body_timeout_ms": 30000,
-        "body_bytes_min": 1024,
-        "idle_timeout_ms": 60000,
-        "requests_per_connection_max": 10000,
-        "connections_max": 16384,
-        "connect_timeout_ms": 2000,
-        "response_timeout_ms": 60000,
-        "pool_idle_max": 256,
-        "pool_idle_timeout_ms": 30000,
-        "tunnel_timeout_ms": 3600000,
-        "drain_timeout_ms": 10000,
-    }
+    assert documents.of_cache(resolve(cache.CONTRACT, CACHE)).limits == document.Limits()
 
 
 def test_every_limit_of_the_contract_reaches_the_document() -> None:
     given = "--body-max 1Gi --connections-per-address-max 7 --head-timeout 1500ms"
-    limits = documents.of_cache(resolve(cache.CONTRACT, f"{CACHE} {given}"))["limits"]
-    assert isinstance(limits, dict)
-    assert limits["body_bytes_max"] == 2**30
-    assert limits["connections_per_address_max"] == 7
-    assert limits["head_timeout_ms"] == 1500
-    assert len(limits) == 17
+    limits = documents.of_cache(resolve(cache.CONTRACT, f"{CACHE} {given}")).limits
+    assert limits.body_bytes_max == 2**30
+    assert limits.connections_per_address_max == 7
+    assert limits.head_timeout_ms == 1500
 
 
 @pytest.mark.parametrize(

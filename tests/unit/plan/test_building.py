@@ -98,6 +98,14 @@ def test_gives_a_container_its_words_folder_and_probe() -> None:
             "name one of its ports so",
         ),
         (
+            CACHE
+            + SERVICE
+            + POD
+            + POD.replace("name: pod,", "name: twin,").replace("8000", "8001"),
+            "f.yaml:14: Service/app: spec.selector: Pod/pod, Pod/twin match, and as processes of "
+            "one machine they cannot share one address; select one Pod",
+        ),
+        (
             CACHE.replace("port: 8080", "port: 8000") + SERVICE + POD,
             "f.yaml:7: ShardedCache/photos: spec.port: port 8000 of this machine is also used by "
             "Pod/pod; give one of the two another port",
@@ -124,7 +132,7 @@ def test_places_shards_by_name_and_believes_only_the_loopback() -> None:
     router = json.loads(wanted["photos-router"].body)
     node = json.loads(wanted["photos-1"].body)
     assert [shard["name"] for shard in router["routes"][0]["shards"]] == ["photos-0", "photos-1"]
-    assert "inner" not in router["listeners"][0]
+    assert router["listeners"][0]["inner"] == []
     assert node["listeners"][0]["inner"] == ["127.0.0.0/8"]
     assert wanted["photos-router"].needs == {"photos-0", "photos-1"}
 

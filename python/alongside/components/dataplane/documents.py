@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from typing import TYPE_CHECKING
+
+from alongside import document
 
 if TYPE_CHECKING:
     from alongside.contract import values as contract_values
@@ -12,8 +15,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 LISTENER_NAME = "web"
 """The name of the one listener; LISTEN_FDNAMES uses it to pass a socket."""
-
-Document = dict[str, object]
 
 _SIZE_LIMITS = {
     "head_max": "head_bytes_max",
@@ -54,63 +55,63 @@ _PARAMETER_OF = {
 }
 
 
-def of_route(values: contract_values.Values) -> Document:
+def of_route(values: contract_values.Values) -> document.Document:
     """Return the document of one router: a shard for each node, named by the node's ID."""
     nodes = values.nodes("node")
-    route = {
-        "name": "route",
-        "key": values.text("key"),
-        "function": values.text("function"),
-        "shards": [
-            {"name": node.id, "weight": node.weight, "replicas": [node.id]} for node in nodes
-        ],
-    }
-    return {
-        **_frame(values, serves="route"),
-        "nodes": [{"id": node.id, "address": node.address} for node in nodes],
-        "routes": [route],
-    }
+    shards = tuple(
+        document.Shard(name=node.id, weight=node.weight, replicas=(node.id,)) for node in nodes
+    )
+    route = document.Route(
+        name="route", key=values.text("key"), function=_function(values), shards=shards
+    )
+    places = tuple(document.Node(id=node.id, address=node.address) for node in nodes)
+    return dataclasses.replace(_frame(values, serves="route"), nodes=places, routes=(route,))
 
 
-def of_cache(values: contract_values.Values) -> Document:
+def of_cache(values: contract_values.Values) -> document.Document:
     """Return the document of one cache."""
-    cache: Document = {
-        "name": "cache",
-        "origin": {"address": values.text("origin").removeprefix("http://")},
-        "memory_bytes": values.size_bytes("memory"),
-    }
-    if values.is_set("object_max"):
-        cache["object_bytes_max"] = values.size_bytes("object_max")
-    return {**_frame(values, serves="cache"), "caches": [cache]}
+    cache = document.Cache(
+        name="cache",
+        origin=document.Origin(address=values.text("origin").removeprefix("http://")),
+        memory_bytes=values.size_bytes("memory"),
+        object_bytes_max=values.size_bytes("object_max") if values.is_set("object_max") else None,
+    )
+    return dataclasses.replace(_frame(values, serves="cache"), caches=(cache,))
 
 
-def _frame(values: contract_values.Values, *, serves: str) -> Document:
-    listener = {
-        "name": LISTENER_NAME,
-        "address": values.text("listen"),
-        "serves": serves,
-        "inner": list(values.texts("inner")),
-    }
-    document: Document = {
-        "schema": SCHEMA,
-        "epoch": 0,
-        "generation": 1,
-        "threads": values.integer("threads"),
-        "listeners": [listener],
-        "limits": _limits(values),
-    }
+def _function(values: contract_values.Values) -> document.Function:
+    return "modulo" if values.text("function") == "modulo" else "ketama"
+
+
+def _frame(values: contract_values.Values, *, serves: str) -> document.Document:
+    listener = document.Listener(
+        name=LISTENER_NAME,
+        address=values.text("listen"),
+        serves=serves,
+        inner=values.texts("inner"),
+    )
+    status, admin = None, None
     if values.is_set("status"):
-        document["status"] = {"address": values.text("status")}
+        status = document.Status(address=values.text("status"))
     if values.is_set("admin"):
-        document["admin"] = {"path": os.path.abspath(values.text("admin"))}
-    return document
+        admin = document.Admin(path=os.path.abspath(values.text("admin")))
+    return document.Document(
+        schema=SCHEMA,
+        epoch=0,
+        generation=1,
+        threads=values.integer("threads"),
+        listeners=(listener,),
+        limits=_limits(values),
+        status=status,
+        admin=admin,
+    )
 
 
-def _limits(values: contract_values.Values) -> dict[str, int]:
+def _limits(values: contract_values.Values) -> document.Limits:
     sizes = {field: values.size_bytes(n) for n, field in _SIZE_LIMITS.items() if values.is_set(n)}
     counts = {name: values.integer(name) for name in _COUNT_LIMITS if values.is_set(name)}
     durations = {f"{name}_ms": round(values.duration_s(name) * 1000) for name in _DURATION_LIMITS}
-    return sizes | counts | durations
+    return document.Limits(**(sizes | counts | durations))
 
 
 def parameter_of(path: str) -> str | None:
