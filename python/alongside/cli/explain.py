@@ -35,7 +35,20 @@ def command(
     if as_json:
         click.echo(json.dumps(answer))
         return
-    width = max(len(field) for field in answer)
-    for field, value in answer.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        click.echo(f"{field:<{width}}  {text}")
+    shown = {field: value for field, value in answer.items() if field != "address"}
+    width = max(len(field) for field in shown)
+    for field, value in shown.items():
+        click.echo(f"{field:<{width}}  {_text(value)}")
+
+
+def _text(value: object) -> str:
+    """Return a value for people: a replica as `NAME ADDRESS`, several separated by commas."""
+    match value:
+        case list():
+            return ", ".join(_text(entry) for entry in value)
+        case {"id": name, "address": address}:
+            return f"{name} {address}"
+        case dict():
+            return " ".join(f"{field}={_text(entry)}" for field, entry in value.items())
+        case _:
+            return str(value)

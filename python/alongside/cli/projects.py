@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import environment, errors
 from alongside.engines.local import folders
-from alongside.server import client
+from alongside.server import client, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,23 +40,53 @@ def of_folder(folder: Path) -> str:
 def found(given: str | None, variables: environment.Environment) -> folders.Folders:
     """Return the folders of the named project, else of this folder's, else of the only one up.
 
+    Only for commands that change nothing; the others take `own`.
+
     Raises:
         errors.UsageError: several are up and none is named.
     """
-    if given is not None:
-        return folders.of_project(checked(given), variables)
-    here = folders.of_project(of_folder(Path.cwd()), variables)
-    if client.Client(here).is_up():
-        return here
-    up = [name for name in _known(here) if client.Client(_of(name, variables)).is_up()]
+    here, up = _look(given, variables)
     if len(up) > 1:
         raise errors.UsageError(f"several projects are up; add --project {' or '.join(up)}")
     return _of(up[0], variables) if up else here
 
 
+def own(given: str | None, variables: environment.Environment) -> folders.Folders:
+    """Return the folders of the named project, else of this folder's, for commands that act.
+
+    Raises:
+        errors.UsageError: this folder's is not up and others are; acting on one is not guessed.
+    """
+    here, up = _look(given, variables)
+    if up:
+        raise errors.UsageError(
+            f'project "{here.state.name}" of this folder is not up, but {", ".join(up)} '
+            f"{'is' if len(up) == 1 else 'are'}; add --project {' or '.join(up)}"
+        )
+    return here
+
+
+def _look(
+    given: str | None, variables: environment.Environment
+) -> tuple[folders.Folders, list[str]]:
+    """Return the named or this folder's project, and the others that are up where it is not."""
+    if given is not None:
+        return folders.of_project(checked(given), variables), []
+    here = folders.of_project(of_folder(Path.cwd()), variables)
+    if client.Client(here).is_up() or leftovers.find(here):
+        return here, []
+    return here, [name for name in _known(here) if client.Client(_of(name, variables)).is_up()]
+
+
 def not_running(places: folders.Folders) -> errors.AlongsideError:
     """Return the error for a command that needs a supervisor where there is none."""
     name = places.state.name
+    if count := len(leftovers.find(places)):
+        run = "process still runs and serves" if count == 1 else "processes still run and serve"
+        return errors.PermanentError(
+            f'no supervisor answers for project "{name}", but {count} of its {run}; '
+            f"take over with: alongside up FILE; or end with: alongside down --project {name}"
+        )
     return errors.PermanentError(
         f'no supervisor answers for project "{name}"; start it with: alongside up FILE'
     )

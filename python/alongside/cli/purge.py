@@ -18,7 +18,7 @@ from alongside.server import client
 @click.option("--json", "as_json", is_flag=True, help="write one JSON object")
 def command(name: str, url: str, project: str | None, as_json: bool) -> None:
     """Remove the answers for URL from every node of the cache NAME."""
-    places = projects.found(project, environment.of_process())
+    places = projects.own(project, environment.of_process())
     try:
         answer = client.Client(places).purge(name, url)
     except client.NotRunningError as error:

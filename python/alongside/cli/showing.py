@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 _STYLES = {"ready": "green", "ended": "dim", "waiting": "red", "unready": "yellow"}
 
 
+WIDTH_OF_FILES = 10_000
+"""Where no terminal says how wide it is, a line stays one line, for `grep` and its kin."""
+
+
+def write(state: status.Status) -> None:
+    """Write a project's state to stdout."""
+    is_terminal = console.Console().is_terminal
+    console.Console(width=None if is_terminal else WIDTH_OF_FILES).print(whole(state))
+
+
 def whole(state: status.Status) -> console.Group:
     """Return caches, processes and warnings of a project."""
     parts: list[console.RenderableType] = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import click
-from rich import console
 
 from alongside.base import environment
 from alongside.cli import projects, showing
@@ -25,4 +24,4 @@ def command(project: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(state))
     else:
-        console.Console().print(showing.whole(state))
+        showing.write(state)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich import console, live
+from rich import live
 
 from alongside.base import clock, environment, errors, log
 from alongside.cli import options, projects, showing
@@ -201,7 +201,7 @@ def _print(order: _Order, state: status_of.Status) -> None:
     if order.is_json:
         click.echo(json.dumps(state))
         return
-    console.Console().print(showing.whole(state))
+    showing.write(state)
     click.echo(
         f'project "{state["project"]}" stays up (supervisor pid {state["supervisor_pid"]}); '
         f"alongside down --project {state['project']} stops it"
