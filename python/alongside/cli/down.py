@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alongside.base import clock, environment, errors
+from alongside.base import clock, environment, errors, units
 from alongside.cli import projects
 from alongside.server import client, leftovers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from alongside.engines.local import folders
 
 CLOSE_WAIT_S = 10.0
@@ -25,7 +27,7 @@ POLL_S = 0.02
 @click.option("--json", "as_json", is_flag=True, help="write one JSON object")
 def command(project: str | None, as_json: bool) -> None:
     """Stop everything of a project in reverse order; a second time there is nothing to do."""
-    places = projects.found(project, environment.of_process())
+    places = projects.own(project, environment.of_process())
     result = asyncio.run(_down(places))
     if as_json:
         click.echo(json.dumps(result))
@@ -37,22 +39,27 @@ def command(project: str | None, as_json: bool) -> None:
         click.echo(f"ended {left} processes that a dead supervisor had left")
     else:
         click.echo(f'nothing of project "{places.state.name}" was running')
+    killed = result["killed"]
+    for one in killed if isinstance(killed, list) else ():
+        grace = units.format_duration(float(one["grace_s"]))
+        click.echo(f"killed {one['name']} after its {grace} grace")
 
 
 async def _down(places: folders.Folders) -> dict[str, object]:
     """Return what was stopped; nothing of the project runs afterwards."""
-    stopped: object = []
+    answer: Mapping[str, object] = {"stopped": [], "killed": []}
     with contextlib.suppress(client.NotRunningError):
-        stopped = client.Client(places).down()["stopped"]
+        answer = client.Client(places).down()
+    result = {"project": places.state.name, **answer, "leftovers": 0}
     if not places.state.is_dir():
-        return {"project": places.state.name, "stopped": stopped, "leftovers": 0}
+        return result
     clock_ = clock.SystemClock()
     deadline_s = clock_.monotonic_s() + CLOSE_WAIT_S
     while clock_.monotonic_s() < deadline_s:
         with leftovers.locked(places) as is_ours:
             if is_ours:
                 count = await leftovers.end(places, clock_)
-                return {"project": places.state.name, "stopped": stopped, "leftovers": count}
+                return {**result, "leftovers": count}
         await clock_.sleep(POLL_S)
     raise errors.TemporaryError(
         f'the supervisor of project "{places.state.name}" does not end; run it again',

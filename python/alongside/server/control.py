@@ -71,7 +71,12 @@ class Control:
     async def _down(self, _: requests.Request) -> object:
         stopped = list(reversed(self.watched.engine.children))
         await self.end()
-        return {"stopped": stopped}
+        killed = [
+            {"name": name, "grace_s": grace_s}
+            for name, grace_s in self.engine.killed.items()
+            if name in stopped
+        ]
+        return {"stopped": stopped, "killed": killed}
 
     async def end(self) -> None:
         """Stop everything in reverse order; returns when nothing runs any more."""

@@ -71,18 +71,26 @@ class Child:
         """Begin to run it, on the running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    async def stop(self) -> None:
-        """End it: SIGTERM to its group, SIGKILL after its grace; returns when all is gone."""
+    async def stop(self) -> bool:
+        """End it: SIGTERM to its group, SIGKILL after its grace; returns when all is gone.
+
+        Returns:
+            Whether something of it had to be killed.
+        """
+        was_killed = False
         self._become("stopping")
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         if self.identity is not None:
-            await end(self.identity.pid, self._launch.marks, lambda: self.grace_s, self._clock)
+            was_killed = await end(
+                self.identity.pid, self._launch.marks, lambda: self.grace_s, self._clock
+            )
             self.identity = None
         for _, descriptor in self._launch.program.sockets:
             os.close(descriptor)
+        return was_killed
 
     def _become(self, state: stepping.State, reason: str = "") -> None:
         if (state, reason) != (self.state, self.reason):
@@ -159,20 +167,25 @@ def _ending(code: int | None) -> str:
     return f"ended with {code}"
 
 
-async def end(group: int, marks: Marks, grace_s: Callable[[], float], clock_: clock.Clock) -> None:
-    """End a group and what escaped from it: SIGTERM, then SIGKILL after the grace period."""
+async def end(group: int, marks: Marks, grace_s: Callable[[], float], clock_: clock.Clock) -> bool:
+    """End a group and what escaped from it: SIGTERM, then SIGKILL after the grace period.
+
+    Returns:
+        Whether anything was still there to be killed.
+    """
     began_s = clock_.monotonic_s()
-    is_told = False
+    is_told = is_late = False
     while left := _left(group, marks):
         deadline_s = began_s + grace_s()
         if clock_.monotonic_s() >= deadline_s + KILL_WAIT_S:
-            return  # stuck in the kernel; nobody can end it now
+            return True  # stuck in the kernel; nobody can end it now
         is_late = clock_.monotonic_s() >= deadline_s
         if is_late or not is_told:
             _signal(group, left, signal.SIGKILL if is_late else signal.SIGTERM)
             is_told = True
         await clock_.sleep(POLL_S)
     groups.reap(group)
+    return is_late
 
 
 def _signal(group: int, left: list[groups.Entry], number: signal.Signals) -> None:

@@ -46,6 +46,8 @@ class Engine:
         self._documents: dict[str, documents.Wanted] = {}
         self._on_the_way: dict[str, documents.Wanted] = {}
         self._stops: dict[str, asyncio.Task[None]] = {}
+        self.killed: dict[str, float] = {}
+        """The processes that did not end by themselves when told, and their grace in seconds."""
         self._clock = clock_
         self._changed = changed
 
@@ -106,6 +108,7 @@ class Engine:
             files.write_atomic(self.setting.folders.document(process.name), content)
             self._documents[process.name] = document
         launch = self._launch(process)
+        self.killed.pop(process.name, None)
         child = children.Child(process, launch, self._clock, self._changed)
         self.children[process.name] = child
         child.start()
@@ -146,7 +149,9 @@ class Engine:
 
     async def _stop(self, name: str) -> None:
         try:
-            await self.children[name].stop()
+            child = self.children[name]
+            if await child.stop():
+                self.killed[name] = child.grace_s
         finally:
             del self.children[name]
             self._documents.pop(name, None)
