@@ -16,7 +16,8 @@ GRACE_S = 30.0
 """Kubernetes' default between SIGTERM and SIGKILL."""
 DATA_PLANE_GRACE_S = 15.0
 """Longer than the data plane's own limit for draining, so that it ends by itself."""
-DATA_PLANE_PROBE = shape.Probe("admin", period_s=2.0, timeout_s=2.0)
+DATA_PLANE_PROBE = shape.Probe("admin", period_s=10.0, timeout_s=2.0)
+"""Seldom, because the death of a process is told at once without looking."""
 HOSTS = {"local": "127.0.0.1", "public": "0.0.0.0"}  # noqa: S104 - a user wrote `public`
 
 _RESTART: dict[str, shape.Restart] = {

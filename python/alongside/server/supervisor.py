@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
     from alongside.base import clock, log
     from alongside.engines.local import engine
 
-RECONCILE_S_MAX = 1.0
+RECONCILE_S_MAX = 10.0
 """The longest time between two looks, whatever events say."""
-ORIGIN_PERIOD_S = 2.0
+RETRY_S_MAX = 1.0
+"""The same while something failed that is to be tried again."""
+ORIGIN_PERIOD_S_MIN = 0.1
+ORIGIN_PERIOD_S_MAX = 2.0
+"""Between two looks at an origin that does not answer: soon after a change, then twice as late."""
+ORIGIN_PERIOD_S_CALM = 10.0
+"""Between two looks while all of them answer."""
 ORIGIN_TIMEOUT_S = 1.0
 TIDY_PERIOD_S = 5.0
 REFUSED_RETRY_S = 2.0
@@ -59,6 +66,8 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
         self._origins: dict[str, str] = {}
+        self._look = asyncio.Event()
+        """Set when a process changed, so that origins are looked at anew."""
         self._traffic: dict[str, tuple[traffic.Reading, traffic.Rate]] = {}
 
     def apply(self, sources: Sequence[reading.Source], *, grace_s: float) -> Applied:
@@ -102,15 +111,16 @@ class Supervisor:
     async def _reconcile_forever(self) -> None:
         while True:
             self.wake.clear()
+            self._look.set()
+            has_failed = False
             try:
                 self.reconcile()
             except errors.AlongsideError as error:
+                has_failed = True
                 self._log.error("reconcile_failed", reason=str(error))
-            try:
-                async with asyncio.timeout(RECONCILE_S_MAX):
-                    await self.wake.wait()
-            except TimeoutError:
-                continue
+            await _within(
+                self.wake, RETRY_S_MAX if has_failed or self._refused else RECONCILE_S_MAX
+            )
 
     def wanted(self) -> dict[str, documents.Wanted]:
         """Return the documents that the plan's processes should have, as far as they are bound."""
@@ -178,7 +188,10 @@ class Supervisor:
                 self._log.warning("tidy_failed", reason=str(error))
 
     async def _watch_origins(self) -> None:
+        period_s = ORIGIN_PERIOD_S_MIN
         while True:
+            is_changed = self._look.is_set()
+            self._look.clear()
             caches = self.plan.caches
             found = await asyncio.gather(*[_answers(cache.origin.address) for cache in caches])
             self._origins = {
@@ -187,13 +200,28 @@ class Supervisor:
                 for cache, is_there in zip(caches, found, strict=True)
                 if not is_there
             }
-            await self._clock.sleep(ORIGIN_PERIOD_S)
+            if not self._origins:
+                period_s = ORIGIN_PERIOD_S_CALM
+            elif is_changed:
+                period_s = ORIGIN_PERIOD_S_MIN
+            else:
+                period_s = min(period_s * 2, ORIGIN_PERIOD_S_MAX)
+            await _within(self._look, period_s)
 
     def warnings(self) -> list[str]:
         """Return what someone should look at, one sentence each."""
         waits = stepping.waits(self.plan, self.wanted(), self.engine.observed())
         refused = [reason for _, reason in self._refused.values()]
-        return [*self.plan.warnings, *self._origins.values(), *waits, *refused]
+        origins = [self._origins[c.name] for c in self.plan.caches if self._is_silent(c)]
+        return [*self.plan.warnings, *origins, *waits, *refused]
+
+    def _is_silent(self, cache: shape.Cache) -> bool:
+        """Return whether an origin did not answer; its own probe knows sooner than our look."""
+        process = self.engine.children.get(cache.origin.process or "")
+        has_answered = (
+            process is not None and process.process.probe is not None and process.state == "ready"
+        )
+        return cache.name in self._origins and not has_answered
 
     def is_ready(self) -> bool:
         """Return whether all is as planned: processes, states and documents."""
@@ -225,6 +253,13 @@ class Supervisor:
         except errors.AlongsideError:
             return
         self._traffic[name] = (after, traffic.rate(before[0] if before else None, after))
+
+
+async def _within(event: asyncio.Event, wait_s: float) -> None:
+    """Return when an event is set, or after a time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_s):
+            await event.wait()
 
 
 async def _answers(address: str) -> bool:

@@ -28,14 +28,6 @@ class Admin:
         self._path = path
         self._timeout_s = timeout_s
 
-    async def is_ready(self) -> bool:
-        """Return whether it answers that it can serve."""
-        try:
-            status, _ = await self._ask("GET", "/readyz")
-        except errors.AlongsideError:
-            return False
-        return status == 200
-
     async def put_document(self, document: bytes) -> None:
         """Put a document in force; returns when it is.
 

@@ -151,6 +151,8 @@ def send_group(group: int, number: signal.Signals) -> None:
 def reap_orphans(tracked: frozenset[int]) -> int:
     """Collect dead processes that became ours and belong to no tracked group; return how many."""
     count = 0
+    if not _has_dead_child():
+        return count
     for path in _PROC.iterdir():
         found = entry(int(path.name)) if path.name.isdigit() else None
         if found is None or not found.is_zombie or found.parent != os.getpid():
@@ -162,6 +164,14 @@ def reap_orphans(tracked: frozenset[int]) -> int:
         except ChildProcessError:
             continue
     return count
+
+
+def _has_dead_child() -> bool:
+    """Return whether any child waits to be collected; one call instead of a walk through /proc."""
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
 
 
 def reap(group: int) -> int | None:
