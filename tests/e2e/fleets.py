@@ -104,20 +104,25 @@ class Fleet:
             "XDG_RUNTIME_DIR": str(self.base / "run"),
         }
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start a command in the project's folder."""
+    def start(self, *words: str, folder: str = "photos") -> subprocess.Popen[str]:
+        """Start a command in the project's folder, or in another."""
         return subprocess.Popen(
             [sys.executable, "-m", "alongside", *words],
-            cwd=self.base / "photos",
+            cwd=self.base / folder,
             env=self.variables(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *words: str) -> tuple[int, str, str]:
+    def run_elsewhere(self, *words: str) -> tuple[int, str, str]:
+        """Run a command in a folder that is no project's."""
+        (self.base / "elsewhere").mkdir(exist_ok=True)
+        return self.run(*words, folder="elsewhere")
+
+    def run(self, *words: str, folder: str = "photos") -> tuple[int, str, str]:
         """Run a command to its end; return exit code, stdout and stderr."""
-        process = self.start(*words)
+        process = self.start(*words, folder=folder)
         try:
             out, err = process.communicate(timeout=DEADLINE_S)
         finally:

@@ -143,6 +143,57 @@ def test_a_killed_node_refuses_no_connection_and_comes_back(running: fleets.Flee
     assert (now["restarts"], now["state"], now["pid"] != pid) == (restarts + 1, "ready", True)
 
 
+def test_explain_is_for_people_and_status_keeps_its_lines(running: fleets.Fleet) -> None:
+    _, out, _ = running.run("explain", "photos", "http://x/a")
+    fields = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert "address" not in fields
+    shard, address = fields["replicas"].split()
+    assert (shard, address) == (fields["shard"], running.processes()[shard]["address"])
+    _, out, _ = running.run("status")
+    assert out.splitlines()[0].endswith(f"origin 127.0.0.1:{running.port}")
+
+
+def test_what_acts_never_guesses_another_project(running: fleets.Fleet) -> None:
+    before = running.pids()
+    for words in (["down"], ["purge", "photos", "http://x/"]):
+        code, _, err = running.run_elsewhere(*words)
+        assert (code, "photos is; add --project photos" in err) == (2, True)
+    assert running.run_elsewhere("status")[0] == 0
+    assert running.pids() == before
+
+
+def test_down_names_what_ignored_sigterm(fleet: fleets.Fleet) -> None:
+    path = fleet.write()
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    (path.parent / "origin.py").write_text(deaf + fleets.ORIGIN)
+    path.write_text(
+        path.read_text().replace(
+            "terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 1"
+        )
+    )
+    fleet.up(path)
+    code, out, _ = fleet.run("down")
+    assert (code, "killed app after its 1s grace" in out) == (0, True)
+    fleet.up(path)
+    code, out, _ = fleet.run("down", "--json")
+    assert (code, json.loads(out)["killed"]) == (0, [{"name": "app", "grace_s": 1.0}])
+
+
+def test_an_origin_that_is_ready_is_no_warning(fleet: fleets.Fleet) -> None:
+    fleet.up(fleet.write())
+    assert fleet.status()["warnings"] == []
+
+
+def test_a_process_that_does_not_become_ready_is_named_and_left(fleet: fleets.Fleet) -> None:
+    path = fleet.write()
+    (path.parent / "origin.py").write_text(
+        "import time; print('I am slow', flush=True); time.sleep(99)"
+    )
+    code, _, err = fleet.run("up", str(path), "--detach", "--ready-timeout", "2s")
+    assert (code, "app is not ready" in err, "I am slow" in err) == (1, True, True)
+    assert "app" in fleet.pids()
+
+
 def test_a_bad_first_file_starts_nothing(fleet: fleets.Fleet) -> None:
     path = fleet.write(shards=0)
     assert fleet.run("up", str(path), "--detach")[0] == 2
@@ -178,6 +229,9 @@ def test_what_a_killed_supervisor_leaves_serves_and_is_found(fleet: fleets.Fleet
     old, address = fleet.pids(), fleet.address()
     os.kill(int(str(fleet.status()["supervisor_pid"])), signal.SIGKILL)
     assert fleets.get(address, "/still")[0] == 200
+    code, _, err = fleet.run("status")
+    assert (code, "but 5 of its processes still run and serve" in err) == (1, True)
+    assert "alongside down --project photos" in err
     fleet.up(path)
     assert not set(old.values()) & set(fleet.left())
     assert sorted(fleet.left()) == sorted(fleet.pids().values())
