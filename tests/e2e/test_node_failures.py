@@ -124,7 +124,8 @@ def test_a_short_answer_is_cut_and_never_taken_for_a_whole_one(
     behind = upstream(answer_short)
     address = node(start, component, behind.address)
     for asked in (1, 2):
-        with pytest.raises((http.client.IncompleteRead, http.client.RemoteDisconnected)):
+        # The cut is a reset, which may overtake the part that was sent.
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             commands.get(address)
         assert behind.requests == asked
 
