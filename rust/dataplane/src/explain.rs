@@ -72,7 +72,7 @@ impl key::Request for Described {
     }
 
     fn path(&self) -> &[u8] {
-        self.uri.split('?').next().unwrap_or_default().as_bytes()
+        key::path_of(self.uri.as_bytes())
     }
 
     fn header(&self, name: &str) -> Option<&[u8]> {
@@ -82,7 +82,8 @@ impl key::Request for Described {
     }
 
     fn cookie(&self, name: &str) -> Option<&[u8]> {
-        key::find_cookie(self.header("cookie")?, name)
+        let mut lines = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case("cookie"));
+        lines.find_map(|(_, line)| key::find_cookie(line.as_bytes(), name))
     }
 
     fn query(&self, name: &str) -> Option<&[u8]> {
@@ -109,6 +110,12 @@ mod tests {
         assert_eq!(described.ip().to_string(), "10.0.0.1");
         assert_eq!(Described::read("url=/a").unwrap().uri(), b"/a");
         assert_eq!(Described::read("url=http://h").unwrap().uri(), b"/");
+    }
+
+    #[test]
+    fn finds_a_cookie_in_any_of_the_cookie_headers() {
+        let described = Described::read("url=/&header=Cookie:a=1&header=cookie:sid%20=%20x").unwrap();
+        assert_eq!(described.cookie("sid"), Some(&b"x"[..]));
     }
 
     #[test]

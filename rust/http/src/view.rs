@@ -26,7 +26,7 @@ impl key::Request for View<'_, '_, '_> {
     }
 
     fn path(&self) -> &[u8] {
-        self.head.path()
+        key::path_of(self.head.target)
     }
 
     fn header(&self, name: &str) -> Option<&[u8]> {
@@ -35,14 +35,34 @@ impl key::Request for View<'_, '_, '_> {
     }
 
     fn cookie(&self, name: &str) -> Option<&[u8]> {
-        self.head.cookie(name)
+        self.head.fields_named("cookie").find_map(|line| key::find_cookie(line, name))
     }
 
     fn query(&self, name: &str) -> Option<&[u8]> {
-        self.head.query(name)
+        key::find_query(self.head.target, name)
     }
 
     fn ip(&self) -> IpAddr {
         self.ip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alongside_placement::key::Request;
+    use alongside_protocols::{Limits, guard};
+
+    #[test]
+    fn keys_read_a_request_as_the_placement_crate_does() {
+        let text = b"GET /p?a=1&b HTTP/1.1\r\nHost: h\r\nCookie: a=1\r\nCookie: sid = x\r\n\r\n";
+        let limits = Limits { head_bytes_max: 4096, fields_max: 16, target_bytes_max: 4096 };
+        let mut scratch = alongside_protocols::scratch();
+        let head = guard::request(text, &mut scratch, &limits).unwrap().unwrap();
+        let view = View { head: &head, ip: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
+        assert_eq!(view.path(), b"/p");
+        assert_eq!(view.query("b"), Some(&b""[..]));
+        assert_eq!(view.cookie("a"), Some(&b"1"[..]));
+        assert_eq!(view.cookie("sid"), Some(&b"x"[..]));
     }
 }

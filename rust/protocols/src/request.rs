@@ -87,35 +87,6 @@ impl<'b> RequestHead<'_, 'b> {
         self.fields.iter().map(|field| (field.name, field.value))
     }
 
-    /// Return the target up to its `?`.
-    #[must_use]
-    pub fn path(&self) -> &'b [u8] {
-        match memchr::memchr(b'?', self.target) {
-            Some(at) => &self.target[..at],
-            None => self.target,
-        }
-    }
-
-    /// Return the raw value of the first query parameter with this name (case-sensitive, not decoded); empty without `=`.
-    #[must_use]
-    pub fn query(&self, name: &str) -> Option<&'b [u8]> {
-        let at = memchr::memchr(b'?', self.target)?;
-        self.target[at + 1..].split(|&byte| byte == b'&').find_map(|pair| match pair.strip_prefix(name.as_bytes())? {
-            [] => Some(&pair[pair.len()..]),
-            [b'=', value @ ..] => Some(value),
-            _ => None,
-        })
-    }
-
-    /// Return the raw value of the first cookie with this name (case-sensitive).
-    #[must_use]
-    pub fn cookie(&self, name: &str) -> Option<&'b [u8]> {
-        fields::all(self.fields, "cookie").find_map(|line| {
-            line.split(|&byte| byte == b';')
-                .find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-        })
-    }
-
     /// Return the end-to-end fields as `write` sends them on, without host, framing and forwarding fields of ours.
     pub fn end_to_end(&self, is_inner: bool) -> impl Iterator<Item = httparse::Header<'b>> + '_ {
         let skipped = if is_inner { self.dropped } else { self.dropped | self.forwarding };

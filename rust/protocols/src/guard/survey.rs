@@ -51,7 +51,7 @@ impl<'b> Survey<'b> {
     /// Return what the fields say.
     ///
     /// # Errors
-    /// Connection nominates a protected field, or too many.
+    /// Connection nominates a protected name, a field that is there and goes on, or too many.
     pub(super) fn of(fields: &[httparse::Header<'b>]) -> Result<Survey<'b>, Reason> {
         let mut survey = Survey::default();
         for (i, field) in fields.iter().enumerate() {
@@ -73,7 +73,7 @@ impl<'b> Survey<'b> {
             survey.dropped |= bit;
         }
         if survey.has_nominations {
-            survey.drop_nominated(fields)?;
+            Self::check_nominated(fields)?;
         }
         Ok(survey)
     }
@@ -100,16 +100,17 @@ impl<'b> Survey<'b> {
         }
     }
 
-    fn drop_nominated(&mut self, all: &[httparse::Header<'b>]) -> Result<(), Reason> {
-        let nominated = fields::all(all, "connection").flat_map(fields::tokens);
+    /// Refuse what Connection may not take away; the hop's own names, and names that are not there, mean nothing more.
+    ///
+    /// A field that this hop dropped for the sender would be missing behind while keys and caches saw it here.
+    fn check_nominated(fields: &[httparse::Header<'b>]) -> Result<(), Reason> {
+        let nominated = fields::all(fields, "connection").flat_map(fields::tokens);
         for (count, name) in nominated.enumerate() {
-            if count == NOMINATIONS_MAX || fields::is_protected(name) {
+            let goes_on = |field: &httparse::Header<'_>| {
+                field.name.as_bytes().eq_ignore_ascii_case(name) && fields::kind(name) == Kind::EndToEnd
+            };
+            if count == NOMINATIONS_MAX || fields::is_protected(name) || fields.iter().any(goes_on) {
                 return Err(Reason::Nomination);
-            }
-            for (i, field) in all.iter().enumerate() {
-                if field.name.as_bytes().eq_ignore_ascii_case(name) {
-                    self.dropped |= 1 << i;
-                }
             }
         }
         Ok(())

@@ -44,7 +44,7 @@ fn written(head: &RequestHead<'_, '_>, change: impl FnOnce(&mut Forward<'static>
 fn writes_a_request_anew_with_its_end_to_end_fields() {
     let text = "POST /a?b=1 HTTP/1.1\r\nHost: A:80\r\nAccept: */*\r\nContent-Length: 005\r\nX-Real-IP: 6.6.6.6\r\n\
                 X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nx_forwarded_user: admin\r\nTE: trailers\r\n\
-                X-Alongside-Key: forged\r\nConnection: X-Gone, TE, Keep-Alive\r\nX-Gone: 1\r\nKeep-Alive: timeout=5\r\n\r\nhello";
+                X-Alongside-Key: forged\r\nConnection: X-Gone, TE, Keep-Alive\r\nKeep-Alive: timeout=5\r\n\r\nhello";
     let out = with_head(text, |head| written(head, |_| ()));
     assert_eq!(
         out,
@@ -158,6 +158,11 @@ fn refuses_nominations_of_protected_names() {
         assert_eq!(outcome(text.as_bytes()), Err((400, "nomination")), "{name}");
     }
     let many = "a,".repeat(40);
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Any\r\nx-any: 1\r\n\r\n";
+    assert_eq!(outcome(text.as_bytes()), Err((400, "nomination")));
+    let text =
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: TE, keep-alive, x-absent\r\nTE: trailers\r\nKeep-Alive: 5\r\n\r\n";
+    assert_eq!(outcome(text.as_bytes()), Ok(true));
     let text = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {many}\r\n\r\n");
     assert_eq!(outcome(text.as_bytes()), Err((400, "nomination")));
 }
@@ -285,7 +290,7 @@ fn switches_protocols_only_to_what_was_asked() {
 
 #[test]
 fn writes_an_answer_without_fields_of_the_hop() {
-    let text = "HTTP/1.0 200 Fine\r\nServer: x\r\nConnection: x-y\r\nX-Y: 1\r\nKeep-Alive: 5\r\nContent-Length: 2\r\n\
+    let text = "HTTP/1.0 200 Fine\r\nServer: x\r\nConnection: x-y, keep-alive\r\nKeep-Alive: 5\r\nContent-Length: 2\r\n\
                 Trailer: a\r\nUpgrade: h2\r\nx-alongside-key: 1\r\nSet-Cookie: a=b\r\n\r\n";
     let out = with_response(text, Asked::default(), |head| {
         let mut out = Vec::new();
@@ -296,16 +301,9 @@ fn writes_an_answer_without_fields_of_the_hop() {
 }
 
 #[test]
-fn finds_path_query_and_cookie() {
-    let text = "GET /p/q?a=1&bc=2&b=3&c&b=4 HTTP/1.1\r\nHost: a\r\nCookie: x=1; sid=a=b;y\r\nCookie: z=9\r\n\r\n";
+fn finds_fields_by_name() {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nCookie: x=1; sid=a=b;y\r\nCookie: z=9\r\n\r\n";
     with_head(text, |head| {
-        assert_eq!(head.path(), b"/p/q");
-        assert_eq!(head.query("b"), Some(&b"3"[..]));
-        assert_eq!(head.query("c"), Some(&b""[..]));
-        assert_eq!(head.query("d"), None);
-        assert_eq!(head.cookie("sid"), Some(&b"a=b"[..]));
-        assert_eq!(head.cookie("z"), Some(&b"9"[..]));
-        assert_eq!(head.cookie("y"), None);
         assert_eq!(head.field("HOST"), Some(&b"a"[..]));
         assert_eq!(head.fields_named("cookie").count(), 2);
     });
