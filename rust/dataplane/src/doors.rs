@@ -4,6 +4,7 @@ use crate::apply::Refused;
 use crate::control::Control;
 use crate::explain::{self, Described};
 use alongside_document::{DOCUMENT_BYTES_MAX, Problem};
+use alongside_http::answer::Says;
 use alongside_http::{Arrival, Broken, Exchange, Service, Stream, answer};
 use alongside_protocols::RequestHead;
 use serde_json::{Value, json};
@@ -161,7 +162,9 @@ impl Service for Door {
         let reply = self.reply(&call, exchange).await;
         let flags = (exchange.facts.is_head, !exchange.keep_alive);
         exchange.output.clear();
-        answer::write(reply.status, reply.content_type, &reply.body, flags, &mut exchange.output);
+        let allow = (reply.status == 405).then_some("GET, HEAD");
+        let says = Says { status: reply.status, content_type: reply.content_type, allow };
+        answer::write(says, &reply.body, flags, &mut exchange.output);
         exchange.send(reply.status).await
     }
 }

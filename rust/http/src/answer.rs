@@ -2,25 +2,45 @@
 
 use std::io::Write;
 
+/// What listeners let in.
+const LISTENER_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// The status of an answer and what else its head says.
+#[derive(Debug, Clone, Copy)]
+pub struct Says<'a> {
+    /// The status.
+    pub status: u16,
+    /// The type of the body.
+    pub content_type: &'a str,
+    /// The methods that a 405 allows.
+    pub allow: Option<&'a str>,
+}
+
 /// Appends a whole answer: head, then `body`, which HEAD leaves out.
-pub fn write(status: u16, content_type: &str, body: &[u8], (is_head, closes): (bool, bool), out: &mut Vec<u8>) {
+pub fn write(says: Says<'_>, body: &[u8], (is_head, closes): (bool, bool), out: &mut Vec<u8>) {
+    let Says { status, content_type, allow } = says;
     // Writing to a vector cannot fail.
     let _ = write!(
         out,
-        "HTTP/1.1 {status} {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n{}\r\n",
+        "HTTP/1.1 {status} {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n",
         phrase(status),
         body.len(),
-        if closes { "connection: close\r\n" } else { "" },
     );
+    if let Some(methods) = allow {
+        let _ = write!(out, "allow: {methods}\r\n");
+    }
+    out.extend_from_slice(if closes { b"connection: close\r\n\r\n" } else { b"\r\n" });
     if !is_head {
         out.extend_from_slice(body);
     }
 }
 
 /// Appends an answer that says in one line what went wrong.
+//= RFC 9110 section 15.5.6: a 405 says what is allowed.
 pub fn write_error(status: u16, reason: &str, flags: (bool, bool), out: &mut Vec<u8>) {
     let body = format!("{status} {}: {reason}\n", phrase(status));
-    write(status, "text/plain; charset=utf-8", body.as_bytes(), flags, out);
+    let allow = (status == 405).then_some(LISTENER_METHODS);
+    write(Says { status, content_type: "text/plain; charset=utf-8", allow }, body.as_bytes(), flags, out);
 }
 
 /// Returns the reason phrase of a status that the data plane answers with; empty for others.
@@ -66,9 +86,17 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_method_is_told_the_others() {
+        let mut out = Vec::new();
+        write_error(405, "method", (false, true), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"), "{text}");
+    }
+
+    #[test]
     fn head_gets_the_length_and_no_body() {
         let mut out = Vec::new();
-        write(200, "text/plain", b"abc", (true, false), &mut out);
+        write(Says { status: 200, content_type: "text/plain", allow: None }, b"abc", (true, false), &mut out);
         assert_eq!(out, b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\n");
     }
 }
