@@ -241,6 +241,64 @@ def test_a_taken_address_refuses_the_whole_document() -> None:
             assert len(process.addresses()) == 1
 
 
+def test_a_file_refused_for_a_taken_address_is_tried_again() -> None:
+    with here("one") as one, socket.create_server(("127.0.0.1", 0)) as taken:
+        first = plane.document("route", one.address, listeners=[listener("web", free_port())])
+        with plane.running(first) as process:
+            more = [*first["listeners"], listener("more", taken.getsockname()[1])]  # type: ignore[misc]
+            before = process.metric(REFUSED)
+            process.write(newer(first, 2, listeners=more))
+            await_more(process, REFUSED, before)
+            taken.close()
+            wire.eventually(
+                lambda: process.metric(GENERATION) == 2, "it is tried again", deadline_s=8
+            )
+
+
+def test_an_inherited_socket_outlives_refused_and_other_documents() -> None:
+    with (
+        here("one") as one,
+        socket.create_server(("127.0.0.1", 0)) as passed,
+        socket.create_server(("127.0.0.1", 0)) as taken,
+    ):
+        port, other = passed.getsockname()[1], free_port()
+        first = plane.document("route", one.address, listeners=[listener("else", other)])
+        with plane.running(first, inherited={"web": passed}) as process:
+            both = [listener("web", port), listener("more", taken.getsockname()[1])]
+            assert process.put(newer(first, 2, listeners=both))[0] == 409
+            for generation in range(2, 8, 2):
+                web = newer(first, generation, listeners=[listener("web", port)])
+                assert process.put(web)[0] == 200
+                assert wire.fetch(("127.0.0.1", port), "/").body == b"one"
+                assert process.put(newer(first, generation + 1))[0] == 200
+
+
+def test_no_two_listeners_share_one_queue() -> None:
+    with here("one") as one:
+        first = plane.document("route", one.address)
+        with plane.running(first) as process:
+            port = process.address[1]
+            listeners = [*first["listeners"], listener("more", port)]  # type: ignore[misc]
+            status, answer = process.put(newer(first, 2, listeners=listeners))
+            assert (status, 'listener \\"web\\"' in json.dumps(answer)) == (409, True)
+            assert served(process) == b"one"
+
+
+def test_what_left_the_document_leaves_the_metrics() -> None:
+    with here("one") as one:
+        first = plane.document("route", one.address)
+        with plane.running(first) as process:
+            assert 'upstream="main-0"' in process.knock("GET", "/metrics")[1]
+            after = plane.document("cache", one.address)
+            assert process.put(newer(after, 2))[0] == 200
+            text = process.knock("GET", "/metrics")[1]
+            assert 'upstream="main-0"' not in text
+            assert 'shard="main-0"' not in text
+            assert 'alongside_cache_bytes{cache="main"}' in text
+            assert process.put(newer(first, 3))[0] == 200
+            assert 'alongside_cache_bytes{cache="main"}' not in process.knock("GET", "/metrics")[1]
+
+
 def test_what_a_cache_holds_outlives_documents() -> None:
     with here("one") as one:
         fresh = upstream.Upstream.answering(lambda _: wire.answer(b"x", "Cache-Control: max-age=9"))

@@ -40,7 +40,8 @@ def test_the_status_door_is_only_read() -> None:
             head = wire.fetch(door, path, method="HEAD")
             assert (head.status, head.body) == (200, b"")
             for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]:
-                assert wire.fetch(door, path, method=method).status == 405
+                refused = wire.fetch(door, path, method=method)
+                assert (refused.status, refused.field("allow")) == (405, "GET, HEAD")
         for method in ["GET", "PUT", "POST", "DELETE"]:
             for path in ["/snapshot", "/explain?url=/", "/document", "/purge", "/drain", "/"]:
                 assert wire.fetch(door, path, method=method).status in {404, 405}
@@ -125,6 +126,7 @@ def test_an_end_finishes_what_is_on_its_way_and_leaves_new_ones_in_the_queue() -
             process.terminate()
             assert idle.is_over()
             assert process.knock("GET", "/readyz") == (503, "draining\n")
+            assert process.put({**document, "generation": 2})[0] == 409
             with wire.Wire(address) as late:
                 late.send(wire.request("/late"))
                 release.set()
@@ -133,6 +135,45 @@ def test_an_end_finishes_what_is_on_its_way_and_leaves_new_ones_in_the_queue() -
                 assert process.process.wait(timeout=10) == 0
                 with plane.running(document, inherited={"web": listener}):
                     assert late.answer().body == b"/late"
+
+
+def test_a_taken_door_ends_the_start_before_a_connection_is_taken() -> None:
+    with (
+        upstream.Upstream.answering(ok) as origin,
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        tempfile.TemporaryDirectory(prefix="taken") as name,
+    ):
+        busy = f"127.0.0.1:{taken.getsockname()[1]}"
+        document = plane.document("route", origin.address, status={"address": busy})
+        path = Path(name) / "document.json"
+        path.write_text(json.dumps(document))
+        with wire.Wire(listener.getsockname()) as client:
+            client.send(wire.request("/"))
+            started = plane.launch(
+                Path(name), ["--document", str(path)], inherited={"web": listener}
+            )
+            assert started.wait(timeout=10) == 3
+            listener.settimeout(wire.TIMEOUT_S)
+            listener.accept()[0].close()
+        assert origin.requests == []
+
+
+def test_the_admin_socket_goes_with_its_process() -> None:
+    with plane.answering(ok) as (_, _, process):
+        assert process.admin_path.exists()
+        assert process.end() == 0
+        assert not process.admin_path.exists()
+
+
+def test_idle_connections_of_other_threads_make_room() -> None:
+    limits = {"connections_max": 1, "idle_timeout_ms": 60_000}
+    with upstream.Upstream.answering(ok) as origin:
+        document = plane.document("route", origin.address, limits, threads=4)
+        with plane.running(document) as process, contextlib.ExitStack() as idle:
+            for number in range(40):
+                client = idle.enter_context(wire.Wire(process.address))
+                assert client.ask(f"/{number}").status == 200
 
 
 def test_an_end_cuts_what_takes_too_long() -> None:

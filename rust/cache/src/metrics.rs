@@ -95,6 +95,17 @@ impl Metrics {
             objects: self.objects.get_or_create_owned(&label),
         }
     }
+
+    /// Forgets what a cache that left held.
+    pub fn forget(&self, name: &str) {
+        let label = CacheLabel { cache: name.to_owned() };
+        for gauge in [&self.bytes, &self.limit, &self.inflight, &self.objects] {
+            gauge.remove(&label);
+        }
+        for counter in [&self.collapsed, &self.origin, &self.evicted] {
+            counter.remove(&label);
+        }
+    }
 }
 
 impl CacheMetrics {

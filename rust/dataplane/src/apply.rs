@@ -9,10 +9,10 @@ use alongside_document::{Document, Problem, Succession, succeeds};
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_transport::admission::Admission;
-use alongside_transport::listen::{self, Inherited};
-use std::collections::BTreeMap;
+use alongside_transport::listen::{Held, Inherited};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,6 +29,10 @@ pub enum Refused {
     Overtaken(String),
     /// An address is taken.
     AddressTaken(Problem),
+    /// The process has no thread or descriptor left for it.
+    Exhausted(Problem),
+    /// The process drains.
+    Leaving,
 }
 
 impl Refused {
@@ -39,8 +43,14 @@ impl Refused {
             Self::Overtaken(why) => {
                 vec![Problem::new("generation", why.clone(), "write the next generation, or begin the next epoch")]
             }
-            Self::AddressTaken(problem) => vec![problem.clone()],
+            Self::AddressTaken(problem) | Self::Exhausted(problem) => vec![problem.clone()],
+            Self::Leaving => vec![Problem::new("", "the process is ending", "send it to its successor")],
         }
+    }
+
+    /// Whether the same document may be good later.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::AddressTaken(_) | Self::Exhausted(_))
     }
 }
 
@@ -50,7 +60,16 @@ struct Serving {
     address: SocketAddr,
     listener: Arc<Listener<Served>>,
     /// Kept so that the address can go over to a listener of another name; none while the process drains.
-    socket: Option<TcpListener>,
+    socket: Option<Held>,
+}
+
+/// A socket that a document adds, with a handle for each worker.
+struct Opened {
+    held: Held,
+    address: SocketAddr,
+    handles: Vec<tokio::net::TcpListener>,
+    /// The listener that has it now, and goes.
+    before: Option<String>,
 }
 
 /// The document in force, and what serves it.
@@ -118,7 +137,7 @@ impl Runtime {
     }
 
     /// Takes an inherited socket by the name of a door.
-    pub fn claim(&mut self, name: &str, address: &str) -> Option<TcpListener> {
+    pub fn claim(&mut self, name: &str, address: &str) -> Option<Held> {
         self.inherited.claim(name, address)
     }
 
@@ -152,50 +171,96 @@ impl Runtime {
             }
         }
         let compiled = compile(&document, &self.compiled, &self.http, &self.caches).map_err(Refused::Wrong)?;
-        let opened = self.open(&document)?;
+        let opened = self.open(&document).inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
         self.commit(document, compiled, opened);
         Ok(true)
     }
 
     /// Opens the sockets that the document adds; the last thing that can fail.
-    fn open(&mut self, document: &Document) -> Result<BTreeMap<String, TcpListener>, Refused> {
+    fn open(&mut self, document: &Document) -> Result<BTreeMap<String, Opened>, Refused> {
+        self.start_workers(document.threads)?;
         let mut opened = BTreeMap::new();
         for (index, wanted) in document.listeners.iter().enumerate() {
-            let name = wanted.name.as_str();
-            if self.serving.get(name).is_some_and(|serving| serving.wanted == wanted.address.as_str()) {
+            let (name, address) = (wanted.name.as_str(), wanted.address.as_str());
+            if self.serving.get(name).is_some_and(|serving| serving.wanted == address) {
                 continue;
             }
-            let socket = match self.inherited.claim(name, wanted.address.as_str()) {
-                Some(socket) => Ok(socket),
-                None => match self.take_over(wanted.address.as_str()) {
-                    Some(socket) => socket.try_clone(),
-                    None => listen::bind(wanted.address.as_str()),
-                },
-            };
-            let prepared = socket.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
-            let socket = prepared.map_err(|error| refuse_address(index, wanted.address.as_str(), &error))?;
-            opened.insert(name.to_owned(), socket);
+            match self.open_one(document, name, address) {
+                Ok(one) => drop(opened.insert(name.to_owned(), one)),
+                Err(error) => {
+                    let owner = self.owner(address);
+                    self.give_back(opened);
+                    return Err(refuse_address(index, address, owner.as_deref(), &error));
+                }
+            }
         }
         Ok(opened)
     }
 
-    /// Returns the socket that already listens at an address; its listener goes, for no two have the same address.
-    fn take_over(&self, address: &str) -> Option<&TcpListener> {
-        let bound: Option<SocketAddr> = address.parse().ok();
-        self.serving.values().find(|serving| bound == Some(serving.address))?.socket.as_ref()
+    fn open_one(&mut self, document: &Document, name: &str, address: &str) -> io::Result<Opened> {
+        let (held, before) = match (self.inherited.claim(name, address), self.leaver(document, address)) {
+            (Some(held), _) => (held, None),
+            (None, Some((before, held))) => (held.try_clone()?, Some(before.to_owned())),
+            (None, None) => (Held::bind(address)?, None),
+        };
+        match self.handles(&held) {
+            Ok((address, handles)) => Ok(Opened { held, address, handles, before }),
+            Err(error) => {
+                self.keep_unused(held, before.as_deref());
+                Err(error)
+            }
+        }
     }
 
-    fn commit(&mut self, document: Document, compiled: Compiled, mut opened: BTreeMap<String, TcpListener>) {
+    fn handles(&self, held: &Held) -> io::Result<(SocketAddr, Vec<tokio::net::TcpListener>)> {
+        held.socket.set_nonblocking(true)?;
+        let handles = self.workers.iter().map(|worker| worker.adopt(&held.socket)).collect::<io::Result<_>>()?;
+        Ok((held.socket.local_addr()?, handles))
+    }
+
+    /// Returns the listener that has this address and does not keep it. One that stays shares its socket with nobody.
+    fn leaver(&self, document: &Document, address: &str) -> Option<(&str, &Held)> {
+        let bound: SocketAddr = address.parse().ok()?;
+        let leaver =
+            |(name, serving): &(&String, &Serving)| bound == serving.address && !stays(document, name, serving);
+        let (name, serving) = self.serving.iter().find(leaver)?;
+        Some((name, serving.socket.as_ref()?))
+    }
+
+    /// Returns the listener whose address covers a wanted one.
+    fn owner(&self, address: &str) -> Option<String> {
+        let wanted: Vec<SocketAddr> = address.to_socket_addrs().ok()?.collect();
+        let overlaps = |one: IpAddr, other: IpAddr| one == other || one.is_unspecified() || other.is_unspecified();
+        let is_owner = |serving: &Serving| {
+            wanted.iter().any(|it| it.port() == serving.address.port() && overlaps(it.ip(), serving.address.ip()))
+        };
+        self.serving.iter().find(|(_, serving)| is_owner(serving)).map(|(name, _)| name.clone())
+    }
+
+    /// Gives passed sockets back that no document came to use.
+    fn give_back(&mut self, opened: BTreeMap<String, Opened>) {
+        for one in opened.into_values() {
+            self.keep_unused(one.held, one.before.as_deref());
+        }
+    }
+
+    fn keep_unused(&mut self, held: Held, before: Option<&str>) {
+        // Where a listener has it, that one keeps it.
+        if before.is_none() {
+            self.inherited.give_back(held);
+        }
+    }
+
+    fn commit(&mut self, document: Document, compiled: Compiled, mut opened: BTreeMap<String, Opened>) {
         self.pool_idle_ms.store(document.limits.pool_idle_timeout_ms, Ordering::Relaxed);
-        self.start_workers(document.threads);
-        self.retire_others(&document);
+        self.retire_others(&document, &opened);
         for wanted in &document.listeners {
             // The check made sure that something serves this name.
             let Some(served) = compiled.served(&wanted.serves) else { continue };
             let state = State::new(Arc::new(served), wanted.inner.clone(), document.limits.clone());
             let name = wanted.name.to_string();
             match (opened.remove(&name), self.serving.get(&name)) {
-                (Some(socket), _) => self.serve(name, wanted.address.as_str(), socket, state),
+                (Some(opened), _) => self.serve(name, wanted.address.as_str(), opened, state),
                 (None, Some(serving)) => serving.listener.state.store(Arc::new(state)),
                 (None, None) => {}
             }
@@ -206,28 +271,53 @@ impl Runtime {
         self.process.generation.set(i64::try_from(document.generation).unwrap_or(i64::MAX));
         self.process.epoch.set(i64::try_from(document.epoch).unwrap_or(i64::MAX));
         tracing::info!(event = "document_applied", epoch = document.epoch, generation = document.generation);
+        let before = self.document.take();
+        if let Some(before) = &before {
+            self.forget_series(before, Some(&document));
+        }
         self.document = Some(document);
         self.compiled = compiled;
     }
 
-    fn start_workers(&mut self, threads: u32) {
-        for number in self.workers.len()..threads as usize {
-            match Worker::start(u32::try_from(number).unwrap_or(u32::MAX), Arc::clone(&self.pool_idle_ms)) {
-                Ok(worker) => self.workers.push(worker),
-                Err(error) => tracing::error!(event = "thread_failed", error = %error),
+    /// Forgets the series of what is in one document and not in the other, which is in force.
+    fn forget_series(&self, document: &Document, in_force: Option<&Document>) {
+        let kept = in_force.map(Series::of).unwrap_or_default();
+        for gone in Series::of(document).difference(&kept) {
+            match gone {
+                Series::Upstream(id) => self.http.forget_upstream(id),
+                Series::Shard(route, shard) => self.http.forget_shard(route, shard),
+                Series::Cache(name) => self.caches.forget(name),
             }
         }
     }
 
-    fn retire_others(&mut self, document: &Document) {
-        let stays = |name: &str, serving: &Serving| {
-            document.listeners.iter().any(|wanted| *wanted.name == *name && *wanted.address.as_str() == *serving.wanted)
-        };
+    /// Starts the threads that are missing: all of them or none.
+    fn start_workers(&mut self, threads: u32) -> Result<(), Refused> {
+        let before = self.workers.len();
+        for number in before..threads as usize {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            match Worker::start(number, Arc::clone(&self.pool_idle_ms), Arc::clone(&self.admission)) {
+                Ok(worker) => self.workers.push(worker),
+                Err(error) => {
+                    self.workers.truncate(before);
+                    let what = format!("thread {number} cannot start: {error}");
+                    return Err(Refused::Exhausted(Problem::new("threads", what, "write fewer threads")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn retire_others(&mut self, document: &Document, opened: &BTreeMap<String, Opened>) {
         let (done, closed) = std::sync::mpsc::channel();
         for (name, serving) in std::mem::take(&mut self.serving) {
-            if stays(&name, &serving) {
+            if stays(document, &name, &serving) {
                 self.serving.insert(name, serving);
             } else {
+                let is_taken_over = opened.values().any(|one| one.before.as_deref() == Some(&name));
+                if let Some(held) = serving.socket.filter(|_| !is_taken_over) {
+                    self.inherited.give_back(held.after(&serving.wanted));
+                }
                 serving.listener.retire();
                 for worker in &self.workers {
                     worker.tell(Command::Retire { name: name.clone(), done: done.clone() });
@@ -239,19 +329,14 @@ impl Runtime {
         let _ = closed.recv_timeout(RETIRE_WAIT);
     }
 
-    fn serve(&mut self, name: String, wanted: &str, socket: TcpListener, state: State<Served>) {
-        let Ok(address) = socket.local_addr() else { return };
+    fn serve(&mut self, name: String, wanted: &str, opened: Opened, state: State<Served>) {
+        let Opened { held, address, handles, .. } = opened;
         let listener = Arc::new(Listener::new(state, self.http.listener(&name), Arc::clone(&self.admission)));
-        for worker in &self.workers {
-            match socket.try_clone() {
-                Ok(socket) => {
-                    worker.tell(Command::Serve { name: name.clone(), listener: Arc::clone(&listener), socket });
-                }
-                Err(error) => tracing::error!(event = "listen_failed", listener = name, error = %error),
-            }
+        for (worker, socket) in self.workers.iter().zip(handles) {
+            worker.tell(Command::Serve { name: name.clone(), listener: Arc::clone(&listener), socket });
         }
         tracing::info!(event = "listening", listener = name, address = %address);
-        self.serving.insert(name, Serving { wanted: wanted.to_owned(), address, listener, socket: Some(socket) });
+        self.serving.insert(name, Serving { wanted: wanted.to_owned(), address, listener, socket: Some(held) });
     }
 
     /// Lets no more connections in and ends the idle ones.
@@ -259,6 +344,7 @@ impl Runtime {
         for serving in self.serving.values_mut() {
             serving.socket = None;
         }
+        self.inherited = Inherited::default();
         for worker in &self.workers {
             worker.tell(Command::Drain);
         }
@@ -284,15 +370,60 @@ fn fixed_parts(current: &Document, document: &Document) -> Vec<Problem> {
     changed.into_iter().filter(|(_, is_changed)| *is_changed).map(|(path, _)| problem(path)).collect()
 }
 
-fn refuse_address(index: usize, address: &str, error: &io::Error) -> Refused {
-    let path = format!("listeners[{index}].address");
-    if error.kind() == io::ErrorKind::AddrInUse {
-        let problem = Problem::new(path, format!("{address} is taken"), "choose another port or stop its owner");
-        return Refused::AddressTaken(problem);
+/// Whether a listener goes on as it is.
+fn stays(document: &Document, name: &str, serving: &Serving) -> bool {
+    document.listeners.iter().any(|wanted| *wanted.name == *name && *wanted.address.as_str() == *serving.wanted)
+}
+
+/// What a document is counted by.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Series<'d> {
+    Upstream(&'d str),
+    Shard(&'d str, &'d str),
+    Cache(&'d str),
+}
+
+impl<'d> Series<'d> {
+    fn of(document: &'d Document) -> BTreeSet<Self> {
+        let nodes = document.nodes.iter().map(|node| Self::Upstream(&node.id));
+        let origins = document.caches.iter().map(|cache| Self::Upstream(cache.origin.address.as_str()));
+        let caches = document.caches.iter().map(|cache| Self::Cache(&cache.name));
+        let of_route = |route: &'d alongside_document::Route| {
+            route.shards.iter().map(|shard| Self::Shard(&route.name, &shard.name))
+        };
+        nodes.chain(origins).chain(caches).chain(document.routes.iter().flat_map(of_route)).collect()
     }
-    Refused::Wrong(vec![Problem::new(
-        path,
-        format!("cannot listen on {address}: {error}"),
-        "choose an address of this machine",
-    )])
+}
+
+fn refuse_address(index: usize, address: &str, owner: Option<&str>, error: &io::Error) -> Refused {
+    let path = format!("listeners[{index}].address");
+    match (error.kind(), owner) {
+        (io::ErrorKind::AddrInUse, Some(owner)) => Refused::AddressTaken(Problem::new(
+            path,
+            format!("{address} is taken by listener {owner:?} of this process"),
+            "choose another port, or apply a document without that listener first",
+        )),
+        (io::ErrorKind::AddrInUse, None) => Refused::AddressTaken(Problem::new(
+            path,
+            format!("{address} is taken"),
+            "choose another port or stop its owner",
+        )),
+        _ if is_exhausted(error) => Refused::Exhausted(Problem::new(
+            path,
+            format!("cannot listen on {address}: {error}"),
+            "raise the process's limit of open files",
+        )),
+        _ => Refused::Wrong(vec![Problem::new(
+            path,
+            format!("cannot listen on {address}: {error}"),
+            "choose an address of this machine",
+        )]),
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::NOSPC]
+        .map(|it| Some(it.raw_os_error()))
+        .contains(&error.raw_os_error())
 }

@@ -6,10 +6,10 @@ use crate::args::Args;
 use crate::doors::Door;
 use crate::source::{LastGood, Source};
 use crate::status::ProcessMetrics;
-use crate::watch;
+use crate::watch::Watch;
 use alongside_document::{Document, Limits, Problem, Succession};
 use alongside_http::connection;
-use alongside_http::listener::{Listener, State};
+use alongside_http::listener::{Failures, Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_http::route::Route;
 use alongside_transport::listen::{self, Inherited};
@@ -17,6 +17,7 @@ use alongside_transport::{admission::Admission, deadline};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,11 +30,22 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How often a followed file is looked at even if nothing was noticed.
 const WATCH_LOOK: Duration = Duration::from_secs(30);
 
+/// How often a document is tried again that was refused for a reason that may pass, such as a taken address.
+const RETRY_LOOK: Duration = Duration::from_secs(3);
+
 /// When a followed file is judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
     Always,
     IfChanged,
+}
+
+/// What the followed file held when it was last looked at.
+#[derive(Default)]
+struct Seen {
+    bytes: Option<Result<Vec<u8>, Vec<Problem>>>,
+    /// It was refused for a reason that may pass.
+    is_due_again: bool,
 }
 
 /// The process as its doors see it.
@@ -44,8 +56,7 @@ pub struct Control {
     http: Metrics,
     is_draining: AtomicBool,
     drained: Notify,
-    /// What the followed file held when it was last looked at.
-    seen: Mutex<Option<Result<Vec<u8>, Vec<Problem>>>>,
+    seen: Mutex<Seen>,
 }
 
 /// Runs until a signal or a drain ends it.
@@ -63,16 +74,32 @@ pub async fn run(args: Args) -> Exit {
         Err(problems) => return complain(&problems, Exit::Usage),
     };
     let control = Arc::new(Control::new(inherited, last_good));
-    let doors = (document.status.clone(), document.admin.clone());
-    if let Err(refused) = control.apply(document) {
-        let exit = if matches!(refused, Refused::AddressTaken(_)) { Exit::AddressTaken } else { Exit::Usage };
-        return complain(&refused.problems(), exit);
+    let admin = document.admin.clone();
+    let result = control.start(document);
+    let exit = match result {
+        Ok(()) => control.follow(&args.document).await,
+        Err(Failed::Door(problem, exit)) => return complain(&[problem], exit),
+        Err(Failed::Document(refused)) => complain(&refused.problems(), exit_of(&refused)),
+    };
+    if let Some(admin) = admin {
+        // Only a file that nobody serves is left otherwise; the next process would replace it.
+        let _ = std::fs::remove_file(admin.path.as_path());
     }
-    if let Err((problem, exit)) = control.open_doors(doors) {
-        return complain(&[problem], exit);
+    exit
+}
+
+/// Why a process does not start.
+enum Failed {
+    Door(Problem, Exit),
+    Document(Refused),
+}
+
+const fn exit_of(refused: &Refused) -> Exit {
+    match refused {
+        Refused::AddressTaken(_) => Exit::AddressTaken,
+        Refused::Exhausted(_) => Exit::Failed,
+        Refused::Wrong(_) | Refused::Overtaken(_) | Refused::Leaving => Exit::Usage,
     }
-    control.warn_of_unclaimed();
-    control.follow(&args.document).await
 }
 
 /// Reads the document to start with: the given one, else the last good one.
@@ -116,9 +143,11 @@ impl Control {
         self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Applies a document.
+    /// Applies a document; none while the process ends.
     pub fn apply(&self, document: Document) -> Result<bool, Refused> {
-        self.lock().apply(document)
+        let mut runtime = self.lock();
+        // Whoever drains says so first and then takes the same lock.
+        if self.is_draining.load(Ordering::Relaxed) { Err(Refused::Leaving) } else { runtime.apply(document) }
     }
 
     /// Why the process does not take requests; nothing where it does.
@@ -200,10 +229,11 @@ impl Control {
         }
     }
 
-    fn open_doors(
-        self: &Arc<Self>,
-        (status, admin): (Option<alongside_document::Status>, Option<alongside_document::Admin>),
-    ) -> Result<(), (Problem, Exit)> {
+    /// Opens the doors, applies the document, and lets both serve: a door that is taken is known before a client comes.
+    fn start(self: &Arc<Self>, document: Document) -> Result<(), Failed> {
+        let status = document.status.as_ref().map(|status| self.bind_status(status.address.as_str())).transpose()?;
+        let admin = document.admin.as_ref().map(|admin| bind_admin(admin.path.as_path())).transpose()?;
+        self.apply(document).map_err(Failed::Document)?;
         tokio::spawn(async {
             let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(deadline::TICK_MS)));
             loop {
@@ -211,28 +241,26 @@ impl Control {
                 deadline::tick();
             }
         });
-        if let Some(status) = status {
-            let address = status.address.as_str();
-            let claimed = self.lock().claim("status", address);
-            let socket = claimed.map_or_else(|| listen::bind(address), Ok);
-            let socket = socket
-                .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-                .and_then(tokio::net::TcpListener::from_std)
-                .map_err(|error| door_problem("status.address", address, &error))?;
-            let bound = socket.local_addr().map_or_else(|_| address.to_owned(), |bound| bound.to_string());
-            tracing::info!(event = "listening", listener = "status", address = bound);
+        if let Some(socket) = status {
             tokio::spawn(self.door(Door::status(Arc::clone(self)), "status").accept(socket));
         }
-        if let Some(admin) = admin {
-            let path = admin.path.as_path();
-            let socket = listen::bind_private(path)
-                .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-                .and_then(tokio::net::UnixListener::from_std)
-                .map_err(|error| door_problem("admin.path", &path.display().to_string(), &error))?;
-            let listener = self.door(Door::admin(Arc::clone(self)), "admin");
-            tokio::spawn(accept_private(socket, listener));
+        if let Some(socket) = admin {
+            tokio::spawn(accept_private(socket, self.door(Door::admin(Arc::clone(self)), "admin")));
         }
+        self.warn_of_unclaimed();
         Ok(())
+    }
+
+    fn bind_status(&self, address: &str) -> Result<tokio::net::TcpListener, Failed> {
+        let claimed = self.lock().claim("status", address);
+        let socket = claimed
+            .map_or_else(|| listen::bind(address), |held| Ok(held.socket))
+            .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+            .and_then(tokio::net::TcpListener::from_std)
+            .map_err(|error| door_problem("status.address", address, &error))?;
+        let bound = socket.local_addr().map_or_else(|_| address.to_owned(), |bound| bound.to_string());
+        tracing::info!(event = "listening", listener = "status", address = bound);
+        Ok(socket)
     }
 
     fn door(self: &Arc<Self>, door: Door, name: &str) -> Arc<Listener<Door>> {
@@ -245,9 +273,12 @@ impl Control {
         let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
         let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else { return Exit::Failed };
         let changed = Arc::new(Notify::new());
-        let mut watched = watch::renew(None, source, &changed);
+        let mut watch = Watch::new(source, &changed);
+        watch.renew();
         let mut look = tokio::time::interval(WATCH_LOOK);
         look.tick().await;
+        let mut retry = tokio::time::interval(RETRY_LOOK);
+        retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 _ = terminate.recv() => self.drain(),
@@ -255,35 +286,47 @@ impl Control {
                 () = self.drained.notified() => return self.finish().await,
                 _ = hangup.recv() => self.read_again(source, Look::Always),
                 () = changed.notified() => {
-                    watched = watch::renew(watched, source, &changed);
+                    watch.renew();
                     self.read_again(source, Look::IfChanged);
                 }
+                _ = retry.tick() => self.try_again(source),
                 _ = look.tick() => {
-                    watched = watch::renew(watched, source, &changed);
+                    watch.renew();
                     self.read_again(source, Look::IfChanged);
                 }
             }
         }
     }
 
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_again(&self, source: &Source) {
+        if self.seen().is_due_again {
+            self.read_again(source, Look::Always);
+        }
+    }
+
     fn read_again(&self, source: &Source, look: Look) {
-        if matches!(source, Source::Descriptor(_)) {
+        if matches!(source, Source::Descriptor(_)) || self.unready().is_some() {
             return;
         }
         let bytes = source.bytes();
-        let before = {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.replace(bytes.clone())
-        };
+        let before = self.seen().bytes.replace(bytes.clone());
         // Much may happen in the file's directory, our own log lines among it: a file is judged once.
         if look == Look::IfChanged && before.as_ref() == Some(&bytes) {
             return;
         }
+        self.seen().is_due_again = false;
         match bytes.and_then(|bytes| alongside_document::parse(&bytes)) {
             // A newer one may have come by the admin door while the file stayed: that is no mistake of the file.
             Ok(document) if self.is_overtaken(&document) => {}
             // What is wrong with it was said by `apply`.
-            Ok(document) => drop(self.apply(document)),
+            Ok(document) => {
+                let is_passing = self.apply(document).is_err_and(|refused| refused.is_passing());
+                self.seen().is_due_again = is_passing;
+            }
             Err(problems) => {
                 self.process.refused.inc();
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -314,7 +357,15 @@ impl Control {
     }
 }
 
+fn bind_admin(path: &Path) -> Result<tokio::net::UnixListener, Failed> {
+    listen::bind_private(path)
+        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+        .and_then(tokio::net::UnixListener::from_std)
+        .map_err(|error| door_problem("admin.path", &path.display().to_string(), &error))
+}
+
 async fn accept_private(socket: tokio::net::UnixListener, listener: Arc<Listener<Door>>) {
+    let mut failures = Failures::default();
     loop {
         match socket.accept().await {
             Ok((stream, _)) => {
@@ -324,17 +375,17 @@ async fn accept_private(socket: tokio::net::UnixListener, listener: Arc<Listener
                 });
             }
             Err(error) => {
-                tracing::warn!(event = "accept_failed", error = %error);
+                failures.tell(&error);
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         }
     }
 }
 
-fn door_problem(path: &str, address: &str, error: &std::io::Error) -> (Problem, Exit) {
+fn door_problem(path: &str, address: &str, error: &std::io::Error) -> Failed {
     if error.kind() == std::io::ErrorKind::AddrInUse {
         let problem = Problem::new(path, format!("{address} is taken"), "choose another one or stop its owner");
-        return (problem, Exit::AddressTaken);
+        return Failed::Door(problem, Exit::AddressTaken);
     }
-    (Problem::new(path, format!("cannot listen on {address}: {error}"), "choose another one"), Exit::Usage)
+    Failed::Door(Problem::new(path, format!("cannot listen on {address}: {error}"), "choose another one"), Exit::Usage)
 }

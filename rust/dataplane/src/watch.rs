@@ -10,40 +10,67 @@ use tokio::sync::Notify;
 /// Links that are followed on the way to a file; the kernel's limit.
 const LINKS_MAX: usize = 40;
 
-/// The directories on the way to a document, watched.
+/// The way to a document, watched as far as the system allows.
 pub struct Watch {
+    source: Source,
+    changed: Arc<Notify>,
+    watched: Option<Watched>,
+    is_told: bool,
+}
+
+/// The directories on the way to a document, watched.
+struct Watched {
     directories: BTreeSet<PathBuf>,
     _watcher: notify::RecommendedWatcher,
 }
 
-/// Watches the way to a document, or goes on watching it where it is still the same.
-pub fn renew(before: Option<Watch>, source: &Source, changed: &Arc<Notify>) -> Option<Watch> {
-    let Source::File(path) = source else { return None };
-    let directories = directories(path);
-    if before.as_ref().is_some_and(|before| before.directories == directories) {
-        return before;
+impl Watch {
+    /// Returns a watch that has not begun; what changes is told to `changed`.
+    pub fn new(source: &Source, changed: &Arc<Notify>) -> Self {
+        Self { source: source.clone(), changed: Arc::clone(changed), watched: None, is_told: false }
     }
-    let noticed = Arc::clone(changed);
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+
+    /// Begins to watch the way to the document, or goes on where it is still the same.
+    pub fn renew(&mut self) {
+        self.renew_by(watcher);
+    }
+
+    fn renew_by(
+        &mut self,
+        watcher: impl FnOnce(&BTreeSet<PathBuf>, Arc<Notify>) -> notify::Result<notify::RecommendedWatcher>,
+    ) {
+        let Source::File(path) = &self.source else { return };
+        let directories = directories(path);
+        if self.watched.as_ref().is_some_and(|before| before.directories == directories) {
+            return;
+        }
+        self.watched = match watcher(&directories, Arc::clone(&self.changed)) {
+            Ok(watcher) => {
+                self.is_told = false;
+                // What happened before the watch began was not noticed.
+                self.changed.notify_one();
+                Some(Watched { directories, _watcher: watcher })
+            }
+            Err(error) => {
+                // The file is looked at now and then even so.
+                if !self.is_told {
+                    tracing::warn!(event = "watch_failed", error = %error);
+                }
+                self.is_told = true;
+                None
+            }
+        };
+    }
+}
+
+fn watcher(directories: &BTreeSet<PathBuf>, changed: Arc<Notify>) -> notify::Result<notify::RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if event.is_ok_and(|event| !event.kind.is_access()) {
-            noticed.notify_one();
+            changed.notify_one();
         }
-    });
-    let watched = watcher.and_then(|mut watcher| {
-        directories
-            .iter()
-            .try_for_each(|directory| watcher.watch(directory, RecursiveMode::NonRecursive))
-            .map(|()| watcher)
-    });
-    // What happened before the watch began was not noticed.
-    changed.notify_one();
-    match watched {
-        Ok(watcher) => Some(Watch { directories, _watcher: watcher }),
-        Err(error) => {
-            tracing::warn!(event = "watch_failed", error = %error);
-            None
-        }
-    }
+    })?;
+    directories.iter().try_for_each(|directory| watcher.watch(directory, RecursiveMode::NonRecursive))?;
+    Ok(watcher)
 }
 
 /// Returns the real directories in which a name must change for the path to lead elsewhere: those of the file and of
@@ -91,5 +118,20 @@ mod tests {
         let expected: BTreeSet<PathBuf> = [root.join("links"), root.join("v1/sub")].into();
         assert_eq!(found, expected);
         std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_cannot_be_made_does_not_ask_to_look_again() {
+        let changed = Arc::new(Notify::new());
+        let mut watch = Watch::new(&Source::File(PathBuf::from("/tmp/document.json")), &changed);
+        let is_told = |changed: Arc<Notify>| async move {
+            tokio::time::timeout(std::time::Duration::ZERO, changed.notified()).await.is_ok()
+        };
+        for _ in 0..2 {
+            watch.renew_by(|_, _| Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
+            assert!(!is_told(Arc::clone(&changed)).await);
+        }
+        watch.renew();
+        assert!(is_told(changed).await);
     }
 }

@@ -2,13 +2,15 @@
 
 use crate::serve::Served;
 use alongside_http::listener::Listener;
+use alongside_transport::admission::Admission;
 use alongside_transport::{deadline, pool};
 use std::collections::HashMap;
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -24,7 +26,7 @@ pub enum Command {
         name: String,
         /// Its state and counters.
         listener: Arc<Listener<Served>>,
-        /// The worker's own handle of the socket.
+        /// The worker's own handle of the socket, made by [`Worker::adopt`].
         socket: TcpListener,
     },
     /// Let no more connections of the named listener in.
@@ -38,29 +40,46 @@ pub enum Command {
     Drain,
 }
 
+/// Threads of a worker for lookups of names; what waits for one waits its turn.
+const LOOKUP_THREADS_MAX: usize = 4;
+
 /// A running worker.
-#[derive(Debug, Clone)]
-pub struct Worker(UnboundedSender<Command>);
+#[derive(Debug)]
+pub struct Worker {
+    commands: UnboundedSender<Command>,
+    runtime: Handle,
+}
 
 impl Worker {
-    /// Starts a thread that serves until the process ends.
-    pub fn start(number: u32, pool_idle_ms: Arc<AtomicU64>) -> io::Result<Self> {
-        let (sender, receiver) = unbounded_channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// Starts a thread that serves until nobody holds the worker.
+    pub fn start(number: u32, pool_idle_ms: Arc<AtomicU64>, admission: Arc<Admission>) -> io::Result<Self> {
+        let (commands, receiver) = unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(LOOKUP_THREADS_MAX)
+            .build()?;
+        let handle = runtime.handle().clone();
         std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(serve(receiver, pool_idle_ms)))?;
-        Ok(Self(sender))
+            .spawn(move || runtime.block_on(serve(receiver, pool_idle_ms, admission)))?;
+        Ok(Self { commands, runtime: handle })
+    }
+
+    /// Returns the worker's own handle of a socket.
+    pub fn adopt(&self, socket: &std::net::TcpListener) -> io::Result<TcpListener> {
+        let own = socket.try_clone()?;
+        let _there = self.runtime.enter();
+        TcpListener::from_std(own)
     }
 
     /// Tells the worker what to do.
     pub fn tell(&self, command: Command) {
         // A worker ends with the process only.
-        let _ = self.0.send(command);
+        let _ = self.commands.send(command);
     }
 }
 
-async fn serve(mut commands: UnboundedReceiver<Command>, pool_idle_ms: Arc<AtomicU64>) {
+async fn serve(mut commands: UnboundedReceiver<Command>, pool_idle_ms: Arc<AtomicU64>, admission: Arc<Admission>) {
     let mut accepting: HashMap<String, JoinHandle<()>> = HashMap::new();
     let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(deadline::TICK_MS)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -74,16 +93,13 @@ async fn serve(mut commands: UnboundedReceiver<Command>, pool_idle_ms: Arc<Atomi
                     pool::sweep(pool_idle_ms.load(Ordering::Relaxed));
                 }
             }
+            () = admission.asked_for_room() => admission.make_room(deadline::shed_oldest_idle),
             command = commands.recv() => match command {
-                Some(Command::Serve { name, listener, socket }) => match tokio::net::TcpListener::from_std(socket) {
-                    Ok(socket) => {
-                        let task = tokio::spawn(listener.accept(socket));
-                        if let Some(before) = accepting.insert(name, task) {
-                            before.abort();
-                        }
+                Some(Command::Serve { name, listener, socket }) => {
+                    if let Some(before) = accepting.insert(name, tokio::spawn(listener.accept(socket))) {
+                        before.abort();
                     }
-                    Err(error) => tracing::error!(event = "listen_failed", listener = name, error = %error),
-                },
+                }
                 Some(Command::Retire { name, done }) => {
                     if let Some(task) = accepting.remove(&name) {
                         task.abort();

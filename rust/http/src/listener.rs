@@ -7,14 +7,27 @@ use alongside_document::{Limits, Network};
 use alongside_transport::admission::{Admission, Admitted, Full};
 use alongside_transport::deadline;
 use arc_swap::ArcSwap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 /// How long to wait after the system refused to hand out a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a listener that cannot let connections in says so.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long to wait for another thread to make room, and how often to look.
+const ROOM_LOOK: Duration = Duration::from_millis(2);
+const ROOM_LOOKS_MAX: usize = 5;
+
+/// What a listener with inner peers takes more than others: the peer adds fields, and the key with its bytes escaped.
+const INNER_FIELDS: usize = 16;
+const INNER_BYTES: usize = 1024;
+const ESCAPED_BYTES: usize = 3;
 
 /// What a listener does with requests; replaced as a whole.
 #[derive(Debug)]
@@ -34,11 +47,17 @@ impl<V> State<V> {
     #[must_use]
     pub fn new(service: Arc<V>, inner: Vec<Network>, limits: Limits) -> Self {
         let bytes = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-        let guard = alongside_protocols::Limits {
+        let mut guard = alongside_protocols::Limits {
             head_bytes_max: bytes(limits.head_bytes_max),
             fields_max: limits.fields_max as usize,
             target_bytes_max: bytes(limits.target_bytes_max),
         };
+        if !inner.is_empty() {
+            // What a router with equal limits let in must not be refused behind it.
+            let key_bytes = guard.target_bytes_max.saturating_mul(ESCAPED_BYTES);
+            guard.head_bytes_max = guard.head_bytes_max.saturating_add(key_bytes).saturating_add(INNER_BYTES);
+            guard.fields_max = guard.fields_max.saturating_add(INNER_FIELDS);
+        }
         Self { service, inner, limits, guard }
     }
 
@@ -81,22 +100,25 @@ impl<V: Service> Listener<V> {
 
     /// Lets connections in, for ever. Each becomes a task of this thread.
     pub async fn accept(self: Arc<Self>, socket: TcpListener) {
+        let mut failures = Failures::default();
         loop {
             match socket.accept().await {
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    if let Some(admitted) = self.admit(peer.ip()).await {
+                    // A socket of both families shows IPv4 clients as mapped addresses.
+                    let ip = peer.ip().to_canonical();
+                    if let Some(admitted) = self.admit(ip).await {
                         let listener = Arc::clone(&self);
                         tokio::spawn(async move {
                             let _counted = Counted::new(&listener.metrics);
-                            connection::serve(stream, peer.ip(), &listener).await;
+                            connection::serve(stream, ip, &listener).await;
                             drop(admitted);
                         });
                     }
                 }
                 Err(error) => {
                     // Out of descriptors or memory: make room rather than spin.
-                    tracing::warn!(event = "accept_failed", error = %error);
+                    failures.tell(&error);
                     deadline::shed_oldest_idle();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -105,21 +127,54 @@ impl<V: Service> Listener<V> {
     }
 
     async fn admit(&self, ip: IpAddr) -> Option<Admitted> {
-        let (all, each) = {
-            let limits = &self.state.load().limits;
-            (limits.connections_max, limits.connections_per_address_max)
+        let full = match self.try_admit(ip) {
+            Ok(admitted) => return Some(admitted),
+            Err(full) => full,
         };
-        for is_last in [false, true] {
-            match self.admission.admit(ip, all as usize, each.map(|max| max as usize)) {
-                Ok(admitted) => return Some(admitted),
-                Err(Full::Process) if !is_last && deadline::shed_oldest_idle() => tokio::task::yield_now().await,
-                Err(full) => {
-                    self.metrics.rejected(full.as_str());
-                    return None;
+        if full == Full::Process {
+            if deadline::shed_oldest_idle() {
+                tokio::task::yield_now().await;
+            } else if self.admission.ask_for_room() {
+                for _ in 0..ROOM_LOOKS_MAX {
+                    tokio::time::sleep(ROOM_LOOK).await;
+                    if let Ok(admitted) = self.try_admit(ip) {
+                        return Some(admitted);
+                    }
                 }
             }
         }
-        None
+        self.try_admit(ip).map_err(|full| self.metrics.rejected(full.as_str())).ok()
+    }
+
+    fn try_admit(&self, ip: IpAddr) -> Result<Admitted, Full> {
+        let limits = &self.state.load().limits;
+        let each = limits.connections_per_address_max.map(|max| max as usize);
+        self.admission.admit(ip, limits.connections_max as usize, each)
+    }
+}
+
+/// Connections that the system did not hand out: told at once, then now and then with their number.
+#[derive(Debug, Default)]
+pub struct Failures {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Failures {
+    /// Logs a failure, or counts it towards the next line.
+    pub fn tell(&mut self, error: &io::Error) {
+        self.untold += 1;
+        if let Some(count) = self.due(Instant::now()) {
+            tracing::warn!(event = "accept_failed", error = %error, count);
+        }
+    }
+
+    fn due(&mut self, now: Instant) -> Option<u64> {
+        if self.told.is_some_and(|told| now < told + COMPLAINT_PAUSE) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
     }
 }
 
@@ -136,5 +191,31 @@ impl<'m> Counted<'m> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.connections.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_flood_of_failures_in_a_few_lines() {
+        let mut failures = Failures::default();
+        let begun = Instant::now();
+        failures.untold = 1;
+        assert_eq!(failures.due(begun), Some(1));
+        failures.untold = 7;
+        assert_eq!(failures.due(begun + COMPLAINT_PAUSE / 2), None);
+        assert_eq!(failures.due(begun + COMPLAINT_PAUSE), Some(7));
+    }
+
+    #[test]
+    fn a_listener_behind_a_router_has_room_for_what_the_router_adds() {
+        let plain = State::new(Arc::new(()), Vec::new(), Limits::default()).guard;
+        let inner = vec!["127.0.0.0/8".parse().unwrap()];
+        let behind = State::new(Arc::new(()), inner, Limits::default()).guard;
+        assert!(behind.fields_max >= plain.fields_max + 5);
+        assert!(behind.head_bytes_max >= plain.head_bytes_max + 3 * plain.target_bytes_max + 1024);
+        assert_eq!(behind.target_bytes_max, plain.target_bytes_max);
     }
 }

@@ -183,6 +183,19 @@ impl Metrics {
     pub fn shard(&self, route: &str, shard: &str) -> Counter {
         self.shards.get_or_create_owned(&ShardLabel { route: route.to_owned(), shard: shard.to_owned() })
     }
+
+    /// Forgets the series of an upstream that left.
+    pub fn forget_upstream(&self, id: &str) {
+        for outcome in UpstreamOutcome::ALL {
+            self.upstream.remove(&UpstreamLabel { upstream: id.to_owned(), outcome: outcome.as_str() });
+        }
+        self.retries.remove(&RetryLabel { upstream: id.to_owned() });
+    }
+
+    /// Forgets the series of a shard that left its route.
+    pub fn forget_shard(&self, route: &str, shard: &str) {
+        self.shards.remove(&ShardLabel { route: route.to_owned(), shard: shard.to_owned() });
+    }
 }
 
 impl ListenerMetrics {

@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 /// The process-wide count of open client connections, shared by all threads.
 #[derive(Debug, Default)]
 pub struct Admission {
     open: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// Whether the threads are asked to end an idle connection.
+    is_room_wanted: Mutex<bool>,
+    asked: Notify,
 }
 
 /// Why a connection is not let in; the word is the metric's label.
@@ -67,6 +71,27 @@ impl Admission {
         Ok(admitted)
     }
 
+    /// Asks the other threads to end one idle connection; false where they are asked already and have none.
+    pub fn ask_for_room(&self) -> bool {
+        let mut is_wanted = self.is_room_wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asked.notify_waiters();
+        !std::mem::replace(&mut *is_wanted, true)
+    }
+
+    /// Waits until another thread asks for room.
+    pub async fn asked_for_room(&self) {
+        self.asked.notified().await;
+    }
+
+    /// Ends an idle connection by `shed` where room is still wanted; `shed` returns whether there was one.
+    pub fn make_room(&self, shed: impl FnOnce() -> bool) {
+        // One thread at a time tries: what is asked for is one connection.
+        let mut is_wanted = self.is_room_wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_wanted && shed() {
+            *is_wanted = false;
+        }
+    }
+
     /// Connections open now.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -105,6 +130,22 @@ mod tests {
         drop(first);
         assert!(admission.admit(HERE, 2, None).is_ok());
         assert_eq!(admission.open(), 1);
+    }
+
+    #[test]
+    fn room_is_asked_for_once_and_made_by_whoever_can() {
+        let admission = Admission::default();
+        assert!(admission.ask_for_room());
+        assert!(!admission.ask_for_room());
+        let mut tries = Vec::new();
+        for has_idle in [false, true, true] {
+            admission.make_room(|| {
+                tries.push(has_idle);
+                has_idle
+            });
+        }
+        assert_eq!(tries, [false, true]);
+        assert!(admission.ask_for_room());
     }
 
     #[test]

@@ -15,7 +15,42 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Sockets passed by whoever started the process (`LISTEN_FDS`, `LISTEN_FDNAMES`).
 #[derive(Debug, Default)]
 pub struct Inherited {
-    sockets: Vec<(String, TcpListener)>,
+    sockets: Vec<Held>,
+}
+
+/// A listening socket that this process holds.
+#[derive(Debug)]
+pub struct Held {
+    /// The socket.
+    pub socket: TcpListener,
+    /// The name it was passed under; none where this process bound it.
+    name: Option<String>,
+    /// The address that was asked for when it last served; none before.
+    served: Option<String>,
+}
+
+impl Held {
+    /// Listens on `HOST:PORT`.
+    ///
+    /// # Errors
+    /// As [`bind`].
+    pub fn bind(address: &str) -> io::Result<Self> {
+        Ok(Self { socket: bind(address)?, name: None, served: None })
+    }
+
+    /// Returns another handle of the same socket.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()?, name: self.name.clone(), served: self.served.clone() })
+    }
+
+    /// Remembers what address it served.
+    #[must_use]
+    pub fn after(self, address: &str) -> Self {
+        Self { served: Some(address.to_owned()), ..self }
+    }
 }
 
 impl Inherited {
@@ -36,27 +71,34 @@ impl Inherited {
                     format!("socket {} of LISTEN_FDS ({name:?}) is not a TCP listener: {error}", index + 1),
                 )
             })?;
-            sockets.extend(socket.map(|socket| (name, socket)));
+            sockets.extend(socket.map(|socket| Held { socket, name: Some(name), served: None }));
         }
         Ok(Self { sockets })
     }
 
-    /// Takes the socket with that name, or the one that already listens at `address`.
-    pub fn claim(&mut self, name: &str, address: &str) -> Option<TcpListener> {
+    /// Takes the socket with that name, or the one that already listens at `address`. One that served before goes by
+    /// its name only where the same address is asked for.
+    pub fn claim(&mut self, name: &str, address: &str) -> Option<Held> {
         let wanted: Option<SocketAddr> = address.parse().ok();
-        let is_wanted = |socket: &TcpListener| wanted.is_some() && socket.local_addr().ok() == wanted;
-        let index = self
-            .sockets
-            .iter()
-            .position(|(known, _)| known == name)
-            .or_else(|| self.sockets.iter().position(|(_, socket)| is_wanted(socket)))?;
-        Some(self.sockets.swap_remove(index).1)
+        let is_named = |held: &Held| {
+            held.name.as_deref() == Some(name) && held.served.as_deref().is_none_or(|before| before == address)
+        };
+        let is_there = |held: &Held| wanted.is_some() && held.socket.local_addr().ok() == wanted;
+        let index = self.sockets.iter().position(is_named).or_else(|| self.sockets.iter().position(is_there))?;
+        Some(self.sockets.swap_remove(index))
+    }
+
+    /// Takes a passed socket back that nothing serves any more; one that this process bound is closed.
+    pub fn give_back(&mut self, held: Held) {
+        if held.name.is_some() {
+            self.sockets.push(held);
+        }
     }
 
     /// Names of the sockets that nobody claimed.
     #[must_use]
     pub fn unclaimed(&self) -> Vec<&str> {
-        self.sockets.iter().map(|(name, _)| name.as_str()).collect()
+        self.sockets.iter().filter_map(|held| held.name.as_deref()).collect()
     }
 }
 
@@ -111,13 +153,31 @@ pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
 mod tests {
     use super::*;
 
+    fn passed<const N: usize>(sockets: [(&str, TcpListener); N]) -> Inherited {
+        let held = |(name, socket): (&str, TcpListener)| Held { socket, name: Some(name.into()), served: None };
+        Inherited { sockets: sockets.into_iter().map(held).collect() }
+    }
+
+    #[test]
+    fn a_socket_given_back_is_claimed_again_for_the_address_it_served() {
+        let mut inherited = passed([("web", bind("127.0.0.1:0").unwrap())]);
+        let held = inherited.claim("web", "localhost:80").unwrap();
+        inherited.give_back(held);
+        let held = inherited.claim("web", "127.0.0.1:80").unwrap();
+        inherited.give_back(held.after("127.0.0.1:80"));
+        assert!(inherited.claim("web", "127.0.0.1:81").is_none());
+        assert!(inherited.claim("web", "127.0.0.1:80").is_some());
+        inherited.give_back(Held::bind("127.0.0.1:0").unwrap());
+        assert!(inherited.unclaimed().is_empty());
+    }
+
     #[test]
     fn claims_by_name_then_by_address() {
         let (named, plain) = (bind("127.0.0.1:0").unwrap(), bind("127.0.0.1:0").unwrap());
         let address = plain.local_addr().unwrap();
-        let mut inherited = Inherited { sockets: vec![("web".into(), named), (String::new(), plain)] };
+        let mut inherited = passed([("web", named), ("", plain)]);
         assert!(inherited.claim("other", "127.0.0.1:1").is_none());
-        assert_eq!(inherited.claim("other", &address.to_string()).unwrap().local_addr().unwrap(), address);
+        assert_eq!(inherited.claim("other", &address.to_string()).unwrap().socket.local_addr().unwrap(), address);
         assert!(inherited.claim("web", "127.0.0.1:1").is_some());
         assert!(inherited.unclaimed().is_empty());
     }
