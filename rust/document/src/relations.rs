@@ -11,6 +11,9 @@ use crate::texts::Address;
 /// A text and the path where it stands.
 type Placed<'v> = (String, &'v str);
 
+/// From so many problems on no near name is looked for: it takes as long as there are names.
+const NEAREST_MAX: usize = 100;
+
 /// Return every duplicate, dangling reference, collision and impossible ring.
 pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
@@ -20,11 +23,13 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     served.extend(texts(document, "caches", "name"));
     unique(&served, &mut found);
     if is_list(document, "routes") && is_list(document, "caches") {
-        refer(&texts(document, "listeners", "serves"), &served, "no route or cache has this name", &mut found);
+        refer(&texts(document, "listeners", "serves"), &known(&served), "no route or cache has this name", &mut found);
     }
     addresses(document, &mut found);
+    let nodes = texts(document, "nodes", "id");
+    let nodes = is_list(document, "nodes").then(|| known(&nodes));
     for (path, route) in entries(document, "", "routes") {
-        shards(document, &path, route, &mut found);
+        shards(nodes.as_ref(), &path, route, &mut found);
     }
     for (path, cache) in entries(document, "", "caches") {
         object_size(&path, cache, &mut found);
@@ -32,21 +37,20 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     found
 }
 
-/// Check a route's shards: their names, their replicas, their ring.
-fn shards(document: &Value, path: &str, route: &Value, found: &mut Vec<Problem>) {
+/// Check a route's shards: their names, their replicas among the nodes, their ring.
+fn shards(nodes: Option<&HashSet<&str>>, path: &str, route: &Value, found: &mut Vec<Problem>) {
     let before = found.len();
     let shards = entries(route, path, "shards");
     let names: Vec<Placed> = shards.iter().filter_map(|(path, shard)| text(path, shard, "name")).collect();
     unique(&names, found);
-    let nodes = texts(document, "nodes", "id");
     for (path, shard) in &shards {
         let replicas: Vec<Placed> = entries(shard, path, "replicas")
             .into_iter()
             .filter_map(|(path, replica)| Some((path, replica.as_str()?)))
             .collect();
         unique(&replicas, found);
-        if is_list(document, "nodes") {
-            refer(&replicas, &nodes, "no node has this id", found);
+        if let Some(nodes) = nodes {
+            refer(&replicas, nodes, "no node has this id", found);
         }
     }
     if found.len() == before {
@@ -126,11 +130,15 @@ fn unique(placed: &[Placed], found: &mut Vec<Problem>) {
     }
 }
 
+fn known<'v>(targets: &[Placed<'v>]) -> HashSet<&'v str> {
+    targets.iter().map(|(_, text)| *text).collect()
+}
+
 /// Complain of every text that is not among the targets, naming the nearest.
-fn refer(placed: &[Placed], targets: &[Placed], what: &str, found: &mut Vec<Problem>) {
-    let known: HashSet<&str> = targets.iter().map(|(_, text)| *text).collect();
+fn refer(placed: &[Placed], known: &HashSet<&str>, what: &str, found: &mut Vec<Problem>) {
     for (path, text) in placed.iter().filter(|(_, text)| !known.contains(text)) {
-        let nearest = known.iter().min_by_key(|name| (strsim::damerau_levenshtein(text, name), **name));
+        let among = known.iter().take(if found.len() < NEAREST_MAX { usize::MAX } else { 0 });
+        let nearest = among.min_by_key(|name| (strsim::damerau_levenshtein(text, name), **name));
         let remedy = match nearest {
             Some(name) => format!("define it, or write another, such as {}", shown(&Value::from(*name))),
             None => "define it".into(),
@@ -159,4 +167,20 @@ fn text<'v>(path: &str, parent: &'v Value, field: &str) -> Option<Placed<'v>> {
 /// Return one text of each entry of a list of the document.
 fn texts<'v>(document: &'v Value, list: &str, field: &str) -> Vec<Placed<'v>> {
     entries(document, "", list).iter().filter_map(|(path, entry)| text(path, entry, field)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_for_near_names_only_for_the_first_problems() {
+        let nodes: Vec<Value> = (0..500).map(|i| serde_json::json!({ "id": format!("node-{i}") })).collect();
+        let replicas: Vec<String> = (0..500).map(|i| format!("nude-{i}")).collect();
+        let shards = serde_json::json!([{ "name": "a", "replicas": replicas }]);
+        let document = serde_json::json!({ "nodes": nodes, "routes": [{ "name": "r", "shards": shards }] });
+        let found = problems(&document);
+        let near = found.iter().filter(|problem| problem.to_string().contains("such as \"node-")).count();
+        assert_eq!((found.len(), near), (500, NEAREST_MAX));
+    }
 }
