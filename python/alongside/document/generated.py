@@ -67,8 +67,8 @@ class Cache:
     name: str
     """The cache's name, unique among routes and caches."""
     object_bytes_max: int | None = None
-    """The largest answer that is kept, in bytes, at most `memory_bytes`; null for an eighth of
-    `memory_bytes`.
+    """The largest answer that is kept, in bytes, at most a quarter of `memory_bytes`; null for an
+    eighth.
     """
     origin: Origin
     """Whose answers are kept."""

@@ -158,7 +158,7 @@ pub struct Cache {
     /// Memory for what is kept, metadata counted, in bytes; at least 1 MiB.
     #[schemars(range(min = 1_048_576))]
     pub memory_bytes: u64,
-    /// The largest answer that is kept, in bytes, at most `memory_bytes`; null for an eighth of `memory_bytes`.
+    /// The largest answer that is kept, in bytes, at most a quarter of `memory_bytes`; null for an eighth.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub object_bytes_max: Option<u64>,
