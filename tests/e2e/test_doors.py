@@ -191,6 +191,24 @@ def test_an_end_cuts_what_takes_too_long() -> None:
         assert process.events("ended")[-1]["connections_cut"] == 1
 
 
+def test_the_second_signal_ends_it_at_once() -> None:
+    def talk(peer: upstream.Peer) -> None:
+        peer.next()
+        peer.rest()
+
+    limits = {"drain_timeout_ms": 3_600_000}
+    with plane.in_front_of(talk, limits=limits) as (address, origin, process):
+        with wire.Wire(address) as client:
+            client.send(wire.request("/"))
+            wire.eventually(lambda: origin.requests, "it is on its way")
+            process.terminate()
+            wire.eventually(lambda: process.events("draining"), "it drains")
+            process.terminate()
+            assert process.process.wait(timeout=10) == 0
+            assert client.is_over()
+        assert process.events("ended")[-1]["connections_cut"] == 1
+
+
 def test_a_hangup_reads_the_file_again() -> None:
     with plane.answering(ok) as (_, _, process):
         process.document_path.write_text("{")

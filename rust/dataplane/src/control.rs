@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 /// How often a drain looks whether connections are left.
@@ -283,7 +283,7 @@ impl Control {
             tokio::select! {
                 _ = terminate.recv() => self.drain(),
                 _ = interrupt.recv() => self.drain(),
-                () = self.drained.notified() => return self.finish().await,
+                () = self.drained.notified() => return self.finish(&mut terminate, &mut interrupt).await,
                 _ = hangup.recv() => self.read_again(source, Look::Always),
                 () = changed.notified() => {
                     watch.renew();
@@ -340,19 +340,25 @@ impl Control {
         runtime.document().is_some_and(|current| alongside_document::succeeds(current, document) == Succession::Older)
     }
 
-    async fn finish(&self) -> Exit {
+    /// Waits for the last connection, for the limit, or for the same signal once more.
+    async fn finish(&self, terminate: &mut Signal, interrupt: &mut Signal) -> Exit {
         let (admission, limit_ms) = {
             let runtime = self.lock();
             let limit_ms = runtime.document().map_or(0, |document| document.limits.drain_timeout_ms);
             (Arc::clone(&runtime.admission), limit_ms)
         };
-        let emptied = tokio::time::timeout(Duration::from_millis(limit_ms), async {
+        let emptied = async {
             while admission.open() > 0 {
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
-        });
-        let cut = if emptied.await.is_ok() { 0 } else { admission.open() };
-        tracing::info!(event = "ended", connections_cut = cut);
+        };
+        tokio::select! {
+            () = emptied => {}
+            () = tokio::time::sleep(Duration::from_millis(limit_ms)) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!(event = "ended", connections_cut = admission.open());
         Exit::Done
     }
 }

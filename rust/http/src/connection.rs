@@ -8,7 +8,7 @@ use crate::service::{Arrival, Facts, Service, Stream};
 use alongside_protocols::{Body, Peer, RequestHead, guard, scratch};
 use alongside_transport::{Buffer, Deadline, buffer};
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -260,7 +260,9 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
 fn forwarded_ip(head: &RequestHead<'_, '_>) -> Option<IpAddr> {
     let value = head.fields_named("x-forwarded-for").last()?;
     let last = value.rsplit(|&byte| byte == b',').next()?;
-    std::str::from_utf8(last.trim_ascii()).ok()?.parse().ok()
+    let text = std::str::from_utf8(last.trim_ascii()).ok()?;
+    let ip: Option<IpAddr> = text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+    ip.map(|ip| ip.to_canonical())
 }
 
 /// An address as text, without an allocation of its own.
