@@ -38,6 +38,8 @@ async def serving(
 ) -> AsyncIterator[control.Control]:
     """Run a supervisor while the block runs; whatever still runs afterwards is ended.
 
+    Only where its loops failed it is left running, for the next `up` to find by the journal.
+
     Raises:
         errors.TemporaryError: another supervisor has the project.
     """
@@ -62,12 +64,10 @@ async def serving(
             async with _listening(door, places.control):
                 yield door
         finally:
-            try:
-                loops.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await loops
-            finally:
-                await watched.close()
+            loops.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loops  # where they failed, all is left running for the next `up`
+            await watched.close()
 
 
 @contextlib.asynccontextmanager

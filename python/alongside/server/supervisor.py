@@ -13,7 +13,7 @@ from alongside.resources import reading
 from alongside.server import journal, traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from alongside.base import clock, log
     from alongside.engines.local import engine
@@ -66,8 +66,11 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
         self._origins: dict[str, str] = {}
+        self._origin_period_s = ORIGIN_PERIOD_S_MIN
         self._look = asyncio.Event()
         """Set when a process changed, so that origins are looked at anew."""
+        self._faults: dict[str, str] = {}
+        """Why the last turn of a loop failed, for people."""
         self._traffic: dict[str, tuple[traffic.Reading, traffic.Rate]] = {}
 
     def apply(self, sources: Sequence[reading.Source], *, grace_s: float) -> Applied:
@@ -99,28 +102,33 @@ class Supervisor:
     async def run(self) -> None:
         """Reconcile, watch the origins and tidy up until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._reconcile_forever())
-            tasks.create_task(self._watch_origins())
-            tasks.create_task(self._tidy_forever())
+            tasks.create_task(self._forever("reconcile", self._reconcile_and_wait))
+            tasks.create_task(self._forever("look at the origins", self._look_at_origins))
+            tasks.create_task(self._forever("tidy up", self._wait_and_tidy))
+
+    async def _forever(self, what: str, turn: Callable[[], Awaitable[None]]) -> None:
+        """Take turns until cancelled; one that fails is told of, and the next one is taken."""
+        while True:
+            try:
+                await turn()
+                self._faults.pop(what, None)
+            except Exception as error:  # whatever it is, the processes must not pay for it
+                reason = f"could not {what}: {_reason(error)}; it is tried again"
+                if self._faults.get(what) != reason:
+                    self._log.error("turn_failed", reason=reason)
+                self._faults[what] = reason
+                await self._clock.sleep(RETRY_S_MAX)
 
     async def close(self) -> None:
         """End every process at once; for when the supervisor itself has to end."""
         await self.engine.close()
         self._write_journal()
 
-    async def _reconcile_forever(self) -> None:
-        while True:
-            self.wake.clear()
-            self._look.set()
-            has_failed = False
-            try:
-                self.reconcile()
-            except errors.AlongsideError as error:
-                has_failed = True
-                self._log.error("reconcile_failed", reason=str(error))
-            await _within(
-                self.wake, RETRY_S_MAX if has_failed or self._refused else RECONCILE_S_MAX
-            )
+    async def _reconcile_and_wait(self) -> None:
+        self.wake.clear()
+        self._look.set()
+        self.reconcile()
+        await _within(self.wake, RETRY_S_MAX if self._refused else RECONCILE_S_MAX)
 
     def wanted(self) -> dict[str, documents.Wanted]:
         """Return the documents that the plan's processes should have, as far as they are bound."""
@@ -179,41 +187,35 @@ class Supervisor:
         journal.write(self.engine.setting.folders.journal, now)
         self._journal = now
 
-    async def _tidy_forever(self) -> None:
-        while True:
-            await self._clock.sleep(TIDY_PERIOD_S)
-            try:
-                self.engine.tidy()
-            except OSError as error:
-                self._log.warning("tidy_failed", reason=str(error))
+    async def _wait_and_tidy(self) -> None:
+        await self._clock.sleep(TIDY_PERIOD_S)
+        self.engine.tidy()
 
-    async def _watch_origins(self) -> None:
-        period_s = ORIGIN_PERIOD_S_MIN
-        while True:
-            is_changed = self._look.is_set()
-            self._look.clear()
-            caches = self.plan.caches
-            found = await asyncio.gather(*[_answers(cache.origin.address) for cache in caches])
-            self._origins = {
-                cache.name: f'origin {cache.origin.address} of cache "{cache.name}" '
-                "does not answer yet; start it or correct spec.origin"
-                for cache, is_there in zip(caches, found, strict=True)
-                if not is_there
-            }
-            if not self._origins:
-                period_s = ORIGIN_PERIOD_S_CALM
-            elif is_changed:
-                period_s = ORIGIN_PERIOD_S_MIN
-            else:
-                period_s = min(period_s * 2, ORIGIN_PERIOD_S_MAX)
-            await _within(self._look, period_s)
+    async def _look_at_origins(self) -> None:
+        is_changed = self._look.is_set()
+        self._look.clear()
+        caches = self.plan.caches
+        found = await asyncio.gather(*[_answers(cache.origin.address) for cache in caches])
+        self._origins = {
+            cache.name: f'origin {cache.origin.address} of cache "{cache.name}" '
+            "does not answer yet; start it or correct spec.origin"
+            for cache, is_there in zip(caches, found, strict=True)
+            if not is_there
+        }
+        if not self._origins:
+            self._origin_period_s = ORIGIN_PERIOD_S_CALM
+        elif is_changed:
+            self._origin_period_s = ORIGIN_PERIOD_S_MIN
+        else:
+            self._origin_period_s = min(self._origin_period_s * 2, ORIGIN_PERIOD_S_MAX)
+        await _within(self._look, self._origin_period_s)
 
     def warnings(self) -> list[str]:
         """Return what someone should look at, one sentence each."""
         waits = stepping.waits(self.plan, self.wanted(), self.engine.observed())
         refused = [reason for _, reason in self._refused.values()]
         origins = [self._origins[c.name] for c in self.plan.caches if self._is_silent(c)]
-        return [*self.plan.warnings, *origins, *waits, *refused]
+        return [*self.plan.warnings, *origins, *waits, *refused, *self._faults.values()]
 
     def _is_silent(self, cache: shape.Cache) -> bool:
         """Return whether an origin did not answer; its own probe knows sooner than our look."""
@@ -267,10 +269,16 @@ async def _answers(address: str) -> bool:
     try:
         async with asyncio.timeout(ORIGIN_TIMEOUT_S):
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):  # a name that cannot be one is a ValueError
         return False
     writer.close()
     return True
+
+
+def _reason(error: Exception) -> str:
+    """Return why something failed; what we did not foresee with its kind."""
+    is_foreseen = isinstance(error, errors.AlongsideError | OSError)
+    return str(error) if is_foreseen else f"{type(error).__name__}: {error}"
 
 
 def _words(action: stepping.Action) -> str:
