@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from alongside import document
+from alongside import document, native
+from alongside.base import errors
 from alongside.plan import shape
 
 Addresses = Mapping[str, str]
@@ -36,6 +37,26 @@ class Wanted:
 def numbered(body: str, *, epoch: int, generation: int) -> bytes:
     """Return a document ready to send: the body with its place in the order of documents."""
     return json.dumps({**json.loads(body), "epoch": epoch, "generation": generation}).encode()
+
+
+def check(wanted: Mapping[str, Wanted]) -> None:
+    """Refuse documents that the data plane would refuse, by the data plane's own rules.
+
+    Raises:
+        errors.UsageError: every mistake, each with its process and its place in the document.
+    """
+    faults = [
+        f"{name}: {path}: {message}"
+        for name, one in wanted.items()
+        for path, message in native.check_document(numbered(one.body, epoch=0, generation=0))
+    ]
+    if faults:
+        raise errors.UsageError(*faults)
+
+
+def either(current: Wanted, coming: Wanted) -> Wanted:
+    """Return what stands for two documents of which one is in force, nobody knows which."""
+    return Wanted("", current.needs | coming.needs, current.uses | coming.uses)
 
 
 def render(

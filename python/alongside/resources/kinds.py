@@ -8,13 +8,16 @@ from typing import Annotated, Literal
 import pydantic
 
 from alongside import native
-from alongside.base import units
+from alongside.base import errors, units
+from alongside.contract import kinds as contract_kinds
 from alongside.resources import fields, kubernetes
 
 API_VERSION = "alongside.dev/v1alpha1"
 SHARDS_MAX = 256
 """Each shard is a process here; more belong on more than one machine."""
 MEMORY_BYTES_MIN = 2**20
+LABEL_MAX = 63
+"""Characters between two dots of a host name: RFC 1035 section 2.3.4."""
 
 
 def _key(value: str) -> str:
@@ -47,7 +50,25 @@ def _url(value: str) -> str:
             f"{units.shown(value)} is not an origin; write http://HOST or http://HOST:PORT, "
             "without path, query or user"
         )
+    _check_host(value, parts.netloc, port)
     return value
+
+
+def _check_host(value: str, netloc: str, port: int | None) -> None:
+    """Refuse a host that the data plane, or every resolver of names, would refuse later."""
+    try:
+        contract_kinds.address(netloc if port is not None else f"{netloc}:80")
+    except errors.UsageError as error:
+        raise ValueError(
+            f"{units.shown(value)} has no valid host; write http://HOST or http://HOST:PORT, "
+            "such as http://127.0.0.1:8000, http://[::1]:8000 or http://photos.internal"
+        ) from error
+    host = netloc.partition(":")[0].removesuffix(".")
+    if "[" not in netloc and not all(0 < len(label) <= LABEL_MAX for label in host.split(".")):
+        raise ValueError(
+            f"{units.shown(value)} has no valid host: between its dots stand 1 to {LABEL_MAX} "
+            "characters; correct the name"
+        )
 
 
 class Origin(fields.Model):

@@ -78,11 +78,17 @@ class Supervisor:
 
         Raises:
             problems.ResourceError: every mistake in the files.
+            errors.UsageError: what the data plane would refuse in the documents they lead to.
             errors.AddressTakenError: every address that someone else has.
         """
         plan = building.plan(reading.read(sources), grace_s=grace_s)
         prepared = self.engine.prepare(plan)
-        changes = tuple(_words(action) for action in stepping.changes(self.plan, plan))
+        try:
+            documents.check(self._rendered(plan, prepared.addresses()))
+            changes = tuple(_words(action) for action in stepping.changes(self.plan, plan))
+        except Exception:
+            prepared.release(self.engine.sockets)
+            raise
         self.engine.adopt(prepared)
         self.plan, self.sources = plan, tuple(sources)
         self._refused.clear()
@@ -132,10 +138,13 @@ class Supervisor:
 
     def wanted(self) -> dict[str, documents.Wanted]:
         """Return the documents that the plan's processes should have, as far as they are bound."""
+        return self._rendered(self.plan, self.engine.sockets.addresses())
+
+    def _rendered(
+        self, plan: shape.Plan, addresses: documents.Addresses
+    ) -> dict[str, documents.Wanted]:
         path = self.engine.setting.folders.admin
-        return documents.render(
-            self.plan, self.engine.sockets.addresses(), lambda name: str(path(name))
-        )
+        return documents.render(plan, addresses, lambda name: str(path(name)))
 
     def reconcile(self) -> None:
         """Take the next steps, as the plan and what is observed say."""

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from alongside.base import errors
 from alongside.plan import building, documents, shape
 from alongside.resources import problems, reading
 
@@ -135,6 +136,17 @@ def test_places_shards_by_name_and_believes_only_the_loopback() -> None:
     assert router["listeners"][0]["inner"] == []
     assert node["listeners"][0]["inner"] == ["127.0.0.0/8"]
     assert wanted["photos-router"].needs == {"photos-0", "photos-1"}
+
+
+def test_what_the_data_plane_would_refuse_is_refused_before() -> None:
+    addresses = {"photos-0": "127.0.0.1:1", "photos-1": "nowhere", "photos-router": "127.0.0.1:3"}
+    wanted = documents.render(plan(CACHE + SERVICE + POD), addresses, lambda name: f"/{name}")
+    with pytest.raises(errors.UsageError) as caught:
+        documents.check(wanted)
+    assert {problem.split(": ")[0] for problem in caught.value.problems} == {
+        "photos-1",
+        "photos-router",
+    }
 
 
 def test_an_address_that_is_not_bound_yet_leaves_the_router_without_document() -> None:

@@ -87,6 +87,24 @@ def test_refuses_urls_that_are_no_origin(url: str) -> None:
     assert found.startswith("f.yaml:6: ShardedCache/photos: spec.origin.url: ")
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("a..b", "exa mple", "bücher.example", "1.2.3", "h:", "@h", ":pw@h", "[::1%25eth0]:80"),
+        *(f"{'x' * 64}.de", "x" * 300, "a'b", "[1.2.3.4]:80", ".", "h:080000"),
+    ],
+)
+def test_refuses_hosts_that_nobody_could_reach(host: str) -> None:
+    (found,) = mistakes(CACHE.replace("127.0.0.1:8000", host))
+    assert found.startswith("f.yaml:6: ShardedCache/photos: spec.origin.url: ")
+    assert "; write " in found or "; correct " in found
+
+
+@pytest.mark.parametrize("host", ["a_b:80", "h", "h.", "[::1]:80", "127.0.0.1", "h:80/"])
+def test_reads_hosts_that_can_be_reached(host: str) -> None:
+    assert read(CACHE.replace("127.0.0.1:8000", host)).caches
+
+
 def test_tells_all_mistakes_of_all_documents_at_once() -> None:
     text = CACHE + "  shards: 0\n  prot: 1\n---\n" + POD + "    comand: [x]\n---\nkind: X\n"
     lines_found = [one.split(": ")[0] for one in mistakes(text)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alongside.base import clock, fake_clock, log
+from alongside.base import clock, environment, fake_clock, log
 from alongside.engines.local import engine, folders
 from alongside.server import supervisor
 
@@ -20,7 +20,7 @@ def supervisor_of(tmp_path: Path, clock_: clock.Clock | None = None) -> supervis
     places = folders.Folders(tmp_path / "state", tmp_path / "run")
     places.make()
     wake = asyncio.Event()
-    setting = engine.Setting("p", places, Path("/none"), {})
+    setting = engine.Setting("p", places, Path("/none"), environment.Environment())
     engine_ = engine.Engine(setting, clock_, wake.set)
     log_ = log.Log(clock_, stream=io.StringIO())
     return supervisor.Supervisor(engine_, clock_, log_, epoch=1, wake=wake)
