@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.plan import fleet
 
-from alongside.plan import shape, stepping
+from alongside.plan import documents, shape, stepping
 
 if TYPE_CHECKING:
     import random
@@ -37,6 +37,7 @@ class World:
 
     chance: random.Random
     observed: dict[str, stepping.Seen] = dataclasses.field(default_factory=dict)
+    is_calm: bool = False
 
     def take(self, action: stepping.Action) -> None:
         """Begin an action, after checking that it is safe now."""
@@ -51,27 +52,41 @@ class World:
             assert action.process.name not in self.observed
             for seen in self.observed.values():
                 assert not set(seen.process.claims) & set(action.process.claims)
-        stepping.take(self.observed, action)
+        if isinstance(action, stepping.Configure):
+            self.configure(action)
+        else:
+            stepping.take(self.observed, action)
 
-    def pass_time(self, *, is_calm: bool) -> None:
+    def configure(self, action: stepping.Configure) -> None:
+        """Give a document: it is taken, refused, or nobody knows; when calm it is taken."""
+        outcome = "taken" if self.is_calm else self.chance.choice(["taken", "refused", "unknown"])
+        current = self.observed[action.name].document
+        if outcome == "taken" or current is None:
+            stepping.take(self.observed, action)
+        elif outcome == "unknown":
+            both = documents.either(current, action.document)
+            stepping.take(self.observed, stepping.Configure(action.name, both))
+
+    def pass_time(self) -> None:
         """Let things happen by chance; when calm, let all that was begun succeed."""
         for name, seen in list(self.observed.items()):
-            if not is_calm and self.chance.random() < 0.5:
+            if not self.is_calm and self.chance.random() < 0.5:
                 continue
             if seen.state == "stopping":
                 del self.observed[name]
             elif seen.state in {"starting", "waiting", "unready"}:
                 self.observed[name] = dataclasses.replace(seen, state="ready")
-            elif not is_calm and self.chance.random() < 0.2:
+            elif not self.is_calm and self.chance.random() < 0.2:
                 self.observed[name] = dataclasses.replace(seen, state="waiting")
 
 
 def settle(world: World, plan: shape.Plan, *, rounds: int, is_calm: bool) -> None:
     wanted = stepping._rendered(plan)
+    world.is_calm = is_calm
     for _ in range(rounds):
         for action in stepping.step(plan, wanted, world.observed):
             world.take(action)
-        world.pass_time(is_calm=is_calm)
+        world.pass_time()
 
 
 @given(st.lists(plans, min_size=1, max_size=5), st.randoms(use_true_random=False))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, files
 from alongside.engines.local import admin, children, groups, logs, sockets, spawning
-from alongside.plan import stepping
+from alongside.plan import documents, stepping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from alongside.base import clock, environment
     from alongside.engines.local import folders
-    from alongside.plan import documents, shape
+    from alongside.plan import shape
 
 DOCUMENT_WAIT_S = 10.0
 DOCUMENT_RETRY_S = 0.05
@@ -44,7 +44,10 @@ class Engine:
         self.sockets = sockets.Sockets()
         self.children: dict[str, children.Child] = {}
         self._documents: dict[str, documents.Wanted] = {}
+        self._contents: dict[str, bytes] = {}
+        """Of the documents in force, as a restart reads them."""
         self._on_the_way: dict[str, documents.Wanted] = {}
+        """What was sent and not answered: it may be in force, or come into force later."""
         self._stops: dict[str, asyncio.Task[None]] = {}
         self.killed: dict[str, float] = {}
         """The processes that did not end by themselves when told, and their grace in seconds."""
@@ -92,7 +95,7 @@ class Engine:
         current, coming = self._documents.get(name), self._on_the_way.get(name)
         if current is None or coming is None:
             return current
-        return replace(current, body="", uses=current.uses | coming.uses)
+        return documents.either(current, coming)
 
     def refresh(self, wanted: Mapping[str, documents.Wanted]) -> None:
         """Note which processes now stand behind documents whose content stayed the same."""
@@ -107,6 +110,8 @@ class Engine:
         if document is not None and content is not None:
             files.write_atomic(self.setting.folders.document(process.name), content)
             self._documents[process.name] = document
+            self._contents[process.name] = content
+            self._on_the_way.pop(process.name, None)
         launch = self._launch(process)
         self.killed.pop(process.name, None)
         child = children.Child(process, launch, self._clock, self._changed)
@@ -120,20 +125,38 @@ class Engine:
 
         Raises:
             errors.PeerError: it refuses the document; the old one stays in force.
-            errors.TemporaryError: it runs and does not answer.
+            errors.TemporaryError: it runs and does not answer; either may be in force, until a
+                later one is answered.
         """
-        self._on_the_way[name] = document
+        child = self.children.get(name)
+        before = self._on_the_way.get(name)
+        path = self.setting.folders.document(name)
+        files.write_atomic(path, content)
+        self._on_the_way[name] = documents.either(before, document) if before else document
         try:
-            files.write_atomic(self.setting.folders.document(name), content)
             await self._put(name, content)
+        except errors.PeerError:
+            if self.children.get(name) is child:
+                self._take_back(name, before)
+            raise
+        if self.children.get(name) is child:
             self._documents[name] = document
-        finally:
-            del self._on_the_way[name]
+            self._contents[name] = content
+            self._on_the_way.pop(name, None)
+
+    def _take_back(self, name: str, before: documents.Wanted | None) -> None:
+        """Forget a refused document, so that a restart does not read it."""
+        self._on_the_way.pop(name, None)
+        if before is not None:
+            self._on_the_way[name] = before
+        if name in self._contents:
+            files.write_atomic(self.setting.folders.document(name), self._contents[name])
 
     async def _put(self, name: str, content: bytes) -> None:
         door = self.admin(name)
         deadline_s = self._clock.monotonic_s() + DOCUMENT_WAIT_S
-        while (child := self.children.get(name)) is not None and child.identity is not None:
+        child = self.children.get(name)
+        while child is not None and child.identity is not None and self.children.get(name) is child:
             try:
                 await door.put_document(content)
                 break
@@ -155,6 +178,8 @@ class Engine:
         finally:
             del self.children[name]
             self._documents.pop(name, None)
+            self._contents.pop(name, None)
+            self._on_the_way.pop(name, None)
             del self._stops[name]
             self._changed()
 
