@@ -4,6 +4,7 @@ use crate::object::Object;
 use alongside_policy::caching::conditional::{self, Answer};
 use alongside_policy::caching::range::{self, Selection};
 use alongside_policy::caching::{CacheStatus, Meta, Request};
+use alongside_protocols::{Body, write_decimal, write_framing};
 use std::io::Write;
 
 /// Which bytes of an object's body follow the head.
@@ -41,8 +42,9 @@ pub fn write(
         write_selected(object, range::select(request, &stored, object.meta()), out)
     };
     let is_head = request.method == "HEAD";
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "age: {age_s}\r\n");
+    out.extend_from_slice(b"age: ");
+    write_decimal(age_s, out);
+    out.extend_from_slice(b"\r\n");
     write_status(status, out);
     if is_head { (result.0, Part::Nothing) } else { result }
 }
@@ -61,7 +63,7 @@ fn write_selected(object: &Object, selection: Selection, out: &mut Vec<u8>) -> (
             out.extend_from_slice(object.head());
             //= RFC 9110 section 8.6: no Content-Length in a 204.
             if object.status() != 204 {
-                let _ = write!(out, "content-length: {length}\r\n");
+                write_framing(Body::Length(length), out);
             }
             (object.status(), Part::Whole)
         }
@@ -69,6 +71,7 @@ fn write_selected(object: &Object, selection: Selection, out: &mut Vec<u8>) -> (
             out.extend_from_slice(b"HTTP/1.1 206 Partial Content\r\n");
             write_fields(object, |_| true, out);
             let bytes = last - first + 1;
+            // Writing to a vector cannot fail.
             let _ = write!(out, "content-range: bytes {first}-{last}/{length}\r\ncontent-length: {bytes}\r\n");
             (206, Part::Range(first, last))
         }

@@ -27,7 +27,7 @@ pub fn write_framing(body: Body, out: &mut Vec<u8>) {
 }
 
 /// Append a number in decimal digits.
-pub(crate) fn write_decimal(mut number: u64, out: &mut Vec<u8>) {
+pub fn write_decimal(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     loop {

@@ -17,7 +17,7 @@ mod target;
 
 use std::mem::MaybeUninit;
 
-pub use framing::{Body, write_framing};
+pub use framing::{Body, write_decimal, write_framing};
 pub use refusal::{Reason, Refusal};
 pub use request::{Forward, Peer, RequestHead};
 pub use response::{Asked, ResponseHead};

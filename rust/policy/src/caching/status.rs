@@ -1,7 +1,7 @@
 //! The text of `Cache-Status`.
 
 use super::Forward;
-use std::io::Write as _;
+use alongside_protocols::write_decimal;
 
 /// How this cache handled a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +62,13 @@ impl<'a> CacheStatus<'a> {
                 out.extend_from_slice(forward.as_str().as_bytes());
             }
         }
-        // Writing to a Vec cannot fail.
         if let Some(status) = self.forward_status {
-            let _ = write!(out, "; fwd-status={status}");
+            out.extend_from_slice(b"; fwd-status=");
+            write_decimal(u64::from(status), out);
         }
         if let Some(ttl_s) = self.ttl_s {
-            let _ = write!(out, "; ttl={ttl_s}");
+            out.extend_from_slice(if ttl_s < 0 { b"; ttl=-" } else { b"; ttl=" });
+            write_decimal(ttl_s.unsigned_abs(), out);
         }
         if self.is_stored {
             out.extend_from_slice(b"; stored");
