@@ -22,7 +22,7 @@ from alongside.engines.local import admin, folders
 from alongside.resources import reading
 from alongside.server import client
 
-PROJECT = "photos"  # what `alongside` calls the project of this folder
+PROJECT = "photos-demo"  # not this folder's name: that project is its user's
 COMMAND_S_MAX = 90.0  # how long one command of ours may take
 PAGE_S_MAX = 10.0
 
@@ -77,13 +77,17 @@ class Stack:
         self._folders = folders.of_project(PROJECT, environment.of_process())
 
     def refuse_to_share(self) -> None:
-        """Raise a StackError where something answers on our addresses: it is not ours to end."""
+        """Raise a StackError where the project is up or an address is in use: not ours to end."""
+        if client.Client(self._folders).is_up():
+            raise StackError(
+                f"project {PROJECT} is up already; end it first: alongside down --project {PROJECT}"
+            )
         for address in (self.origin, self.cache):
             with contextlib.suppress(OSError):
                 socket.create_connection((address.host, address.port), timeout=1.0).close()
                 raise StackError(
                     f"{address.host}:{address.port} is already in use; if the photos run already,"
-                    f" end them first: alongside down --project {PROJECT}"
+                    " end them first, in this folder: alongside down"
                 )
 
     def up(self) -> None:
