@@ -71,13 +71,15 @@ class Folders:
 def of_project(project: str, environment: Mapping[str, str]) -> Folders:
     """Return a project's folders; nothing is created.
 
+    A relative XDG variable is ignored, as the XDG base directory specification says.
+
     Raises:
         errors.UsageError: the runtime folder's path leaves no room for the name of a socket.
     """
     home = environment.get("HOME") or "/"
-    state_home = environment.get("XDG_STATE_HOME") or f"{home}/.local/state"
+    state_home = _absolute(environment.get("XDG_STATE_HOME")) or f"{home}/.local/state"
     state = Path(state_home).absolute() / "alongside" / project
-    runtime_home = environment.get("XDG_RUNTIME_DIR")
+    runtime_home = _absolute(environment.get("XDG_RUNTIME_DIR"))
     runtime = state / "run"
     if runtime_home:
         runtime = Path(runtime_home).absolute() / "alongside" / project
@@ -88,3 +90,7 @@ def of_project(project: str, environment: Mapping[str, str]) -> Folders:
             "set XDG_RUNTIME_DIR to a shorter folder, or use a shorter --project"
         )
     return Folders(state, runtime)
+
+
+def _absolute(path: str | None) -> str | None:
+    return path if path is not None and Path(path).is_absolute() else None
