@@ -34,7 +34,8 @@ done
 export DEBIAN_FRONTEND=noninteractive
 apt() { PATH="$quiet:$PATH" apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" >>"$quiet/log" 2>&1; }
 
-services=$(ls /etc/init.d)
+listed() { ls /etc/init.d 2>/dev/null || true; }
+services=$(listed)
 echo "installing ${packages[*]} (INSTALL=0 forbids it)"
 if ! apt install --no-install-recommends "${packages[@]}"; then
   if ! { apt update && apt install --no-install-recommends "${packages[@]}"; }; then
@@ -43,6 +44,6 @@ if ! apt install --no-install-recommends "${packages[@]}"; then
     exit 0
   fi
 fi
-comm -13 <(echo "$services") <(ls /etc/init.d) | while read -r service; do
-  update-rc.d "$service" disable >/dev/null
+comm -13 <(echo "$services") <(listed) | while read -r service; do
+  update-rc.d "$service" disable >/dev/null 2>&1 || echo "cannot disable $service at boot" >&2
 done
