@@ -12,12 +12,15 @@ from alongside.base import errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from alongside.engines.local import folders
     from alongside.resources import reading
     from alongside.server import status
 
 TIMEOUT_S = 10.0
+APPLY_TIMEOUT_S = 120.0
+"""Longer than the largest files take to read."""
 DOWN_TIMEOUT_S = 4000.0
 """Longer than the longest grace period that a pod may ask for."""
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -33,13 +36,16 @@ class Client:
     def __init__(self, places: folders.Folders) -> None:
         """Take the project's folders; nothing is opened yet."""
         self._path = places.control
+        self._log = places.log("supervisor")
 
     def is_up(self) -> bool:
-        """Return whether a supervisor answers."""
+        """Return whether a supervisor answers, whatever it answers."""
         try:
             self.status()
         except NotRunningError:
             return False
+        except errors.AlongsideError:
+            return True
         return True
 
     def status(self) -> status.Status:
@@ -49,7 +55,12 @@ class Client:
     def apply(self, sources: Sequence[reading.Source], *, grace_s: float) -> Mapping[str, object]:
         """Make files the new goal; raises as the supervisor's `apply` does."""
         texts = [{"file": s.file, "folder": s.folder, "text": s.text} for s in sources]
-        return self._ask("POST", "/apply", value={"sources": texts, "grace_s": grace_s})
+        return self._ask(
+            "POST",
+            "/apply",
+            value={"sources": texts, "grace_s": grace_s},
+            timeout_s=APPLY_TIMEOUT_S,
+        )
 
     def down(self) -> Mapping[str, object]:
         """Stop everything; returns when nothing runs any more."""
@@ -97,17 +108,17 @@ class Client:
             raise NotRunningError("no supervisor answers", retry_after_s=0.1) from error
         except httpx2.HTTPError as error:
             raise errors.PeerError(
-                f"the supervisor broke off: {error}; see its log", side="upstream", retry=False
+                f"the supervisor broke off: {error}; see {self._log}", side="upstream", retry=False
             ) from error
-        return _answer(answer)
+        return _answer(answer, self._log)
 
 
-def _answer(answer: httpx2.Response) -> Mapping[str, object]:
+def _answer(answer: httpx2.Response, log: Path) -> Mapping[str, object]:
     value = answer.json() if answer.headers.get("content-type") == "application/json" else {}
     if answer.status_code == 200 and isinstance(value, dict):
         return value
     problems = [str(problem) for problem in value.get("problems", [])]
-    problems = problems or [f"the supervisor answers {answer.status_code}; see its log"]
+    problems = problems or [f"the supervisor answers {answer.status_code}; see {log}"]
     match value.get("exit_code"):
         case errors.ExitCode.ADDRESS_TAKEN:
             raise errors.AddressTakenError(*problems)

@@ -32,6 +32,7 @@ class Control:
         self._clock = clock_
         self.engine = watched.engine
         self.is_over = asyncio.Event()
+        self._is_ending = False
 
     def application(self) -> applications.Starlette:
         """Return the application for a server."""
@@ -65,7 +66,14 @@ class Control:
             raise errors.UsageError(
                 "not an order to apply; send {sources: [{file, folder, text}], grace_s}"
             ) from error
-        applied = self.watched.apply(sources, grace_s=grace_s)
+        # Large files take seconds to read, in which the loop has to look after processes.
+        plan = await asyncio.to_thread(self.watched.plan_of, sources, grace_s=grace_s)
+        if self._is_ending:
+            raise errors.TemporaryError(
+                f'project "{self.engine.setting.project}" is being stopped; try again when it is',
+                retry_after_s=1.0,
+            )
+        applied = self.watched.adopt(plan, sources)
         return {"changes": list(applied.changes), "warnings": list(applied.warnings)}
 
     async def _down(self, _: requests.Request) -> object:
@@ -80,6 +88,7 @@ class Control:
 
     async def end(self) -> None:
         """Stop everything in reverse order; returns when nothing runs any more."""
+        self._is_ending = True
         self.watched.abandon()
         while not self.watched.is_idle():
             await self._clock.sleep(DOWN_POLL_S)
@@ -138,7 +147,7 @@ def _answering(
 ) -> Callable[[requests.Request], Awaitable[responses.Response]]:
     async def endpoint(request: requests.Request) -> responses.Response:
         try:
-            return responses.JSONResponse(await answer(request))
+            return _Json(await answer(request))
         except errors.UsageError as error:
             return _failed(400, list(error.problems), error.exit_code)
         except errors.AlongsideError as error:
@@ -148,9 +157,14 @@ def _answering(
 
 
 def _failed(status_code: int, problems: list[str], code: errors.ExitCode) -> responses.Response:
-    return responses.JSONResponse(
-        {"problems": problems, "exit_code": int(code)}, status_code=status_code
-    )
+    return _Json({"problems": problems, "exit_code": int(code)}, status_code=status_code)
+
+
+class _Json(responses.JSONResponse):
+    """JSON in ASCII, because the names of files and folders need not be UTF-8."""
+
+    def render(self, content: object) -> bytes:
+        return json.dumps(content).encode("ascii")
 
 
 async def _object(request: requests.Request) -> dict[str, object]:

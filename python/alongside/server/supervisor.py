@@ -31,6 +31,8 @@ ORIGIN_TIMEOUT_S = 1.0
 TIDY_PERIOD_S = 5.0
 REFUSED_RETRY_S = 2.0
 SAMPLE_S_MIN = 0.5
+SUCCESS = "ended with 0"
+"""The reason of a process that did what it should and is not to start again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,19 @@ class Supervisor:
             errors.UsageError: what the data plane would refuse in the documents they lead to.
             errors.AddressTakenError: every address that someone else has.
         """
-        plan = building.plan(reading.read(sources), grace_s=grace_s)
+        return self.adopt(self.plan_of(sources, grace_s=grace_s), sources)
+
+    @staticmethod
+    def plan_of(sources: Sequence[reading.Source], *, grace_s: float) -> shape.Plan:
+        """Return what files ask for; may run in another thread.
+
+        Raises:
+            problems.ResourceError: every mistake in the files.
+        """
+        return building.plan(reading.read(sources), grace_s=grace_s)
+
+    def adopt(self, plan: shape.Plan, sources: Sequence[reading.Source]) -> Applied:
+        """Make the plan of some files the new goal; raises as `apply` does."""
         prepared = self.engine.prepare(plan)
         try:
             documents.check(self._rendered(plan, prepared.addresses()))
@@ -240,9 +254,13 @@ class Supervisor:
         if set(observed) != {process.name for process in self.plan.processes}:
             return False
         return not stepping.step(self.plan, wanted, observed) and all(
-            seen.state == "ready" or (seen.state == "ended" and seen.process.restart != "always")
-            for seen in observed.values()
+            seen.state == "ready" or (seen.state == "ended" and self._has_succeeded(name))
+            for name, seen in observed.items()
         )
+
+    def _has_succeeded(self, name: str) -> bool:
+        """Return whether a process that is not to start again did what it should."""
+        return self.engine.children[name].reason == SUCCESS
 
     async def sample(self) -> dict[str, traffic.Rate]:
         """Return the traffic of each data-plane process that answers."""
