@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import contextlib
 import os
 import platform
 import re
@@ -52,11 +53,15 @@ def family(roots: Iterable[int]) -> set[int]:
 
 
 def cpu_s(processes: Iterable[int]) -> float:
-    """Return the CPU time of all threads of processes so far, to the nanosecond."""
+    """Return the CPU time of all threads of processes so far, to the nanosecond.
+
+    A process that has ended counts nothing: nginx's cache loader ends by itself after a minute.
+    """
     total_ns = 0
     for process in processes:
-        for task in (PROC / str(process) / "task").iterdir():
-            total_ns += int((task / "schedstat").read_text().split()[0])
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in (PROC / str(process) / "task").iterdir():
+                total_ns += int((task / "schedstat").read_text().split()[0])
     return total_ns / 1e9
 
 
