@@ -95,7 +95,7 @@ types: venv ## Check types with mypy, strictly
 	$(BIN)/mypy
 
 imports: venv ## Check the layers of the Python rooms
-	$(BIN)/lint-imports --no-cache
+	PYTHONPATH=python $(BIN)/lint-imports --no-cache
 
 stubs: build ## Compare the extension's stub with the binary
 	$(BIN)/python -m mypy.stubtest alongside._native
