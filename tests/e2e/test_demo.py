@@ -81,10 +81,11 @@ class Example:
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
-        down = [sys.executable, "-m", "alongside", "down", "--project", "photos"]
+        down = [sys.executable, "-m", "alongside", "down", "--project", "photos-demo"]
         subprocess.run(
             down, cwd=self.folder, env=self.variables, timeout=60, check=False, capture_output=True
         )
+        assert self.is_over(), "the test left the demo running"
 
     def is_over(self) -> bool:
         """Return whether nothing listens on the example's ports any more."""
