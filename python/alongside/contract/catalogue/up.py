@@ -80,8 +80,8 @@ _FAILURES = (
     ),
     promise.Failure(
         "A process ends by itself",
-        "it is started again, after a growing wait where it keeps ending; its listening socket "
-        "stays open, so that connections wait instead of being refused",
+        "it is started again, after a growing wait where it keeps ending; the listening socket of "
+        "a node or router stays open, so that connections wait instead of being refused",
         "`alongside status` shows restarts and the last exit code",
     ),
     promise.Failure(
@@ -97,7 +97,7 @@ _FAILURES = (
     promise.Failure(
         "The supervisor is killed",
         "the processes go on serving; the next `up` or `down` finds them and ends them first",
-        "`alongside status` says that no supervisor answers",
+        "`alongside status` says that no supervisor answers, and how many processes still serve",
     ),
     promise.Failure(
         "A process ignores SIGTERM",
@@ -106,8 +106,8 @@ _FAILURES = (
     ),
     promise.Failure(
         "The disk is full",
-        "what runs goes on with its last documents; the change is refused",
-        "one line naming the file; exit code 1",
+        "what runs goes on with its last documents; the change waits until there is room",
+        "a warning in `alongside status` naming the file; exit code 1 after ready-timeout",
     ),
 )
 
@@ -117,8 +117,9 @@ CONTRACT = promise.Contract(
     promise=(
         "Everything the files ask for runs as processes of this machine, started in the order "
         "they need each other, restarted when they end, stopped in reverse. Growing or shrinking "
-        "a sharded cache in the file and running the command again fails no request and moves no "
-        "key between nodes that stay. A file with a mistake changes nothing at all.\n\n"
+        "a sharded cache in the file and running the command again fails no request and, with "
+        "ketama, moves no key between nodes that stay. A file with a mistake changes nothing at "
+        "all.\n\n"
         "In the foreground the command shows a live table and ends everything at SIGINT; with "
         "`--detach` a supervisor stays, which `status`, `logs`, `explain`, `purge` and `down` "
         "speak to. The files of the state folder are not part of the promise."
@@ -137,10 +138,12 @@ CONTRACT = promise.Contract(
         promise.File(
             "`$XDG_STATE_HOME/alongside/PROJECT`",
             "makes, writes",
-            "journal, documents and logs; every file is replaced by rename; mode 0700",
+            "journal and documents, replaced by rename; logs, bounded; mode 0700",
         ),
         promise.File(
-            "`$XDG_RUNTIME_DIR/alongside/PROJECT`", "makes, removes", "UNIX sockets; mode 0700"
+            "`$XDG_RUNTIME_DIR/alongside/PROJECT`",
+            "makes, removes",
+            "UNIX sockets; mode 0700; without that variable `run` in the state folder",
         ),
     ),
     signals=(
