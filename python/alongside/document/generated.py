@@ -13,6 +13,27 @@ JsonObject: TypeAlias = dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLog:
+    """A line in the log for some of the requests."""
+
+    one_in: int = 1
+    """One request in so many has a line, chosen by chance; 1 for every one, at most a million."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "one_in": self.one_in,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> AccessLog:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            one_in=cast("int", value.get("one_in", 1)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admin:
     """The admin door: the status door's paths, snapshot, explain, documents, purges, drain."""
 
@@ -59,6 +80,66 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A process that serves shards."""
+
+    address: str
+    """Where it is reached; the port is not 0."""
+    id: str
+    """The node's stable id, unique among nodes; never its address."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "address": self.address,
+            "id": self.id,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Node:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            address=cast("str", value["address"]),
+            id=cast("str", value["id"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """Which replica of a shard a cache is, and who the others are."""
+
+    id: str
+    """Its own node id."""
+    siblings: tuple[Node, ...]
+    """The other replicas of the shard, none of which is this one; their listeners count it as
+    inner.
+    """
+    warm_bytes_per_s: int | None = 33554432
+    """What it may take from a sibling while it warms up, in bytes a second, 1 KiB to 1 TiB; null
+    for no warm-up.
+    """
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "id": self.id,
+            "siblings": [item.to_json() for item in self.siblings],
+            "warm_bytes_per_s": self.warm_bytes_per_s,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Replica:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            id=cast("str", value["id"]),
+            siblings=tuple(
+                Node.from_json(item) for item in cast("list[JsonObject]", value["siblings"])
+            ),
+            warm_bytes_per_s=cast("int | None", value.get("warm_bytes_per_s", 33554432)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cache:
     """What is kept of an origin's answers."""
 
@@ -72,6 +153,8 @@ class Cache:
     """
     origin: Origin
     """Whose answers are kept."""
+    replica: Replica | None = None
+    """Which replica of its shard this is; null where it stands alone."""
 
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
@@ -80,6 +163,7 @@ class Cache:
             "name": self.name,
             "object_bytes_max": self.object_bytes_max,
             "origin": self.origin.to_json(),
+            "replica": None if self.replica is None else self.replica.to_json(),
         }
 
     @classmethod
@@ -90,6 +174,9 @@ class Cache:
             name=cast("str", value["name"]),
             object_bytes_max=cast("int | None", value.get("object_bytes_max")),
             origin=Origin.from_json(cast("JsonObject", value["origin"])),
+            replica=None
+            if value.get("replica") is None
+            else Replica.from_json(cast("JsonObject", value.get("replica"))),
         )
 
 
@@ -129,6 +216,14 @@ class Limits:
     """Idle connections kept to each node or origin by each thread, 0 to 65536."""
     pool_idle_timeout_ms: int = 30000
     """How long an idle connection to a node or an origin is kept, in milliseconds, 1 to a day."""
+    queue_max: int = 1024
+    """Requests that may wait for one of these to end, 0 to 1,048,576; more get a 503 at once."""
+    queue_timeout_ms: int = 1000
+    """How long a request may wait so, in milliseconds, 0 to a day; then it gets a 503."""
+    requests_max: int = 8192
+    """Requests that are being answered by nodes and origins at one time, in the whole process, 1
+    to 1,048,576.
+    """
     requests_per_connection_max: int = 10000
     """Requests after which a client's connection is closed, at least 1."""
     response_timeout_ms: int = 60000
@@ -137,6 +232,8 @@ class Limits:
     """The longest request target, in bytes, 64 to 64 KiB."""
     tunnel_timeout_ms: int = 3600000
     """How long a tunnel may be silent, in milliseconds, 1 to a week."""
+    upstream_requests_max: int = 4096
+    """The same for each node or origin, 1 to 1,048,576."""
 
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
@@ -154,10 +251,14 @@ class Limits:
             "idle_timeout_ms": self.idle_timeout_ms,
             "pool_idle_max": self.pool_idle_max,
             "pool_idle_timeout_ms": self.pool_idle_timeout_ms,
+            "queue_max": self.queue_max,
+            "queue_timeout_ms": self.queue_timeout_ms,
+            "requests_max": self.requests_max,
             "requests_per_connection_max": self.requests_per_connection_max,
             "response_timeout_ms": self.response_timeout_ms,
             "target_bytes_max": self.target_bytes_max,
             "tunnel_timeout_ms": self.tunnel_timeout_ms,
+            "upstream_requests_max": self.upstream_requests_max,
         }
 
     @classmethod
@@ -179,12 +280,16 @@ class Limits:
             idle_timeout_ms=cast("int", value.get("idle_timeout_ms", 60000)),
             pool_idle_max=cast("int", value.get("pool_idle_max", 256)),
             pool_idle_timeout_ms=cast("int", value.get("pool_idle_timeout_ms", 30000)),
+            queue_max=cast("int", value.get("queue_max", 1024)),
+            queue_timeout_ms=cast("int", value.get("queue_timeout_ms", 1000)),
+            requests_max=cast("int", value.get("requests_max", 8192)),
             requests_per_connection_max=cast(
                 "int", value.get("requests_per_connection_max", 10000)
             ),
             response_timeout_ms=cast("int", value.get("response_timeout_ms", 60000)),
             target_bytes_max=cast("int", value.get("target_bytes_max", 8192)),
             tunnel_timeout_ms=cast("int", value.get("tunnel_timeout_ms", 3600000)),
+            upstream_requests_max=cast("int", value.get("upstream_requests_max", 4096)),
         )
 
 
@@ -221,33 +326,125 @@ class Listener:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A process that serves shards."""
+Function = Literal["modulo", "ketama"]
+"""How a key's hash chooses a shard."""
 
-    address: str
-    """Where it is reached; the port is not 0."""
-    id: str
-    """The node's stable id, unique among nodes; never its address."""
+Probe = Literal["tcp", "http", "cache"]
+"""How a node is looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How it is found out which nodes of a route can be used."""
+
+    ejected_percent_max: int = 50
+    """The most of a shard's replicas that are left for errors or slowness, in percent, 0 to 100.
+
+    One always stays.
+    """
+    ejection_ms: int = 5000
+    """How long a node that was left for errors or slowness stays left at least, in milliseconds,
+    10 to an hour.
+    """
+    errors_max: int | None = 5
+    """Answers of 500 and above in a row after which a node is left, at least 1; null where they
+    are not the node's fault.
+    """
+    failures: int = 2
+    """Failed looks in a row after which a node is left, 1 to 100.
+
+    A failed connection is enough by itself.
+    """
+    interval_ms: int = 1000
+    """Between two looks at a node, in milliseconds, 10 to an hour; a node that cannot be used is
+    looked at four times as often.
+    """
+    path: str = "/"
+    """What `http` probes ask for; any status below 400 is good. At most 1024 bytes."""
+    probe: Probe = "tcp"
+    """How a node is looked at."""
+    slow_start_ms: int = 10000
+    """How long a node that came back is given fewer requests than its siblings, in milliseconds, 0
+    to an hour.
+    """
+    slow_times: int | None = 10
+    """A node is left whose answers take so many times as long as those of its shard's other
+    replicas, 2 to 1000; null for never.
+    """
+    successes: int = 1
+    """Good looks in a row after which it is used again, 1 to 100."""
+    timeout_ms: int = 1000
+    """How long a look may take, in milliseconds, 10 to an hour."""
 
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
         return {
-            "address": self.address,
-            "id": self.id,
+            "ejected_percent_max": self.ejected_percent_max,
+            "ejection_ms": self.ejection_ms,
+            "errors_max": self.errors_max,
+            "failures": self.failures,
+            "interval_ms": self.interval_ms,
+            "path": self.path,
+            "probe": self.probe,
+            "slow_start_ms": self.slow_start_ms,
+            "slow_times": self.slow_times,
+            "successes": self.successes,
+            "timeout_ms": self.timeout_ms,
         }
 
     @classmethod
-    def from_json(cls, value: JsonObject) -> Node:
+    def from_json(cls, value: JsonObject) -> Health:
         """Return what a checked JSON object says, defaults filled in."""
         return cls(
-            address=cast("str", value["address"]),
-            id=cast("str", value["id"]),
+            ejected_percent_max=cast("int", value.get("ejected_percent_max", 50)),
+            ejection_ms=cast("int", value.get("ejection_ms", 5000)),
+            errors_max=cast("int | None", value.get("errors_max", 5)),
+            failures=cast("int", value.get("failures", 2)),
+            interval_ms=cast("int", value.get("interval_ms", 1000)),
+            path=cast("str", value.get("path", "/")),
+            probe=cast("Probe", value.get("probe", "tcp")),
+            slow_start_ms=cast("int", value.get("slow_start_ms", 10000)),
+            slow_times=cast("int | None", value.get("slow_times", 10)),
+            successes=cast("int", value.get("successes", 1)),
+            timeout_ms=cast("int", value.get("timeout_ms", 1000)),
         )
 
 
-Function = Literal["modulo", "ketama"]
-"""How a key's hash chooses a shard."""
+Fallback = Literal["origin", "next_shard", "error"]
+"""Where a request goes when no replica of its shard can be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """When a request that failed is tried again, and where."""
+
+    attempts_max: int = 3
+    """Nodes that one request is sent to at most, 1 to 16; the fallback comes on top."""
+    fallback: Fallback = "origin"
+    """Where a request goes when no replica of its shard can be used."""
+    per_second_min: int = 10
+    """Retries a second that are allowed however few requests there are, 0 to 1,000,000."""
+    percent: int = 20
+    """Retries in percent of the requests of the last ten seconds, 0 to 100."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "attempts_max": self.attempts_max,
+            "fallback": self.fallback,
+            "per_second_min": self.per_second_min,
+            "percent": self.percent,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Retries:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            attempts_max=cast("int", value.get("attempts_max", 3)),
+            fallback=cast("Fallback", value.get("fallback", "origin")),
+            per_second_min=cast("int", value.get("per_second_min", 10)),
+            percent=cast("int", value.get("percent", 20)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,26 +482,43 @@ class Shard:
 class Route:
     """How requests are spread over shards."""
 
+    buffer_bytes: int = 65536
+    """Answers to repeatable requests are held whole up to so many bytes before the first byte goes
+    out, so that a node's death is not noticed; 0 to 16 MiB. Longer ones go on from a sibling by
+    Range.
+    """
     compatible_with: CompatibleWith = "nginx"
     """The program whose placement is computed."""
     function: Function
     """How a key's hash chooses a shard."""
+    health: Health = field(default_factory=Health)
+    """How it is found out which nodes can be used."""
     key: str
     """What of a request is hashed: request.uri, request.path, request.ip, request.headers["x"],
     request.cookies["x"], request.query["x"] and "literal texts", joined by +.
     """
     name: str
     """The route's name, unique among routes and caches."""
+    origin: Origin | None = None
+    """Where requests go that no node should answer: methods that change something, and all of a
+    shard's requests while none of its replicas can be used; null where only nodes answer.
+    """
+    retries: Retries = field(default_factory=Retries)
+    """When a request that failed is tried again, and where."""
     shards: tuple[Shard, ...]
     """The shards, at least one."""
 
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
         return {
+            "buffer_bytes": self.buffer_bytes,
             "compatible_with": self.compatible_with,
             "function": self.function,
+            "health": self.health.to_json(),
             "key": self.key,
             "name": self.name,
+            "origin": None if self.origin is None else self.origin.to_json(),
+            "retries": self.retries.to_json(),
             "shards": [item.to_json() for item in self.shards],
         }
 
@@ -312,10 +526,16 @@ class Route:
     def from_json(cls, value: JsonObject) -> Route:
         """Return what a checked JSON object says, defaults filled in."""
         return cls(
+            buffer_bytes=cast("int", value.get("buffer_bytes", 65536)),
             compatible_with=cast("CompatibleWith", value.get("compatible_with", "nginx")),
             function=cast("Function", value["function"]),
+            health=Health.from_json(cast("JsonObject", value.get("health", {}))),
             key=cast("str", value["key"]),
             name=cast("str", value["name"]),
+            origin=None
+            if value.get("origin") is None
+            else Origin.from_json(cast("JsonObject", value.get("origin"))),
+            retries=Retries.from_json(cast("JsonObject", value.get("retries", {}))),
             shards=tuple(
                 Shard.from_json(item) for item in cast("list[JsonObject]", value["shards"])
             ),
@@ -347,6 +567,8 @@ class Status:
 class Document:
     """Everything a data-plane process does, version 1. It holds paths, never secrets."""
 
+    access_log: AccessLog | None = None
+    """A line in the log for some of the requests; null for none."""
     admin: Admin | None = None
     """The admin door on a UNIX socket of mode 0600; null for none."""
     caches: tuple[Cache, ...] = ()
@@ -379,6 +601,7 @@ class Document:
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
         return {
+            "access_log": None if self.access_log is None else self.access_log.to_json(),
             "admin": None if self.admin is None else self.admin.to_json(),
             "caches": [item.to_json() for item in self.caches],
             "epoch": self.epoch,
@@ -396,6 +619,9 @@ class Document:
     def from_json(cls, value: JsonObject) -> Document:
         """Return what a checked JSON object says, defaults filled in."""
         return cls(
+            access_log=None
+            if value.get("access_log") is None
+            else AccessLog.from_json(cast("JsonObject", value.get("access_log"))),
             admin=None
             if value.get("admin") is None
             else Admin.from_json(cast("JsonObject", value.get("admin"))),

@@ -20,5 +20,6 @@ pub use reading::{DOCUMENT_BYTES_MAX, parse};
 pub use schema::schema;
 pub use texts::{Address, HostField, Name, Network, SocketPath, TextError};
 pub use types::{
-    Admin, Cache, CompatibleWith, Document, Function, Limits, Listener, Node, Origin, Route, Shard, Status,
+    AccessLog, Admin, Cache, CompatibleWith, Document, Fallback, Function, Health, Limits, Listener, Node, Origin,
+    Probe, Replica, Retries, Route, Shard, Status,
 };

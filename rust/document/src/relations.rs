@@ -33,6 +33,7 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     }
     for (path, cache) in entries(document, "", "caches") {
         object_size(&path, cache, &mut found);
+        siblings(&path, cache, &mut found);
     }
     found
 }
@@ -81,6 +82,15 @@ fn ring(path: &str, route: &Value, shards: &[(String, &Value)], found: &mut Vec<
             found.push(Problem::new(at, what, remedy));
         }
     }
+}
+
+/// Check that a replica is not its own sibling, and has each of them once.
+fn siblings(path: &str, cache: &Value, found: &mut Vec<Problem>) {
+    let (path, replica) = (format!("{path}.replica"), &cache["replica"]);
+    let mut ids: Vec<Placed> = text(&path, replica, "id").into_iter().collect();
+    let others = entries(replica, &path, "siblings");
+    ids.extend(others.iter().filter_map(|(path, sibling)| text(path, sibling, "id")));
+    unique(&ids, found);
 }
 
 /// The largest answer's part of the memory, one in so many: it is on its way before it is stored.

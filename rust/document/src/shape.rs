@@ -119,6 +119,7 @@ impl<'s> Walk<'s> {
             Some("host-field") => text.parse::<HostField>().err(),
             Some("socket-path") => text.parse::<SocketPath>().err(),
             Some("peer-address") => peer_error(text),
+            Some("path") => path_error(text),
             Some("key") => return self.key(path, text),
             _ => None,
         };
@@ -143,6 +144,12 @@ impl<'s> Walk<'s> {
 fn peer_error(text: &str) -> Option<TextError> {
     let address = text.parse::<Address>().ok()?;
     (address.port() == 0).then(|| TextError { what: "has port 0", remedy: "write the port that is listened on".into() })
+}
+
+/// Return why a text is no path to ask for.
+fn path_error(text: &str) -> Option<TextError> {
+    let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    (!is_path).then(|| TextError { what: "is no path", remedy: "write one such as /healthz".into() })
 }
 
 /// Return the path of a field.

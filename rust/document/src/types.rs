@@ -48,6 +48,19 @@ pub struct Document {
     /// What bounds every connection and request.
     #[serde(default)]
     pub limits: Limits,
+    /// A line in the log for some of the requests; null for none.
+    #[serde(default)]
+    pub access_log: Option<AccessLog>,
+}
+
+/// A line in the log for some of the requests.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLog {
+    /// One request in so many has a line, chosen by chance; 1 for every one, at most a million.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub one_in: u32,
 }
 
 /// A door for clients.
@@ -111,6 +124,124 @@ pub struct Route {
     /// The shards, at least one.
     #[schemars(length(min = 1, max = 65536))]
     pub shards: Vec<Shard>,
+    /// Where requests go that no node should answer: methods that change something, and all of a shard's requests while
+    /// none of its replicas can be used; null where only nodes answer.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+    /// How it is found out which nodes can be used.
+    #[serde(default)]
+    pub health: Health,
+    /// When a request that failed is tried again, and where.
+    #[serde(default)]
+    pub retries: Retries,
+    /// Answers to repeatable requests are held whole up to so many bytes before the first byte goes out, so that a node's
+    /// death is not noticed; 0 to 16 MiB. Longer ones go on from a sibling by Range.
+    #[serde(default = "buffer_bytes")]
+    #[schemars(range(max = 16_777_216))]
+    pub buffer_bytes: u64,
+}
+
+/// How it is found out which nodes of a route can be used.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// How a node is looked at.
+    pub probe: Probe,
+    /// What `http` probes ask for; any status below 400 is good. At most 1024 bytes.
+    #[schemars(length(min = 1, max = 1024), extend("format" = "path"))]
+    pub path: String,
+    /// Between two looks at a node, in milliseconds, 10 to an hour; a node that cannot be used is looked at four times as often.
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub interval_ms: u64,
+    /// How long a look may take, in milliseconds, 10 to an hour.
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub timeout_ms: u64,
+    /// Failed looks in a row after which a node is left, 1 to 100. A failed connection is enough by itself.
+    #[schemars(range(min = 1, max = 100))]
+    pub failures: u32,
+    /// Good looks in a row after which it is used again, 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub successes: u32,
+    /// Answers of 500 and above in a row after which a node is left, at least 1; null where they are not the node's fault.
+    #[schemars(range(min = 1))]
+    pub errors_max: Option<u32>,
+    /// A node is left whose answers take so many times as long as those of its shard's other replicas, 2 to 1000; null for never.
+    #[schemars(range(min = 2, max = 1000))]
+    pub slow_times: Option<u32>,
+    /// The most of a shard's replicas that are left for errors or slowness, in percent, 0 to 100. One always stays.
+    #[schemars(range(max = 100))]
+    pub ejected_percent_max: u32,
+    /// How long a node that was left for errors or slowness stays left at least, in milliseconds, 10 to an hour.
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub ejection_ms: u64,
+    /// How long a node that came back is given fewer requests than its siblings, in milliseconds, 0 to an hour.
+    #[schemars(range(max = 3_600_000))]
+    pub slow_start_ms: u64,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            probe: Probe::Tcp,
+            path: "/".to_owned(),
+            interval_ms: 1_000,
+            timeout_ms: 1_000,
+            failures: 2,
+            successes: 1,
+            errors_max: Some(5),
+            slow_times: Some(10),
+            ejected_percent_max: 50,
+            ejection_ms: 5_000,
+            slow_start_ms: 10_000,
+        }
+    }
+}
+
+/// How a node is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// It takes a connection.
+    Tcp,
+    /// It answers a GET.
+    Http,
+    /// It is one of our caches, and says how warm it is.
+    Cache,
+}
+
+/// When a request that failed is tried again, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retries {
+    /// Retries in percent of the requests of the last ten seconds, 0 to 100.
+    #[schemars(range(max = 100))]
+    pub percent: u32,
+    /// Retries a second that are allowed however few requests there are, 0 to 1,000,000.
+    #[schemars(range(max = 1_000_000))]
+    pub per_second_min: u32,
+    /// Nodes that one request is sent to at most, 1 to 16; the fallback comes on top.
+    #[schemars(range(min = 1, max = 16))]
+    pub attempts_max: u32,
+    /// Where a request goes when no replica of its shard can be used.
+    pub fallback: Fallback,
+}
+
+impl Default for Retries {
+    fn default() -> Retries {
+        Retries { percent: 20, per_second_min: 10, attempts_max: 3, fallback: Fallback::Origin }
+    }
+}
+
+/// Where a request goes when no replica of its shard can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fallback {
+    /// To the route's origin, where it has one; else nowhere.
+    Origin,
+    /// To the shard that follows, then to the origin.
+    NextShard,
+    /// Nowhere: the client gets a 503.
+    Error,
 }
 
 /// How a key's hash chooses a shard.
@@ -162,6 +293,24 @@ pub struct Cache {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub object_bytes_max: Option<u64>,
+    /// Which replica of its shard this is; null where it stands alone.
+    #[serde(default)]
+    pub replica: Option<Replica>,
+}
+
+/// Which replica of a shard a cache is, and who the others are.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replica {
+    /// Its own node id.
+    pub id: Name,
+    /// The other replicas of the shard, none of which is this one; their listeners count it as inner.
+    #[schemars(length(max = 63))]
+    pub siblings: Vec<Node>,
+    /// What it may take from a sibling while it warms up, in bytes a second, 1 KiB to 1 TiB; null for no warm-up.
+    #[serde(default = "warm_bytes_per_s")]
+    #[schemars(range(min = 1024, max = 1_099_511_627_776_u64))]
+    pub warm_bytes_per_s: Option<u64>,
 }
 
 impl Cache {
@@ -232,6 +381,18 @@ pub struct Limits {
     /// How long an idle connection to a node or an origin is kept, in milliseconds, 1 to a day.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub pool_idle_timeout_ms: u64,
+    /// Requests that are being answered by nodes and origins at one time, in the whole process, 1 to 1,048,576.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub requests_max: u32,
+    /// The same for each node or origin, 1 to 1,048,576.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub upstream_requests_max: u32,
+    /// Requests that may wait for one of these to end, 0 to 1,048,576; more get a 503 at once.
+    #[schemars(range(max = 1_048_576))]
+    pub queue_max: u32,
+    /// How long a request may wait so, in milliseconds, 0 to a day; then it gets a 503.
+    #[schemars(range(max = 86_400_000))]
+    pub queue_timeout_ms: u64,
     /// How long a tunnel may be silent, in milliseconds, 1 to a week.
     #[schemars(range(min = 1, max = 604_800_000))]
     pub tunnel_timeout_ms: u64,
@@ -258,6 +419,10 @@ impl Default for Limits {
             response_timeout_ms: 60_000,
             pool_idle_max: 256,
             pool_idle_timeout_ms: 30_000,
+            requests_max: 8_192,
+            upstream_requests_max: 4_096,
+            queue_max: 1_024,
+            queue_timeout_ms: 1_000,
             tunnel_timeout_ms: 3_600_000,
             drain_timeout_ms: 10_000,
         }
@@ -266,4 +431,14 @@ impl Default for Limits {
 
 const fn one() -> u32 {
     1
+}
+
+const fn buffer_bytes() -> u64 {
+    64 * 1024
+}
+
+// Serde's defaults have the field's type.
+#[allow(clippy::unnecessary_wraps)]
+const fn warm_bytes_per_s() -> Option<u64> {
+    Some(32 * 1024 * 1024)
 }

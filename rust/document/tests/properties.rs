@@ -12,9 +12,12 @@ fn whole() -> Value {
         "status": {"address": "127.0.0.1:9090"}, "admin": {"path": "/run/a.sock"},
         "nodes": [{"id": "a", "address": "127.0.0.1:1"}],
         "routes": [{"name": "photos", "key": "request.uri", "function": "ketama", "compatible_with": "nginx",
-            "shards": [{"name": "a", "weight": 2, "replicas": ["a"]}]}],
-        "caches": [{"name": "c", "origin": {"address": "o:80", "host": "h"}, "memory_bytes": 1_048_576, "object_bytes_max": 5}],
-        "limits": {"fields_max": 50, "body_bytes_max": 7}})
+            "shards": [{"name": "a", "weight": 2, "replicas": ["a"]}], "origin": {"address": "o:80"},
+            "health": {"probe": "http", "path": "/up", "errors_max": null, "slow_times": 3},
+            "retries": {"percent": 10, "fallback": "next_shard"}, "buffer_bytes": 9}],
+        "caches": [{"name": "c", "origin": {"address": "o:80", "host": "h"}, "memory_bytes": 1_048_576, "object_bytes_max": 5,
+            "replica": {"id": "a", "siblings": [{"id": "b", "address": "127.0.0.1:2"}], "warm_bytes_per_s": 4096}}],
+        "limits": {"fields_max": 50, "body_bytes_max": 7}, "access_log": {"one_in": 10}})
 }
 
 /// Return the paths of everything in a value, as JSON pointers.
