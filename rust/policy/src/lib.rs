@@ -1,8 +1,16 @@
-//! Decide what HTTP caching may do with a request and a response.
+//! Decide what HTTP caching may do with a request, and which node a request goes to.
 //!
-//! In:    borrowed header fields, a status, the time in milliseconds.
-//! Out:   decisions as enums: answer from the store, forward, keep, refresh; which bytes of a body.
-//! Not:   storing, sockets, clocks; framing (protocols); `Expires`, heuristics, stale-while-revalidate (yet).
-//! Next:  the cache asks here and obeys; docs/decisions/0002-cache-store.md says why.
+//! In:    borrowed header fields, a status; what attempts and probes found; numbers in flight; the time in
+//!        milliseconds and random numbers, as arguments.
+//! Out:   decisions as enums and numbers: answer from the store, forward, keep; use a node or leave it, which of two,
+//!        try again or not, admit or shed, how long to wait.
+//! Not:   storing, sockets, clocks, threads; framing (protocols); `Expires`, heuristics, stale-while-revalidate (yet).
+//! Next:  cache and http ask here and obey; docs/decisions/0002-cache-store.md and 0004-replicas.md say why.
 
+pub mod budget;
 pub mod caching;
+pub mod choice;
+pub mod health;
+pub mod queue;
+pub mod rendezvous;
+pub mod warming;
