@@ -6,6 +6,7 @@ use crate::flight::{Arrived, Confirmed, FetchError, Flight, FlightHead, Next, Re
 use crate::object::Object;
 use crate::service::{Cache, Planned, Wanted};
 use crate::terms::{self, Fit};
+use alongside_http::forward::Only;
 use alongside_http::{Broken, Exchange, Notice, Stream};
 use alongside_policy::caching::vary::VaryNames;
 use alongside_policy::caching::{CacheStatus, Fields, Outcome, Request, conditional};
@@ -58,8 +59,7 @@ impl Cache {
     /// Sends the request on, with the head in the output.
     async fn pass<S: Stream>(&self, exchange: &mut Exchange<'_, S>) -> Result<(), Broken> {
         self.metrics.origin.inc();
-        let origin = Arc::clone(&self.origin);
-        exchange.forward(move |attempt| (attempt == 0).then(|| Arc::clone(&origin))).await
+        exchange.forward(&mut Only::new(Arc::clone(&self.origin))).await
     }
 
     async fn run_fetch<S: Stream>(

@@ -1,6 +1,6 @@
 //! Applying documents: all or nothing, while requests go on.
 
-use crate::compile::{Compiled, compile};
+use crate::compile::{self, Compiled, compile};
 use crate::serve::Served;
 use crate::source::LastGood;
 use crate::status::ProcessMetrics;
@@ -170,7 +170,8 @@ impl Runtime {
                 return Err(Refused::Wrong(problems));
             }
         }
-        let compiled = compile(&document, &self.compiled, &self.http, &self.caches).map_err(Refused::Wrong)?;
+        let meters = compile::Meters { http: &self.http, caches: &self.caches };
+        let compiled = compile(&document, &self.compiled, &meters).map_err(Refused::Wrong)?;
         let opened = self.open(&document).inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
         self.commit(document, compiled, opened);
         Ok(true)
@@ -257,7 +258,8 @@ impl Runtime {
         for wanted in &document.listeners {
             // The check made sure that something serves this name.
             let Some(served) = compiled.served(&wanted.serves) else { continue };
-            let state = State::new(Arc::new(served), wanted.inner.clone(), document.limits.clone());
+            let state = State::new(Arc::new(served), wanted.inner.clone(), document.limits.clone())
+                .logging(document.access_log.as_ref().map(|log| log.one_in));
             let name = wanted.name.to_string();
             match (opened.remove(&name), self.serving.get(&name)) {
                 (Some(opened), _) => self.serve(name, wanted.address.as_str(), opened, state),
@@ -276,6 +278,7 @@ impl Runtime {
             self.forget_series(before, Some(&document));
         }
         self.document = Some(document);
+        compile::tend(&compiled);
         self.compiled = compiled;
     }
 
@@ -286,6 +289,7 @@ impl Runtime {
             match gone {
                 Series::Upstream(id) => self.http.forget_upstream(id),
                 Series::Shard(route, shard) => self.http.forget_shard(route, shard),
+                Series::Node(route, node) => self.http.forget_node(route, node),
                 Series::Cache(name) => self.caches.forget(name),
             }
         }
@@ -380,6 +384,7 @@ fn stays(document: &Document, name: &str, serving: &Serving) -> bool {
 enum Series<'d> {
     Upstream(&'d str),
     Shard(&'d str, &'d str),
+    Node(&'d str, &'d str),
     Cache(&'d str),
 }
 
@@ -389,8 +394,11 @@ impl<'d> Series<'d> {
         let origins = document.caches.iter().map(|cache| Self::Upstream(cache.origin.address.as_str()));
         let caches = document.caches.iter().map(|cache| Self::Cache(&cache.name));
         let of_route = |route: &'d alongside_document::Route| {
-            route.shards.iter().map(|shard| Self::Shard(&route.name, &shard.name))
+            let nodes = route.shards.iter().flat_map(|shard| &shard.replicas).map(|id| Self::Node(&route.name, id));
+            route.shards.iter().map(|shard| Self::Shard(&route.name, &shard.name)).chain(nodes)
         };
+        let direct = document.routes.iter().filter_map(|route| route.origin.as_ref());
+        let origins = origins.chain(direct.map(|origin| Self::Upstream(origin.address.as_str())));
         nodes.chain(origins).chain(caches).chain(document.routes.iter().flat_map(of_route)).collect()
     }
 }

@@ -2,13 +2,17 @@
 
 use crate::serve::Served;
 use alongside_cache::Cache;
-use alongside_document::{Document, Function, Problem};
+use alongside_document::{Document, Fallback, Function, Node, Problem};
 use alongside_http::link::Upstream;
-use alongside_http::metrics::Metrics;
-use alongside_http::route::{Route, Shard};
+use alongside_http::metrics::{Metrics, RouteMetrics};
+use alongside_http::probe;
+use alongside_http::route::{self, Route, Shard};
+use alongside_http::standing::Standing;
 use alongside_placement::{Placement, key};
+use alongside_policy::{budget, health};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the routes and caches of a document became.
 #[derive(Debug, Default)]
@@ -27,25 +31,21 @@ impl Compiled {
     }
 }
 
-/// Compiles a checked document. Caches whose memory stays keep what they hold.
-pub fn compile(
-    document: &Document,
-    before: &Compiled,
-    metrics: &Metrics,
-    cache_metrics: &alongside_cache::Metrics,
-) -> Result<Compiled, Vec<Problem>> {
+/// What is counted with.
+pub struct Meters<'m> {
+    /// The engine's.
+    pub http: &'m Metrics,
+    /// The caches'.
+    pub caches: &'m alongside_cache::Metrics,
+}
+
+/// Compiles a checked document. Caches whose memory stays keep what they hold, and of nodes that stay is known what was.
+pub fn compile(document: &Document, before: &Compiled, meters: &Meters<'_>) -> Result<Compiled, Vec<Problem>> {
     let mut compiled = Compiled::default();
-    let nodes: BTreeMap<&str, Arc<Upstream>> = document
-        .nodes
-        .iter()
-        .map(|node| {
-            let upstream = Upstream::new(&node.id, node.address.as_str(), metrics.upstream(&node.id));
-            (node.id.as_str(), Arc::new(upstream))
-        })
-        .collect();
+    let nodes: BTreeMap<&str, &Node> = document.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
     let mut problems = Vec::new();
     for (index, route) in document.routes.iter().enumerate() {
-        match compile_route(route, &nodes, metrics) {
+        match compile_route(route, &nodes, before.routes.get(route.name.as_str()), meters.http) {
             Ok(made) => {
                 compiled.routes.insert(route.name.to_string(), Arc::new(made));
             }
@@ -53,7 +53,7 @@ pub fn compile(
         }
     }
     for cache in &document.caches {
-        let made = Cache::new(cache, before.caches.get(cache.name.as_str()), (metrics, cache_metrics));
+        let made = Cache::new(cache, before.caches.get(cache.name.as_str()), (meters.http, meters.caches));
         compiled.caches.insert(cache.name.to_string(), Arc::new(made));
     }
     if problems.is_empty() { Ok(compiled) } else { Err(problems) }
@@ -61,7 +61,8 @@ pub fn compile(
 
 fn compile_route(
     route: &alongside_document::Route,
-    nodes: &BTreeMap<&str, Arc<Upstream>>,
+    listed: &BTreeMap<&str, &Node>,
+    before: Option<&Arc<Route>>,
     metrics: &Metrics,
 ) -> Result<Route, String> {
     let key = key::Key::parse(&route.key).map_err(|error| error.to_string())?;
@@ -75,14 +76,95 @@ fn compile_route(
         Function::Ketama => alongside_placement::Function::Ketama,
     };
     let placement = Placement::new(function, &on_ring).map_err(|error| error.to_string())?;
-    let shards = route
-        .shards
-        .iter()
-        .map(|shard| Shard {
-            name: shard.name.to_string(),
-            replicas: shard.replicas.iter().filter_map(|id| nodes.get(id.as_str()).cloned()).collect(),
-            requests: metrics.shard(&route.name, &shard.name),
-        })
-        .collect();
-    Ok(Route::new(route.name.to_string(), key, placement, shards))
+    let terms = terms(route);
+    let of_route = metrics.route(&route.name);
+    let mut nodes: BTreeMap<&str, Arc<Upstream>> = BTreeMap::new();
+    let mut shards = Vec::new();
+    for shard in &route.shards {
+        let mut replicas = Vec::new();
+        for id in &shard.replicas {
+            // The check made sure that it is there.
+            let Some(node) = listed.get(id.as_str()) else { continue };
+            let make = || upstream(node, route, before, &terms, metrics, &of_route);
+            replicas.push(Arc::clone(nodes.entry(id.as_str()).or_insert_with(make)));
+        }
+        let requests = metrics.shard(&route.name, &shard.name);
+        shards.push(Shard { name: shard.name.to_string(), replicas, requests });
+    }
+    let origin = route.origin.as_ref().map(|origin| {
+        let address = origin.address.as_str();
+        route::Origin {
+            upstream: Arc::new(Upstream::new(address, address, metrics.upstream(address))),
+            host: origin.host.as_ref().map(|host| host.as_str().to_owned()),
+        }
+    });
+    let parts = (shards, nodes.into_values().collect());
+    Ok(Route::new((route.name.to_string(), of_route), (key, placement), parts, origin, terms))
+}
+
+/// Returns a node of a route: the one of the document before, if it is still at the same place.
+fn upstream(
+    node: &Node,
+    route: &alongside_document::Route,
+    before: Option<&Arc<Route>>,
+    terms: &route::Terms,
+    metrics: &Metrics,
+    of_route: &RouteMetrics,
+) -> Arc<Upstream> {
+    let probe = probe::Terms {
+        probe: route.health.probe,
+        path: route.health.path.clone(),
+        timeout: Duration::from_millis(route.health.timeout_ms),
+    };
+    let is_same = |known: &&Arc<Upstream>| {
+        known.id == *node.id
+            && known.address == node.address.as_str()
+            && known.standing.is_some() == terms.has_elsewhere
+    };
+    if let Some(known) = before.and_then(|before| before.nodes().iter().find(is_same)) {
+        known.standing.iter().for_each(|standing| standing.configure(terms.health, probe.clone()));
+        return Arc::clone(known);
+    }
+    let upstream = Upstream::new(&node.id, node.address.as_str(), metrics.upstream(&node.id));
+    if !terms.has_elsewhere {
+        // There is nobody else: it is tried whatever is known of it.
+        return Arc::new(upstream);
+    }
+    let standing = Standing::new((&route.name, &node.id), (terms.health, probe), of_route.left());
+    Arc::new(upstream.among_others(standing))
+}
+
+fn terms(route: &alongside_document::Route) -> route::Terms {
+    let (health, retries) = (&route.health, &route.retries);
+    let has_next_shard = retries.fallback == Fallback::NextShard && route.shards.len() > 1;
+    let has_origin = retries.fallback != Fallback::Error && route.origin.is_some();
+    route::Terms {
+        has_elsewhere: has_next_shard || has_origin || route.shards.iter().any(|shard| shard.replicas.len() > 1),
+        attempts_max: retries.attempts_max,
+        fallback: retries.fallback,
+        buffer_bytes: usize::try_from(route.buffer_bytes).unwrap_or(usize::MAX),
+        budget: budget::Settings { percent: retries.percent, per_second_min: retries.per_second_min },
+        health: health::Settings {
+            interval_ms: health.interval_ms,
+            failures: health.failures,
+            successes: health.successes,
+            errors_max: health.errors_max,
+            slow_times: health.slow_times,
+            ejected_percent_max: health.ejected_percent_max,
+            ejection_ms: health.ejection_ms,
+            slow_start_ms: health.slow_start_ms,
+        },
+    }
+}
+
+/// Begins to look after what a compiled document brought. Must run where tasks can be started.
+pub fn tend(compiled: &Compiled) {
+    for route in compiled.routes.values() {
+        tokio::spawn(Route::tend(Arc::downgrade(route)));
+        for node in route.nodes() {
+            if node.standing.as_ref().is_some_and(Standing::begin_watch) {
+                tokio::spawn(probe::watch(Arc::downgrade(node)));
+            }
+        }
+    }
 }

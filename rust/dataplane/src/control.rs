@@ -190,9 +190,10 @@ impl Control {
     /// All metrics as text.
     pub fn metrics(&self) -> String {
         self.process.refresh();
-        for cache in self.lock().compiled().caches.values() {
-            cache.refresh_metrics();
-        }
+        let runtime = self.lock();
+        runtime.compiled().caches.values().for_each(|cache| cache.refresh_metrics());
+        runtime.compiled().routes.values().for_each(|route| route.refresh_metrics());
+        drop(runtime);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);

@@ -5,6 +5,7 @@ use crate::control::Control;
 use crate::explain::{self, Described};
 use alongside_document::{DOCUMENT_BYTES_MAX, Problem};
 use alongside_http::answer::Says;
+use alongside_http::route::Replica;
 use alongside_http::{Arrival, Broken, Exchange, Service, Stream, answer};
 use alongside_protocols::RequestHead;
 use serde_json::{Value, json};
@@ -101,8 +102,7 @@ impl Door {
         match self.control.route(explain::value(query, "route").as_deref()) {
             Ok(route) => {
                 let found = described.by(&route);
-                let replicas: Vec<Value> =
-                    found.replicas.iter().map(|(id, address)| json!({ "id": id, "address": address })).collect();
+                let replicas: Vec<Value> = found.replicas.iter().map(replica).collect();
                 Reply::json(
                     200,
                     &json!({
@@ -111,6 +111,7 @@ impl Door {
                         "hash": found.hash,
                         "shard": found.shard,
                         "replicas": replicas,
+                        "now": found.now,
                     }),
                 )
             }
@@ -141,6 +142,17 @@ impl Door {
             Err(why) => Reply::error(400, &why),
         }
     }
+}
+
+fn replica(node: &Replica) -> Value {
+    json!({
+        "id": node.id,
+        "address": node.address,
+        "share": f64::from(node.share) / 100.0,
+        "warmth": f64::from(node.warmth) / 100.0,
+        "in_flight": node.in_flight,
+        "not_used": node.reason,
+    })
 }
 
 fn wrong(status: u16, problems: &[Problem]) -> Reply {

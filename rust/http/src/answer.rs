@@ -5,6 +5,9 @@ use std::io::Write;
 /// What listeners let in.
 const LISTENER_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+/// What every 503 says: by then a queue has moved, or a probe has found a node again.
+const RETRY_AFTER: &[u8] = b"retry-after: 1\r\n";
+
 /// The status of an answer and what else its head says.
 #[derive(Debug, Clone, Copy)]
 pub struct Says<'a> {
@@ -28,6 +31,9 @@ pub fn write(says: Says<'_>, body: &[u8], (is_head, closes): (bool, bool), out: 
     );
     if let Some(methods) = allow {
         let _ = write!(out, "allow: {methods}\r\n");
+    }
+    if status == 503 {
+        out.extend_from_slice(RETRY_AFTER);
     }
     out.extend_from_slice(if closes { b"connection: close\r\n\r\n" } else { b"\r\n" });
     if !is_head {

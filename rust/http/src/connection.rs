@@ -1,9 +1,12 @@
 //! A client's connection: requests one after the other, each let in by the guard, until either side has enough.
 
+use crate::access::Line;
 use crate::answer;
 use crate::body::BodyReader;
 use crate::exchange::Exchange;
+use crate::forward::Trail;
 use crate::listener::{Listener, State};
+use crate::random;
 use crate::service::{Arrival, Facts, Service, Stream};
 use alongside_protocols::{Body, Peer, RequestHead, guard, scratch};
 use alongside_transport::{Buffer, Deadline, buffer};
@@ -99,6 +102,7 @@ struct Planned<P> {
     plan: P,
     facts: Facts,
     began: Instant,
+    line: Option<Box<Line>>,
 }
 
 impl<S: Stream, V: Service> Turn<'_, S, V> {
@@ -181,11 +185,12 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         let is_inner = state.is_inner(self.peer);
         let ip = if is_inner { forwarded_ip(&head).unwrap_or(self.peer) } else { self.peer };
         let arrival = Arrival { ip, peer: Peer { ip: self.peer_text.as_str(), scheme: "http" }, is_inner };
+        let line = state.access_log.filter(|&one_in| random::one_in(one_in)).map(|_| Box::new(Line::of(&head, ip)));
         let plan = state.service.plan(&head, &arrival, output);
         let facts = Facts::of(&head);
         let head_bytes = head.head_bytes;
         self.input.consume(head_bytes);
-        Ok(Some(Planned { plan, facts, began }))
+        Ok(Some(Planned { plan, facts, began, line }))
     }
 
     async fn answer(
@@ -195,7 +200,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         is_last: bool,
         output: &mut Vec<u8>,
     ) -> Option<Next> {
-        let Planned { plan, facts, began } = planned;
+        let Planned { plan, facts, began, line } = planned;
         let body = match facts.body {
             Body::None => None,
             body => Some(BodyReader::new(body, &state.guard).at_most(state.limits.body_bytes_max)),
@@ -214,6 +219,8 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
             extra: Vec::new(),
             notice: None,
             refused: None,
+            gate: &self.listener.admission.requests,
+            trail: Trail::default(),
         };
         let too_large =
             matches!((facts.body, state.limits.body_bytes_max), (Body::Length(all), Some(max)) if all > max);
@@ -228,6 +235,12 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         }
         if let Some(reason) = exchange.refused {
             self.listener.metrics.refused(reason);
+        }
+        if let Some(limit) = exchange.trail.shed {
+            self.listener.metrics.shed(limit);
+        }
+        if let Some(line) = line {
+            line.write(self.listener.metrics.name(), &exchange, result.is_ok(), began.elapsed());
         }
         let (keep_alive, status) = (exchange.keep_alive, exchange.status);
         *output = exchange.output;

@@ -2,17 +2,28 @@
 
 use crate::exchange::Exchange;
 use crate::flow::{Blocked, Flow, FlowError};
+use crate::link::Upstream;
 use crate::metrics::UpstreamOutcome;
+use crate::resume::{self, ContentRange};
 use crate::service::{Facts, Stream};
 use alongside_document::Limits;
-use alongside_protocols::{Asked, Body, Reason, Refusal, guard, scratch, write_framing};
-use alongside_transport::{Buffer, Deadline};
+use alongside_protocols::{Asked, Body, Reason, Refusal, ResponseHead, guard, scratch, write_framing};
+use alongside_transport::{Buffer, Deadline, deadline};
 use std::io;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 
 /// Informational answers that one request may bring.
 const INTERIM_MAX: usize = 16;
+
+/// Answers shorter than this have no rest worth asking for.
+const LONG_BYTES: u64 = 4 * 1024;
+
+/// How often a wait looks whether its upstream was given up meanwhile.
+const LOOK_MS: u64 = 250;
+
+/// How long an answer is held whose length nobody said: it may be one that never ends.
+const HOLD_MS_MAX: u64 = 1_000;
 
 /// Why an attempt at an upstream brought no answer.
 #[derive(Debug)]
@@ -21,6 +32,8 @@ pub(crate) enum Trouble {
     Closed { silent: bool },
     /// It was silent for too long.
     TimedOut,
+    /// It was given up while it was waited for.
+    Left,
     /// Its answer is not let through.
     Refused(Refusal),
     /// The client left, was too slow or broke the framing of its body.
@@ -42,6 +55,10 @@ pub(crate) struct Answer {
     pub is_chunked: bool,
     pub keep_alive: bool,
     pub upgrade: bool,
+    /// By which the rest of a long answer is asked for elsewhere: its strong ETag.
+    pub validator: Option<Vec<u8>>,
+    /// First and last byte and the whole's length, where it is a part.
+    pub range: Option<ContentRange>,
 }
 
 /// Both directions of an attempt, polled in one task.
@@ -60,6 +77,12 @@ pub(crate) struct Duplex<'d, S> {
     is_deaf: bool,
     interim: usize,
     pace: Pace,
+    /// Whose answer it is, where the request can go elsewhere when that one is given up.
+    watched: Option<&'d Upstream>,
+    /// When the wait is over, in the thread's coarse time.
+    due_ms: u64,
+    /// Until when an answer of unknown length is held.
+    held_until_ms: u64,
 }
 
 /// Whom a wait is for, and how far things were when its deadline was set.
@@ -77,9 +100,8 @@ impl<'d, S: Stream> Duplex<'d, S> {
         answered: &'d mut Buffer,
         response: &'d mut Flow,
     ) -> Self {
-        exchange.deadline.set(exchange.limits.response_timeout_ms);
         let moved = request.moved() + response.moved();
-        Self {
+        let mut duplex = Self {
             client: &mut *exchange.client,
             input: &mut *exchange.input,
             stream,
@@ -93,26 +115,82 @@ impl<'d, S: Stream> Duplex<'d, S> {
             is_deaf: false,
             interim: 0,
             pace: Pace { is_for_client: false, moved },
+            watched: None,
+            due_ms: 0,
+            held_until_ms: u64::MAX,
+        };
+        duplex.wait(duplex.limits.response_timeout_ms);
+        duplex
+    }
+
+    /// Ends the wait also when this upstream is given up.
+    pub fn watching(mut self, upstream: Option<&'d Upstream>) -> Self {
+        self.watched = upstream;
+        self.wait(self.limits.response_timeout_ms);
+        self
+    }
+
+    /// Lets an answer go that is held for longer than one should be whose length nobody said.
+    pub fn holding_briefly(mut self) -> Self {
+        self.held_until_ms = deadline::now_ms() + HOLD_MS_MAX;
+        self.wait(self.limits.response_timeout_ms);
+        self
+    }
+
+    fn wait(&mut self, limit_ms: u64) {
+        self.due_ms = deadline::now_ms().saturating_add(limit_ms);
+        self.arm(limit_ms);
+    }
+
+    fn arm(&self, limit_ms: u64) {
+        let looks = self.watched.is_some() || self.response.is_held();
+        self.deadline.set(if looks { limit_ms.min(LOOK_MS) } else { limit_ms });
+    }
+
+    /// Says what the end of a slice of the wait means; nothing where it goes on.
+    fn expired(&mut self) -> Option<Trouble> {
+        let now_ms = deadline::now_ms();
+        if self.watched.is_some_and(Upstream::is_left) {
+            return Some(Trouble::Left);
         }
+        if now_ms > self.held_until_ms {
+            self.response.release();
+        }
+        if now_ms < self.due_ms {
+            self.arm(self.due_ms - now_ms);
+            return None;
+        }
+        Some(if self.pace.is_for_client { Trouble::Client(ClientTrouble::TooSlow) } else { Trouble::TimedOut })
     }
 
     /// Sends the request until the final answer's head is there; it stands in the response's pending, unfinished.
     pub async fn head(&mut self) -> Result<Answer, Trouble> {
         let deadline = self.deadline;
-        match deadline.within(std::future::poll_fn(|context| self.poll_head(context))).await {
-            Ok(result) => result,
-            Err(_) if self.pace.is_for_client => Err(Trouble::Client(ClientTrouble::TooSlow)),
-            Err(_) => Err(Trouble::TimedOut),
+        loop {
+            match deadline.within(std::future::poll_fn(|context| self.poll_head(context))).await {
+                Ok(result) => return result,
+                Err(_) => {
+                    if let Some(trouble) = self.expired() {
+                        return Err(trouble);
+                    }
+                }
+            }
         }
     }
 
     /// Passes the rest both ways until the answer is whole.
     pub async fn body(&mut self) -> Result<(), UpstreamOutcome> {
         let deadline = self.deadline;
-        match deadline.within(std::future::poll_fn(|context| self.poll_body(context))).await {
-            Ok(result) => result,
-            Err(_) if self.pace.is_for_client => Err(UpstreamOutcome::Abandoned),
-            Err(_) => Err(UpstreamOutcome::TimedOut),
+        loop {
+            match deadline.within(std::future::poll_fn(|context| self.poll_body(context))).await {
+                Ok(result) => return result,
+                Err(_) => match self.expired() {
+                    None => {}
+                    Some(Trouble::Left) => return Err(UpstreamOutcome::Left),
+                    Some(Trouble::Client(_)) => return Err(UpstreamOutcome::Abandoned),
+                    Some(_) => return Err(UpstreamOutcome::TimedOut),
+                },
+            }
         }
     }
 
@@ -181,7 +259,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
             Poll::Ready(Err(FlowError::Refused(refusal))) => Poll::Ready(Err(ClientTrouble::Refused(refusal))),
             Poll::Ready(Err(FlowError::Read(_) | FlowError::Ended)) => Poll::Ready(Err(ClientTrouble::Left)),
             Poll::Ready(Ok(())) => {
-                self.deadline.set(self.limits.response_timeout_ms);
+                self.wait(self.limits.response_timeout_ms);
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => Poll::Pending,
@@ -195,9 +273,15 @@ impl<'d, S: Stream> Duplex<'d, S> {
         let enough = if is_for_client { self.limits.body_bytes_min.max(1) } else { 1 };
         if self.pace.is_for_client != is_for_client || moved - self.pace.moved >= enough {
             let limits = self.limits;
-            self.deadline.set(if is_for_client { limits.body_timeout_ms } else { limits.response_timeout_ms });
+            self.wait(if is_for_client { limits.body_timeout_ms } else { limits.response_timeout_ms });
             self.pace = Pace { is_for_client, moved };
         }
+    }
+
+    /// Whether the rest of this answer may have to be asked for elsewhere.
+    fn wants_validator(&self, head: &ResponseHead<'_, '_>) -> bool {
+        let is_long = !matches!(head.body, Body::None | Body::Length(0..LONG_BYTES));
+        self.watched.is_some() && is_long && matches!(head.status, 200 | 206)
     }
 
     /// Takes a head from what came; informational ones go on at once.
@@ -216,6 +300,8 @@ impl<'d, S: Stream> Duplex<'d, S> {
                 is_chunked,
                 keep_alive: head.keep_alive,
                 upgrade: head.upgrade,
+                validator: self.wants_validator(&head).then(|| resume::strong_etag(&head)).flatten(),
+                range: if head.status == 206 { resume::content_range(&head) } else { None },
             };
             let is_interim = head.status < 200 && !head.upgrade;
             if !is_interim || self.facts.is_http11 {

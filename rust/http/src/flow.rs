@@ -54,6 +54,10 @@ pub struct Flow {
     is_done: bool,
     moved: u64,
     head_bytes: u64,
+    /// Body bytes taken from the source.
+    taken: u64,
+    /// Nothing is written before it is whole or longer than this; 0 where it goes out as it comes.
+    held_bytes_max: usize,
     blocked: Blocked,
 }
 
@@ -71,8 +75,40 @@ impl Flow {
             is_ending: false,
             is_done: false,
             moved: 0,
+            taken: 0,
+            held_bytes_max: 0,
             blocked: Blocked::Target,
         }
+    }
+
+    /// Writes nothing before all is there, or more than `bytes_max`: until then it can be asked for again elsewhere.
+    pub const fn hold(&mut self, bytes_max: usize) {
+        self.held_bytes_max = bytes_max;
+    }
+
+    /// Lets go out what is there, and the rest as it comes.
+    pub const fn release(&mut self) {
+        self.held_bytes_max = 0;
+    }
+
+    /// Whether what came is held and nothing of it is out.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.held_bytes_max > 0
+    }
+
+    /// Body bytes taken from the source so far; all of them are written sooner or later.
+    #[must_use]
+    pub const fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Takes over what still lies in the buffer of a source that goes on no more.
+    pub fn detach(&mut self, buffer: &Buffer) {
+        self.pending.drain(..self.sent);
+        self.sent = 0;
+        self.pending.extend_from_slice(&buffer.data()[..self.direct]);
+        self.direct = 0;
     }
 
     /// Sets the body that follows what is pending.
@@ -155,14 +191,19 @@ impl Flow {
         W: AsyncWrite + Unpin,
     {
         loop {
-            ready!(self.poll_write(context, buffer, target)).map_err(FlowError::Write)?;
-            if self.is_ending {
-                self.is_done = true;
-                return Poll::Ready(Ok(()));
+            if self.is_ending || self.pending.len() > self.held_bytes_max {
+                self.held_bytes_max = 0;
             }
-            if !matches!(self.reader, BodyReader::Done) {
-                self.pending.clear();
-                self.sent = 0;
+            if !self.is_held() {
+                ready!(self.poll_write(context, buffer, target)).map_err(FlowError::Write)?;
+                if self.is_ending {
+                    self.is_done = true;
+                    return Poll::Ready(Ok(()));
+                }
+                if !matches!(self.reader, BodyReader::Done) {
+                    self.pending.clear();
+                    self.sent = 0;
+                }
             }
             if self.take_piece(buffer).map_err(FlowError::Refused)? {
                 continue;
@@ -220,6 +261,9 @@ impl Flow {
         let before = self.pending.len();
         loop {
             let (used, piece) = self.reader.next(buffer.data())?;
+            if let Piece::Data(data) = piece {
+                self.taken += data.len() as u64;
+            }
             match piece {
                 Piece::More => {
                     buffer.consume(used);
@@ -240,7 +284,7 @@ impl Flow {
                         return Ok(true);
                     }
                 }
-                Piece::Data(data) if data.len() <= COPY_BYTES_MAX => {
+                Piece::Data(data) if data.len() <= COPY_BYTES_MAX || self.held_bytes_max > 0 => {
                     self.pending.extend_from_slice(data);
                     buffer.consume(used);
                     self.is_ending = self.reader.is_done();
@@ -299,6 +343,30 @@ mod tests {
     fn passes_large_bodies_whole() {
         let body = vec![b'x'; 300_000];
         check(Body::Length(300_000), &body, false, &[b"HEAD|", &body[..]].concat(), b"");
+    }
+
+    #[test]
+    fn holds_what_is_short_until_it_is_whole_and_lets_go_what_is_long() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for (bytes, held_max, is_out) in [(20_000, 64_000, false), (20_000, 10_000, true), (100, 64_000, false)] {
+            let mut flow =
+                Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Length(bytes), &Limits::default()), false);
+            flow.hold(held_max);
+            let body = vec![b'x'; usize::try_from(bytes).unwrap()];
+            let (mut source, mut buffer, mut target) = (&body[..body.len() - 1], Buffer::new(), Vec::new());
+            let polled = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
+            assert!(matches!(runtime.block_on(polled), Err(FlowError::Ended)));
+            assert_eq!((!target.is_empty(), flow.is_held(), flow.taken()), (is_out, !is_out, bytes - 1));
+            // Elsewhere the rest is to be had.
+            flow.detach(&buffer);
+            flow.release();
+            flow.follow_with(BodyReader::new(Body::Length(1), &Limits::default()), false);
+            let mut rest = &b"y"[..];
+            let mut other = Buffer::new();
+            let polled = std::future::poll_fn(|context| flow.poll(context, (&mut rest, &mut other), &mut target));
+            runtime.block_on(polled).unwrap();
+            assert_eq!(target, [b"HEAD|", &body[1..], b"y"].concat());
+        }
     }
 
     #[test]

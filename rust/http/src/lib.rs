@@ -5,17 +5,24 @@
 //! Not:   storing answers; deciding where shards live; TLS; other protocols.
 //! Next:  `alongside-cache` is a service beside [`route`]; `alongside-dataplane` assembles both.
 
+mod access;
 pub mod answer;
 pub mod body;
 pub mod connection;
 mod duplex;
 pub mod exchange;
 pub mod flow;
+pub mod forget;
+pub mod forward;
 pub mod link;
 pub mod listener;
 pub mod metrics;
+pub mod probe;
+mod random;
+mod resume;
 pub mod route;
 pub mod service;
+pub mod standing;
 mod tunnel;
 pub mod view;
 

@@ -1,9 +1,13 @@
 //! Connections to upstreams.
 
+use crate::forget::Queue;
 use crate::metrics::UpstreamMetrics;
+use crate::standing::Standing;
+use alongside_transport::gate::Gate;
 use alongside_transport::{Deadline, pool};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -23,6 +27,12 @@ pub struct Upstream {
     found: Mutex<Option<Found>>,
     /// What it did.
     pub metrics: UpstreamMetrics,
+    /// The requests that it is answering.
+    pub gate: Arc<Gate>,
+    /// Whether it can be used; nothing where there is nobody else, so that it is always tried.
+    pub standing: Option<Standing>,
+    /// What it has still to be told to forget.
+    pub forgets: Queue,
 }
 
 /// What a lookup of a name said, and until when it is believed.
@@ -70,7 +80,49 @@ impl Upstream {
     #[must_use]
     pub fn new(id: &str, address: &str, metrics: UpstreamMetrics) -> Self {
         let (numeric, found) = (address.parse().ok(), Mutex::default());
-        Self { id: id.to_owned(), address: address.to_owned(), numeric, found, metrics }
+        let (id, address) = (id.to_owned(), address.to_owned());
+        Self { id, address, numeric, found, metrics, gate: Arc::default(), standing: None, forgets: Queue::default() }
+    }
+
+    /// Returns the same, as one of several: it is left when it cannot be used.
+    #[must_use]
+    pub fn among_others(self, standing: Standing) -> Self {
+        Self { standing: Some(standing), ..self }
+    }
+
+    /// Whether it is given up: what waits on it should go elsewhere.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        self.standing.as_ref().is_some_and(Standing::is_left)
+    }
+
+    /// Notes that no connection came about.
+    pub fn connect_failed(&self, began: Instant) {
+        self.standing.iter().for_each(|standing| standing.connect_failed(began));
+    }
+
+    /// Notes that a new connection was closed before a byte came.
+    pub fn closed_early(&self, began: Instant) {
+        self.standing.iter().for_each(|standing| standing.closed_early(began));
+    }
+
+    /// Notes that an answer broke off, or was none.
+    pub fn broke_off(&self, began: Instant) {
+        self.standing.iter().for_each(|standing| standing.broke_off(began));
+    }
+
+    /// Asks for a look at it soon.
+    pub fn look_again(&self) {
+        self.standing.iter().for_each(Standing::look_again);
+    }
+
+    /// Notes an answer's head.
+    pub fn answered(&self, status: u16, began: Instant) {
+        let took = began.elapsed();
+        self.metrics.seconds.observe(took.as_secs_f64());
+        if let Some(standing) = &self.standing {
+            standing.answered(status, began, took);
+        }
     }
 
     /// Returns an idle connection of this thread, if there is one.
@@ -93,7 +145,7 @@ impl Upstream {
         }
     }
 
-    async fn open(&self) -> io::Result<TcpStream> {
+    pub(crate) async fn open(&self) -> io::Result<TcpStream> {
         let stream = match self.numeric {
             Some(address) => TcpStream::connect(address).await?,
             None => self.open_named().await?,

@@ -40,6 +40,8 @@ pub struct State<V> {
     pub limits: Limits,
     /// The guard's part of the limits.
     pub guard: alongside_protocols::Limits,
+    /// One request in so many has a line in the log.
+    pub access_log: Option<u32>,
 }
 
 impl<V> State<V> {
@@ -58,7 +60,13 @@ impl<V> State<V> {
             guard.head_bytes_max = guard.head_bytes_max.saturating_add(key_bytes).saturating_add(INNER_BYTES);
             guard.fields_max = guard.fields_max.saturating_add(INNER_FIELDS);
         }
-        Self { service, inner, limits, guard }
+        Self { service, inner, limits, guard, access_log: None }
+    }
+
+    /// Returns the same, with a line in the log for one request in so many.
+    #[must_use]
+    pub fn logging(self, one_in: Option<u32>) -> Self {
+        Self { access_log: one_in, ..self }
     }
 
     /// Whether a peer is one of ours.

@@ -6,7 +6,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+
+use crate::forward::Lost;
+use crate::route::Replica;
 
 /// Upper bounds of the latency histogram in seconds.
 const SECONDS: [f64; 12] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -45,6 +49,40 @@ struct ShardLabel {
     shard: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NodeLabel {
+    route: String,
+    node: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LostLabel {
+    route: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FallbackLabel {
+    route: String,
+    to: &'static str,
+}
+
+/// Which node was left, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LeftLabel {
+    /// The route's name.
+    pub route: String,
+    /// The node's id.
+    pub node: String,
+    /// [`alongside_policy::health::Reason`]'s word.
+    pub reason: &'static str,
+}
+
 /// All metrics of the engine in a process.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -56,7 +94,83 @@ pub struct Metrics {
     cut: Family<ListenerLabel, Counter>,
     upstream: Family<UpstreamLabel, Counter>,
     retries: Family<RetryLabel, Counter>,
+    upstream_seconds: Family<RetryLabel, Histogram, fn() -> Histogram>,
+    shed: Family<ReasonLabel, Counter>,
     shards: Family<ShardLabel, Counter>,
+    routes: RouteFamilies,
+}
+
+/// What routes count.
+#[derive(Debug, Clone, Default)]
+struct RouteFamilies {
+    retries: Family<LostLabel, Counter>,
+    unretried: Family<RouteLabel, Counter>,
+    fallbacks: Family<FallbackLabel, Counter>,
+    resumed: Family<RouteLabel, Counter>,
+    left: Family<LeftLabel, Counter>,
+    share: Family<NodeLabel, Gauge<f64, AtomicU64>>,
+    warmth: Family<NodeLabel, Gauge<f64, AtomicU64>>,
+    in_flight: Family<NodeLabel, Gauge>,
+}
+
+impl RouteFamilies {
+    fn register(&self, registry: &mut Registry) {
+        let route = registry.sub_registry_with_prefix("alongside_route");
+        route.register("retries", "Requests tried again elsewhere, by how they were lost", self.retries.clone());
+        route.register("retries_refused", "Requests not tried again, for want of budget", self.unretried.clone());
+        route.register(
+            "fallbacks",
+            "Requests for which no replica could be used, by where they went",
+            self.fallbacks.clone(),
+        );
+        route.register("resumed", "Answers that broke off and went on from elsewhere", self.resumed.clone());
+        route.register("node_left", "How often a node was left, by reason", self.left.clone());
+        route.register(
+            "node_share_ratio",
+            "The part of its requests that a node gets; 0 while it is left",
+            self.share.clone(),
+        );
+        route.register("node_warmth_ratio", "How warm a node says it is", self.warmth.clone());
+        route.register("node_in_flight", "Requests that a node is answering", self.in_flight.clone());
+    }
+}
+
+/// What one route counts.
+#[derive(Debug, Clone)]
+pub struct RouteMetrics {
+    name: String,
+    families: RouteFamilies,
+    /// Requests that were not tried again, for want of budget.
+    pub unretried: Counter,
+    /// Answers that broke off and went on from elsewhere.
+    pub resumed: Counter,
+}
+
+impl RouteMetrics {
+    /// Counts a request that is tried again.
+    pub fn retried(&self, lost: Lost) {
+        self.families.retries.get_or_create(&LostLabel { route: self.name.clone(), reason: lost.as_str() }).inc();
+    }
+
+    /// Counts a request for which no replica could be used.
+    pub fn fell_back(&self, to: &'static str) {
+        self.families.fallbacks.get_or_create(&FallbackLabel { route: self.name.clone(), to }).inc();
+    }
+
+    /// Notes how a node is seen now.
+    pub fn refresh(&self, node: &Replica) {
+        let label = NodeLabel { route: self.name.clone(), node: node.id.clone() };
+        let ratio = |percent: u8| f64::from(percent) / 100.0;
+        self.families.share.get_or_create(&label).set(ratio(node.share));
+        self.families.warmth.get_or_create(&label).set(ratio(node.warmth));
+        self.families.in_flight.get_or_create(&label).set(i64::from(node.in_flight));
+    }
+
+    /// How often nodes were left, by reason.
+    #[must_use]
+    pub fn left(&self) -> Family<LeftLabel, Counter> {
+        self.families.left.clone()
+    }
 }
 
 /// What one listener counts.
@@ -71,6 +185,7 @@ pub struct ListenerMetrics {
     pub cut: Counter,
     refused: Family<ReasonLabel, Counter>,
     rejected: Family<ReasonLabel, Counter>,
+    shed: Family<ReasonLabel, Counter>,
 }
 
 /// What was seen of one upstream. The words are the metric's labels.
@@ -88,11 +203,13 @@ pub enum UpstreamOutcome {
     Refused,
     /// The client left first.
     Abandoned,
+    /// It was given up while it was waited for, and the request went elsewhere.
+    Left,
 }
 
 impl UpstreamOutcome {
-    const ALL: [Self; 6] =
-        [Self::Answered, Self::ConnectFailed, Self::Closed, Self::TimedOut, Self::Refused, Self::Abandoned];
+    const ALL: [Self; 7] =
+        [Self::Answered, Self::ConnectFailed, Self::Closed, Self::TimedOut, Self::Refused, Self::Abandoned, Self::Left];
 
     /// Returns the metric's label.
     #[must_use]
@@ -104,6 +221,7 @@ impl UpstreamOutcome {
             Self::TimedOut => "timed_out",
             Self::Refused => "refused",
             Self::Abandoned => "abandoned",
+            Self::Left => "left",
         }
     }
 }
@@ -111,9 +229,11 @@ impl UpstreamOutcome {
 /// What one upstream counts.
 #[derive(Debug, Clone)]
 pub struct UpstreamMetrics {
-    outcomes: [Counter; 6],
+    outcomes: [Counter; 7],
     /// Requests sent again because a kept connection had closed.
     pub retries: Counter,
+    /// From a request's way to it to the head of its answer.
+    pub seconds: Histogram,
 }
 
 impl Metrics {
@@ -129,7 +249,10 @@ impl Metrics {
             cut: Family::default(),
             upstream: Family::default(),
             retries: Family::default(),
+            upstream_seconds: Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram),
+            shed: Family::default(),
             shards: Family::default(),
+            routes: RouteFamilies::default(),
         };
         let http = registry.sub_registry_with_prefix("alongside_http");
         http.register("requests", "Requests answered, by class of status", metrics.requests.clone());
@@ -148,6 +271,13 @@ impl Metrics {
             "Requests sent again after a kept connection closed",
             metrics.retries.clone(),
         );
+        http.register(
+            "upstream_duration_seconds",
+            "From a request's way to an upstream to the head of its answer",
+            metrics.upstream_seconds.clone(),
+        );
+        http.register("shed", "Requests refused for want of room, by limit", metrics.shed.clone());
+        metrics.routes.register(registry);
         registry.register("alongside_route_requests", "Requests placed, by shard", metrics.shards.clone());
         metrics
     }
@@ -165,6 +295,7 @@ impl Metrics {
             cut: self.cut.get_or_create_owned(&label),
             refused: self.refused.clone(),
             rejected: self.rejected.clone(),
+            shed: self.shed.clone(),
         }
     }
 
@@ -175,6 +306,31 @@ impl Metrics {
         UpstreamMetrics {
             outcomes: UpstreamOutcome::ALL.map(|outcome| self.upstream.get_or_create_owned(&label(outcome))),
             retries: self.retries.get_or_create_owned(&RetryLabel { upstream: id.to_owned() }),
+            seconds: self.upstream_seconds.get_or_create_owned(&RetryLabel { upstream: id.to_owned() }),
+        }
+    }
+
+    /// Returns the counters of a route.
+    #[must_use]
+    pub fn route(&self, name: &str) -> RouteMetrics {
+        let label = RouteLabel { route: name.to_owned() };
+        RouteMetrics {
+            name: name.to_owned(),
+            families: self.routes.clone(),
+            unretried: self.routes.unretried.get_or_create_owned(&label),
+            resumed: self.routes.resumed.get_or_create_owned(&label),
+        }
+    }
+
+    /// Forgets the series of a node that left a route.
+    pub fn forget_node(&self, route: &str, node: &str) {
+        let label = NodeLabel { route: route.to_owned(), node: node.to_owned() };
+        self.routes.share.remove(&label);
+        self.routes.warmth.remove(&label);
+        self.routes.in_flight.remove(&label);
+        for reason in alongside_policy::health::Reason::ALL {
+            let (route, node) = (route.to_owned(), node.to_owned());
+            self.routes.left.remove(&LeftLabel { route, node, reason: reason.as_str() });
         }
     }
 
@@ -190,6 +346,7 @@ impl Metrics {
             self.upstream.remove(&UpstreamLabel { upstream: id.to_owned(), outcome: outcome.as_str() });
         }
         self.retries.remove(&RetryLabel { upstream: id.to_owned() });
+        self.upstream_seconds.remove(&RetryLabel { upstream: id.to_owned() });
     }
 
     /// Forgets the series of a shard that left its route.
@@ -199,6 +356,12 @@ impl Metrics {
 }
 
 impl ListenerMetrics {
+    /// The listener's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Counts an answered request. `took`: from its head to the end of its answer; none where there was no head.
     /// A tunnel's life is no latency.
     pub fn answered(&self, status: u16, took: Option<Duration>) {
@@ -212,6 +375,11 @@ impl ListenerMetrics {
     /// Counts a request that the guard did not let in.
     pub fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabel { listener: self.name.clone(), reason }).inc();
+    }
+
+    /// Counts a request that was refused for want of room.
+    pub fn shed(&self, reason: &'static str) {
+        self.shed.get_or_create(&ReasonLabel { listener: self.name.clone(), reason }).inc();
     }
 
     /// Counts a connection over a limit.

@@ -1,13 +1,31 @@
 //! The router: key, shard, replica, and on.
 
-use crate::exchange::{Broken, Exchange};
+use crate::exchange::{Broken, Exchange, Notice};
+use crate::forget;
+use crate::forward::{Course, Hop, Lost};
 use crate::link::Upstream;
+use crate::metrics::RouteMetrics;
 use crate::service::{Arrival, Service, Stream};
+use crate::standing::{Standing, now_ms};
 use crate::view::View;
+use crate::{random, view};
+use alongside_document::Fallback;
 use alongside_placement::{Placement, key};
-use alongside_protocols::{Forward, RequestHead};
+use alongside_policy::budget::{self, Budget};
+use alongside_policy::choice::{self, Candidate};
+use alongside_policy::health;
+use alongside_protocols::{Body, Forward, RequestHead};
+use alongside_transport::buffer;
 use prometheus_client::metrics::counter::Counter;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// How often the shards of a route are looked through for nodes that should be left or taken back.
+const REVIEW: Duration = Duration::from_secs(1);
+
+/// Replicas of a shard that are looked at; the document allows no more.
+const REPLICAS_MAX: usize = 64;
 
 /// One shard of a route.
 #[derive(Debug)]
@@ -20,13 +38,47 @@ pub struct Shard {
     pub requests: Counter,
 }
 
+/// Whoever answers where no node should, and the Host it gets.
+#[derive(Debug)]
+pub struct Origin {
+    /// Where it is.
+    pub upstream: Arc<Upstream>,
+    /// The Host it gets; none passes the client's.
+    pub host: Option<String>,
+}
+
+/// What a route does when something fails.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// A request that fails can go somewhere else; where it cannot, nodes are neither looked at nor left.
+    pub has_elsewhere: bool,
+    /// Nodes that one request is sent to at most.
+    pub attempts_max: u32,
+    /// Where it goes when no replica can be used.
+    pub fallback: Fallback,
+    /// Bytes up to which answers are held.
+    pub buffer_bytes: usize,
+    /// How many requests are tried again.
+    pub budget: budget::Settings,
+    /// When nodes are left.
+    pub health: health::Settings,
+}
+
 /// Requests placed on shards by their key.
 #[derive(Debug)]
 pub struct Route {
     name: String,
     key: key::Key,
     placement: Placement,
-    shards: Arc<[Shard]>,
+    shards: Box<[Shard]>,
+    /// Every node of every shard, once.
+    nodes: Box<[Arc<Upstream>]>,
+    origin: Option<Origin>,
+    terms: Terms,
+    metrics: RouteMetrics,
+    budget: Mutex<Budget>,
+    /// Requests since the budget was told.
+    unrolled: AtomicU64,
 }
 
 /// Where a request goes, and why.
@@ -38,21 +90,63 @@ pub struct Explanation {
     pub hash: u32,
     /// The shard's name.
     pub shard: String,
-    /// Id and address of the shard's nodes.
-    pub replicas: Vec<(String, String)>,
+    /// The shard's nodes.
+    pub replicas: Vec<Replica>,
+    /// Who would answer now: a node's id, `origin`, or nobody.
+    pub now: Option<String>,
+}
+
+/// A node of a shard, as a route sees it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// Its id.
+    pub id: String,
+    /// Its address.
+    pub address: String,
+    /// The part of its requests that it gets, in percent.
+    pub share: u8,
+    /// How warm it says it is, in percent.
+    pub warmth: u8,
+    /// Requests that it is answering for this route.
+    pub in_flight: u32,
+    /// Why it is not read from; nothing where it is.
+    pub reason: Option<&'static str>,
 }
 
 /// A placed request; its head stands in the output.
 #[derive(Debug)]
 pub struct Placed {
     shard: usize,
+    /// The key, where another shard may have to be found for it.
+    key: Option<Vec<u8>>,
+    /// The origin answers it, and no node.
+    is_direct: bool,
+    /// What nodes are told to forget when it succeeds.
+    forget: Option<Vec<u8>>,
 }
 
 impl Route {
     /// Returns a route over shards, in the order in which `placement` was made of them.
     #[must_use]
-    pub const fn new(name: String, key: key::Key, placement: Placement, shards: Arc<[Shard]>) -> Self {
-        Self { name, key, placement, shards }
+    pub fn new(
+        (name, metrics): (String, RouteMetrics),
+        (key, placement): (key::Key, Placement),
+        (shards, nodes): (Vec<Shard>, Vec<Arc<Upstream>>),
+        origin: Option<Origin>,
+        terms: Terms,
+    ) -> Self {
+        Self {
+            name,
+            key,
+            placement,
+            shards: shards.into(),
+            nodes: nodes.into(),
+            origin,
+            terms,
+            metrics,
+            budget: Mutex::new(Budget::new(terms.budget, now_ms())),
+            unrolled: AtomicU64::new(0),
+        }
     }
 
     /// The route's name.
@@ -61,20 +155,255 @@ impl Route {
         &self.name
     }
 
+    /// Every node of every shard, once.
+    #[must_use]
+    pub fn nodes(&self) -> &[Arc<Upstream>] {
+        &self.nodes
+    }
+
     /// Returns where a request would go.
     #[must_use]
     pub fn explain(&self, request: &impl key::Request) -> Explanation {
         let mut key = Vec::new();
         self.key.evaluate(request, &mut key);
-        let shard = &self.shards[self.placement.shard(&key)];
+        let at = self.placement.shard(&key);
+        let shard = &self.shards[at];
         let mut escaped = Vec::new();
         escape(&key, &mut escaped);
+        let placed = Placed { shard: at, key: Some(key.clone()), is_direct: false, forget: None };
+        let now = Way::new(self, &placed).find().map(|hop| match hop.is_origin {
+            true => "origin".to_owned(),
+            false => hop.upstream.id.clone(),
+        });
         Explanation {
             key: String::from_utf8_lossy(&escaped).into_owned(),
             hash: self.placement.hash(&key),
             shard: shard.name.clone(),
-            replicas: shard.replicas.iter().map(|node| (node.id.clone(), node.address.clone())).collect(),
+            replicas: shard.replicas.iter().map(|node| Replica::of(node)).collect(),
+            now,
         }
+    }
+
+    /// Brings the gauges up to date.
+    pub fn refresh_metrics(&self) {
+        for node in &self.nodes {
+            self.metrics.refresh(&Replica::of(node));
+        }
+    }
+
+    /// Looks after the route's nodes until nobody holds the route any more.
+    pub async fn tend(route: Weak<Self>) {
+        loop {
+            let Some(route) = route.upgrade() else { return };
+            route.review();
+            route.roll();
+            drop(route);
+            tokio::time::sleep(REVIEW).await;
+        }
+    }
+
+    /// Leaves nodes for errors or slowness where their shards can spare them, and takes back the best of a shard that has
+    /// nobody else.
+    fn review(&self) {
+        for node in &self.nodes {
+            let Some(standing) = &node.standing else { continue };
+            let of_shards = self.shards.iter().filter_map(|shard| {
+                let at = shard.replicas.iter().position(|replica| Arc::ptr_eq(replica, node))?;
+                let mut standings = [health::Standing::default(); REPLICAS_MAX];
+                let count = shard.replicas.len().min(REPLICAS_MAX);
+                for (slot, replica) in standings.iter_mut().zip(&shard.replicas) {
+                    *slot = replica.standing.as_ref().map(Standing::standing).unwrap_or_default();
+                }
+                Some((at, health::outliers(&standings[..count], &self.terms.health)))
+            });
+            let found: Vec<_> = of_shards.collect();
+            if found.iter().any(|(at, outliers)| outliers.pardoned >> at & 1 != 0) {
+                standing.judge(None);
+            } else if let Some(reason) = found.first().and_then(|(at, outliers)| outliers.reason(*at))
+                && found.iter().all(|(at, outliers)| outliers.reason(*at).is_some())
+            {
+                standing.judge(Some(reason));
+            }
+        }
+    }
+
+    fn roll(&self) {
+        let count = self.unrolled.swap(0, Ordering::Relaxed);
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).roll(now_ms(), count);
+    }
+
+    /// Takes a retry out of the budget, if there is one.
+    fn may_retry(&self, lost: Lost) -> bool {
+        self.roll();
+        let is_allowed = self.budget.lock().unwrap_or_else(PoisonError::into_inner).withdraw(now_ms());
+        if is_allowed {
+            self.metrics.retried(lost);
+        } else {
+            self.metrics.unretried.inc();
+        }
+        is_allowed
+    }
+
+    fn is_usable(&self, shard: usize) -> bool {
+        self.shards[shard].replicas.iter().any(|node| candidate(node).share > 0)
+    }
+
+    /// Returns what tells the nodes that may hold a URL to forget it, and waits a moment until they have.
+    fn forgetting(&self, shard: usize, head: Vec<u8>) -> Notice {
+        let replicas = &self.shards[shard].replicas;
+        let nodes = if self.key.is_of_target() { replicas.clone() } else { self.nodes.to_vec() };
+        Notice::waiting(move |status| {
+            //= RFC 9111 section 4.4: a cache must invalidate the target of an unsafe method that did not fail.
+            (200..400).contains(&status).then(|| forget::everywhere(nodes, head.into()))
+        })
+    }
+}
+
+impl Replica {
+    fn of(node: &Upstream) -> Self {
+        let standing = node.standing.as_ref();
+        Self {
+            id: node.id.clone(),
+            address: node.address.clone(),
+            share: candidate(node).share,
+            warmth: standing.map_or(100, Standing::warmth),
+            in_flight: node.gate.open(),
+            reason: standing.and_then(Standing::reason),
+        }
+    }
+}
+
+fn candidate(node: &Upstream) -> Candidate {
+    Candidate { share: node.standing.as_ref().map_or(100, Standing::share), in_flight: node.gate.open() }
+}
+
+/// Where a way looks next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Among the shard's replicas.
+    Replicas,
+    /// In the shard that follows.
+    NextShard,
+    /// At the origin.
+    Origin,
+    /// Nowhere.
+    End,
+}
+
+/// The way of one request through a route.
+struct Way<'r> {
+    route: &'r Route,
+    placed: &'r Placed,
+    shard: usize,
+    tried: u64,
+    attempts: u32,
+    stage: Stage,
+}
+
+impl<'r> Way<'r> {
+    const fn new(route: &'r Route, placed: &'r Placed) -> Self {
+        let stage = if placed.is_direct { Stage::Origin } else { Stage::Replicas };
+        Self { route, placed, shard: placed.shard, tried: 0, attempts: 0, stage }
+    }
+
+    /// Returns the next hop, whether or not the budget has one.
+    fn find(&mut self) -> Option<Hop> {
+        loop {
+            match self.stage {
+                Stage::Replicas => {
+                    if let Some(hop) = self.replica() {
+                        return Some(hop);
+                    }
+                    self.stage = match self.route.terms.fallback {
+                        Fallback::Origin => Stage::Origin,
+                        Fallback::NextShard => Stage::NextShard,
+                        Fallback::Error => Stage::End,
+                    };
+                }
+                Stage::NextShard => {
+                    self.stage = Stage::Origin;
+                    if self.find_next_shard()
+                        && let Some(hop) = self.replica()
+                    {
+                        return Some(hop);
+                    }
+                }
+                Stage::Origin => {
+                    self.stage = Stage::End;
+                    let origin = self.route.origin.as_ref()?;
+                    return Some(Hop { upstream: Arc::clone(&origin.upstream), is_origin: !self.placed.is_direct });
+                }
+                Stage::End => return None,
+            }
+        }
+    }
+
+    fn replica(&mut self) -> Option<Hop> {
+        if self.attempts >= self.route.terms.attempts_max {
+            return None;
+        }
+        let replicas = &self.route.shards[self.shard].replicas;
+        let at = match replicas.as_slice() {
+            [only] => (self.tried == 0 && candidate(only).share > 0).then_some(0),
+            _ => choice::choose(replicas.len(), |at| candidate(&replicas[at]), self.tried, random::next()),
+        }?;
+        self.tried |= 1 << at;
+        self.attempts += 1;
+        Some(Hop { upstream: Arc::clone(&replicas[at]), is_origin: false })
+    }
+
+    fn find_next_shard(&mut self) -> bool {
+        let Some(key) = &self.placed.key else { return false };
+        let own = self.shard;
+        let next = self.route.placement.shard_among(key, |shard| shard != own && self.route.is_usable(shard));
+        if let Some(next) = next {
+            (self.shard, self.tried) = (next, 0);
+            self.attempts = self.attempts.min(self.route.terms.attempts_max - 1);
+        }
+        next.is_some()
+    }
+}
+
+impl Course for Way<'_> {
+    fn next(&mut self, lost: Option<Lost>) -> Option<Hop> {
+        match lost {
+            None => drop(self.route.unrolled.fetch_add(1, Ordering::Relaxed)),
+            Some(_) if self.stage == Stage::End => return None,
+            Some(lost) if !self.route.may_retry(lost) => return None,
+            Some(_) => {}
+        }
+        let hop = self.find();
+        match &hop {
+            Some(hop) if hop.is_origin => self.route.metrics.fell_back("origin"),
+            Some(_) if self.shard != self.placed.shard => self.route.metrics.fell_back("next_shard"),
+            Some(_) => {}
+            None => self.route.metrics.fell_back("error"),
+        }
+        hop
+    }
+
+    fn buffer_bytes(&self) -> usize {
+        if self.route.terms.has_elsewhere { self.route.terms.buffer_bytes } else { 0 }
+    }
+
+    fn write_origin_head(&self, head: &[u8], out: &mut Vec<u8>) {
+        let host = self.route.origin.as_ref().and_then(|origin| origin.host.as_deref());
+        for (at, line) in head.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            match host {
+                // The head is our own: the host stands behind the request line, the key where we wrote it.
+                Some(host) if at == 1 => {
+                    out.extend_from_slice(b"host: ");
+                    out.extend_from_slice(host.as_bytes());
+                    out.extend_from_slice(b"\r\n");
+                }
+                _ if line.starts_with(b"x-alongside-") => {}
+                _ => out.extend_from_slice(line),
+            }
+        }
+    }
+
+    fn resumed(&self) {
+        self.route.metrics.resumed.inc();
     }
 }
 
@@ -82,28 +411,51 @@ impl Service for Route {
     type Plan = Placed;
 
     fn plan(&self, head: &RequestHead<'_, '_>, arrival: &Arrival<'_>, output: &mut Vec<u8>) -> Placed {
-        let mut key = alongside_transport::buffer::take_output();
+        let mut key = buffer::take_output();
         self.key.evaluate(&View::new(head, arrival), &mut key);
         let shard = self.placement.shard(&key);
-        let mut escaped = alongside_transport::buffer::take_output();
-        escape(&key, &mut escaped);
+        let is_safe = matches!(head.method, "GET" | "HEAD" | "OPTIONS");
+        let has_body = !matches!(head.body, Body::None | Body::Length(0));
+        let is_read = is_safe && !has_body && head.upgrade.is_none();
+        let direct = self.origin.as_ref().filter(|_| !is_read);
+        let mut escaped = buffer::take_output();
+        if direct.is_none() {
+            escape(&key, &mut escaped);
+        }
         let forward = Forward {
             is_inner: arrival.is_inner,
-            key: Some(&escaped),
+            key: direct.is_none().then_some(&escaped),
+            host: direct.and_then(|origin| origin.host.as_deref()).map(str::as_bytes),
             passes_expect: true,
             ..Forward::new(arrival.peer)
         };
         head.write(&forward, output);
         output.extend_from_slice(b"via: 1.1 alongside\r\n\r\n");
-        alongside_transport::buffer::give_output(key);
-        alongside_transport::buffer::give_output(escaped);
-        Placed { shard }
+        buffer::give_output(escaped);
+        let key = if self.terms.fallback == Fallback::NextShard {
+            Some(key)
+        } else {
+            buffer::give_output(key);
+            None
+        };
+        let forget = (direct.is_some() && !is_safe)
+            .then(|| forget::head(head.target, head.authority, view::scheme(head, arrival)));
+        Placed { shard, key, is_direct: direct.is_some(), forget }
     }
 
-    async fn run<S: Stream>(&self, placed: Placed, exchange: &mut Exchange<'_, S>) -> Result<(), Broken> {
+    async fn run<S: Stream>(&self, mut placed: Placed, exchange: &mut Exchange<'_, S>) -> Result<(), Broken> {
         self.shards[placed.shard].requests.inc();
-        let shards = Arc::clone(&self.shards);
-        exchange.forward(move |attempt| shards[placed.shard].replicas.get(attempt).cloned()).await
+        exchange.notice = placed.forget.take().map(|head| self.forgetting(placed.shard, head));
+        let mut way = Way::new(self, &placed);
+        let result = exchange.forward(&mut way).await;
+        let is_suspected = |node: &Arc<Upstream>| node.standing.as_ref().is_some_and(Standing::take_suspected);
+        if exchange.trail.upstream.as_ref().is_some_and(is_suspected) {
+            self.review();
+        }
+        if let Some(key) = placed.key {
+            buffer::give_output(key);
+        }
+        result
     }
 }
 

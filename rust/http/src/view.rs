@@ -5,6 +5,16 @@ use alongside_placement::key;
 use alongside_protocols::RequestHead;
 use std::net::IpAddr;
 
+/// Returns the scheme that a client used: the peer's, or what an inner peer says it was.
+#[must_use]
+pub fn scheme<'a>(head: &RequestHead<'_, '_>, arrival: &Arrival<'a>) -> &'a str {
+    match head.field("x-forwarded-proto").filter(|_| arrival.is_inner) {
+        Some(b"https") => "https",
+        Some(b"http") => "http",
+        _ => arrival.peer.scheme,
+    }
+}
+
 /// A request as key expressions see it.
 #[derive(Debug)]
 pub struct View<'v, 'h, 'b> {

@@ -70,6 +70,12 @@ impl Key {
         parse::terms(text).map(|terms| Key { terms })
     }
 
+    /// Return whether requests for one URL have one key, whoever sends them.
+    #[must_use]
+    pub fn is_of_target(&self) -> bool {
+        self.terms.iter().all(|term| matches!(term, Term::Uri | Term::Path | Term::Query(_) | Term::Text(_)))
+    }
+
     /// Append a request's key to `out`, which is not cleared.
     pub fn evaluate(&self, request: &impl Request, out: &mut Vec<u8>) {
         for term in &self.terms {

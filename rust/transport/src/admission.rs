@@ -1,5 +1,6 @@
 //! How many connections a process holds, in all and per address.
 
+use crate::gate::Gate;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,8 @@ use tokio::sync::Notify;
 /// The process-wide count of open client connections, shared by all threads.
 #[derive(Debug, Default)]
 pub struct Admission {
+    /// The requests that nodes and origins are answering, in the whole process.
+    pub requests: Arc<Gate>,
     open: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
     /// Whether the threads are asked to end an idle connection.

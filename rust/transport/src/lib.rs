@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod buffer;
 pub mod deadline;
+pub mod gate;
 pub mod listen;
 pub mod pool;
 
