@@ -69,6 +69,11 @@ _FAILURES = (
         "one line with file, line and the nearest known name; exit code 2",
     ),
     promise.Failure(
+        "A probe names a port that its container does not declare",
+        "nothing is started, and nothing that runs is touched; a number needs no declaration",
+        "one line with file, line, field and the nearest declared name; exit code 2",
+    ),
+    promise.Failure(
         "An address that the files ask for is taken by another program",
         "nothing is started, and nothing that runs is touched",
         "one line naming the address and, where it can be seen, its owner; exit code 3",
