@@ -55,7 +55,7 @@ async def serving(
             log_.warning("leftovers_ended", processes=count)
         epoch = journal.read(places.journal).epoch + 1
         wake = asyncio.Event()
-        engine_ = engine.Engine(setting, clock_, wake.set)
+        engine_ = engine.Engine(setting, clock_, wake.set, log_)
         watched = supervisor.Supervisor(engine_, clock_, log_, epoch=epoch, wake=wake)
         door = control.Control(watched, clock_)
         loops = asyncio.create_task(watched.run())

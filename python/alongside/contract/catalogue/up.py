@@ -105,6 +105,17 @@ _FAILURES = (
         "`alongside status` says that no supervisor answers, and how many processes still serve",
     ),
     promise.Failure(
+        "A process started another that left its process group",
+        "that one is told to end with SIGTERM like the rest, and killed after stop-timeout",
+        "`alongside down` names the process where something of it was killed",
+    ),
+    promise.Failure(
+        "The supervisor meets a fault of its own while it watches a process",
+        "what runs of the process is ended, and it is started again after a growing wait, as if "
+        "it had failed itself; a fault of a probe ends nothing, and the probe is tried again",
+        "`alongside status` shows the fault; the supervisor's log holds its traceback",
+    ),
+    promise.Failure(
         "A process ignores SIGTERM",
         "it and all it started are killed after stop-timeout",
         "`alongside down` names it",

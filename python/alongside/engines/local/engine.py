@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alongside.base import errors, files
+from alongside.base import errors, files, log
 from alongside.engines.local import admin, children, groups, logs, sockets, spawning
 from alongside.plan import documents, stepping
 
@@ -38,8 +38,14 @@ class Setting:
 class Engine:
     """The processes and sockets of one project; all methods belong to one event loop."""
 
-    def __init__(self, setting: Setting, clock_: clock.Clock, changed: Callable[[], None]) -> None:
-        """Take whom to tell when a process changed its state; nothing starts yet."""
+    def __init__(
+        self,
+        setting: Setting,
+        clock_: clock.Clock,
+        changed: Callable[[], None],
+        log_: log.Log | None = None,
+    ) -> None:
+        """Take whom to tell when a process changed its state, and a log; nothing starts yet."""
         self.setting = setting
         self.sockets = sockets.Sockets()
         self.children: dict[str, children.Child] = {}
@@ -53,6 +59,7 @@ class Engine:
         """The processes that did not end by themselves when told, and their grace in seconds."""
         self._clock = clock_
         self._changed = changed
+        self._log = log_ or log.Log(clock_)
 
     def prepare(self, plan: shape.Plan) -> sockets.Sockets:
         """Return the sockets of a plan, after checking every address that it needs.
@@ -114,7 +121,7 @@ class Engine:
             self._on_the_way.pop(process.name, None)
         launch = self._launch(process)
         self.killed.pop(process.name, None)
-        child = children.Child(process, launch, self._clock, self._changed)
+        child = children.Child(process, launch, self._clock, self._changed, self._log)
         self.children[process.name] = child
         child.start()
 
@@ -204,8 +211,7 @@ class Engine:
         """Bound the logs and reap orphans; called now and then."""
         for name in self.children:
             logs.bound(self.setting.folders.log(name))
-        tracked = {child.identity.pid for child in self.children.values() if child.identity}
-        groups.reap_orphans(frozenset(tracked))
+        groups.reap_orphans()
 
     def _launch(self, process: shape.Process) -> children.Launch:
         setting = self.setting
