@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,51 +14,18 @@ from pathlib import Path
 import pytest
 from tests.e2e import fleets
 
-from alongside.base import environment, errors
-from alongside.components.dataplane import launch
-
-
-def _has_data_plane() -> bool:
-    try:
-        variables = environment.of_process()
-        return bool(launch.find(variables, program="", interpreter=sys.executable))
-    except errors.AlongsideError:
-        return False
-
-
-pytestmark = [
-    pytest.mark.skipif(
-        not _has_data_plane(), reason="alongside-dataplane is not built; run make build"
-    ),
-    pytest.mark.timeout(180),
-]
-
-
-@contextlib.contextmanager
-def _fleet() -> Iterator[fleets.Fleet]:
-    base = Path(tempfile.mkdtemp(prefix="al"))
-    fleet = fleets.Fleet(base, fleets.free_port())
-    try:
-        yield fleet
-    finally:
-        (base / "photos").mkdir(exist_ok=True)
-        fleet.run("down", "--project", "photos")
-        left = fleet.left()
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(base)
-        assert not left
+pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
 def fleet() -> Iterator[fleets.Fleet]:
-    with _fleet() as made:
+    with fleets.project() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[fleets.Fleet]:
-    with _fleet() as made:
+    with fleets.project() as made:
         made.up(made.write())
         yield made
 
@@ -254,7 +217,7 @@ def test_the_foreground_ends_all_in_order_at_an_interrupt(fleet: fleets.Fleet) -
         process.wait()
     assert (process.returncode, err) == (0, "")
     assert not fleet.left()
-    log = (Path(fleet.home) / "logs" / "supervisor.log").read_text()
+    log = (Path(fleet.home) / "supervisor.log").read_text()
     events = [json.loads(line) for line in log.splitlines()]
     stopped = [event["process"] for event in events if event["event"] == "stop"]
     assert stopped == ["photos-router", "photos-2", "photos-1", "photos-0", "app"]
