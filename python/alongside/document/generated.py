@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
+
+from alongside.document import values
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admin:
+class Admin(values.Value):
     """The admin door: the status door's paths, snapshot, explain, documents, purges, drain."""
 
     path: str
@@ -33,8 +33,7 @@ class Admin:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(values.Value):
     """The program behind."""
 
     address: str
@@ -58,8 +57,7 @@ class Origin:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
+class Cache(values.Value):
     """What is kept of an origin's answers."""
 
     memory_bytes: int
@@ -97,8 +95,7 @@ CompatibleWith = Literal["nginx"]
 """The program whose placement is computed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(values.Value):
     """What bounds every connection and request. Times in milliseconds, sizes in bytes."""
 
     body_bytes_max: int | None = None
@@ -188,8 +185,7 @@ class Limits:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class Listener(values.Value):
     """A door for clients."""
 
     address: str
@@ -221,8 +217,7 @@ class Listener:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(values.Value):
     """A process that serves shards."""
 
     address: str
@@ -250,8 +245,7 @@ Function = Literal["modulo", "ketama"]
 """How a key's hash chooses a shard."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
+class Shard(values.Value):
     """A fraction of a route's keys."""
 
     name: str
@@ -281,8 +275,7 @@ class Shard:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(values.Value):
     """How requests are spread over shards."""
 
     compatible_with: CompatibleWith = "nginx"
@@ -322,8 +315,7 @@ class Route:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(values.Value):
     """The status door: /healthz, /readyz, /metrics, /version."""
 
     address: str
@@ -343,8 +335,7 @@ class Status:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(values.Value):
     """Everything a data-plane process does, version 1. It holds paths, never secrets."""
 
     admin: Admin | None = None
@@ -361,7 +352,7 @@ class Document:
 
     The same pair with other content is refused.
     """
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     """What bounds every connection and request."""
     listeners: tuple[Listener, ...] = ()
     """Where clients connect."""
