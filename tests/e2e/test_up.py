@@ -113,7 +113,12 @@ def test_explain_is_for_people_and_status_keeps_its_lines(running: fleets.Fleet)
     shard, address = fields["replicas"].split()
     assert (shard, address) == (fields["shard"], running.processes()[shard]["address"])
     _, out, _ = running.run("status")
-    assert out.splitlines()[0].endswith(f"origin 127.0.0.1:{running.port}")
+    title, cache = out.splitlines()[:2]
+    assert title.startswith(f'project "photos" from {running.base}/photos (supervisor pid ')
+    assert title.endswith("): all is ready")
+    assert cache.endswith(f"origin 127.0.0.1:{running.port}")
+    code, _, err = running.run("logs")
+    assert (code, "NAME is missing; write one of app, photos-0, " in err) == (2, True)
 
 
 def test_what_acts_never_guesses_another_project(running: fleets.Fleet) -> None:
@@ -160,7 +165,9 @@ def test_a_process_that_does_not_become_ready_is_named_and_left(fleet: fleets.Fl
 def test_a_bad_first_file_starts_nothing(fleet: fleets.Fleet) -> None:
     path = fleet.write(shards=0)
     assert fleet.run("up", str(path), "--detach")[0] == 2
-    assert fleet.run("status")[0] == 1
+    for words in (["status"], ["logs", "app"]):
+        code, _, err = fleet.run(*words)
+        assert (code, 'project "photos" is not up; start it with' in err) == (1, True), err
     assert not fleet.left()
 
 

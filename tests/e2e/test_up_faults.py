@@ -139,6 +139,22 @@ def test_a_supervisor_whose_socket_is_lost_is_stopped_in_order(fleet: fleets.Fle
     assert stopped(fleet) == ["photos-router", "photos-2", "photos-1", "photos-0", "app"]
 
 
+def test_a_supervisor_that_hangs_is_killed_and_what_it_leaves_is_ended(
+    fleet: fleets.Fleet,
+) -> None:
+    path = fleet.write()
+    pod = path.read_text().split("---")[1].replace("PeriodSeconds: 5", "PeriodSeconds: 1")
+    path.write_text(pod)
+    fleet.up(path)
+    pid = int(str(fleet.status()["supervisor_pid"]))
+    os.kill(pid, signal.SIGSTOP)
+    code, out, err = fleet.run("down", "--project", "photos")
+    assert code == 0, out + err
+    assert f"pid {pid}, by SIGKILL" in out
+    assert "ended 1 process that a dead supervisor had left" in out
+    assert not fleet.left()
+
+
 @contextlib.contextmanager
 def small_disk(at: Path) -> Iterator[None]:
     """Mount a disk of little room at a folder."""

@@ -126,11 +126,9 @@ def not_running(places: folders.Folders) -> errors.AlongsideError:
         run = "process still runs and serves" if count == 1 else "processes still run and serve"
         return errors.PermanentError(
             f'no supervisor answers for project "{name}", but {count} of its {run}; '
-            f"take over with: alongside up FILE; or end with: alongside down --project {name}"
+            f"end with: alongside down --project {name}; or start anew with: alongside up FILE"
         )
-    return errors.PermanentError(
-        f'no supervisor answers for project "{name}"; start it with: alongside up FILE'
-    )
+    return errors.PermanentError(f'project "{name}" is not up; start it with: alongside up FILE')
 
 
 def _of(name: str, variables: environment.Environment) -> folders.Folders:

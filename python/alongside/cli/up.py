@@ -169,8 +169,12 @@ def _read(process: subprocess.Popen[bytes], *, deadline_s: float) -> bytes:
 async def _until_ready(run: _Run, door: client.Client) -> int:
     clock_ = clock.SystemClock()
     deadline_s = clock_.monotonic_s() + run.ready_s
-    state = door.status()
+    state, told = door.status(), set[str]()
     while not state["ready"] and clock_.monotonic_s() < deadline_s:
+        for process in state["processes"]:
+            if process["state"] == "waiting" and process["name"] not in told:
+                told.add(process["name"])
+                click.echo(f"alongside up: {process['name']} {process['reason']}", err=True)
         await clock_.sleep(POLL_S)
         state = door.status()
     _print(run, state)
