@@ -8,17 +8,25 @@ Next:  test_up.py.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
+from alongside.base import environment, errors
+from alongside.components.dataplane import launch
 from alongside.engines.local import groups
 
 DEADLINE_S = 60.0
@@ -162,6 +170,36 @@ class Fleet:
     def left(self) -> list[int]:
         """Return the processes that carry the project's mark."""
         return [one.identity.pid for one in groups.marked(self.home)]
+
+
+def _has_data_plane() -> bool:
+    try:
+        variables = environment.of_process()
+        return bool(launch.find(variables, program="", interpreter=sys.executable))
+    except errors.AlongsideError:
+        return False
+
+
+NEEDS_DATA_PLANE = pytest.mark.skipif(
+    not _has_data_plane(), reason="alongside-dataplane is not built; run make build"
+)
+
+
+@contextlib.contextmanager
+def project() -> Iterator[Fleet]:
+    """Give a project that nothing runs of yet; all of it is ended, and nothing may be left."""
+    base = Path(tempfile.mkdtemp(prefix="al"))
+    fleet = Fleet(base, free_port())
+    try:
+        yield fleet
+    finally:
+        (base / "photos").mkdir(exist_ok=True)
+        fleet.run("down", "--project", "photos")
+        left = fleet.left()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(base)
+        assert not left
 
 
 def get(address: str, target: str) -> tuple[int, bytes]:

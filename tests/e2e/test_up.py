@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,51 +14,18 @@ from pathlib import Path
 import pytest
 from tests.e2e import fleets
 
-from alongside.base import environment, errors
-from alongside.components.dataplane import launch
-
-
-def _has_data_plane() -> bool:
-    try:
-        variables = environment.of_process()
-        return bool(launch.find(variables, program="", interpreter=sys.executable))
-    except errors.AlongsideError:
-        return False
-
-
-pytestmark = [
-    pytest.mark.skipif(
-        not _has_data_plane(), reason="alongside-dataplane is not built; run make build"
-    ),
-    pytest.mark.timeout(180),
-]
-
-
-@contextlib.contextmanager
-def _fleet() -> Iterator[fleets.Fleet]:
-    base = Path(tempfile.mkdtemp(prefix="al"))
-    fleet = fleets.Fleet(base, fleets.free_port())
-    try:
-        yield fleet
-    finally:
-        (base / "photos").mkdir(exist_ok=True)
-        fleet.run("down", "--project", "photos")
-        left = fleet.left()
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(base)
-        assert not left
+pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
 def fleet() -> Iterator[fleets.Fleet]:
-    with _fleet() as made:
+    with fleets.project() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[fleets.Fleet]:
-    with _fleet() as made:
+    with fleets.project() as made:
         made.up(made.write())
         yield made
 
@@ -150,7 +113,12 @@ def test_explain_is_for_people_and_status_keeps_its_lines(running: fleets.Fleet)
     shard, address = fields["replicas"].split()
     assert (shard, address) == (fields["shard"], running.processes()[shard]["address"])
     _, out, _ = running.run("status")
-    assert out.splitlines()[0].endswith(f"origin 127.0.0.1:{running.port}")
+    title, cache = out.splitlines()[:2]
+    assert title.startswith(f'project "photos" from {running.base}/photos (supervisor pid ')
+    assert title.endswith("): all is ready")
+    assert cache.endswith(f"origin 127.0.0.1:{running.port}")
+    code, _, err = running.run("logs")
+    assert (code, "NAME is missing; write one of app, photos-0, " in err) == (2, True)
 
 
 def test_what_acts_never_guesses_another_project(running: fleets.Fleet) -> None:
@@ -197,7 +165,9 @@ def test_a_process_that_does_not_become_ready_is_named_and_left(fleet: fleets.Fl
 def test_a_bad_first_file_starts_nothing(fleet: fleets.Fleet) -> None:
     path = fleet.write(shards=0)
     assert fleet.run("up", str(path), "--detach")[0] == 2
-    assert fleet.run("status")[0] == 1
+    for words in (["status"], ["logs", "app"]):
+        code, _, err = fleet.run(*words)
+        assert (code, 'project "photos" is not up; start it with' in err) == (1, True), err
     assert not fleet.left()
 
 
@@ -254,7 +224,7 @@ def test_the_foreground_ends_all_in_order_at_an_interrupt(fleet: fleets.Fleet) -
         process.wait()
     assert (process.returncode, err) == (0, "")
     assert not fleet.left()
-    log = (Path(fleet.home) / "logs" / "supervisor.log").read_text()
+    log = (Path(fleet.home) / "supervisor.log").read_text()
     events = [json.loads(line) for line in log.splitlines()]
     stopped = [event["process"] for event in events if event["event"] == "stop"]
     assert stopped == ["photos-router", "photos-2", "photos-1", "photos-0", "app"]

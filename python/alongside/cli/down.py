@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from typing import TYPE_CHECKING
 
@@ -32,12 +31,15 @@ def command(project: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result))
         return
-    stopped, left = result["stopped"], result["leftovers"]
+    stopped, left, silent = result["stopped"], result["leftovers"], result["silent_supervisor"]
     if isinstance(stopped, list) and stopped:
         click.echo(f"stopped {', '.join(stopped)}")
-    elif left:
-        click.echo(f"ended {left} processes that a dead supervisor had left")
-    else:
+    if silent is not None:
+        click.echo(f"ended the supervisor, {silent}, which did not answer, and all it ran")
+    if left:
+        processes = "process" if left == 1 else "processes"
+        click.echo(f"ended {left} {processes} that a dead supervisor had left")
+    if not stopped and silent is None and not left:
         click.echo(f'nothing of project "{places.state.name}" was running')
     killed = result["killed"]
     for one in killed if isinstance(killed, list) else ():
@@ -47,13 +49,25 @@ def command(project: str | None, as_json: bool) -> None:
 
 async def _down(places: folders.Folders) -> dict[str, object]:
     """Return what was stopped; nothing of the project runs afterwards."""
+    clock_ = clock.SystemClock()
+    silent = None
     answer: Mapping[str, object] = {"stopped": [], "killed": []}
-    with contextlib.suppress(client.NotRunningError):
-        answer = client.Client(places).down()
-    result = {"project": places.state.name, **answer, "leftovers": 0}
+    try:
+        door = client.Client(places)
+        door.status()  # who does not answer this would not answer the order for an hour
+        answer = door.down()
+    except (client.NotRunningError, client.SilentError):
+        if holder := leftovers.holder(places):
+            is_ended = await leftovers.tell(places, holder, clock_)
+            silent = f"pid {holder.pid}, by {'SIGTERM' if is_ended else 'SIGKILL'}"
+    result = {
+        "project": places.state.name,
+        **answer,
+        "leftovers": 0,
+        "silent_supervisor": silent,
+    }
     if not places.state.is_dir():
         return result
-    clock_ = clock.SystemClock()
     deadline_s = clock_.monotonic_s() + CLOSE_WAIT_S
     while clock_.monotonic_s() < deadline_s:
         with leftovers.locked(places) as is_ours:

@@ -15,14 +15,21 @@ FOLLOW_PERIOD_S = 0.2
 
 
 @click.command("logs")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--follow", is_flag=True, help="go on until Ctrl-C")
 @click.option("--project", metavar="NAME", help="the project; this folder's name by default")
 @click.option("--json", "as_json", is_flag=True, help="write a JSON object for each line")
-def command(name: str, follow: bool, project: str | None, as_json: bool) -> None:
+def command(name: str | None, follow: bool, project: str | None, as_json: bool) -> None:
     """Show the last lines of the process NAME, as `alongside status` names it."""
     places = projects.found(project, environment.of_process())
-    asyncio.run(_show(client.Client(places), name, follow=follow, as_json=as_json))
+    door = client.Client(places)
+    try:
+        if name is None:
+            known = [process["name"] for process in door.status()["processes"]]
+            raise errors.UsageError(f"NAME is missing; write one of {', '.join(known) or 'none'}")
+        asyncio.run(_show(door, name, follow=follow, as_json=as_json))
+    except client.NotRunningError as error:
+        raise projects.not_running(places) from error
 
 
 async def _show(door: client.Client, name: str, *, follow: bool, as_json: bool) -> None:
@@ -31,12 +38,10 @@ async def _show(door: client.Client, name: str, *, follow: bool, as_json: bool) 
     while True:
         try:
             text, offset = door.logs(name, offset)
-        except client.NotRunningError as error:
+        except client.NotRunningError:
             if offset is not None:
                 return
-            raise errors.PermanentError(
-                "nothing is up; start it with: alongside up FILE"
-            ) from error
+            raise
         _write(name, text, as_json=as_json)
         if not follow:
             return

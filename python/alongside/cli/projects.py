@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import environment, errors
 from alongside.engines.local import folders
-from alongside.server import client, leftovers
+from alongside.server import client, journal, leftovers, orders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from alongside.base import clock
+
 NAME_LENGTH_MAX = 40
+START_S_MAX = 30.0
+"""From a supervisor's signing of the lock to its first answer; it may have to end what a dead one
+left before."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -55,9 +61,17 @@ def own(given: str | None, variables: environment.Environment) -> folders.Folder
     """Return the folders of the named project, else of this folder's, for commands that act.
 
     Raises:
-        errors.UsageError: this folder's is not up and others are; acting on one is not guessed.
+        errors.UsageError: another folder of this name is up, or this one is not and others are;
+            acting on one of them is not guessed.
     """
     here, up = _look(given, variables)
+    folder = _folder_of(here) if given is None else None
+    if folder and not orders.is_same_folder(folder, str(Path.cwd())):
+        name = here.state.name
+        raise errors.UsageError(
+            f'project "{name}" is up from {folder}, not from this folder, {Path.cwd()}; '
+            f"if that one is meant, add --project {name}"
+        )
     if up:
         raise errors.UsageError(
             f'project "{here.state.name}" of this folder is not up, but {", ".join(up)} '
@@ -73,23 +87,48 @@ def _look(
     if given is not None:
         return folders.of_project(checked(given), variables), []
     here = folders.of_project(of_folder(Path.cwd()), variables)
-    if client.Client(here).is_up() or leftovers.find(here):
+    folder = _folder_of(here)
+    if folder is not None and (not folder or orders.is_same_folder(folder, str(Path.cwd()))):
         return here, []
     return here, [name for name in _known(here) if client.Client(_of(name, variables)).is_up()]
+
+
+def _folder_of(places: folders.Folders) -> str | None:
+    """Return where a project was brought up from, empty if unknown; None if nothing of it runs."""
+    try:
+        return client.Client(places).status()["folder"]
+    except client.NotRunningError:
+        if leftovers.holder(places) is None and not leftovers.find(places):
+            return None
+    except errors.AlongsideError:
+        pass  # it runs and does not say
+    return journal.read(places.journal).folder
+
+
+def is_silent(places: folders.Folders, clock_: clock.Clock) -> bool:
+    """Return whether a supervisor runs that should have begun to answer long ago."""
+    if leftovers.holder(places) is None:
+        return False
+    with contextlib.suppress(OSError):
+        return clock_.wall_s() - places.lock.stat().st_mtime > START_S_MAX
+    return False
 
 
 def not_running(places: folders.Folders) -> errors.AlongsideError:
     """Return the error for a command that needs a supervisor where there is none."""
     name = places.state.name
+    if holder := leftovers.holder(places):
+        return errors.PermanentError(
+            f'the supervisor of project "{name}" (pid {holder.pid}) runs, but does not answer at '
+            f"{places.control}; end it with: alongside down --project {name}"
+        )
     if count := len(leftovers.find(places)):
         run = "process still runs and serves" if count == 1 else "processes still run and serve"
         return errors.PermanentError(
             f'no supervisor answers for project "{name}", but {count} of its {run}; '
-            f"take over with: alongside up FILE; or end with: alongside down --project {name}"
+            f"end with: alongside down --project {name}; or start anew with: alongside up FILE"
         )
-    return errors.PermanentError(
-        f'no supervisor answers for project "{name}"; start it with: alongside up FILE'
-    )
+    return errors.PermanentError(f'project "{name}" is not up; start it with: alongside up FILE')
 
 
 def _of(name: str, variables: environment.Environment) -> folders.Folders:

@@ -18,6 +18,15 @@ WIDTH_OF_FILES = 10_000
 """Where no terminal says how wide it is, a line stays one line, for `grep` and its kin."""
 
 
+def title(state: status.Status) -> str:
+    """Return a line that says which project this is, and whether all of it is as its files say."""
+    origin = f" from {state['folder']}" if state["folder"] else ""
+    word = "all is ready" if state["ready"] else "not all is ready yet"
+    return (
+        f'project "{state["project"]}"{origin} (supervisor pid {state["supervisor_pid"]}): {word}'
+    )
+
+
 def write(state: status.Status) -> None:
     """Write a project's state to stdout."""
     is_terminal = console.Console().is_terminal

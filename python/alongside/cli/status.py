@@ -24,4 +24,5 @@ def command(project: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(state))
     else:
+        click.echo(showing.title(state))
         showing.write(state)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import io
 import json
+import os
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 from rich import live
@@ -20,9 +24,8 @@ from alongside.components.dataplane import launch
 from alongside.contract import flags, values
 from alongside.contract.catalogue import up
 from alongside.engines.local import engine, folders, logs
-from alongside.plan import building
 from alongside.resources import reading
-from alongside.server import client, control, serving
+from alongside.server import client, control, orders, serving, supervisor
 from alongside.server import status as status_of
 
 if TYPE_CHECKING:
@@ -30,18 +33,21 @@ if TYPE_CHECKING:
 
 CONTRACT = up.CONTRACT
 SUPERVISOR_WAIT_S = 30.0
+"""For another supervisor that begins or ends just now."""
+ANSWER_WAIT_S = 60.0
+"""For our own: it may have to end first what a dead one left."""
+READ_BYTES = 1 << 16
 POLL_S = 0.05
 REFRESH_S = 0.5
 LOG_LINES = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Order:
-    sources: list[reading.Source]
+class _Run:
+    order: orders.Order
     setting: engine.Setting
-    is_named: bool
+    is_detached: bool
     is_json: bool
-    grace_s: float
     ready_s: float
 
     @property
@@ -56,114 +62,148 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
     is_named = resolved.is_set("project")
     given = projects.checked(resolved.text("project")) if is_named else None
     project = given or projects.of_folder(paths[0].absolute().parent)
-    sources = reading.load(paths)
-    grace_s = resolved.duration_s("stop_timeout")
-    building.plan(reading.read(sources), grace_s=grace_s)
+    order = orders.Order(
+        tuple(reading.load(paths)), resolved.duration_s("stop_timeout"), is_named=is_named
+    )
+    supervisor.plan_of(order)
     places = folders.of_project(project, variables)
     binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
     setting = engine.Setting(project, places, Path(binary).absolute(), variables)
-    order = _Order(
-        sources,
+    run = _Run(
+        order,
         setting,
-        is_named=is_named,
+        is_detached=resolved.is_on("detach"),
         is_json=resolved.is_on("json"),
-        grace_s=grace_s,
         ready_s=resolved.duration_s("ready_timeout"),
     )
-    door = client.Client(places)
-    if door.is_up():
-        return asyncio.run(_attach(order, door))
-    if resolved.is_on("detach"):
-        return asyncio.run(_detach(order, door))
-    return asyncio.run(_foreground(order))
+    return _up(run, client.Client(places))
 
 
 command = options.ContractCommand(CONTRACT, start)
 
 
-async def _attach(order: _Order, door: client.Client) -> int:
-    """Apply the difference through a supervisor that runs already."""
-    running = door.status()
-    folder = order.sources[0].folder
-    if not order.is_named and running["folder"] not in {"", folder}:
-        raise errors.UsageError(
-            f'project "{order.setting.project}" is up from {running["folder"]}; '
-            "add --project NAME to run these files beside it"
-        )
-    applied = door.apply(order.sources, grace_s=order.grace_s)
-    _tell(order, applied)
-    return await _until_ready(order, door)
+def _up(run: _Run, door: client.Client) -> int:
+    """Attach to the project's supervisor, or become or start it; others may do so just now."""
+    clock_ = clock.SystemClock()
+    deadline_s = clock_.monotonic_s() + SUPERVISOR_WAIT_S
+    while True:
+        try:
+            if door.is_up():
+                _tell(run, door.apply(run.order))
+                return asyncio.run(_until_ready(run, door))
+            if run.is_detached:
+                return _detach(run, door)
+            return asyncio.run(_foreground(run))
+        except serving.HasSupervisorError:
+            if clock_.monotonic_s() > deadline_s or projects.is_silent(run.places, clock_):
+                raise projects.not_running(run.places) from None
+        asyncio.run(clock_.sleep(POLL_S))
 
 
-async def _detach(order: _Order, door: client.Client) -> int:
-    """Start a supervisor that stays, give it the files, and wait until all is ready."""
-    process = _supervisor(order)
-    await _until_up(order, door, process)
-    try:
-        applied = door.apply(order.sources, grace_s=order.grace_s)
-    except errors.AlongsideError:
-        door.down()
-        raise
-    _tell(order, applied)
-    code = await _until_ready(order, door)
+def _detach(run: _Run, door: client.Client) -> int:
+    """Start a supervisor that stays, and wait until all is ready."""
+    process = _supervisor(run)
+    applied = _answer(run, process)
     process.returncode = 0  # it stays; keep Popen from warning that it was left
-    return code
+    _tell(run, applied)
+    return asyncio.run(_until_ready(run, door))
 
 
-def _supervisor(order: _Order) -> subprocess.Popen[bytes]:
-    order.places.make()
-    words = [sys.executable, "-m", "alongside.server", order.setting.project]
-    with order.places.log("supervisor").open("ab") as stream:
-        return subprocess.Popen(  # noqa: S603 - our own module
-            [*words, str(order.setting.binary)],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
+def _supervisor(run: _Run) -> subprocess.Popen[bytes]:
+    """Start a supervisor of its own session and give it the order."""
+    run.places.make()
+    logs.bound(run.places.supervisor_log)
+    words = [sys.executable, "-m", "alongside.server", run.setting.project]
+    with run.places.supervisor_log.open("ab") as stream:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [*words, str(run.setting.binary)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=stream,
-            env=dict(order.setting.environment),
+            env=dict(run.setting.environment),
             cwd="/",
             start_new_session=True,
         )
+    with contextlib.suppress(BrokenPipeError), process.stdin or contextlib.nullcontext() as line:
+        if line is not None:
+            line.write(json.dumps(orders.to_json(run.order)).encode())
+    return process
 
 
-async def _until_up(order: _Order, door: client.Client, process: subprocess.Popen[bytes]) -> None:
+def _answer(run: _Run, process: subprocess.Popen[bytes]) -> Mapping[str, object]:
+    """Return what a new supervisor makes of its order.
+
+    Raises:
+        serving.HasSupervisorError: another process has the project.
+        errors.AlongsideError: the order is refused, or the supervisor does not start.
+    """
+    content = _read(process, deadline_s=time.monotonic() + ANSWER_WAIT_S)
+    try:
+        value = json.loads(content)
+    except ValueError:
+        end, _ = logs.read(run.places.supervisor_log, None, lines=LOG_LINES)
+        raise errors.PermanentError(
+            f"the supervisor does not start; the end of {run.places.supervisor_log}:\n"
+            + end.decode(errors="replace").rstrip()
+        ) from None
+    if "changes" in value:
+        return cast("Mapping[str, object]", value)
+    process.wait()
+    if value.get("is_busy"):
+        raise serving.HasSupervisorError(str(value["problems"]), retry_after_s=POLL_S)
+    raise client.refusal(value, "the supervisor gives no reason")
+
+
+def _read(process: subprocess.Popen[bytes], *, deadline_s: float) -> bytes:
+    """Return all that a process writes before it closes its stdout."""
+    content = b""
+    with process.stdout or io.BytesIO() as line:
+        while select.select([line], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
+            part = os.read(line.fileno(), READ_BYTES)
+            if not part:
+                break
+            content += part
+    return content
+
+
+async def _until_ready(run: _Run, door: client.Client) -> int:
     clock_ = clock.SystemClock()
-    deadline_s = clock_.monotonic_s() + SUPERVISOR_WAIT_S
-    while not door.is_up():
-        if process.poll() is not None or clock_.monotonic_s() > deadline_s:
-            end, _ = logs.read(order.places.log("supervisor"), None, lines=LOG_LINES)
-            raise errors.PermanentError(
-                f"the supervisor does not start: {end.decode(errors='replace').strip()}"
-            )
-        await clock_.sleep(POLL_S)
-
-
-async def _until_ready(order: _Order, door: client.Client) -> int:
-    clock_ = clock.SystemClock()
-    deadline_s = clock_.monotonic_s() + order.ready_s
-    state = door.status()
+    deadline_s = clock_.monotonic_s() + run.ready_s
+    state, told = door.status(), set[str]()
     while not state["ready"] and clock_.monotonic_s() < deadline_s:
+        for process in state["processes"]:
+            if process["state"] == "waiting" and process["name"] not in told:
+                told.add(process["name"])
+                click.echo(f"alongside up: {process['name']} {process['reason']}", err=True)
         await clock_.sleep(POLL_S)
         state = door.status()
-    _print(order, state)
-    return _result(order, state)
+    _print(run, state)
+    return _result(run, state)
 
 
-async def _foreground(order: _Order) -> int:
+async def _foreground(run: _Run) -> int:
     clock_ = clock.SystemClock()
-    order.places.make()
-    with order.places.log("supervisor").open("a") as stream:
-        log_ = log.Log(clock_, stream=stream, fields={"project": order.setting.project})
-        async with serving.serving(order.setting, clock_, log_) as door:
-            applied = door.watched.apply(order.sources, grace_s=order.grace_s)
-            with serving.ending_by_signal(door, door.engine):
-                changes: dict[str, object] = dataclasses.asdict(applied)
-                _tell(order, changes)
-                return await _watch(order, door)
+    run.places.make()
+    logs.bound(run.places.supervisor_log)
+    with run.places.supervisor_log.open("a") as stream:
+        log_ = log.Log(clock_, stream=stream, fields={"project": run.setting.project})
+        async with serving.serving(run.setting, run.order, clock_, log_) as (door, applied):
+            with serving.ending_by_signal(door, door.engine) as asked:
+                try:
+                    _tell(run, dataclasses.asdict(applied))
+                    await _watch(run, door)
+                except OSError:  # nobody can see it any more: a closed terminal, a closed pipe
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                    if not asked.is_set():
+                        await door.end()
+                    await door.is_over.wait()
+    return int(errors.ExitCode.DONE)
 
 
-async def _watch(order: _Order, door: control.Control) -> int:
+async def _watch(run: _Run, door: control.Control) -> None:
+    """Show the project until it has ended."""
     clock_ = clock.SystemClock()
-    shown = contextlib.nullcontext() if order.is_json else live.Live(auto_refresh=False)
+    shown = contextlib.nullcontext() if run.is_json else live.Live(auto_refresh=False)
     before = ""
     with shown as screen:
         while not door.is_over.is_set():
@@ -176,7 +216,6 @@ async def _watch(order: _Order, door: control.Control) -> int:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH_S):
                     await door.is_over.wait()
-    return int(errors.ExitCode.DONE)
 
 
 def _states(state: status_of.Status) -> str:
@@ -186,8 +225,8 @@ def _states(state: status_of.Status) -> str:
     )
 
 
-def _tell(order: _Order, applied: Mapping[str, object]) -> None:
-    if order.is_json:
+def _tell(run: _Run, applied: Mapping[str, object]) -> None:
+    if run.is_json:
         click.echo(json.dumps(applied))
         return
     changes = applied["changes"]
@@ -197,8 +236,8 @@ def _tell(order: _Order, applied: Mapping[str, object]) -> None:
         click.echo("nothing to change")
 
 
-def _print(order: _Order, state: status_of.Status) -> None:
-    if order.is_json:
+def _print(run: _Run, state: status_of.Status) -> None:
+    if run.is_json:
         click.echo(json.dumps(state))
         return
     showing.write(state)
@@ -208,14 +247,16 @@ def _print(order: _Order, state: status_of.Status) -> None:
     )
 
 
-def _result(order: _Order, state: status_of.Status) -> int:
+def _result(run: _Run, state: status_of.Status) -> int:
     if state["ready"]:
         return int(errors.ExitCode.DONE)
     for process in state["processes"]:
         if process["state"] == "ready":
             continue
-        end, _ = logs.read(order.places.log(process["name"]), None, lines=LOG_LINES)
+        end, _ = logs.read(run.places.log(process["name"]), None, lines=LOG_LINES)
         reason = process["reason"] or process["state"]
         click.echo(f"alongside up: {process['name']} is not ready: {reason}", err=True)
         click.echo(end.decode(errors="replace"), err=True, nl=False)
+    for warning in state["warnings"]:
+        click.echo(f"alongside up: {warning}", err=True)
     return int(errors.ExitCode.FAILED)

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
+
+from alongside.document import values
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessLog:
+class AccessLog(values.Value):
     """A line in the log for some of the requests."""
 
     one_in: int = 1
@@ -33,8 +33,7 @@ class AccessLog:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admin:
+class Admin(values.Value):
     """The admin door: the status door's paths, snapshot, explain, documents, purges, drain."""
 
     path: str
@@ -54,8 +53,7 @@ class Admin:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(values.Value):
     """The program behind."""
 
     address: str
@@ -79,8 +77,7 @@ class Origin:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(values.Value):
     """A process that serves shards."""
 
     address: str
@@ -104,8 +101,7 @@ class Node:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replica:
+class Replica(values.Value):
     """Which replica of a shard a cache is, and who the others are."""
 
     id: str
@@ -139,8 +135,7 @@ class Replica:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
+class Cache(values.Value):
     """What is kept of an origin's answers."""
 
     memory_bytes: int
@@ -184,8 +179,7 @@ CompatibleWith = Literal["nginx"]
 """The program whose placement is computed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(values.Value):
     """What bounds every connection and request. Times in milliseconds, sizes in bytes."""
 
     body_bytes_max: int | None = None
@@ -293,8 +287,7 @@ class Limits:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class Listener(values.Value):
     """A door for clients."""
 
     address: str
@@ -333,8 +326,7 @@ Probe = Literal["tcp", "http", "cache"]
 """How a node is looked at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class Health(values.Value):
     """How it is found out which nodes of a route can be used."""
 
     ejected_percent_max: int = 50
@@ -414,8 +406,7 @@ Fallback = Literal["origin", "next_shard", "error"]
 """Where a request goes when no replica of its shard can be used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retries:
+class Retries(values.Value):
     """When a request that failed is tried again, and where."""
 
     attempts_max: int = 3
@@ -447,8 +438,7 @@ class Retries:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
+class Shard(values.Value):
     """A fraction of a route's keys."""
 
     name: str
@@ -478,8 +468,7 @@ class Shard:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(values.Value):
     """How requests are spread over shards."""
 
     buffer_bytes: int = 65536
@@ -491,7 +480,7 @@ class Route:
     """The program whose placement is computed."""
     function: Function
     """How a key's hash chooses a shard."""
-    health: Health = field(default_factory=Health)
+    health: Health = Health()
     """How it is found out which nodes can be used."""
     key: str
     """What of a request is hashed: request.uri, request.path, request.ip, request.headers["x"],
@@ -503,7 +492,7 @@ class Route:
     """Where requests go that no node should answer: methods that change something, and all of a
     shard's requests while none of its replicas can be used; null where only nodes answer.
     """
-    retries: Retries = field(default_factory=Retries)
+    retries: Retries = Retries()
     """When a request that failed is tried again, and where."""
     shards: tuple[Shard, ...]
     """The shards, at least one."""
@@ -542,8 +531,7 @@ class Route:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(values.Value):
     """The status door: /healthz, /readyz, /metrics, /version."""
 
     address: str
@@ -563,8 +551,7 @@ class Status:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(values.Value):
     """Everything a data-plane process does, version 1. It holds paths, never secrets."""
 
     access_log: AccessLog | None = None
@@ -583,7 +570,7 @@ class Document:
 
     The same pair with other content is refused.
     """
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     """What bounds every connection and request."""
     listeners: tuple[Listener, ...] = ()
     """Where clients connect."""

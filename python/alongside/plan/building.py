@@ -6,6 +6,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from alongside.base import nearest
 from alongside.plan import origins, shape
 from alongside.resources import problems, reading
 
@@ -71,8 +72,30 @@ class _Builder:
             for number, declared in enumerate(container.ports):
                 where = (*path, "ports", number, "containerPort")
                 self.claim_port(pod, where, declared.container_port, name)
+            self.check_probe(pod, at)
             self.claim_name(pod, (*path, "name"), name)
             self.processes.append(_app(pod, container, name, self.grace_s))
+
+    def check_probe(self, pod: reading.Resource[kubernetes.Pod], at: int) -> None:
+        """Note a probe's port whose name its container does not declare, since it has no number."""
+        container = pod.model.spec.containers[at]
+        if container.readiness_probe is None:
+            return
+        way, port = _looked_at(container.readiness_probe)
+        names = [declared.name for declared in container.ports if declared.name is not None]
+        if not isinstance(port, str) or port in names:
+            return
+        near = nearest.nearest(port, names) or (names[0] if len(names) == 1 else None)
+        hint = (
+            f'did you mean "{near}"?'
+            if near is not None
+            else f"write {' or '.join(names)}, or a number"
+            if names
+            else "give one of its ports that name, or write a number"
+        )
+        path: problems.Path = ("spec", "containers", at, "readinessProbe", way, "port")
+        reason = f'container "{container.name}" declares no port named "{port}"; {hint}'
+        self.found.append(pod.problem(path, reason))
 
     def add_cache(
         self, cache: reading.Resource[kinds.ShardedCache], resources: reading.Resources
@@ -164,6 +187,15 @@ def expanded(text: str, variables: dict[str, str]) -> str:
     return _REFERENCE.sub(
         lambda match: "$" if match[0] == "$$" else variables.get(match[1], match[0]), text
     )
+
+
+def _looked_at(probe: kubernetes.Probe) -> tuple[str, int | str | None]:
+    """Return a probe's way as users write it, and its port."""
+    if probe.http_get is not None:
+        return "httpGet", probe.http_get.port
+    if probe.tcp_socket is not None:
+        return "tcpSocket", probe.tcp_socket.port
+    return "exec", None
 
 
 def _probe(container: kubernetes.Container) -> shape.Probe | None:

@@ -37,6 +37,11 @@ def _port_reference(value: object) -> object:
         raise ValueError(f"{fields.shown(value)} is no port; write its number or name")  # noqa: TRY004
     if isinstance(value, int) and not 1 <= value <= 65535:
         raise ValueError(f"{value} is no port; write 1 to 65535 or a port's name")
+    if isinstance(value, str) and not any(letter.isalpha() for letter in value):
+        raise ValueError(
+            f"{fields.shown(value)} is no port's name, which has a letter; write a name, or a "
+            "number without quotes"
+        )
     return value
 
 

@@ -1,26 +1,61 @@
-"""Run a detached supervisor: `python -m alongside.server PROJECT BINARY`; `up --detach` does."""
+"""Run a detached supervisor: `python -m alongside.server PROJECT BINARY`; `up --detach` does.
+
+It reads its order from stdin and answers with one JSON object on stdout when the order is being
+carried out or is refused; from then on it writes to its log alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
+import json
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alongside.base import clock, environment, log
+from alongside.base import clock, environment, errors, log
 from alongside.engines.local import engine, folders
-from alongside.server import serving
+from alongside.server import control, orders, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_STDOUT, _STDERR = 1, 2
 
 
-async def _serve(project: str, binary: str) -> None:
+async def _serve(project: str, binary: str, order: orders.Order) -> None:
     variables = environment.of_process()
     places = folders.of_project(project, variables)
     setting = engine.Setting(project, places, Path(binary), variables)
     clock_ = clock.SystemClock()
     log_ = log.Log(clock_, fields={"project": project})
-    async with serving.serving(setting, clock_, log_) as door:
+    async with serving.serving(setting, order, clock_, log_) as (door, applied):
         with serving.ending_by_signal(door, door.engine):
+            _answer(dataclasses.asdict(applied))
             await door.is_over.wait()
 
 
+def _answer(value: Mapping[str, object]) -> None:
+    """Tell who started us, if that one still listens, and close the line."""
+    with contextlib.suppress(OSError), os.fdopen(os.dup(_STDOUT), "wb") as line:
+        line.write(json.dumps(value).encode())
+    os.dup2(_STDERR, _STDOUT)
+
+
+def _main(project: str, binary: str) -> int:
+    try:
+        order = orders.from_json(control.parsed(sys.stdin.buffer.read()))
+        asyncio.run(_serve(project, binary, order))
+    except serving.HasSupervisorError as error:
+        _answer({"problems": [str(error)], "is_busy": True})
+        return int(error.exit_code)
+    except errors.AlongsideError as error:
+        _answer({"problems": str(error).splitlines(), "exit_code": int(error.exit_code)})
+        return int(error.exit_code)
+    return int(errors.ExitCode.DONE)
+
+
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1], sys.argv[2]))
+    sys.exit(_main(sys.argv[1], sys.argv[2]))

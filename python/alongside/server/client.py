@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 import httpx2
 
 from alongside.base import errors
+from alongside.server import orders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from alongside.engines.local import folders
-    from alongside.resources import reading
     from alongside.server import status
 
 TIMEOUT_S = 10.0
@@ -30,13 +30,17 @@ class NotRunningError(errors.TemporaryError):
     """No supervisor answers for the project."""
 
 
+class SilentError(errors.PeerError):
+    """A supervisor took the connection and then gave no answer."""
+
+
 class Client:
     """The control API of one project."""
 
     def __init__(self, places: folders.Folders) -> None:
         """Take the project's folders; nothing is opened yet."""
         self._path = places.control
-        self._log = places.log("supervisor")
+        self._log = places.supervisor_log
 
     def is_up(self) -> bool:
         """Return whether a supervisor answers, whatever it answers."""
@@ -52,15 +56,10 @@ class Client:
         """Return the state of everything."""
         return cast("status.Status", self._ask("GET", "/status"))
 
-    def apply(self, sources: Sequence[reading.Source], *, grace_s: float) -> Mapping[str, object]:
+    def apply(self, order: orders.Order) -> Mapping[str, object]:
         """Make files the new goal; raises as the supervisor's `apply` does."""
-        texts = [{"file": s.file, "folder": s.folder, "text": s.text} for s in sources]
-        return self._ask(
-            "POST",
-            "/apply",
-            value={"sources": texts, "grace_s": grace_s},
-            timeout_s=APPLY_TIMEOUT_S,
-        )
+        value = orders.to_json(order)
+        return self._ask("POST", "/apply", value=value, timeout_s=APPLY_TIMEOUT_S)
 
     def down(self) -> Mapping[str, object]:
         """Stop everything; returns when nothing runs any more."""
@@ -107,8 +106,10 @@ class Client:
         except (httpx2.ConnectError, FileNotFoundError) as error:
             raise NotRunningError("no supervisor answers", retry_after_s=0.1) from error
         except httpx2.HTTPError as error:
-            raise errors.PeerError(
-                f"the supervisor broke off: {error}; see {self._log}", side="upstream", retry=False
+            raise SilentError(
+                f"the supervisor broke off ({_reason(error)}); see {self._log}",
+                side="upstream",
+                retry=False,
             ) from error
         return _answer(answer, self._log)
 
@@ -117,12 +118,22 @@ def _answer(answer: httpx2.Response, log: Path) -> Mapping[str, object]:
     value = answer.json() if answer.headers.get("content-type") == "application/json" else {}
     if answer.status_code == 200 and isinstance(value, dict):
         return value
-    problems = [str(problem) for problem in value.get("problems", [])]
-    problems = problems or [f"the supervisor answers {answer.status_code}; see {log}"]
+    raise refusal(value, f"the supervisor answers {answer.status_code}; see {log}")
+
+
+def refusal(value: Mapping[str, object], default: str) -> errors.AlongsideError:
+    """Return the error that a supervisor tells of by `problems` and `exit_code`."""
+    listed = value.get("problems")
+    problems = [str(one) for one in listed] if isinstance(listed, list) else []
+    problems = problems or [default]
     match value.get("exit_code"):
         case errors.ExitCode.ADDRESS_TAKEN:
-            raise errors.AddressTakenError(*problems)
+            return errors.AddressTakenError(*problems)
         case errors.ExitCode.USAGE:
-            raise errors.UsageError(*problems)
+            return errors.UsageError(*problems)
         case _:
-            raise errors.PeerError("\n".join(problems), side="upstream", retry=False)
+            return errors.PeerError("\n".join(problems), side="upstream", retry=False)
+
+
+def _reason(error: httpx2.HTTPError) -> str:
+    return "no answer in time" if isinstance(error, httpx2.TimeoutException) else str(error)

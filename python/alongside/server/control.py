@@ -10,14 +10,12 @@ from starlette import applications, requests, responses, routing
 
 from alongside.base import errors
 from alongside.engines.local import logs
-from alongside.resources import reading
-from alongside.server import status
+from alongside.server import orders, status, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from alongside.base import clock
-    from alongside.server import supervisor
 
 REQUEST_BYTES_MAX = 32 * 2**20
 DOWN_POLL_S = 0.03
@@ -55,25 +53,17 @@ class Control:
         return await status.of(self.watched, now_s=self._clock.monotonic_s())
 
     async def _apply(self, request: requests.Request) -> object:
-        value = await _object(request)
-        try:
-            sources = [
-                reading.Source(str(one["file"]), str(one["folder"]), str(one["text"]))
-                for one in value["sources"]  # type: ignore[attr-defined]
-            ]
-            grace_s = float(str(value.get("grace_s", 30.0)))
-        except (KeyError, TypeError, ValueError) as error:
-            raise errors.UsageError(
-                "not an order to apply; send {sources: [{file, folder, text}], grace_s}"
-            ) from error
+        order = orders.from_json(await _object(request))
+        project = self.engine.setting.project
         # Large files take seconds to read, in which the loop has to look after processes.
-        plan = await asyncio.to_thread(self.watched.plan_of, sources, grace_s=grace_s)
+        plan = await asyncio.to_thread(supervisor.plan_of, order)
         if self._is_ending:
             raise errors.TemporaryError(
-                f'project "{self.engine.setting.project}" is being stopped; try again when it is',
+                f'project "{project}" is being stopped; try again when it is stopped',
                 retry_after_s=1.0,
             )
-        applied = self.watched.adopt(plan, sources)
+        order.check_folder(project, self.watched.folder)
+        applied = self.watched.adopt(plan, order)
         return {"changes": list(applied.changes), "warnings": list(applied.warnings)}
 
     async def _down(self, _: requests.Request) -> object:
@@ -173,6 +163,15 @@ async def _object(request: requests.Request) -> dict[str, object]:
         content += part
         if len(content) > REQUEST_BYTES_MAX:
             raise errors.UsageError(f"more than {REQUEST_BYTES_MAX} bytes; send less")
+    return parsed(content)
+
+
+def parsed(content: bytes) -> dict[str, object]:
+    """Return the JSON object that was sent.
+
+    Raises:
+        errors.UsageError: it is none.
+    """
     try:
         value = json.loads(content)
     except ValueError as error:

@@ -17,10 +17,15 @@ JOURNAL_BYTES_MAX = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The epoch of the last supervisor and the leaders of the groups it started."""
+    """The epoch of the last supervisor, the folder it served, and the groups it started."""
 
     epoch: int = 0
     children: tuple[groups.Identity, ...] = ()
+    """The leaders of the groups."""
+    folder: str = ""
+    """Where the files lie that were last applied; empty where nobody knows."""
+    grace_s: float = 0.0
+    """The longest time that one of them has between SIGTERM and SIGKILL."""
 
 
 def read(path: Path) -> Journal:
@@ -32,7 +37,12 @@ def read(path: Path) -> Journal:
         content = files.read_if_exists(path, bytes_max=JOURNAL_BYTES_MAX)
         value = json.loads(content or b"{}")
         children = [groups.Identity(int(pid), int(at)) for pid, at in value.get("children", [])]
-        return Journal(int(value.get("epoch", 0)), tuple(children))
+        return Journal(
+            int(value.get("epoch", 0)),
+            tuple(children),
+            folder=str(value.get("folder", "")),
+            grace_s=float(value.get("grace_s", 0.0)),
+        )
     except (ValueError, TypeError, AttributeError, errors.UsageError):
         return Journal()
 
@@ -45,5 +55,11 @@ def write(path: Path, journal: Journal) -> None:
         errors.PermanentError: it cannot be written.
     """
     children = [[child.pid, child.started] for child in journal.children]
-    content = json.dumps({"schema": 1, "epoch": journal.epoch, "children": children})
-    files.write_atomic(path, content.encode())
+    value = {
+        "schema": 1,
+        "epoch": journal.epoch,
+        "folder": journal.folder,
+        "grace_s": journal.grace_s,
+        "children": children,
+    }
+    files.write_atomic(path, json.dumps(value).encode())

@@ -1,4 +1,4 @@
-"""Find and end what a supervisor left behind that died without stopping its children."""
+"""Find the supervisor that holds a project, and what a dead one left behind; end either."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from alongside.base import errors
 from alongside.engines.local import groups
 from alongside.server import journal
 
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 GRACE_S = 10.0
 KILL_WAIT_S = 10.0
 POLL_S = 0.03
+PATIENCE_S = 15.0
+"""Beyond its processes' grace, for a supervisor that was told to end: they are killed in it."""
 
 
 @contextlib.contextmanager
 def locked(places: folders.Folders) -> Iterator[bool]:
-    """Hold a project's lock; yields False where a living supervisor has it.
+    """Hold a project's lock; yields False where another process has it.
 
-    The kernel drops the lock when its holder dies, however it dies.
+    The kernel drops the lock when its holder dies, however it dies. Only a supervisor signs it.
     """
     descriptor = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -35,9 +38,64 @@ def locked(places: folders.Folders) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        yield True
+        os.truncate(descriptor, 0)  # whoever signed it is gone
+        try:
+            yield True
+        finally:
+            os.truncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def sign(places: folders.Folders) -> None:
+    """Write into the lock, which must be held, that this process is the project's supervisor.
+
+    Raises:
+        errors.AlongsideError: it cannot be written.
+    """
+    own = groups.identity(os.getpid())
+    if own is None:
+        return  # no /proc here
+    try:
+        places.lock.write_text(f"{own.pid} {own.started}\n")
+    except OSError as error:
+        raise errors.PermanentError(
+            f"cannot write {places.lock}: {error.strerror}; check the folder and its permissions"
+        ) from error
+
+
+def holder(places: folders.Folders) -> groups.Identity | None:
+    """Return the living supervisor that holds a project, whether it answers or not."""
+    try:
+        pid, started = places.lock.read_text().split()
+        signed = groups.Identity(int(pid), int(started))
+    except (OSError, ValueError):
+        return None
+    return signed if groups.is_alive(signed) else None
+
+
+async def tell(places: folders.Folders, told: groups.Identity, clock_: clock.Clock) -> bool:
+    """End a supervisor that does not answer by SIGTERM, at which it stops all in order.
+
+    It is killed when nothing of the project ended for longer than the longest grace period of
+    its processes; what it leaves then is for `end`.
+
+    Returns:
+        Whether it ended by itself.
+    """
+    was = journal.read(places.journal)
+    patience_s = was.grace_s + PATIENCE_S
+    running, changed_s = len(was.children) + 1, clock_.monotonic_s()
+    groups.send(told, signal.SIGTERM)
+    while groups.is_alive(told):
+        left = sum(groups.is_alive(child) for child in was.children)
+        if left < running:
+            running, changed_s = left, clock_.monotonic_s()
+        if clock_.monotonic_s() - changed_s > patience_s:
+            groups.send(told, signal.SIGKILL)
+            return False
+        await clock_.sleep(POLL_S)
+    return True
 
 
 def find(places: folders.Folders) -> list[groups.Entry]:

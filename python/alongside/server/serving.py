@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from alongside.base import errors
-from alongside.engines.local import engine, groups
-from alongside.server import control, journal, leftovers, supervisor
+from alongside.engines.local import engine, groups, sockets
+from alongside.server import control, journal, leftovers, orders, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from alongside.base import clock, log
+    from alongside.engines.local import folders
+    from alongside.plan import shape
 
 BACKLOG = 64
 SHUTDOWN_S = 2
+
+
+class HasSupervisorError(errors.TemporaryError):
+    """Another process has the project: a supervisor, or a `down` that ends what one left."""
 
 
 class _Server(uvicorn.Server):
@@ -34,40 +40,59 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(
-    setting: engine.Setting, clock_: clock.Clock, log_: log.Log
-) -> AsyncIterator[control.Control]:
+    setting: engine.Setting, order: orders.Order, clock_: clock.Clock, log_: log.Log
+) -> AsyncIterator[tuple[control.Control, orders.Applied]]:
     """Run a supervisor while the block runs; whatever still runs afterwards is ended.
 
-    Only where its loops failed it is left running, for the next `up` to find by the journal.
+    Only where its loops failed it is left running, for the next `up` to find by the journal. What
+    a dead supervisor left is ended only when nothing speaks against the order.
+
+    Yields:
+        The answers of its control API, and what the order changes.
 
     Raises:
-        errors.TemporaryError: another supervisor has the project.
+        HasSupervisorError: another process has the project.
+        errors.AlongsideError: the order cannot be carried out; nothing that runs was touched.
     """
     places = setting.folders
     places.make()
     with leftovers.locked(places) as is_ours:
         if not is_ours:
-            raise errors.TemporaryError(
+            raise HasSupervisorError(
                 f'project "{setting.project}" has a supervisor already', retry_after_s=0.1
             )
+        leftovers.sign(places)
+        before = journal.read(places.journal)
+        plan = supervisor.plan_of(order)
+        if left := leftovers.find(places):
+            order.check_folder(setting.project, before.folder)
+            _check(plan, places, frozenset(one.identity.pid for one in left))
         groups.become_subreaper()
         if count := await leftovers.end(places, clock_):
             log_.warning("leftovers_ended", processes=count)
-        epoch = journal.read(places.journal).epoch + 1
+        epoch = before.epoch + 1
         wake = asyncio.Event()
-        engine_ = engine.Engine(setting, clock_, wake.set)
+        engine_ = engine.Engine(setting, clock_, wake.set, log_)
         watched = supervisor.Supervisor(engine_, clock_, log_, epoch=epoch, wake=wake)
+        applied = watched.adopt(plan, order)
         door = control.Control(watched, clock_)
         loops = asyncio.create_task(watched.run())
         loops.add_done_callback(lambda _: door.is_over.set())
         try:
             async with _listening(door, places.control):
-                yield door
+                yield door, applied
         finally:
             loops.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await loops  # where they failed, all is left running for the next `up`
             await watched.close()
+
+
+def _check(plan: shape.Plan, places: folders.Folders, left: frozenset[int]) -> None:
+    """Refuse a plan for what can be known while its predecessor still serves."""
+    supervisor.check_documents(plan, places)
+    if taken := sockets.check(plan, lambda: left):
+        raise errors.AddressTakenError(*taken)
 
 
 @contextlib.asynccontextmanager
@@ -94,12 +119,17 @@ async def _listening(door: control.Control, path: os.PathLike[str]) -> AsyncIter
 
 def _bind(path: os.PathLike[str]) -> socket.socket:
     """Return a listening socket that only this user can open; a dead one's path is replaced."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
         bound.bind(os.fspath(path))
+    except OSError as error:
+        bound.close()
+        raise errors.PermanentError(
+            f"cannot listen at {os.fspath(path)}: {error.strerror}; check the folder"
+        ) from error
     finally:
         os.umask(before)
     bound.listen(BACKLOG)
@@ -108,7 +138,10 @@ def _bind(path: os.PathLike[str]) -> socket.socket:
 
 @contextlib.contextmanager
 def ending_by_signal(door: control.Control, watched: engine.Engine) -> Iterator[asyncio.Event]:
-    """Stop in order at the first SIGINT or SIGTERM, kill at the second; set the event at once."""
+    """Stop in order at the first signal to end, kill at the second; set the event at once.
+
+    A terminal that is closed sends SIGHUP; what runs in it must end as by Ctrl-C.
+    """
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     tasks: list[asyncio.Task[None]] = []
@@ -120,7 +153,7 @@ def ending_by_signal(door: control.Control, watched: engine.Engine) -> Iterator[
         asked.set()
         tasks.append(loop.create_task(door.end()))
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, on_signal)
     try:

@@ -62,7 +62,7 @@ async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
     return Status(
         project=engine.setting.project,
         supervisor_pid=os.getpid(),
-        folder=sources[0].folder if sources else "",
+        folder=watched.folder,
         files=[source.file for source in sources],
         ready=watched.is_ready(),
         warnings=watched.warnings(),

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.plan import building, documents, shape, stepping
 from alongside.resources import reading
-from alongside.server import journal, traffic
+from alongside.server import journal, orders, traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from alongside.base import clock, log
-    from alongside.engines.local import engine
+    from alongside.engines.local import engine, folders
 
 RECONCILE_S_MAX = 10.0
 """The longest time between two looks, whatever events say."""
@@ -29,18 +28,12 @@ ORIGIN_PERIOD_S_CALM = 10.0
 """Between two looks while all of them answer."""
 ORIGIN_TIMEOUT_S = 1.0
 TIDY_PERIOD_S = 5.0
-REFUSED_RETRY_S = 2.0
+FAILED_RETRY_S = 2.0
+"""Before one step that failed is taken again; the others go on meanwhile."""
 SAMPLE_S_MIN = 0.5
+_JOURNAL = "write the journal"
 SUCCESS = "ended with 0"
 """The reason of a process that did what it should and is not to start again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What a set of files changes: the steps in words, and what has no effect."""
-
-    changes: tuple[str, ...]
-    warnings: tuple[str, ...]
 
 
 class Supervisor:
@@ -59,6 +52,8 @@ class Supervisor:
         self.engine = engine_
         self.plan = shape.Plan()
         self.sources: tuple[reading.Source, ...] = ()
+        self.folder = ""
+        """Of the files last applied; kept while all is stopped."""
         self.wake = wake
         self._clock = clock_
         self._log = log_
@@ -66,7 +61,8 @@ class Supervisor:
         self._generation = 0
         self._journal: journal.Journal | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._refused: dict[str, tuple[float, str]] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        """When the failed step of a process is to be taken again, and why it failed."""
         self._origins: dict[str, str] = {}
         self._origin_period_s = ORIGIN_PERIOD_S_MIN
         self._look = asyncio.Event()
@@ -75,7 +71,7 @@ class Supervisor:
         """Why the last turn of a loop failed, for people."""
         self._traffic: dict[str, tuple[traffic.Reading, traffic.Rate]] = {}
 
-    def apply(self, sources: Sequence[reading.Source], *, grace_s: float) -> Applied:
+    def apply(self, order: orders.Order) -> orders.Applied:
         """Make the files the new goal; nothing changes unless all of them are right.
 
         Raises:
@@ -83,19 +79,10 @@ class Supervisor:
             errors.UsageError: what the data plane would refuse in the documents they lead to.
             errors.AddressTakenError: every address that someone else has.
         """
-        return self.adopt(self.plan_of(sources, grace_s=grace_s), sources)
+        return self.adopt(plan_of(order), order)
 
-    @staticmethod
-    def plan_of(sources: Sequence[reading.Source], *, grace_s: float) -> shape.Plan:
-        """Return what files ask for; may run in another thread.
-
-        Raises:
-            problems.ResourceError: every mistake in the files.
-        """
-        return building.plan(reading.read(sources), grace_s=grace_s)
-
-    def adopt(self, plan: shape.Plan, sources: Sequence[reading.Source]) -> Applied:
-        """Make the plan of some files the new goal; raises as `apply` does."""
+    def adopt(self, plan: shape.Plan, order: orders.Order) -> orders.Applied:
+        """Make the plan of an order's files the new goal; raises as `apply` does."""
         prepared = self.engine.prepare(plan)
         try:
             documents.check(self._rendered(plan, prepared.addresses()))
@@ -104,15 +91,18 @@ class Supervisor:
             prepared.release(self.engine.sockets)
             raise
         self.engine.adopt(prepared)
-        self.plan, self.sources = plan, tuple(sources)
-        self._refused.clear()
-        self._log.info("applied", files=[source.file for source in sources], changes=len(changes))
+        self.plan, self.sources, self.folder = plan, order.sources, order.folder
+        self._failed.clear()
+        names = [source.file for source in order.sources]
+        self._log.info("applied", files=names, changes=len(changes))
         self.wake.set()
-        return Applied(changes, plan.warnings)
+        return orders.Applied(changes, plan.warnings)
 
     def abandon(self) -> None:
         """Make nothing the goal, so that everything stops in reverse order."""
         self.plan, self.sources = shape.Plan(), ()
+        self.engine.sockets.give_up()
+        self._failed.clear()
         self.wake.set()
 
     def is_idle(self) -> bool:
@@ -133,11 +123,14 @@ class Supervisor:
                 await turn()
                 self._faults.pop(what, None)
             except Exception as error:  # whatever it is, the processes must not pay for it
-                reason = f"could not {what}: {_reason(error)}; it is tried again"
-                if self._faults.get(what) != reason:
-                    self._log.error("turn_failed", reason=reason)
-                self._faults[what] = reason
+                self._tell_fault(what, error)
                 await self._clock.sleep(RETRY_S_MAX)
+
+    def _tell_fault(self, what: str, error: Exception) -> None:
+        reason = f"could not {what}: {_reason(error)}; it is tried again"
+        if self._faults.get(what) != reason:
+            self._log.error("turn_failed", reason=reason)
+        self._faults[what] = reason
 
     async def close(self) -> None:
         """End every process at once; for when the supervisor itself has to end."""
@@ -148,7 +141,8 @@ class Supervisor:
         self.wake.clear()
         self._look.set()
         self.reconcile()
-        await _within(self.wake, RETRY_S_MAX if self._refused else RECONCILE_S_MAX)
+        is_calm = not self._failed and _JOURNAL not in self._faults
+        await _within(self.wake, RECONCILE_S_MAX if is_calm else RETRY_S_MAX)
 
     def wanted(self) -> dict[str, documents.Wanted]:
         """Return the documents that the plan's processes should have, as far as they are bound."""
@@ -157,24 +151,47 @@ class Supervisor:
     def _rendered(
         self, plan: shape.Plan, addresses: documents.Addresses
     ) -> dict[str, documents.Wanted]:
-        path = self.engine.setting.folders.admin
-        return documents.render(plan, addresses, lambda name: str(path(name)))
+        return _rendered(plan, addresses, self.engine.setting.folders)
 
     def reconcile(self) -> None:
-        """Take the next steps, as the plan and what is observed say."""
+        """Take the next steps, as the plan and what is observed say; each may fail by itself."""
+        self.engine.sockets.look_again()
         wanted = self.wanted()
         self.engine.refresh(wanted)
-        for action in stepping.step(self.plan, wanted, self.engine.observed()):
+        actions = stepping.step(self.plan, wanted, self.engine.observed())
+        open_ = {*self._tasks, *map(_process_of, actions)}
+        self._failed = {name: why for name, why in self._failed.items() if name in open_}
+        for action in actions:
+            self._take(action)
+        self._write_journal()
+
+    def _take(self, action: stepping.Action) -> None:
+        """Take one step, unless it failed a moment ago; a failure is told of and waits."""
+        name = _process_of(action)
+        if self._clock.monotonic_s() < self._failed.get(name, (0.0, ""))[0]:
+            return
+        try:
             match action:
                 case stepping.Start(process, document):
-                    self._log.info("start", process=process.name)
+                    self._log.info("start", process=name)
                     self.engine.start(process, document, self._numbered(document))
-                case stepping.Stop(name):
+                case stepping.Stop(_):
                     self._log.info("stop", process=name)
                     self.engine.stop(name)
-                case stepping.Configure(name, document):
-                    self._configure(name, document)
-        self._write_journal()
+                case stepping.Configure(_, document):
+                    if name not in self._tasks:
+                        self._tasks[name] = asyncio.create_task(self._configured(name, document))
+                    return
+            self._failed.pop(name, None)
+        except Exception as error:  # whatever it is, the other processes must not pay for it
+            what = "is not started" if isinstance(action, stepping.Start) else "is not stopped"
+            self._fail(name, what, error)
+
+    def _fail(self, name: str, what: str, error: Exception) -> None:
+        reason = f"{name} {what}: {_reason(error)}; it is tried again"
+        if self._failed.get(name, (0.0, ""))[1] != reason:
+            self._log.error("step_failed", process=name, reason=reason)
+        self._failed[name] = (self._clock.monotonic_s() + FAILED_RETRY_S, reason)
 
     def _numbered(self, document: documents.Wanted | None) -> bytes | None:
         if document is None:
@@ -182,33 +199,35 @@ class Supervisor:
         self._generation += 1
         return documents.numbered(document.body, epoch=self._epoch, generation=self._generation)
 
-    def _configure(self, name: str, document: documents.Wanted) -> None:
-        retry_at_s, _ = self._refused.get(name, (0.0, ""))
-        if name in self._tasks or self._clock.monotonic_s() < retry_at_s:
-            return
-        self._tasks[name] = asyncio.create_task(self._configured(name, document))
-
     async def _configured(self, name: str, document: documents.Wanted) -> None:
         self._log.info("configure", process=name, document=document.digest)
         try:
             content = self._numbered(document) or b""
             await self.engine.configure(name, document, content)
-            self._refused.pop(name, None)
-        except errors.AlongsideError as error:
-            retry_at_s = self._clock.monotonic_s() + REFUSED_RETRY_S
-            self._refused[name] = (retry_at_s, f"{name} keeps its old document: {error}")
-            self._log.error("configure_failed", process=name, reason=str(error))
+            self._failed.pop(name, None)
+        except Exception as error:  # as in `_take`
+            self._fail(name, "keeps its old document", error)
         finally:
             del self._tasks[name]
             self.wake.set()
 
     def _write_journal(self) -> None:
-        children = [child.identity for child in self.engine.children.values()]
-        now = journal.Journal(self._epoch, tuple(child for child in children if child is not None))
-        if now == self._journal:
-            return
-        journal.write(self.engine.setting.folders.journal, now)
-        self._journal = now
+        """Write down what runs; a failure is told of, and it is tried again at the next look."""
+        children = list(self.engine.children.values())
+        identities = [child.identity for child in children if child.identity is not None]
+        now = journal.Journal(
+            self._epoch,
+            tuple(identities),
+            folder=self.folder,
+            grace_s=max((child.process.grace_s for child in children), default=0.0),
+        )
+        try:
+            if now != self._journal:
+                journal.write(self.engine.setting.folders.journal, now)
+            self._journal = now
+            self._faults.pop(_JOURNAL, None)
+        except (errors.AlongsideError, OSError) as error:
+            self._tell_fault(_JOURNAL, error)
 
     async def _wait_and_tidy(self) -> None:
         await self._clock.sleep(TIDY_PERIOD_S)
@@ -236,9 +255,10 @@ class Supervisor:
     def warnings(self) -> list[str]:
         """Return what someone should look at, one sentence each."""
         waits = stepping.waits(self.plan, self.wanted(), self.engine.observed())
-        refused = [reason for _, reason in self._refused.values()]
+        waits += self.engine.sockets.waits()
+        failed = [reason for _, reason in self._failed.values()]
         origins = [self._origins[c.name] for c in self.plan.caches if self._is_silent(c)]
-        return [*self.plan.warnings, *origins, *waits, *refused, *self._faults.values()]
+        return [*self.plan.warnings, *origins, *waits, *failed, *self._faults.values()]
 
     def _is_silent(self, cache: shape.Cache) -> bool:
         """Return whether an origin did not answer; its own probe knows sooner than our look."""
@@ -252,6 +272,8 @@ class Supervisor:
         """Return whether all is as planned: processes, states and documents."""
         observed, wanted = self.engine.observed(), self.wanted()
         if set(observed) != {process.name for process in self.plan.processes}:
+            return False
+        if self.engine.sockets.coming:
             return False
         return not stepping.step(self.plan, wanted, observed) and all(
             seen.state == "ready" or (seen.state == "ended" and self._has_succeeded(name))
@@ -284,6 +306,35 @@ class Supervisor:
         self._traffic[name] = (after, traffic.rate(before[0] if before else None, after))
 
 
+def plan_of(order: orders.Order) -> shape.Plan:
+    """Return what an order's files ask for; may run in another thread.
+
+    Raises:
+        problems.ResourceError: every mistake in the files.
+    """
+    return building.plan(reading.read(order.sources), grace_s=order.grace_s)
+
+
+def check_documents(plan: shape.Plan, places: folders.Folders) -> None:
+    """Refuse what the data plane would refuse, before any address of the plan is bound.
+
+    Raises:
+        errors.UsageError: every mistake in the documents that the plan leads to.
+    """
+    addresses = {
+        process.name: f"{socket.host}:{socket.port or at}"
+        for at, process in enumerate(plan.processes, start=1)
+        for socket in process.sockets
+    }
+    documents.check(_rendered(plan, addresses, places))
+
+
+def _rendered(
+    plan: shape.Plan, addresses: documents.Addresses, places: folders.Folders
+) -> dict[str, documents.Wanted]:
+    return documents.render(plan, addresses, lambda name: str(places.admin(name)))
+
+
 async def _within(event: asyncio.Event, wait_s: float) -> None:
     """Return when an event is set, or after a time."""
     with contextlib.suppress(TimeoutError):
@@ -306,6 +357,14 @@ def _reason(error: Exception) -> str:
     """Return why something failed; what we did not foresee with its kind."""
     is_foreseen = isinstance(error, errors.AlongsideError | OSError)
     return str(error) if is_foreseen else f"{type(error).__name__}: {error}"
+
+
+def _process_of(action: stepping.Action) -> str:
+    match action:
+        case stepping.Start(process, _):
+            return process.name
+        case stepping.Configure(name, _) | stepping.Stop(name):
+            return name
 
 
 def _words(action: stepping.Action) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -10,19 +9,24 @@ import pytest
 from alongside import document
 from alongside.base import errors
 
+NODE = document.Node(id="photos-0", address="127.0.0.1:9001")
 
-def a_route() -> document.Document:
+
+def a_route(
+    *, key: str = "request.uri", threads: int = 1, nodes: tuple[document.Node, ...] = (NODE,)
+) -> document.Document:
     """Return a document of one listener, one route, one shard, one node."""
     return document.Document(
         schema=1,
         epoch=0,
         generation=1,
         listeners=(document.Listener(name="web", address="127.0.0.1:8080", serves="photos"),),
-        nodes=(document.Node(id="photos-0", address="127.0.0.1:9001"),),
+        threads=threads,
+        nodes=nodes,
         routes=(
             document.Route(
                 name="photos",
-                key="request.uri",
+                key=key,
                 function="ketama",
                 shards=(document.Shard(name="photos-0", replicas=("photos-0",)),),
             ),
@@ -47,9 +51,8 @@ def test_what_a_document_leaves_out_is_filled_in() -> None:
 
 
 def test_a_document_that_the_data_plane_would_refuse_is_not_written() -> None:
-    wrong = dataclasses.replace(a_route(), threads=65, nodes=())
     with pytest.raises(errors.UsageError) as caught:
-        document.write(wrong)
+        document.write(a_route(threads=65, nodes=()))
     assert caught.value.problems == (
         "threads: 65 is out of range; write 1 to 64",
         'routes[0].shards[0].replicas[0]: "photos-0": no node has this id; define it',
@@ -57,7 +60,28 @@ def test_a_document_that_the_data_plane_would_refuse_is_not_written() -> None:
 
 
 def test_text_beyond_ascii_is_kept() -> None:
-    route = dataclasses.replace(a_route().routes[0], key="'ü' + request.uri")
-    written = document.write(dataclasses.replace(a_route(), routes=(route,)))
+    written = document.write(a_route(key="'ü' + request.uri"))
     assert "ü".encode() in written
     assert document.read(written).routes[0].key == "'ü' + request.uri"
+
+
+def test_values_are_equal_by_class_and_fields() -> None:
+    assert document.Admin(path="/a") == document.Admin(path="/a")
+    assert hash(a_route()) == hash(a_route())
+    assert document.Admin(path="/a") != document.Admin(path="/b")
+    assert document.Admin(path="/a") != document.Status(address="/a")
+    assert repr(NODE) == "Node(address='127.0.0.1:9001', id='photos-0')"
+
+
+@pytest.mark.parametrize("given", [{}, {"path": "/a", "pth": "/b"}, {"pth": "/b"}])
+def test_a_value_takes_its_own_fields_and_all_that_have_no_default(given: dict[str, str]) -> None:
+    with pytest.raises(TypeError):
+        document.Admin(**given)
+
+
+def test_a_value_never_changes() -> None:
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        setattr(NODE, "id", "other")  # noqa: B010 - mypy refuses it written plainly
+    with pytest.raises(AttributeError, match="cannot be removed"):
+        del NODE.id
+    assert NODE.id == "photos-0"

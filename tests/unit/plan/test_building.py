@@ -122,6 +122,65 @@ def test_refuses_what_cannot_run_together(text: str, expected: str) -> None:
     assert mistakes(text) == [expected]
 
 
+PROBED = POD.replace("ports: [{containerPort: 8000, name: web}]", "ports: PORTS")
+WHERE = "f.yaml:14: Pod/pod: spec.containers[0].readinessProbe.httpGet.port: "
+
+
+@pytest.mark.parametrize(
+    ("ports", "port", "expected"),
+    [
+        (
+            "[{containerPort: 8000, name: http}, {containerPort: 8001, name: admin}]",
+            "htp",
+            'container "app" declares no port named "htp"; did you mean "http"?',
+        ),
+        (
+            "[{containerPort: 8000, name: http}, {containerPort: 8001, name: admin}]",
+            "web",
+            'container "app" declares no port named "web"; write http or admin, or a number',
+        ),
+        (
+            "[{containerPort: 8000, name: http}]",
+            "web",
+            'container "app" declares no port named "web"; did you mean "http"?',
+        ),
+        (
+            "[{containerPort: 8000}]",
+            "web",
+            'container "app" declares no port named "web"; give one of its ports that name, or '
+            "write a number",
+        ),
+        (
+            "[{containerPort: 8000, name: web}]",
+            '"8000"',
+            '"8000" is no port\'s name, which has a letter; write a name, or a number without '
+            "quotes",
+        ),
+    ],
+)
+def test_refuses_a_probe_of_a_port_that_its_container_does_not_declare(
+    ports: str, port: str, expected: str
+) -> None:
+    for way in ["httpGet", "tcpSocket"]:
+        probe = f"{way}: {{port: {port}}}"
+        text = PROBED.replace("PORTS", ports).replace("httpGet: {port: web, path: /ok}", probe)
+        assert mistakes(text) == [WHERE.replace("httpGet", way) + expected]
+
+
+def test_refuses_a_probe_of_a_port_that_only_another_container_declares() -> None:
+    other = "  - {name: other, command: [x], ports: [{containerPort: 1, name: web}]}\n"
+    text = PROBED.replace("PORTS", "[{containerPort: 8000}]") + other
+    assert [problem.partition(": container")[2] for problem in mistakes(text)] == [
+        ' "app" declares no port named "web"; give one of its ports that name, or write a number'
+    ]
+
+
+def test_a_probe_may_look_at_a_port_number_that_nobody_declares() -> None:
+    app = plan(PROBED.replace("PORTS", "[]").replace("port: web", "port: 9000")).processes[0]
+    assert app.probe is not None
+    assert app.probe.address == "127.0.0.1:9000"
+
+
 def test_places_shards_by_name_and_believes_only_the_loopback() -> None:
     planned = plan(CACHE + SERVICE + POD)
     addresses = {

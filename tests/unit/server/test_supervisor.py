@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from pathlib import Path
 
 import pytest
 
-from alongside.base import clock, environment, fake_clock, log
+from alongside.base import clock, environment, errors, fake_clock, log
 from alongside.engines.local import engine, folders
-from alongside.server import supervisor
+from alongside.resources import reading
+from alongside.server import journal, orders, supervisor
 
-DEADLINE_S = 5.0
+CACHE = """\
+apiVersion: alongside.dev/v1alpha1
+kind: ShardedCache
+metadata: {name: photos}
+spec: {protocol: http, origin: {url: "http://127.0.0.1:9"}, shards: 3, memory: 16Mi}
+"""
+
+
+TURNS = 3
 
 
 def supervisor_of(tmp_path: Path, clock_: clock.Clock | None = None) -> supervisor.Supervisor:
@@ -61,3 +71,82 @@ def test_a_turn_that_fails_is_told_of_and_the_next_one_taken(
             await task
 
     asyncio.run(scenario())
+
+
+def test_a_write_that_fails_holds_up_one_process_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        clock_ = fake_clock.FakeClock()
+        watched = supervisor_of(tmp_path, clock_)
+        places = watched.engine.setting.folders
+        blocked = places.document("photos-1")
+        blocked.mkdir()  # so that no file can take its name
+        watched.apply(orders.Order((reading.Source("f", "/data", CACHE),)))
+        try:
+            watched.reconcile()
+            assert list(watched.engine.children) == ["photos-0", "photos-2"]
+            (warning,) = [one for one in watched.warnings() if str(blocked) in one]
+            assert warning.startswith(f"photos-1 is not started: cannot write {blocked}: Is a")
+            assert journal.read(places.journal).folder == "/data"
+            blocked.rmdir()
+            await clock_.advance(supervisor.FAILED_RETRY_S)
+            watched.reconcile()
+            assert "photos-1" in watched.engine.children
+            assert not any(str(blocked) in one for one in watched.warnings())
+        finally:
+            await closed(watched, clock_)
+
+    asyncio.run(scenario())
+
+
+def test_a_journal_that_cannot_be_written_is_told_of_and_written_later(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        clock_ = fake_clock.FakeClock()
+        watched = supervisor_of(tmp_path, clock_)
+        path = watched.engine.setting.folders.journal
+        path.mkdir()
+        task = asyncio.create_task(watched.run())
+        await clock_.advance(0)
+        (warning,) = watched.warnings()
+        assert warning.startswith(f"could not write the journal: cannot write {path}: ")
+        path.rmdir()
+        await clock_.advance(supervisor.RETRY_S_MAX)
+        for _ in range(TURNS):  # the retry is the loop's own wait
+            if watched.warnings():
+                watched.wake.set()
+                await clock_.advance(0)
+        assert (watched.warnings(), journal.read(path).epoch) == ([], 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+
+
+def test_another_folder_of_the_name_changes_nothing_unless_it_is_named() -> None:
+    source = reading.Source("f", "/b/photos", "")
+    with pytest.raises(errors.UsageError) as caught:
+        orders.Order((source,)).check_folder("photos", "/a/photos")
+    for word in ("/a/photos", "/b/photos", "--project NAME", "--project photos"):
+        assert word in str(caught.value)
+    orders.Order((source,)).check_folder("photos", "")
+    orders.Order((source,)).check_folder("photos", "/b/../b/photos")
+    orders.Order((source,), is_named=True).check_folder("photos", "/a/photos")
+
+
+@pytest.mark.parametrize("value", [{}, {"sources": []}, {"sources": [{}]}, {"sources": 1}])
+def test_what_is_no_order_is_refused(value: dict[str, object]) -> None:
+    with pytest.raises(errors.UsageError, match="order to apply"):
+        orders.from_json(value)
+
+
+def test_an_order_is_read_back() -> None:
+    order = orders.Order((reading.Source("f", "/\udcff", "a: 1"),), 2.5, is_named=True)
+    assert orders.from_json(json.loads(json.dumps(orders.to_json(order)))) == order
+
+
+async def closed(watched: supervisor.Supervisor, clock_: fake_clock.FakeClock) -> None:
+    """End what a supervisor runs, while its clock goes on."""
+    closing = asyncio.create_task(watched.close())
+    while not closing.done():
+        await clock_.advance(1.0)
+    await closing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from typing import TYPE_CHECKING
@@ -65,7 +64,7 @@ def of_route(values: contract_values.Values) -> document.Document:
         name="route", key=values.text("key"), function=_function(values), shards=shards
     )
     places = tuple(document.Node(id=node.id, address=node.address) for node in nodes)
-    return dataclasses.replace(_frame(values, serves="route"), nodes=places, routes=(route,))
+    return _around(values, serves=route.name, routes=(route,), nodes=places)
 
 
 def of_cache(values: contract_values.Values) -> document.Document:
@@ -76,14 +75,22 @@ def of_cache(values: contract_values.Values) -> document.Document:
         memory_bytes=values.size_bytes("memory"),
         object_bytes_max=values.size_bytes("object_max") if values.is_set("object_max") else None,
     )
-    return dataclasses.replace(_frame(values, serves="cache"), caches=(cache,))
+    return _around(values, serves=cache.name, caches=(cache,))
 
 
 def _function(values: contract_values.Values) -> document.Function:
     return "modulo" if values.text("function") == "modulo" else "ketama"
 
 
-def _frame(values: contract_values.Values, *, serves: str) -> document.Document:
+def _around(
+    values: contract_values.Values,
+    *,
+    serves: str,
+    routes: tuple[document.Route, ...] = (),
+    caches: tuple[document.Cache, ...] = (),
+    nodes: tuple[document.Node, ...] = (),
+) -> document.Document:
+    """Return the document of the one route or cache, served by the one listener."""
     listener = document.Listener(
         name=LISTENER_NAME,
         address=values.text("listen"),
@@ -101,6 +108,9 @@ def _frame(values: contract_values.Values, *, serves: str) -> document.Document:
         generation=1,
         threads=values.integer("threads"),
         listeners=(listener,),
+        routes=routes,
+        caches=caches,
+        nodes=nodes,
         limits=_limits(values),
         status=status,
         admin=admin,

@@ -69,9 +69,27 @@ _FAILURES = (
         "one line with file, line and the nearest known name; exit code 2",
     ),
     promise.Failure(
+        "A probe names a port that its container does not declare",
+        "nothing is started, and nothing that runs is touched; a number needs no declaration",
+        "one line with file, line, field and the nearest declared name; exit code 2",
+    ),
+    promise.Failure(
         "An address that the files ask for is taken by another program",
         "nothing is started, and nothing that runs is touched",
         "one line naming the address and, where it can be seen, its owner; exit code 3",
+    ),
+    promise.Failure(
+        "An address that the files ask for is taken by a process of this project",
+        "it is no reason to refuse: the listener is opened when that process has left, and what "
+        "serves at the old address does so until then",
+        "a warning in `alongside status` naming the address and who still has it",
+    ),
+    promise.Failure(
+        "A listener moves between addresses that overlap, as by `expose: local` and `public`",
+        "the old one listens until its process is told to stop; then it closes, and the new one "
+        "opens some microseconds later. A connection made between the two is refused, one that "
+        "was not yet accepted is reset; all later ones wait for the successor",
+        "nobody but such a client",
     ),
     promise.Failure(
         "The origin does not answer yet",
@@ -95,9 +113,38 @@ _FAILURES = (
         "the changes as a list; requests in flight are not touched",
     ),
     promise.Failure(
+        "Several commands bring up the same project at once",
+        "one of them becomes its supervisor and the others attach to it; one whose files are "
+        "refused ends nothing of the others",
+        "each its own result and exit code",
+    ),
+    promise.Failure(
+        "A folder of the same name has brought up the project, and --project is not given",
+        "nothing is touched; `down` and `purge` refuse it as well",
+        "one line naming both folders and the remedy; exit code 2",
+    ),
+    promise.Failure(
         "The supervisor is killed",
-        "the processes go on serving; the next `up` or `down` finds them and ends them first",
+        "the processes go on serving; the next `up` or `down` finds them and ends them first, an "
+        "`up` only when its files and all addresses are right: what these processes hold is free",
         "`alongside status` says that no supervisor answers, and how many processes still serve",
+    ),
+    promise.Failure(
+        "The supervisor does not answer: its control socket was removed, or it hangs",
+        "everything goes on; `down` sends it SIGTERM, at which it stops all in order, and ends it "
+        "and all it ran where nothing stops for 15s more than the longest grace period",
+        "`alongside status`, `up` and `down` name its process id; exit code of `up` is 1",
+    ),
+    promise.Failure(
+        "A process started another that left its process group",
+        "that one is told to end with SIGTERM like the rest, and killed after stop-timeout",
+        "`alongside down` names the process where something of it was killed",
+    ),
+    promise.Failure(
+        "The supervisor meets a fault of its own while it watches a process",
+        "what runs of the process is ended, and it is started again after a growing wait, as if "
+        "it had failed itself; a fault of a probe ends nothing, and the probe is tried again",
+        "`alongside status` shows the fault; the supervisor's log holds its traceback",
     ),
     promise.Failure(
         "A process ignores SIGTERM",
@@ -106,7 +153,8 @@ _FAILURES = (
     ),
     promise.Failure(
         "The disk is full",
-        "what runs goes on with its last documents; the change waits until there is room",
+        "what runs goes on with its last documents; each process whose file cannot be written "
+        "waits alone, and is tried again every 2s until there is room",
         "a warning in `alongside status` naming the file; exit code 1 after ready-timeout",
     ),
 )
@@ -120,7 +168,8 @@ CONTRACT = promise.Contract(
         "a sharded cache in the file and running the command again fails no request and, with "
         "ketama, moves no key between nodes that stay. A file with a mistake changes nothing at "
         "all.\n\n"
-        "In the foreground the command shows a live table and ends everything at SIGINT; with "
+        "In the foreground the command shows a live table and ends everything at SIGINT, or when "
+        "its terminal is closed; with "
         "`--detach` a supervisor stays, which `status`, `logs`, `explain`, `purge` and `down` "
         "speak to. The files of the state folder are not part of the promise."
     ),
@@ -138,7 +187,8 @@ CONTRACT = promise.Contract(
         promise.File(
             "`$XDG_STATE_HOME/alongside/PROJECT`",
             "makes, writes",
-            "journal and documents, replaced by rename; logs, bounded; mode 0700",
+            "journal and documents, replaced by rename; logs, the supervisor's too, of at most "
+            "8Mi each beside one older copy; mode 0700",
         ),
         promise.File(
             "`$XDG_RUNTIME_DIR/alongside/PROJECT`",
@@ -147,8 +197,8 @@ CONTRACT = promise.Contract(
         ),
     ),
     signals=(
-        promise.Signal("SIGINT, SIGTERM", "stops everything in reverse order, then ends"),
-        promise.Signal("SIGINT again", "kills what is left and ends"),
+        promise.Signal("SIGINT, SIGTERM, SIGHUP", "stops everything in reverse order, then ends"),
+        promise.Signal("one of them again", "kills what is left and ends"),
     ),
     exits=(
         promise.Exit(0, "everything was started, or stopped when told to"),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ from alongside.base import errors
 from alongside.engines.local import backoff, groups, probing, spawning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from alongside.base import clock
+    from alongside.base import clock, log
     from alongside.plan import shape, stepping
 
 POLL_S = 0.03
@@ -51,8 +52,9 @@ class Child:
         launch: Launch,
         clock_: clock.Clock,
         changed: Callable[[], None],
+        log_: log.Log,
     ) -> None:
-        """Take what to run and whom to tell of every change of state."""
+        """Take what to run, whom to tell of every change of state, and the supervisor's log."""
         self.process = process
         self.state: stepping.State = "starting"
         self.identity: groups.Identity | None = None
@@ -65,6 +67,9 @@ class Child:
         self._launch = launch
         self._clock = clock_
         self._changed = changed
+        self._log = log_
+        self._group: int | None = None
+        """Its leader's pid as long as anything of it may run."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -83,11 +88,8 @@ class Child:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self.identity is not None:
-            was_killed = await end(
-                self.identity.pid, self._launch.marks, lambda: self.grace_s, self._clock
-            )
-            self.identity = None
+        if self._group is not None:
+            was_killed = await self._end(lambda: self.grace_s)
         for _, descriptor in self._launch.program.sockets:
             os.close(descriptor)
         return was_killed
@@ -102,7 +104,7 @@ class Child:
         failures = backoff.Backoff()
         while True:
             began_s = self._clock.monotonic_s()
-            reason, is_success = await self._run_once()
+            reason, is_success = await self._turn()
             if self._is_over(is_success):
                 self._become("ended", reason)
                 return
@@ -117,24 +119,67 @@ class Child:
             return True
         return self.process.restart == "on-failure" and is_success
 
+    async def _turn(self) -> tuple[str, bool]:
+        """Run it once; after a fault of ours nothing of it is left running either."""
+        try:
+            return await self._run_once()
+        except Exception as error:  # whatever it is, it must not leave a process unwatched
+            self._tell(error)
+        await self._until_done(lambda: self._end(lambda: self.grace_s))
+        return self.reason, False
+
     async def _run_once(self) -> tuple[str, bool]:
         """Run it until its leader ends; return why it ended and whether that was a success."""
         try:
             pid = spawning.spawn(self._launch.program)
         except errors.PermanentError as error:
             return str(error), False
+        self._group = pid
         self.identity = groups.identity(pid)
         self._become("starting" if self.process.probe is not None else "ready")
         self._changed()
-        prober = asyncio.create_task(self._probe())
+        prober = asyncio.create_task(self._until_done(self._probe))
         try:
             await probing.ended(pid)
         finally:
             prober.cancel()
+            await asyncio.wait([prober])  # so that no command of it is left behind
         code = groups.reap(pid)
-        await end(pid, self._launch.marks, lambda: LEFTOVER_GRACE_S, self._clock)
-        self.identity = None
+        await self._end(lambda: LEFTOVER_GRACE_S)
         return _ending(code), code == 0
+
+    async def _end(self, grace_s: Callable[[], float]) -> bool:
+        """End what runs of it; return whether something had to be killed."""
+        was_killed = False
+        if self._group is not None:
+            was_killed = await end(self._group, self._launch.marks, grace_s, self._clock)
+        self._group = self.identity = None
+        return was_killed
+
+    async def _until_done(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do a part of the supervision; after a fault of ours again, after a growing wait."""
+        failures = backoff.Backoff()
+        while True:
+            began_s = self._clock.monotonic_s()
+            try:
+                await work()
+            except Exception as error:  # whatever it is, the process must not pay for it
+                self._tell(error)
+            else:
+                return
+            delay_s, failures = failures.after(self._clock.monotonic_s() - began_s)
+            await self._clock.sleep(delay_s)
+
+    def _tell(self, error: Exception) -> None:
+        """Show and log a fault that nobody expected."""
+        reason = f"its supervision failed: {type(error).__name__}: {error}"
+        self._become("unready" if self.state == "ready" else self.state, reason)
+        self._log.error(
+            "supervision_failed",
+            process=self.process.name,
+            reason=reason,
+            traceback="".join(traceback.format_exception(error)),
+        )
 
     async def _probe(self) -> None:
         probe = self.process.probe
@@ -174,29 +219,36 @@ async def end(group: int, marks: Marks, grace_s: Callable[[], float], clock_: cl
         Whether anything was still there to be killed.
     """
     began_s = clock_.monotonic_s()
-    is_told = is_late = False
-    while left := _left(group, marks):
-        deadline_s = began_s + grace_s()
-        if clock_.monotonic_s() >= deadline_s + KILL_WAIT_S:
-            return True  # stuck in the kernel; nobody can end it now
-        is_late = clock_.monotonic_s() >= deadline_s
-        if is_late or not is_told:
-            _signal(group, left, signal.SIGKILL if is_late else signal.SIGTERM)
-            is_told = True
-        await clock_.sleep(POLL_S)
-    groups.reap(group)
-    return is_late
+    told: set[int] = set()
+    is_late = False
+    inside: int | None = group
+    try:
+        while True:
+            if inside is not None:
+                groups.reap(inside)
+                # The id of a group that is gone may be another's soon.
+                inside = inside if groups.exists(inside) else None
+            left = groups.family(inside, marks.home, marks.name)
+            deadline_s = began_s + grace_s()
+            if not left:
+                return is_late
+            if clock_.monotonic_s() >= deadline_s + KILL_WAIT_S:
+                return True  # stuck in the kernel; nobody can end it now
+            is_late = clock_.monotonic_s() >= deadline_s
+            if is_late:
+                _signal(inside, left, signal.SIGKILL)
+            else:
+                # Each group once, as soon as it is seen: what a member starts to clean up may work.
+                _signal(inside, [one for one in left if one.group not in told], signal.SIGTERM)
+                told.update(one.group for one in left)
+            await clock_.sleep(POLL_S)
+    finally:
+        groups.release(group)
 
 
-def _signal(group: int, left: list[groups.Entry], number: signal.Signals) -> None:
-    if any(one.group == group for one in left):
-        groups.send_group(group, number)
+def _signal(inside: int | None, left: list[groups.Entry], number: signal.Signals) -> None:
+    if inside is not None and any(one.group == inside for one in left):
+        groups.send_group(inside, number)
     for one in left:
-        if one.group != group:
+        if one.group != inside:
             groups.send(one.identity, number)
-
-
-def _left(group: int, marks: Marks) -> list[groups.Entry]:
-    groups.reap(group)
-    inside = groups.members(group)
-    return inside or groups.marked(marks.home, name=marks.name)

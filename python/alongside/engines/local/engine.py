@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alongside.base import errors, files
+from alongside.base import errors, files, log
 from alongside.engines.local import admin, children, groups, logs, sockets, spawning
 from alongside.plan import documents, stepping
 
@@ -38,8 +38,14 @@ class Setting:
 class Engine:
     """The processes and sockets of one project; all methods belong to one event loop."""
 
-    def __init__(self, setting: Setting, clock_: clock.Clock, changed: Callable[[], None]) -> None:
-        """Take whom to tell when a process changed its state; nothing starts yet."""
+    def __init__(
+        self,
+        setting: Setting,
+        clock_: clock.Clock,
+        changed: Callable[[], None],
+        log_: log.Log | None = None,
+    ) -> None:
+        """Take whom to tell when a process changed its state, and a log; nothing starts yet."""
         self.setting = setting
         self.sockets = sockets.Sockets()
         self.children: dict[str, children.Child] = {}
@@ -53,30 +59,33 @@ class Engine:
         """The processes that did not end by themselves when told, and their grace in seconds."""
         self._clock = clock_
         self._changed = changed
+        self._log = log_ or log.Log(clock_)
 
     def prepare(self, plan: shape.Plan) -> sockets.Sockets:
         """Return the sockets of a plan, after checking every address that it needs.
+
+        An address that a process of this project has is not taken, since it will leave.
 
         Raises:
             errors.AddressTakenError: all addresses that someone else has; nothing was changed.
         """
         ours = {claim for child in self.children.values() for claim in child.process.claims}
-        claims = [
-            (plan.place(process.name, int(claim.rpartition(":")[2])), claim)
-            for process in plan.processes
-            for claim in process.claims
-            if claim not in ours
-        ]
-        reasons = [sockets.check_free(place, claim) for place, claim in claims]
-        refused = [reason for reason in reasons if reason is not None]
+        refused = sockets.check_claims(plan, self._pids, but=ours)
         try:
-            prepared = self.sockets.prepare(plan)
+            prepared = self.sockets.prepare(plan, self._pids)
         except errors.AddressTakenError as error:
             raise errors.AddressTakenError(*refused, *error.problems) from error
         if refused:
             prepared.release(self.sockets)
             raise errors.AddressTakenError(*refused)
         return prepared
+
+    def _pids(self) -> frozenset[int]:
+        """Return every process of this project: ours, theirs, and what left their groups."""
+        leaders = {child.identity.pid for child in self.children.values() if child.identity}
+        marked = {one.identity.pid for one in groups.marked(str(self.setting.folders.state))}
+        inside = {one.identity.pid for one in groups.all_entries() if one.group in leaders}
+        return frozenset({os.getpid(), *marked, *inside})
 
     def adopt(self, prepared: sockets.Sockets) -> None:
         """Hold the prepared sockets from now on; those no longer needed are closed."""
@@ -106,7 +115,13 @@ class Engine:
     def start(
         self, process: shape.Process, document: documents.Wanted | None, content: bytes | None
     ) -> None:
-        """Begin to run a process; the data plane's with its document and its numbered content."""
+        """Begin to run a process; the data plane's with its document and its numbered content.
+
+        Raises:
+            errors.AlongsideError: its document cannot be written, or its address was taken
+                meanwhile; it does not run.
+        """
+        self.sockets.settle(process.name)
         if document is not None and content is not None:
             files.write_atomic(self.setting.folders.document(process.name), content)
             self._documents[process.name] = document
@@ -114,7 +129,7 @@ class Engine:
             self._on_the_way.pop(process.name, None)
         launch = self._launch(process)
         self.killed.pop(process.name, None)
-        child = children.Child(process, launch, self._clock, self._changed)
+        child = children.Child(process, launch, self._clock, self._changed, self._log)
         self.children[process.name] = child
         child.start()
 
@@ -166,8 +181,15 @@ class Engine:
                 await self._clock.sleep(DOCUMENT_RETRY_S)
 
     def stop(self, name: str) -> None:
-        """Begin to end a process; it leaves `observed` when its whole group is gone."""
+        """Begin to end a process; it leaves `observed` when its whole group is gone.
+
+        Raises:
+            errors.AddressTakenError: its listener moves to an address that was taken meanwhile;
+                it goes on.
+        """
         if name in self.children and name not in self._stops:
+            # Before it is told, so that who connects while it finishes waits for its successor.
+            self.sockets.leave(name)
             self._stops[name] = asyncio.get_running_loop().create_task(self._stop(name))
 
     async def _stop(self, name: str) -> None:
@@ -190,6 +212,7 @@ class Engine:
 
     async def close(self) -> None:
         """End whatever still runs, all at once, and close the sockets."""
+        self.sockets.give_up()
         for name in reversed(list(self.children)):
             self.stop(name)
         while self._stops:
@@ -202,10 +225,10 @@ class Engine:
 
     def tidy(self) -> None:
         """Bound the logs and reap orphans; called now and then."""
-        for name in self.children:
-            logs.bound(self.setting.folders.log(name))
-        tracked = {child.identity.pid for child in self.children.values() if child.identity}
-        groups.reap_orphans(frozenset(tracked))
+        places = self.setting.folders
+        for path in (places.supervisor_log, *[places.log(name) for name in self.children]):
+            logs.bound(path)
+        groups.reap_orphans()
 
     def _launch(self, process: shape.Process) -> children.Launch:
         setting = self.setting
@@ -224,8 +247,8 @@ class Engine:
             argv = (str(setting.binary), "--document", str(document))
         passed: list[tuple[str, int]] = []
         if process.sockets:
-            wanted, bound = self.sockets.held[process.name]
-            passed.append((wanted.name, os.dup(bound.fileno())))
+            bound = self.sockets.held[process.name]
+            passed.append((bound.wanted.name, os.dup(bound.socket.fileno())))
         program = spawning.Program(
             argv, variables, process.directory, setting.folders.log(process.name), tuple(passed)
         )

@@ -35,8 +35,13 @@ class Folders:
 
     @property
     def lock(self) -> Path:
-        """Held by the supervisor as long as it lives."""
+        """Held by the supervisor as long as it lives; says which process that is."""
         return self.state / "lock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """What the supervisor itself writes; a process may well be named like it."""
+        return self.state / "supervisor.log"
 
     def log(self, name: str) -> Path:
         """The output of a process."""

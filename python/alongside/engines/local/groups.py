@@ -25,6 +25,8 @@ ENVIRON_BYTES_MAX = 1 << 20
 
 _PROC = Path("/proc")
 _PR_SET_CHILD_SUBREAPER = 36
+_held: set[int] = set()
+"""Leaders that someone in this process looks after; they are the whole process's children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,47 @@ def members(group: int) -> list[Entry]:
     return [one for one in all_entries() if one.group == group]
 
 
+def family(group: int | None, home: str, name: str) -> list[Entry]:
+    """Return the processes of a group, and those outside it that carry a child's marks.
+
+    Args:
+        group: the child's; None where it is known to be gone.
+        home: the state folder, as given to the child.
+        name: the child's mark PROJECT/NAME.
+    """
+    found = []
+    for one in all_entries():
+        # What lives in another leader's group did not escape from this one; it is not read.
+        is_escaped = one.group not in _held and mark_of(one.identity.pid) == (name, home)
+        if one.group == group or (is_escaped and one.identity.pid != os.getpid()):
+            found.append(one)
+    return found
+
+
+def exists(group: int) -> bool:
+    """Return whether a group that is known to be ours still has a process, dead ones too.
+
+    As long as it has, no other process can get its id.
+    """
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def hold(leader: int) -> None:
+    """Leave a leader's status to its owner, and its group out of others' looks, until released."""
+    _held.add(leader)
+
+
+def release(leader: int) -> None:
+    """Let `reap_orphans` collect a leader, if it is still to be."""
+    _held.discard(leader)
+
+
 def send(wanted: Identity, number: signal.Signals) -> None:
     """Signal one process, if it is still the same."""
     if is_alive(wanted):
@@ -148,8 +191,8 @@ def send_group(group: int, number: signal.Signals) -> None:
         return
 
 
-def reap_orphans(tracked: frozenset[int]) -> int:
-    """Collect dead processes that became ours and belong to no tracked group; return how many."""
+def reap_orphans() -> int:
+    """Collect dead processes that became ours, but no leader that is held; return how many."""
     count = 0
     if not _has_dead_child():
         return count
@@ -157,7 +200,7 @@ def reap_orphans(tracked: frozenset[int]) -> int:
         found = entry(int(path.name)) if path.name.isdigit() else None
         if found is None or not found.is_zombie or found.parent != os.getpid():
             continue
-        if found.group in tracked or found.group == os.getpgrp():
+        if found.identity.pid in _held or found.group == os.getpgrp():
             continue
         try:
             count += os.waitpid(found.identity.pid, os.WNOHANG)[0] != 0

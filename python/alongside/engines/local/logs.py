@@ -18,12 +18,17 @@ def bound(path: Path, *, bytes_max: int = LOG_BYTES_MAX) -> bool:
     """Copy and empty a log that has grown too large; return whether it had.
 
     The writer keeps its descriptor (opened for appending), so it goes on at the new end; lines
-    written between copy and truncation are lost.
+    written between copy and truncation are lost. Where the disk has no room for the copy, all of
+    it is: a full disk is no reason to go on filling it.
     """
+    copy = path.with_name(path.name + ".1")
     try:
         if path.stat().st_size <= bytes_max:
             return False
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        try:
+            shutil.copyfile(path, copy)
+        except OSError:
+            copy.unlink(missing_ok=True)
         os.truncate(path, 0)
     except FileNotFoundError:
         return False

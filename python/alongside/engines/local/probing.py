@@ -114,6 +114,7 @@ async def _exec(probe: shape.Probe, program: spawning.Program) -> bool:
     finally:
         groups.send_group(pid, signal.SIGKILL)
         groups.reap(pid)
+        groups.release(pid)
 
 
 async def exit_code(pid: int) -> int:

@@ -1,46 +1,85 @@
-"""Bind the listening sockets of a plan's processes, and say who holds an address that is taken."""
+"""Bind the listening sockets of a plan's processes, and say who holds an address that is taken.
+
+An address that this project itself has is not taken. Where a socket of ours is in the way (a
+listener moves from 127.0.0.1:80 to 0.0.0.0:80), it goes on listening until its process is told to
+stop, and yields in that moment. Where a process of ours has bound the address by itself, the new
+socket is awaited until that one has gone.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
+from alongside.engines.local import listeners
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
     from alongside.plan import shape
+
+    Pids = Callable[[], Collection[int]]
+    """Gives the processes of this project; asked only where an address is in use."""
 
 BACKLOG = 4096
 """Connections that wait while a process restarts; the kernel's own limit may be lower."""
-_LISTEN_STATE = "0A"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """A listening socket and the process that it was bound for."""
+
+    process: str
+    wanted: shape.Socket
+    socket: socket.socket
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The address at which it truly listens."""
+        host, port = self.socket.getsockname()
+        return str(host), int(port)
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A socket that is to be bound when this project itself has left its address."""
+
+    wanted: shape.Socket
+    yields: tuple[Bound, ...] = ()
+    """Ours that are in the way; none where a process has bound the address by itself."""
 
 
 @dataclass(slots=True)
 class Sockets:
     """The sockets held for processes, kept while these come and go."""
 
-    held: dict[str, tuple[shape.Socket, socket.socket]] = field(default_factory=dict)
+    held: dict[str, Bound] = field(default_factory=dict)
+    coming: dict[str, Coming] = field(default_factory=dict)
 
     def address(self, process: str) -> str | None:
         """Return the address HOST:PORT at which a process is reached, or None."""
-        if process not in self.held:
+        known = self.addresses().get(process)
+        if known is None:
             return None
-        wanted, bound = self.held[process]
-        host = "127.0.0.1" if wanted.host == "0.0.0.0" else wanted.host  # noqa: S104 - compared
-        return f"{host}:{bound.getsockname()[1]}"
+        host, _, port = known.rpartition(":")
+        return f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
 
     def addresses(self) -> dict[str, str]:
-        """Return the bound address of each process, as its document names it."""
-        return {
-            name: f"{wanted.host}:{bound.getsockname()[1]}"
-            for name, (wanted, bound) in self.held.items()
+        """Return the address of each process, as its document names it; without the awaited."""
+        held = {name: f"{one.wanted.host}:{one.place[1]}" for name, one in self.held.items()}
+        moving = {
+            name: f"{one.wanted.host}:{one.wanted.port}"
+            for name, one in self.coming.items()
+            if one.yields
         }
+        return {**held, **moving}
 
-    def prepare(self, plan: shape.Plan) -> Sockets:
+    def prepare(self, plan: shape.Plan, pids: Pids = frozenset) -> Sockets:
         """Return the sockets for another plan: equal ones are shared, the others newly bound.
 
         Nothing of this object changes, so that a refused plan has touched nothing.
@@ -48,33 +87,121 @@ class Sockets:
         Raises:
             errors.AddressTakenError: every address that is taken, by whom, and the remedy.
         """
-        by_port = {
-            (wanted.host, wanted.port): bound for wanted, bound in self.held.values() if wanted.port
-        }
+        shared = {one.place: one for one in self._all()}
         prepared, taken = Sockets(), []
         for process in plan.processes:
             for wanted in process.sockets:
-                held = self.held.get(process.name)
-                bound = held[1] if held is not None and held[0] == wanted else None
-                bound = bound or by_port.get((wanted.host, wanted.port))
+                name = process.name
+                ours = self.held.get(name)
+                if ours is None or ours.wanted != wanted:
+                    ours = shared.get((wanted.host, wanted.port))
                 try:
-                    prepared.held[process.name] = (wanted, bound or bind(wanted))
+                    bound = ours.socket if ours is not None else bind(wanted)
+                    prepared.held[name] = Bound(name, wanted, bound)
                 except OSError as error:
-                    place = plan.place(process.name, wanted.port)
-                    what = f"{place}: {wanted.host}:{wanted.port}"
-                    taken.append(refusal(what, wanted.port, error))
+                    coming = self._coming(wanted, error, pids)
+                    if coming is not None:
+                        prepared.coming[name] = coming
+                        continue
+                    place = plan.place(name, wanted.port)
+                    taken.append(refusal(f"{place}: {wanted.host}:{wanted.port}", error))
         if taken:
             prepared.release(self)
             raise errors.AddressTakenError(*taken)
         return prepared
 
+    def settle(self, process: str) -> None:
+        """Bind the socket that is coming for a process, if one is; ours in the way yield.
+
+        Between the two the address is closed for some microseconds. What an old socket had not
+        handed out by then is reset.
+
+        Raises:
+            errors.AddressTakenError: someone else has it; the old sockets listen on.
+        """
+        coming = self.coming.get(process)
+        if coming is None:
+            return
+        before = [(one.socket, one.place) for one in coming.yields]
+        for old, _ in before:
+            with contextlib.suppress(OSError):
+                old.shutdown(socket.SHUT_RD)  # it keeps its port and stops listening
+        try:
+            bound = bind(coming.wanted)
+        except OSError as error:
+            for old, place in before:
+                _listen_again(old, place)
+            what = f"{process}: {coming.wanted.host}:{coming.wanted.port}"
+            raise errors.AddressTakenError(refusal(what, error)) from error
+        del self.coming[process]
+        self.held[process] = Bound(process, coming.wanted, bound)
+        for old, _ in before:
+            old.close()
+
+    def leave(self, process: str) -> None:
+        """Let the sockets of a process yield to those that come; raises as `settle` does."""
+        for name, coming in list(self.coming.items()):
+            if any(one.process == process for one in coming.yields):
+                self.settle(name)
+
+    def look_again(self) -> None:
+        """Bind what was awaited, where its address is free now."""
+        for name, coming in list(self.coming.items()):
+            if coming.yields:
+                continue
+            try:
+                bound = bind(coming.wanted)
+            except OSError:
+                self.coming[name] = self._moving(coming.wanted) or coming
+                continue
+            del self.coming[name]
+            self.held[name] = Bound(name, coming.wanted, bound)
+
+    def waits(self) -> list[str]:
+        """Return one sentence for each socket that waits for a process to leave its address."""
+        return [
+            f"{name} waits until {coming.wanted.host}:{coming.wanted.port} is free; "
+            f"{listeners.holder(coming.wanted.port) or 'another process'} has it"
+            for name, coming in self.coming.items()
+            if not coming.yields
+        ]
+
+    def give_up(self) -> None:
+        """Forget what was to come; for when everything is to stop."""
+        coming, self.coming = self.coming, {}
+        for one in coming.values():
+            for old in one.yields:
+                old.socket.close()
+
     def release(self, kept: Sockets | None = None) -> None:
         """Close the sockets that are not in `kept`."""
-        others = {id(bound) for _, bound in kept.held.values()} if kept is not None else set()
-        for _, bound in self.held.values():
-            if id(bound) not in others:
-                bound.close()
-        self.held = {}
+        others = {id(one.socket) for one in kept._all()} if kept is not None else set()
+        for one in self._all():
+            if id(one.socket) not in others:
+                one.socket.close()
+        self.held, self.coming = {}, {}
+
+    def _all(self) -> Iterator[Bound]:
+        yield from self.held.values()
+        for coming in self.coming.values():
+            yield from coming.yields
+
+    def _coming(self, wanted: shape.Socket, error: OSError, pids: Pids) -> Coming | None:
+        """Return how a socket gets an address that is in use; None where it is taken."""
+        if error.errno != errno.EADDRINUSE:
+            return None
+        if moving := self._moving(wanted):
+            return moving
+        in_the_way = listeners.overlapping(wanted.host, wanted.port)
+        return Coming(wanted) if listeners.are_of(in_the_way, pids()) else None
+
+    def _moving(self, wanted: shape.Socket) -> Coming | None:
+        """Return how it gets an address where nothing but sockets of ours is in the way."""
+        ours = {os.fstat(one.socket.fileno()).st_ino: one for one in self._all()}
+        in_the_way = listeners.overlapping(wanted.host, wanted.port)
+        if not in_the_way or not in_the_way.issubset(ours):
+            return None
+        return Coming(wanted, tuple(ours[inode] for inode in sorted(in_the_way)))
 
 
 def bind(wanted: shape.Socket) -> socket.socket:
@@ -91,63 +218,70 @@ def bind(wanted: shape.Socket) -> socket.socket:
     return bound
 
 
-def check_free(place: str, address: str) -> str | None:
-    """Return why a process could not listen on an address by itself, or None where it could."""
-    host, _, port = address.rpartition(":")
+def _listen_again(old: socket.socket, place: tuple[str, int]) -> None:
+    with contextlib.suppress(OSError):
+        old.bind(place)  # only a port that the kernel had chosen was given back
+    with contextlib.suppress(OSError):
+        old.listen(BACKLOG)
+
+
+def check(plan: shape.Plan, pids: Pids) -> list[str]:
+    """Return why each address of a plan is taken; what the given processes have is not."""
+    found = [
+        _check(plan.place(process.name, port), host, port, pids)
+        for process in plan.processes
+        for host, port in _addresses(process)
+        if port
+    ]
+    return [reason for reason in found if reason is not None]
+
+
+def check_claims(plan: shape.Plan, pids: Pids, *, but: Collection[str]) -> list[str]:
+    """Return the same for the addresses that processes bind by themselves, without some."""
+    found = [
+        _check(plan.place(process.name, int(port)), host, int(port), pids)
+        for process in plan.processes
+        for claim in process.claims
+        if claim not in but
+        for host, _, port in [claim.rpartition(":")]
+    ]
+    return [reason for reason in found if reason is not None]
+
+
+def _addresses(process: shape.Process) -> Iterator[tuple[str, int]]:
+    for wanted in process.sockets:
+        yield wanted.host, wanted.port
+    for claim in process.claims:
+        host, _, port = claim.rpartition(":")
+        yield host, int(port)
+
+
+def _check(place: str, host: str, port: int, pids: Pids) -> str | None:
     probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, int(port)))
+        probe.bind((host, port))
     except OSError as error:
-        return refusal(f"{place}: {address}", int(port), error)
+        is_used = error.errno == errno.EADDRINUSE
+        if is_used and listeners.are_of(listeners.overlapping(host, port), pids()):
+            return None
+        return refusal(f"{place}: {host}:{port}", error)
     finally:
         probe.close()
     return None
 
 
-def refusal(what: str, port: int, error: OSError) -> str:
-    """Return why an address cannot be had, who has it, and what to do."""
+def refusal(what: str, error: OSError) -> str:
+    """Return why an address cannot be had, who has it, and what to do.
+
+    Args:
+        what: where it was written, and the address HOST:PORT at the end.
+        error: of the attempt to bind it.
+    """
     if error.errno == errno.EADDRINUSE:
-        owner = holder(port)
+        owner = listeners.holder(int(what.rpartition(":")[2]))
         by = f" by {owner}" if owner else ""
         return f"{what} is taken{by}; choose another port or stop its owner"
     if error.errno == errno.EACCES:
         return f"{what} may not be bound by this user; choose a port above 1023"
     return f"{what} cannot be bound ({error.strerror}); choose another address"
-
-
-def holder(port: int) -> str | None:
-    """Return `NAME (pid N)` of a process that listens on a TCP port, as far as we may see it."""
-    inodes = _listening_inodes(port)
-    if not inodes:
-        return None
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            if inodes.intersection(_open_files(folder)):
-                return f"{(folder / 'comm').read_text().strip()} (pid {folder.name})"
-    return None
-
-
-def _open_files(process: Path) -> set[str]:
-    found = set()
-    for link in list((process / "fd").iterdir()):
-        with contextlib.suppress(OSError):  # closed meanwhile
-            found.add(link.readlink().name)
-    return found
-
-
-def _listening_inodes(port: int) -> set[str]:
-    found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            columns = line.split()
-            is_listening = columns[3] == _LISTEN_STATE
-            if is_listening and int(columns[1].rpartition(":")[2], 16) == port:
-                found.add(f"socket:[{columns[9]}]")
-    return found

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
+from alongside.engines.local import groups
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,8 @@ class Program:
 def spawn(program: Program) -> int:
     """Start a program and return its pid, which is also its session and group.
 
+    It is held (`groups.hold`), for its owner to release when nothing of its group is left.
+
     Raises:
         errors.PermanentError: there is no such program, or the log cannot be written.
     """
@@ -66,7 +69,7 @@ def spawn(program: Program) -> int:
             copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
             opened.append(copy)
             actions.append((os.POSIX_SPAWN_DUP2, copy, FIRST_DESCRIPTOR + at))
-        return os.posix_spawnp(
+        pid = os.posix_spawnp(
             argv[0],
             argv,
             environment,
@@ -82,6 +85,8 @@ def spawn(program: Program) -> int:
     finally:
         for descriptor in opened:
             os.close(descriptor)
+    groups.hold(pid)
+    return pid
 
 
 def _high(descriptor: int, opened: list[int]) -> int:

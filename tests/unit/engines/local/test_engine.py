@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from alongside.base import environment, errors, fake_clock
-from alongside.engines.local import admin, children, engine, folders, groups
+from alongside.engines.local import admin, children, engine, folders, groups, logs
 from alongside.plan import documents, shape
 
 OLD = documents.Wanted("old", frozenset(), frozenset({"a"}))
@@ -84,3 +85,13 @@ def test_an_unanswered_document_counts_beside_the_old_one_until_one_is_answered(
         assert (sorted(seen.uses), seen == OLD, seen == NEW) == (["a", "b"], False, False)
     held.give(OLD)
     assert (held.on_disk(), held.observed()["router"].document) == ("old", OLD)
+
+
+def test_every_log_is_bounded_the_supervisors_too(tmp_path: Path) -> None:
+    held = Doored(tmp_path, Door())
+    places = held.setting.folders
+    for path in (places.supervisor_log, places.log("router")):
+        path.touch()
+        os.truncate(path, logs.LOG_BYTES_MAX + 1)
+    held.tidy()
+    assert (places.supervisor_log.stat().st_size, places.log("router").stat().st_size) == (0, 0)

@@ -18,6 +18,15 @@ def test_a_large_log_is_copied_once_and_emptied_while_its_writer_goes_on(tmp_pat
     assert not logs.bound(path, bytes_max=10)
 
 
+def test_a_large_log_is_emptied_even_where_there_is_no_room_for_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"x" * 11)
+    (tmp_path / "a.log.1").symlink_to("/dev/full")
+    assert logs.bound(path, bytes_max=10)
+    assert path.read_bytes() == b""
+    assert not (tmp_path / "a.log.1").is_symlink()
+
+
 def test_reads_the_last_lines_then_only_what_is_new(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"1\n2\n3\n")

@@ -1,0 +1,83 @@
+"""Hold an order to make files the goal of a project, and carry it between processes as JSON."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.resources import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GRACE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Files as they were read, at least one, and how to treat them."""
+
+    sources: tuple[reading.Source, ...]
+    grace_s: float = GRACE_S
+    """Before a process is killed whose own resource does not say."""
+    is_named: bool = False
+    """Whether the user named the project; else a folder of the same name may be meant."""
+
+    @property
+    def folder(self) -> str:
+        """The folder that the project is brought up from."""
+        return self.sources[0].folder
+
+    def check_folder(self, project: str, known: str) -> None:
+        """Refuse an order that would touch what another folder of the same name brought up.
+
+        Raises:
+            errors.UsageError: which folders they are, and the remedy.
+        """
+        if not self.is_named and known and not is_same_folder(known, self.folder):
+            raise errors.UsageError(
+                f'project "{project}" is up from {known}, and these files are in {self.folder}; '
+                f"add --project NAME to run them beside it, or --project {project} to change it"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an order changes: the steps in words, and what in the files has no effect."""
+
+    changes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def is_same_folder(one: str, other: str) -> bool:
+    """Return whether two paths lead to one folder, whatever links are on the way."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def to_json(order: Order) -> Mapping[str, object]:
+    """Return an order as `from_json` reads it."""
+    return asdict(order)
+
+
+def from_json(value: Mapping[str, object]) -> Order:
+    """Return an order as another process sent it.
+
+    Raises:
+        errors.UsageError: it is none.
+    """
+    try:
+        sources = tuple(
+            reading.Source(str(one["file"]), str(one["folder"]), str(one["text"]))
+            for one in value["sources"]  # type: ignore[attr-defined]
+        )
+        grace_s = float(str(value.get("grace_s", GRACE_S)))
+        order = Order(sources, grace_s, is_named=bool(value.get("is_named", False)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.UsageError(
+            "not an order to apply; send {sources: [{file, folder, text}], grace_s, is_named}"
+        ) from error
+    if not order.sources:
+        raise errors.UsageError("an order to apply without files; send at least one source")
+    return order
