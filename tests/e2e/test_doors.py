@@ -77,7 +77,9 @@ def test_a_placement_is_explained() -> None:
     with plane.answering(ok) as (_, origin, process):
         status, told = process.admin("GET", "/explain?route=main&url=http://h/a%3Fb")
         assert (status, told["key"], told["shard"]) == (200, "/a?b", "main-0")
-        assert told["replicas"] == [{"id": "main-0", "address": origin.address}]
+        seen = {"share": 1.0, "warmth": 1.0, "in_flight": 0, "waiting": 0, "not_used": None}
+        assert told["replicas"] == [{"id": "main-0", "address": origin.address, **seen}]
+        assert told["now"] == "main-0"
         assert process.admin("GET", "/explain?route=none&url=/")[0] == 404
         assert process.admin("GET", "/explain?route=main")[0] == 400
 

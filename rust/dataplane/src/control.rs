@@ -193,6 +193,7 @@ impl Control {
         let runtime = self.lock();
         runtime.compiled().caches.values().for_each(|cache| cache.refresh_metrics());
         runtime.compiled().routes.values().for_each(|route| route.refresh_metrics());
+        self.http.refresh(&runtime.admission.requests);
         drop(runtime);
         let mut text = String::new();
         // Writing to a string cannot fail.

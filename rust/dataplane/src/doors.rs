@@ -151,6 +151,7 @@ fn replica(node: &Replica) -> Value {
         "share": f64::from(node.share) / 100.0,
         "warmth": f64::from(node.warmth) / 100.0,
         "in_flight": node.in_flight,
+        "waiting": node.waiting,
         "not_used": node.reason,
     })
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::forward::Lost;
 use crate::route::Replica;
+use alongside_transport::gate::Gate;
 
 /// Upper bounds of the latency histogram in seconds.
 const SECONDS: [f64; 12] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -97,6 +98,8 @@ pub struct Metrics {
     upstream_seconds: Family<RetryLabel, Histogram, fn() -> Histogram>,
     shed: Family<ReasonLabel, Counter>,
     shards: Family<ShardLabel, Counter>,
+    under_way: Gauge,
+    waiting: Gauge,
     routes: RouteFamilies,
 }
 
@@ -111,6 +114,7 @@ struct RouteFamilies {
     share: Family<NodeLabel, Gauge<f64, AtomicU64>>,
     warmth: Family<NodeLabel, Gauge<f64, AtomicU64>>,
     in_flight: Family<NodeLabel, Gauge>,
+    waiting: Family<NodeLabel, Gauge>,
 }
 
 impl RouteFamilies {
@@ -132,6 +136,7 @@ impl RouteFamilies {
         );
         route.register("node_warmth_ratio", "How warm a node says it is", self.warmth.clone());
         route.register("node_in_flight", "Requests that a node is answering", self.in_flight.clone());
+        route.register("node_waiting", "Requests that wait for one of these to end", self.waiting.clone());
     }
 }
 
@@ -164,6 +169,7 @@ impl RouteMetrics {
         self.families.share.get_or_create(&label).set(ratio(node.share));
         self.families.warmth.get_or_create(&label).set(ratio(node.warmth));
         self.families.in_flight.get_or_create(&label).set(i64::from(node.in_flight));
+        self.families.waiting.get_or_create(&label).set(i64::from(node.waiting));
     }
 
     /// How often nodes were left, by reason.
@@ -252,6 +258,8 @@ impl Metrics {
             upstream_seconds: Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram),
             shed: Family::default(),
             shards: Family::default(),
+            under_way: Gauge::default(),
+            waiting: Gauge::default(),
             routes: RouteFamilies::default(),
         };
         let http = registry.sub_registry_with_prefix("alongside_http");
@@ -277,9 +285,17 @@ impl Metrics {
             metrics.upstream_seconds.clone(),
         );
         http.register("shed", "Requests refused for want of room, by limit", metrics.shed.clone());
+        http.register("requests_under_way", "Requests that nodes and origins are answering", metrics.under_way.clone());
+        http.register("requests_waiting", "Requests that wait for one of these to end", metrics.waiting.clone());
         metrics.routes.register(registry);
         registry.register("alongside_route_requests", "Requests placed, by shard", metrics.shards.clone());
         metrics
+    }
+
+    /// Notes how many requests are under way, and how many wait.
+    pub fn refresh(&self, requests: &Gate) {
+        self.under_way.set(i64::from(requests.open()));
+        self.waiting.set(i64::from(requests.waiting()));
     }
 
     /// Returns the counters of a listener.
@@ -328,6 +344,7 @@ impl Metrics {
         self.routes.share.remove(&label);
         self.routes.warmth.remove(&label);
         self.routes.in_flight.remove(&label);
+        self.routes.waiting.remove(&label);
         for reason in alongside_policy::health::Reason::ALL {
             let (route, node) = (route.to_owned(), node.to_owned());
             self.routes.left.remove(&LeftLabel { route, node, reason: reason.as_str() });

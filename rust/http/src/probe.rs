@@ -1,14 +1,14 @@
 //! Looking whether nodes can be used, from time to time and when something happened.
 
 use crate::link::Upstream;
-use crate::standing::Standing;
 use alongside_document::Probe;
 use alongside_policy::health::Look;
 use alongside_protocols::{Asked, Limits, guard, scratch};
 use alongside_transport::Buffer;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 /// Bytes that an answer's head may have.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -31,33 +31,45 @@ pub async fn watch(node: Weak<Upstream>) {
         let Some(standing) = &held.standing else { return };
         let terms = standing.probe_terms();
         let began = Instant::now();
-        let found = tokio::time::timeout(terms.timeout, look(&held, &terms)).await;
-        match found.ok().flatten() {
-            Some(warmth) => standing.probed(Look::Good, warmth, began),
-            None => standing.probed(Look::Bad, None, began),
+        match tokio::time::timeout(terms.timeout, look(&held, &terms)).await {
+            Ok(Found::Good(warmth)) => standing.probed(Look::Good, warmth, began),
+            Ok(Found::Unreachable) => {
+                standing.probed(Look::Bad, None, began);
+                standing.connect_failed(began);
+            }
+            Ok(Found::Bad) | Err(_) => standing.probed(Look::Bad, None, began),
         }
-        wait(&held, standing).await;
+        standing.next_look().await;
     }
 }
 
-/// Waits for the next look without keeping a node that left its document.
-async fn wait(node: &Arc<Upstream>, standing: &Standing) {
-    standing.next_look().await;
-    let _ = node;
+/// What a look found.
+enum Found {
+    /// It can be used; it may have said how warm it is.
+    Good(Option<u8>),
+    /// It took no connection.
+    Unreachable,
+    /// It gave no answer, or a bad one.
+    Bad,
 }
 
-/// Returns what a good look found: the node's warmth, where it said it.
-async fn look(node: &Upstream, terms: &Terms) -> Option<Option<u8>> {
-    let mut stream = node.open().await.ok()?;
+async fn look(node: &Upstream, terms: &Terms) -> Found {
+    let Ok(stream) = node.open().await else { return Found::Unreachable };
+    if terms.probe == Probe::Tcp {
+        return Found::Good(None);
+    }
+    ask(stream, &node.address, terms).await.map_or(Found::Bad, Found::Good)
+}
+
+/// Returns what a good answer said.
+async fn ask(mut stream: TcpStream, address: &str, terms: &Terms) -> Option<Option<u8>> {
     let path = match terms.probe {
-        Probe::Tcp => return Some(None),
         Probe::Http => terms.path.as_str(),
-        Probe::Cache => "/",
+        Probe::Tcp | Probe::Cache => "/",
     };
     let ask = if terms.probe == Probe::Cache { "x-alongside-ask: probe\r\n" } else { "" };
     let head = format!(
-        "GET {path} HTTP/1.1\r\nhost: {}\r\nuser-agent: alongside-probe\r\naccept: */*\r\n{ask}connection: close\r\n\r\n",
-        node.address
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: alongside-probe\r\naccept: */*\r\n{ask}connection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.ok()?;
     let mut buffer = Buffer::new();

@@ -109,6 +109,8 @@ pub struct Replica {
     pub warmth: u8,
     /// Requests that it is answering for this route.
     pub in_flight: u32,
+    /// Requests that wait for one of these to end.
+    pub waiting: u32,
     /// Why it is not read from; nothing where it is.
     pub reason: Option<&'static str>,
 }
@@ -268,6 +270,7 @@ impl Replica {
             share: candidate(node).share,
             warmth: standing.map_or(100, Standing::warmth),
             in_flight: node.gate.open(),
+            waiting: node.gate.waiting(),
             reason: standing.and_then(Standing::reason),
         }
     }

@@ -124,10 +124,9 @@ impl Standing {
         }
     }
 
-    /// Notes that no connection came about.
+    /// Notes that no connection came about. What its probes find tells when it can be used again.
     pub fn connect_failed(&self, began: Instant) {
         self.change(|health| health.connect_failed(since(began)));
-        self.looks.notify_one();
     }
 
     /// Notes that a new connection was closed before a byte came.

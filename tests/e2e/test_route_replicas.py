@@ -1,0 +1,515 @@
+"""A shard's replicas behind a router: nodes that die, freeze, break off or are slow are not noticed.
+
+The nodes are programs of the test where no real one fails on request; test_cache_replicas.py has real ones.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.e2e import plane, upstream, wire
+
+MIB = 1 << 20
+HEALTH = {"interval_ms": 200, "timeout_ms": 200}
+
+
+def shard(name: str, *nodes: str) -> dict[str, object]:
+    return {"name": name, "replicas": list(nodes)}
+
+
+def document(
+    nodes: dict[str, str],
+    *shards: dict[str, object],
+    origin: str | None = None,
+    limits: dict[str, int] | None = None,
+    **route: object,
+) -> dict[str, object]:
+    """Return a document of one route over these nodes; one shard of all of them by default."""
+    whole: dict[str, object] = {
+        "name": "main",
+        "key": "request.uri",
+        "function": "ketama",
+        "shards": list(shards) or [shard("main-0", *nodes)],
+        "health": HEALTH,
+        **({"origin": {"address": origin}} if origin else {}),
+        **route,
+    }
+    return {
+        "schema": 1,
+        "epoch": 0,
+        "generation": 1,
+        "limits": {"drain_timeout_ms": 2000, **(limits or {})},
+        "listeners": [{"name": "web", "address": "127.0.0.1:0", "serves": "main"}],
+        "nodes": [{"id": name, "address": address} for name, address in nodes.items()],
+        "routes": [whole],
+    }
+
+
+def named(name: str) -> Callable[[wire.Message], bytes]:
+    """Answer with the node's name."""
+    return lambda _: wire.answer(name.encode())
+
+
+@contextlib.contextmanager
+def nodes(*talks: upstream.Talk) -> Iterator[list[upstream.Upstream]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(upstream.Upstream(talk)) for talk in talks]
+
+
+@contextlib.contextmanager
+def answering(*answers: upstream.Answer) -> Iterator[list[upstream.Upstream]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(upstream.Upstream.answering(answer)) for answer in answers]
+
+
+def free_address() -> str:
+    """Return an address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_reads_are_spread_over_the_replicas() -> None:
+    with (
+        answering(named("a"), named("b")) as (a, b),
+        plane.running(document({"a": a.address, "b": b.address})) as process,
+    ):
+        with wire.Wire(process.address) as client:
+            bodies = collections.Counter(client.ask(f"/{n}").body for n in range(200))
+        assert set(bodies) == {b"a", b"b"}
+        assert min(bodies.values()) > 50
+
+
+def test_a_dead_node_costs_one_failed_attempt_and_comes_back_by_a_probe() -> None:
+    address = free_address()
+    with answering(named("b")) as (b,):
+        slow = {"interval_ms": 2000, "timeout_ms": 500, "slow_start_ms": 0}
+        contents = document({"a": address, "b": b.address}, health=slow)
+        with plane.running(contents) as process:
+            with wire.Wire(process.address) as client:
+                assert {client.ask(f"/{n}").body for n in range(100)} == {b"b"}
+            failed = process.metric(
+                "alongside_http_upstream_requests", upstream="a", outcome="connect_failed"
+            )
+            assert failed <= 1
+            assert process.metric("alongside_route_node_left", node="a") == 1
+            host, port = address.split(":")
+            with socket.create_server((host, int(port))) as listener:
+                listener.settimeout(wire.TIMEOUT_S)
+                # The first that comes is a look, and not a request.
+                connection, _ = listener.accept()
+                connection.settimeout(1)
+                assert connection.recv(100) == b""
+                connection.close()
+
+                def is_back() -> bool:
+                    return process.metric("alongside_route_node_share_ratio", node="a") > 0
+
+                wire.eventually(is_back, "it comes back")
+
+
+def test_what_waits_on_a_node_that_is_given_up_goes_elsewhere() -> None:
+    def frozen(peer: upstream.Peer) -> None:
+        peer.rest()
+
+    is_frozen = threading.Event()
+
+    def freezing(peer: upstream.Peer) -> None:
+        while (head := peer.next()) is not None:
+            if is_frozen.is_set():
+                frozen(peer)
+            peer.send(wire.answer(b"a" + head.target.encode()))
+
+    with nodes(freezing) as (a,), answering(named("b")) as (b,):
+        probe = {"probe": "http", "path": "/up", **HEALTH}
+        contents = document({"a": a.address, "b": b.address}, health=probe)
+        with plane.running(contents) as process:
+            is_frozen.set()
+            began = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(20) as pool:
+                answers = list(pool.map(lambda n: wire.fetch(process.address, f"/{n}"), range(20)))
+            assert {answer.body for answer in answers} == {b"b"}
+            assert time.monotonic() - began < 10
+            assert process.metric("alongside_route_retries", reason="left") >= 1
+            # From now on nobody waits for it.
+            told = process.admin("GET", "/explain?route=main&url=/x")[1]
+            replicas = {entry["id"]: entry for entry in told["replicas"]}  # type: ignore[attr-defined]
+            assert (replicas["a"]["not_used"], replicas["b"]["not_used"]) == ("probe_failed", None)
+            assert told["now"] == "b"
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5000", "Transfer-Encoding: chunked"])
+def test_a_short_answer_that_breaks_off_is_asked_for_elsewhere(framing: str) -> None:
+    def breaking(peer: upstream.Peer) -> None:
+        peer.next()
+        begun = b"400\r\n" + b"x" * 0x400 if "chunked" in framing else b"x" * 0x400
+        peer.send(b"HTTP/1.1 200 OK\r\n" + framing.encode() + b"\r\nX-From: a\r\n\r\n" + begun)
+
+    with (
+        nodes(breaking) as (a,),
+        answering(named("whole")) as (b,),
+        plane.running(document({"a": a.address, "b": b.address})) as process,
+    ):
+        with wire.Wire(process.address) as client:
+            answers = [client.ask(f"/{n}") for n in range(40)]
+        assert {(got.status, got.body, got.field("x-from")) for got in answers} == {
+            (200, b"whole", None)
+        }
+        assert process.metric("alongside_route_retries", reason="closed") >= 1
+
+
+def test_an_answer_that_never_ends_is_not_held_for_long() -> None:
+    more = threading.Event()
+
+    def telling(peer: upstream.Peer) -> None:
+        peer.next()
+        peer.send(
+            wire.answer(b"")[:-4].replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        )
+        peer.send(b"\r\n\r\n3\r\none\r\n")
+        more.wait(wire.TIMEOUT_S)
+        peer.send(b"3\r\ntwo\r\n0\r\n\r\n")
+
+    with (
+        nodes(telling, telling) as (a, b),
+        plane.running(document({"a": a.address, "b": b.address})) as process,
+    ):
+        with wire.Wire(process.address) as client:
+            client.send(wire.request("/events"))
+            client.head()
+            assert client.until(b"one\r\n") == b"3\r\none\r\n"
+            more.set()
+            assert client.until(b"0\r\n\r\n") == b"3\r\ntwo\r\n0\r\n\r\n"
+
+
+def body_of(size: int) -> bytes:
+    return bytes(n * 31 % 251 for n in range(1 << 10)) * (size >> 10)
+
+
+def ranged(body: bytes, etag: str, cut_after: int | None, *, is_chunked: bool) -> upstream.Talk:
+    """Serve a body by ranges; end the first answer that is whole after some bytes."""
+
+    def talk(peer: upstream.Peer) -> None:
+        while (head := peer.next()) is not None:
+            asked = head.field("range")
+            if asked and head.field("if-range") == etag:
+                first, _, last = asked.removeprefix("bytes=").partition("-")
+                part = body[int(first) : int(last) + 1 if last else None]
+                where = f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}"
+                peer.send(wire.answer(part, f"ETag: {etag}", f"Content-Range: {where}", status=206))
+                continue
+            if is_chunked:
+                start = f"HTTP/1.1 200 OK\r\nETag: {etag}\r\nTransfer-Encoding: chunked\r\n\r\n"
+                peer.send(start.encode() + b"%x\r\n" % len(body) + body[:cut_after])
+            else:
+                whole = wire.answer(body, f"ETag: {etag}")
+                peer.send(whole[: len(whole) - len(body) + (cut_after or len(body))])
+            if cut_after is not None:
+                return
+
+    return talk
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize("size", [MIB, 100 * MIB])
+def test_a_long_answer_that_breaks_off_goes_on_from_a_sibling(size: int, is_chunked: bool) -> None:
+    body, etag = body_of(size), '"v1"'
+    cut = [ranged(body, etag, size // 3, is_chunked=is_chunked) for _ in range(2)]
+    with (
+        nodes(*cut) as (a, b),
+        plane.running(document({"a": a.address, "b": b.address})) as process,
+    ):
+        with wire.Wire(process.address, timeout_s=60) as client:
+            got = client.ask("/big", "Range-Not: x")
+            assert (got.status, got.body == body) == (200, True)
+            # The connection goes on as if nothing had been.
+            assert client.ask("/big").body == body
+        assert process.metric("alongside_route_resumed", route="main") == 2
+        assert process.metric("alongside_http_cut", listener="web") == 0
+
+
+def test_a_part_that_breaks_off_goes_on_too() -> None:
+    body = body_of(MIB)
+
+    def breaking(peer: upstream.Peer) -> None:
+        while (head := peer.next()) is not None:
+            asked = str(head.field("range")).removeprefix("bytes=")
+            first, last = (int(number) for number in asked.split("-"))
+            part = body[first : last + 1]
+            where = f"Content-Range: bytes {first}-{last}/{len(body)}"
+            whole = wire.answer(part, 'ETag: "v1"', where, status=206)
+            if head.field("if-range") is None:
+                peer.send(whole[:-1000])
+                return
+            peer.send(whole)
+
+    with (
+        nodes(breaking, breaking) as (a, b),
+        plane.running(document({"a": a.address, "b": b.address})) as process,
+    ):
+        got = wire.fetch(process.address, "/big", "Range: bytes=1000-500999")
+        assert (got.status, got.body == body[1000:501000]) == (206, True)
+        assert [request.field("range") for request in [*a.requests, *b.requests]].count(
+            "bytes=1000-500999"
+        ) == 1
+
+
+@pytest.mark.parametrize("other", ['"v2"', 'W/"v1"', "none"])
+def test_another_version_never_completes_an_answer(other: str) -> None:
+    body = body_of(MIB)
+
+    def elsewhere(_: wire.Message) -> bytes:
+        return wire.answer(body[::-1], f"ETag: {other}")
+
+    with (
+        nodes(ranged(body, '"v1"', 300_000, is_chunked=False)) as (a,),
+        answering(elsewhere) as (b,),
+    ):
+        contents = document({"a": a.address}, origin=b.address)
+        with plane.running(contents) as process, wire.Wire(process.address) as client:
+            client.send(wire.request("/big"))
+            head = client.head()
+            assert head.field("etag") == '"v1"'
+            with pytest.raises(wire.CutError):
+                client.body(head)
+            assert [request.field("range") for request in b.requests] == [f"bytes=300000-{MIB - 1}"]
+            assert process.metric("alongside_http_cut", listener="web") == 1
+
+
+def test_writes_go_to_the_origin_once_and_replicas_forget() -> None:
+    def origin(request: wire.Message) -> bytes:
+        return wire.answer(
+            b"origin " + request.body, status=500 if request.target == "/bad" else 200
+        )
+
+    with answering(named("a"), named("b"), origin) as (a, b, source):
+        nodes_ = {"a": a.address, "b": b.address}
+        with plane.running(document(nodes_, origin=source.address)) as process:
+            with wire.Wire(process.address) as client:
+                for target in ["/x", "/bad"]:
+                    client.send(wire.request(target, method="POST", body=b"data"))
+                    assert client.answer().body == b"origin data"
+                assert client.ask("/x").body in {b"a", b"b"}
+            sent = source.requests[0]
+            assert [request.target for request in source.requests] == ["/x", "/bad"]
+            assert sent.field("x-alongside-key") is None
+            assert (sent.field("host"), sent.field("via")) == ("a", "1.1 alongside")
+            for node in [a, b]:
+                told = [r for r in node.requests if r.field("x-alongside-ask") == "purge"]
+                assert [(r.method, r.target, r.field("host")) for r in told] == [
+                    ("POST", "/x", "a")
+                ]
+
+
+def test_replicas_have_forgotten_before_the_writer_is_answered() -> None:
+    told = threading.Event()
+
+    def node(request: wire.Message) -> bytes:
+        if request.field("x-alongside-ask") == "purge":
+            time.sleep(0.05)
+            told.set()
+        return wire.answer(b"node")
+
+    with (
+        answering(node, named("origin")) as (a, source),
+        plane.running(document({"a": a.address}, origin=source.address)) as process,
+    ):
+        assert wire.fetch(process.address, "/x", method="DELETE").body == b"origin"
+        assert told.is_set()
+
+
+def test_a_node_that_was_away_is_told_later_and_not_read_from_before() -> None:
+    is_away = threading.Event()
+
+    def absent(peer: upstream.Peer) -> None:
+        while (head := peer.next()) is not None:
+            if head.field("x-alongside-ask") == "purge" and is_away.is_set():
+                return
+            peer.send(wire.answer(b"a"))
+
+    with nodes(absent) as (a,), answering(named("b"), named("origin")) as (b, source):
+        nodes_ = {"a": a.address, "b": b.address}
+        with plane.running(document(nodes_, origin=source.address)) as process:
+            is_away.set()
+            began = time.monotonic()
+            assert wire.fetch(process.address, "/x", method="PUT").body == b"origin"
+            assert time.monotonic() - began < 5
+
+            def share() -> float:
+                return process.metric("alongside_route_node_share_ratio", node="a")
+
+            wire.eventually(lambda: share() == 0, "it is behind")
+            with wire.Wire(process.address) as client:
+                assert {client.ask(f"/{n}").body for n in range(50)} == {b"b"}
+            is_away.clear()
+            wire.eventually(lambda: share() > 0, "it was told")
+
+
+def test_without_a_replica_requests_go_to_the_next_shard_or_the_origin_or_nowhere() -> None:
+    dead = free_address()
+    with answering(named("b"), named("origin")) as (b, source):
+        nodes_ = {"a": dead, "b": b.address}
+        shards = [shard("main-0", "a"), shard("main-1", "b")]
+        for fallback, allowed in [
+            ("origin", {(200, b"b"), (200, b"origin")}),
+            ("next_shard", {(200, b"b")}),
+            ("error", {(200, b"b"), (502, None), (503, None)}),
+        ]:
+            contents = document(
+                nodes_, *shards, origin=source.address, retries={"fallback": fallback}
+            )
+            with plane.running(contents) as process, wire.Wire(process.address) as client:
+                answers = [client.ask(f"/{n}") for n in range(60)]
+            seen = {(got.status, got.body if got.status == 200 else None) for got in answers}
+            assert seen <= allowed, fallback
+            if fallback != "next_shard":
+                assert len(seen) > 1
+
+
+def test_a_shard_without_replicas_says_when_to_come_again() -> None:
+    dead = [free_address(), free_address()]
+    with plane.running(document({"a": dead[0], "b": dead[1]})) as process:
+        wire.fetch(process.address, "/")
+
+        def is_left() -> bool:
+            return process.metric("alongside_route_node_left") == 2
+
+        wire.eventually(is_left, "both are left")
+        got = wire.fetch(process.address, "/")
+        assert (got.status, got.field("retry-after")) == (503, "1")
+
+
+def test_retries_stay_within_their_budget() -> None:
+    def breaking(peer: upstream.Peer) -> None:
+        while peer.next() is not None:
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
+            return
+
+    with nodes(breaking, breaking) as (a, b):
+        contents = document(
+            {"a": a.address, "b": b.address},
+            retries={"percent": 10, "per_second_min": 0},
+            health={**HEALTH, "errors_max": None},
+        )
+        with plane.running(contents) as process:
+            for n in range(200):
+                assert wire.fetch(process.address, f"/{n}").status == 502
+            assert process.metric("alongside_route_retries") <= 20
+            assert process.metric("alongside_route_retries_refused") >= 180
+
+
+def test_a_node_that_answers_errors_is_left_but_never_the_last_one() -> None:
+    def failing(_: wire.Message) -> bytes:
+        return wire.answer(b"no", status=500)
+
+    with (
+        answering(failing, named("b")) as (a, b),
+        plane.running(document({"a": a.address, "b": b.address})) as process,
+    ):
+        with wire.Wire(process.address) as client:
+            for n in range(60):
+                client.ask(f"/{n}")
+            assert {client.ask(f"/{n}").body for n in range(50)} == {b"b"}
+        assert process.metric("alongside_route_node_left", node="a", reason="errors") == 1
+    with (
+        answering(failing, failing) as (a, b),
+        plane.running(document({"a": a.address, "b": b.address})) as process,
+    ):
+        with wire.Wire(process.address) as client:
+            assert {client.ask(f"/{n}").status for n in range(100)} == {500}
+
+
+def test_requests_over_the_limit_wait_and_then_are_refused() -> None:
+    go_on = threading.Event()
+
+    def slow(_: wire.Message) -> bytes:
+        go_on.wait(wire.TIMEOUT_S)
+        return wire.answer(b"late")
+
+    limits = {"upstream_requests_max": 2, "queue_max": 3, "queue_timeout_ms": 60_000}
+    with answering(slow) as (a,):
+        contents = document({"a": a.address}, limits=limits)
+        with plane.running(contents) as process, concurrent.futures.ThreadPoolExecutor(8) as pool:
+            waiting = [pool.submit(wire.fetch, process.address, f"/{n}") for n in range(5)]
+            wire.eventually(lambda: len(a.requests) == 2, "two are under way")
+            wire.eventually(
+                lambda: process.metric("alongside_route_node_waiting", node="a") == 3, "three wait"
+            )
+            refused = wire.fetch(process.address, "/more")
+            assert refused.status == 503
+            assert refused.field("retry-after") == "1"
+            assert len(a.requests) == 2
+            go_on.set()
+            assert [one.result().body for one in waiting] == [b"late"] * 5
+            shed = process.metric("alongside_http_shed", reason="upstream_requests_max")
+            assert shed == 1
+
+
+def test_a_request_waits_only_so_long() -> None:
+    go_on = threading.Event()
+
+    def slow(_: wire.Message) -> bytes:
+        go_on.wait(wire.TIMEOUT_S)
+        return wire.answer(b"late")
+
+    limits = {"requests_max": 1, "queue_timeout_ms": 50}
+    with (
+        answering(slow) as (a,),
+        plane.running(document({"a": a.address}, limits=limits)) as process,
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(wire.fetch, process.address, "/1")
+        wire.eventually(lambda: len(a.requests) == 1, "one is under way")
+        assert wire.fetch(process.address, "/2").status == 503
+        go_on.set()
+        assert first.result().body == b"late"
+        assert process.metric("alongside_http_shed", reason="queue_timeout") == 1
+
+
+def test_the_access_log_tells_of_each_request_where_it_is_asked_for() -> None:
+    with answering(named("a"), named("b")) as (a, b):
+        contents = document({"a": a.address, "b": b.address})
+        with plane.running({**contents, "access_log": {"one_in": 1}}) as process:
+            wire.fetch(process.address, '/x?"quoted"=1'.replace('"', "%22"), "Host: photos")
+            lines = [line for line in process.events("request") if line["listener"] == "web"]
+            wire.eventually(lambda: process.events("request"), "a line")
+            lines = [line for line in process.events("request") if line["listener"] == "web"]
+        (line,) = lines
+        assert (line["method"], line["target"], line["host"]) == (
+            "GET",
+            "/x?%22quoted%22=1",
+            "photos",
+        )
+        assert (line["status"], line["hops"], line["is_whole"]) == (200, 1, True)
+        assert line["upstream"] in {"a", "b"}
+        assert float(str(line["duration_ms"])) > 0
+        with plane.running(contents) as process:
+            wire.fetch(process.address, "/x")
+            assert not process.events("request")
+
+
+def test_what_is_known_of_nodes_outlives_a_document() -> None:
+    dead = free_address()
+    with answering(named("b")) as (b,):
+        contents = document({"a": dead, "b": b.address}, health={**HEALTH, "interval_ms": 60_000})
+        with plane.running(contents) as process:
+            wire.eventually(
+                lambda: process.metric("alongside_route_node_left", node="a") == 1, "it is left"
+            )
+            changed = json.loads(json.dumps({**contents, "generation": 2}))
+            changed["routes"][0]["key"] = "request.path"
+            assert process.put(changed)[0] == 200
+            with wire.Wire(process.address) as client:
+                assert {client.ask(f"/{n}").body for n in range(50)} == {b"b"}
+            failed = process.metric(
+                "alongside_http_upstream_requests", upstream="a", outcome="connect_failed"
+            )
+            assert failed == 0
+            assert process.metric("alongside_route_node_left", node="a") == 1
