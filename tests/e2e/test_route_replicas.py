@@ -1,6 +1,7 @@
-"""A shard's replicas behind a router: nodes that die, freeze, break off or are slow are not noticed.
+"""A shard's replicas behind a router: nobody notices nodes that die, freeze or break off.
 
-The nodes are programs of the test where no real one fails on request; test_cache_replicas.py has real ones.
+The nodes are programs of the test, because no real one fails on request; test_cache_replicas.py
+has real ones.
 """
 
 from __future__ import annotations
@@ -180,13 +181,13 @@ def test_an_answer_that_never_ends_is_not_held_for_long() -> None:
     with (
         nodes(telling, telling) as (a, b),
         plane.running(document({"a": a.address, "b": b.address})) as process,
+        wire.Wire(process.address) as client,
     ):
-        with wire.Wire(process.address) as client:
-            client.send(wire.request("/events"))
-            client.head()
-            assert client.until(b"one\r\n") == b"3\r\none\r\n"
-            more.set()
-            assert client.until(b"0\r\n\r\n") == b"3\r\ntwo\r\n0\r\n\r\n"
+        client.send(wire.request("/events"))
+        client.head()
+        assert client.until(b"one\r\n") == b"3\r\none\r\n"
+        more.set()
+        assert client.until(b"0\r\n\r\n") == b"3\r\ntwo\r\n0\r\n\r\n"
 
 
 def body_of(size: int) -> bytes:
@@ -357,11 +358,12 @@ def test_without_a_replica_requests_go_to_the_next_shard_or_the_origin_or_nowher
     with answering(named("b"), named("origin")) as (b, source):
         nodes_ = {"a": dead, "b": b.address}
         shards = [shard("main-0", "a"), shard("main-1", "b")]
-        for fallback, allowed in [
+        cases: list[tuple[str, set[tuple[int, bytes | None]]]] = [
             ("origin", {(200, b"b"), (200, b"origin")}),
             ("next_shard", {(200, b"b")}),
             ("error", {(200, b"b"), (502, None), (503, None)}),
-        ]:
+        ]
+        for fallback, allowed in cases:
             contents = document(
                 nodes_, *shards, origin=source.address, retries={"fallback": fallback}
             )
@@ -421,9 +423,9 @@ def test_a_node_that_answers_errors_is_left_but_never_the_last_one() -> None:
     with (
         answering(failing, failing) as (a, b),
         plane.running(document({"a": a.address, "b": b.address})) as process,
+        wire.Wire(process.address) as client,
     ):
-        with wire.Wire(process.address) as client:
-            assert {client.ask(f"/{n}").status for n in range(100)} == {500}
+        assert {client.ask(f"/{n}").status for n in range(100)} == {500}
 
 
 def test_requests_over_the_limit_wait_and_then_are_refused() -> None:
