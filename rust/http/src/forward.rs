@@ -132,14 +132,14 @@ pub(crate) async fn pass(limits: &Limits, gate: &Arc<Gate>, upstream: &Upstream)
     let theirs = match upstream.gate.try_pass(limits.upstream_requests_max) {
         Some(passed) => passed,
         None => {
-            let passed = upstream.gate.pass(terms(limits.upstream_requests_max)).await;
+            let passed = Box::pin(upstream.gate.pass(terms(limits.upstream_requests_max))).await;
             passed.map_err(|shut| word(shut, "upstream_requests_max"))?
         }
     };
     let ours = match gate.try_pass(limits.requests_max) {
         Some(passed) => passed,
         None => {
-            let passed = gate.pass(terms(limits.requests_max)).await;
+            let passed = Box::pin(gate.pass(terms(limits.requests_max))).await;
             passed.map_err(|shut| word(shut, "requests_max"))?
         }
     };
@@ -161,13 +161,13 @@ impl<S: Stream> Exchange<'_, S> {
         if let Err(refusal) = request.prepare(self.input) {
             self.keep_alive = false;
             self.refused = Some(refusal.reason.as_str());
-            return self.refuse(refusal.status, refusal.reason.as_str()).await;
+            return Box::pin(self.refuse(refusal.status, refusal.reason.as_str())).await;
         }
         let keep_alive = self.keep_alive;
         let mut failure = (503, "no upstream can be used");
         let mut next = course.next(None);
         let result = loop {
-            let Some(hop) = next else { break self.fail(failure, &request).await };
+            let Some(hop) = next else { break Box::pin(self.fail(failure, &request)).await };
             if hop.is_origin {
                 let mut head = buffer::take_output();
                 course.write_origin_head(&request.pending, &mut head);
@@ -206,7 +206,8 @@ impl<S: Stream> Exchange<'_, S> {
             Ok(places) => Some(places),
             Err(reason) => {
                 self.trail.shed = Some(reason);
-                return Tried::Done(self.fail((503, "too many requests are under way"), sent.request).await);
+                let why = (503, "too many requests are under way");
+                return Tried::Done(Box::pin(self.fail(why, sent.request)).await);
             }
         };
         self.trail.upstream = Some(Arc::clone(upstream));
@@ -217,7 +218,7 @@ impl<S: Stream> Exchange<'_, S> {
             let began = Instant::now();
             let stream = match kept.take() {
                 Some(stream) => stream,
-                None => match upstream.connect(self.deadline, self.limits.connect_timeout_ms).await {
+                None => match Box::pin(upstream.connect(self.deadline, self.limits.connect_timeout_ms)).await {
                     Ok(stream) => stream,
                     Err(error) => {
                         upstream.metrics.count(UpstreamOutcome::ConnectFailed);
@@ -248,7 +249,7 @@ impl<S: Stream> Exchange<'_, S> {
                 }
                 Trouble::Left | Trouble::Client(_) => {}
             }
-            return self.lost(trouble, upstream, sent).await;
+            return Box::pin(self.lost(trouble, upstream, sent)).await;
         }
     }
 
@@ -320,7 +321,7 @@ impl<S: Stream> Exchange<'_, S> {
             return Err(Trouble::Refused(refusal.from_upstream()));
         }
         if let Some(notice) = self.notice.take() {
-            notice.tell(answer.status).await;
+            Box::pin(notice.tell(answer.status)).await;
         }
         if answer.upgrade {
             // A tunnel may live for days, and is bounded by its connection.
@@ -329,7 +330,7 @@ impl<S: Stream> Exchange<'_, S> {
             self.keep_alive = false;
             self.output = response.into_pending();
             upstream.metrics.count(UpstreamOutcome::Answered);
-            return Ok(tunnel::run(self, &mut stream, &mut answered).await);
+            return Ok(Box::pin(tunnel::run(self, &mut stream, &mut answered)).await);
         }
         self.deliver((stream, answered), (hop, began), sent, course, (answer, response)).await
     }
@@ -361,7 +362,8 @@ impl<S: Stream> Exchange<'_, S> {
                 upstream.broke_off(began);
                 drop(stream);
                 response.detach(&answered);
-                return Ok(self.resume(rest, lost, (sent.request, course), response).await);
+                // Large, and seldom: it must not make every request's future larger.
+                return Ok(Box::pin(self.resume(rest, lost, (sent.request, course), response)).await);
             }
             (passed, _) => passed,
         };
