@@ -160,8 +160,12 @@ async def run(
     ledger: Ledger,
     time: clock.Clock,
     seen: Callable[[Record], None] = lambda _: None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> list[Record]:
-    """Send a plan and return its records in the order they ended; `seen` is told each at once."""
+    """Send a plan and return its records in the order they ended.
+
+    `seen` is told each at once; once `is_over` says so, no further request starts.
+    """
     started_s = time.monotonic_s()
     deadline_s = None if plan.seconds_max is None else started_s + plan.seconds_max
     waiting = iter(range(len(plan.paths)))
@@ -171,6 +175,8 @@ async def run(
         connection = Connection(plan.host, plan.port)
         try:
             for number in _until(waiting, deadline_s, time):
+                if is_over():
+                    return
                 record = await _request(connection, plan, number, ledger, time)
                 records.append(record)
                 seen(record)
