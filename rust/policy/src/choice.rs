@@ -14,6 +14,9 @@ pub struct Candidate {
 ///
 /// One that is drawn with a share of 20 is dropped with chance 0.8, and the other one taken.
 ///
+/// A request that has tried all that are usable may try one again, as a replica comes back and a connection from the pool may
+/// have been the fault: ask once more with `tried` 0 while it has attempts left.
+///
 /// Args: `count` replicas, at most 64 (more are not looked at); `candidate` gives what is known of one, and is asked once or
 /// twice for each; bit `n` of `tried` excludes replica `n`; `random` is 64 fresh uniform bits. Allocates nothing; O(count).
 ///
@@ -31,25 +34,33 @@ pub fn choose(count: usize, candidate: impl Fn(usize) -> Candidate, tried: u64, 
         0 => None,
         1 => Some(lowest(open)),
         drawable => {
-            let first = nth(open, part(random, 0, drawable));
-            let second = nth(open & !(1 << first), part(random, 1, drawable - 1));
-            let one = (candidate(first), part(random, 2, 100));
-            let other = (candidate(second), part(random, 3, 100));
-            Some(if is_better(one, other) { first } else { second })
+            // Of two, which one is the first only decides between equals.
+            let (first, second) = if count == 2 { pair(random) } else { draw(open, drawable, random) };
+            let (one, other) = (candidate(first), candidate(second));
+            let is_second = rank(other, one.share, part(random, 3, 100)) < rank(one, other.share, part(random, 2, 100));
+            // Arithmetic, as no processor foresees a random branch.
+            Some(first ^ ((first ^ second) * usize::from(is_second)))
         }
     }
 }
 
-/// Whether the first of two that were drawn, each with its lot of 0 to 99, is taken; equals fall to it, and it was drawn evenly.
-fn is_better((one, lot): (Candidate, u32), (other, other_lot): (Candidate, u32)) -> bool {
-    let is_kept = lot < u32::from(one.share);
-    let is_other_kept = other_lot < u32::from(other.share);
-    if is_kept != is_other_kept {
-        return is_kept;
-    }
-    let load = u64::from(one.in_flight) * u64::from(other.share);
-    let other_load = u64::from(other.in_flight) * u64::from(one.share);
-    load <= other_load
+/// Two places of two, in either order.
+fn pair(random: u64) -> (usize, usize) {
+    let first = usize::from(random & 1 != 0);
+    (first, 1 - first)
+}
+
+/// Two different places that are set in a mask of `drawable` ones.
+fn draw(open: u64, drawable: u32, random: u64) -> (usize, usize) {
+    let first = nth(open, part(random, 0, drawable));
+    (first, nth(open & !(1 << first), part(random, 1, drawable - 1)))
+}
+
+/// What is compared of one of two that were drawn, the lower is taken: first whether it is dropped by its lot of 0 to 99, then
+/// its requests in flight as a part of its share.
+fn rank(candidate: Candidate, other_share: u8, lot: u32) -> u64 {
+    let is_dropped = lot >= u32::from(candidate.share);
+    (u64::from(is_dropped) << 63) | (u64::from(candidate.in_flight) * u64::from(other_share))
 }
 
 /// A number below `bound` (at most 100) from the `place`th 16 bits; uneven by less than 0.2 %.

@@ -138,6 +138,8 @@ pub struct Health {
     good_looks: u32,
     early_closes: u32,
     errors: u32,
+    /// When it last came back from being away; what began before tells of that time.
+    there_ms: u64,
     /// Ejections that are not forgotten, counted to where the time grows no longer.
     ejections: u32,
     latency: Latency,
@@ -155,6 +157,7 @@ impl Health {
             good_looks: 0,
             early_closes: 0,
             errors: 0,
+            there_ms: 0,
             ejections: 0,
             latency: Latency::default(),
             warmth: 100,
@@ -168,14 +171,14 @@ impl Health {
 
     /// No connection came about: refused, unreachable, reset or too late. The node is left at once.
     pub fn connect_failed(&mut self, attempt: Attempt) -> Option<Change> {
-        if self.is_stale(attempt) { None } else { self.leave(Reason::Unreachable, attempt.now_ms) }
+        if self.is_old(attempt) { None } else { self.leave(Reason::Unreachable, attempt.now_ms) }
     }
 
     /// A new connection was closed or reset before a byte of an answer; [`EARLY_CLOSES_MAX`] in a row are one failed connection.
     ///
     /// Do not call it for a connection that had rested in a pool: its end says nothing of the node.
     pub fn closed_early(&mut self, attempt: Attempt) -> Option<Change> {
-        if self.is_stale(attempt) {
+        if self.is_old(attempt) {
             return None;
         }
         self.early_closes = self.early_closes.saturating_add(1);
@@ -185,7 +188,7 @@ impl Health {
     /// A probe ended. Only this brings a node back: `successes` good ones in a row, begun after it was left, and when it was
     /// left for errors or slowness, its time over.
     pub fn probed(&mut self, look: Look, attempt: Attempt) -> Option<Change> {
-        if self.is_stale(attempt) {
+        if self.is_old(attempt) {
             return None;
         }
         match look {
@@ -199,14 +202,14 @@ impl Health {
                 self.bad_looks = 0;
                 self.early_closes = 0;
                 self.good_looks = self.good_looks.saturating_add(1);
-                self.come_back(attempt.now_ms)
+                self.come_back(attempt)
             }
         }
     }
 
     /// An answer's head came, or an answer broke off. Not needed where neither `errors_max` nor `slow_times` is set.
     pub fn answered(&mut self, answer: Answer, attempt: Attempt) -> Option<Change> {
-        if self.is_stale(attempt) || !self.is_usable() {
+        if !matches!(self.state, State::Usable { since_ms, .. } if attempt.asked_ms >= since_ms) {
             return None;
         }
         self.early_closes = 0;
@@ -239,13 +242,11 @@ impl Health {
         self.set_left(reason, now_ms, until_ms)
     }
 
-    /// End an ejection's time early, because its shard has nobody else: it is used again if probes found it good since it
-    /// was left, else with the next good one.
+    /// Take a node back before its ejection's time is over, because [`outliers()`] found that its shard has nobody else.
+    ///
+    /// The one return without a probe: it was left for how it answered, not for being away. `None` where it was.
     pub fn pardon(&mut self, now_ms: u64) -> Option<Change> {
-        if let State::Left { until_ms, .. } = &mut self.state {
-            *until_ms = now_ms.min(*until_ms);
-        }
-        self.come_back(now_ms)
+        self.reason().filter(|reason| reason.is_ejection()).and_then(|reason| self.set_back(reason, now_ms))
     }
 
     /// Take the warmth that the node said it has, 0 to 100; what is above counts as 100. A node that says nothing is warm.
@@ -306,23 +307,17 @@ impl Health {
         self.settings.errors_max.is_some_and(|most| self.errors >= most)
     }
 
-    // What began before the node was left, or came back, tells of a time that is over. A good probe must have begun later than
-    // the failure, a millisecond at least, as the clock is no finer.
-    fn is_stale(&self, attempt: Attempt) -> bool {
-        match self.state {
-            State::Usable { is_new: true, .. } => false,
-            State::Usable { since_ms, is_new: false } => attempt.asked_ms < since_ms,
-            State::Left { since_ms, .. } => attempt.asked_ms <= since_ms,
-        }
+    // What began before it was back from being away tells of that time. An ejection changes nothing in that: what was on its
+    // way to the node then is still news.
+    fn is_old(&self, attempt: Attempt) -> bool {
+        attempt.asked_ms < self.there_ms
     }
 
     fn leave(&mut self, reason: Reason, now_ms: u64) -> Option<Change> {
         match self.state {
             State::Usable { .. } => self.set_left(reason, now_ms, now_ms),
-            // It keeps its time, but no longer counts as one of those that its shard spares.
-            State::Left { reason: before, until_ms, .. } if before.is_ejection() => {
-                self.set_left(reason, now_ms, until_ms)
-            }
+            // It no longer counts as one of those that its shard spares, and may come back as soon as it is there again.
+            State::Left { reason: before, .. } if before.is_ejection() => self.set_left(reason, now_ms, now_ms),
             State::Left { .. } => {
                 self.good_looks = 0;
                 None
@@ -336,12 +331,22 @@ impl Health {
         Some(Change::Left(reason))
     }
 
-    fn come_back(&mut self, now_ms: u64) -> Option<Change> {
-        let State::Left { reason, until_ms, .. } = self.state else { return None };
-        if self.good_looks < self.settings.successes || now_ms < until_ms {
+    fn come_back(&mut self, attempt: Attempt) -> Option<Change> {
+        let State::Left { reason, since_ms, until_ms } = self.state else { return None };
+        // The probe must have begun later than the reason, a millisecond at least, as the clock is no finer.
+        if attempt.asked_ms <= since_ms {
+            self.good_looks = 0;
             return None;
         }
+        let is_ready = self.good_looks >= self.settings.successes && attempt.now_ms >= until_ms;
+        if is_ready { self.set_back(reason, attempt.now_ms) } else { None }
+    }
+
+    fn set_back(&mut self, reason: Reason, now_ms: u64) -> Option<Change> {
         self.state = State::Usable { since_ms: now_ms, is_new: false };
+        if !reason.is_ejection() {
+            self.there_ms = now_ms;
+        }
         (self.bad_looks, self.early_closes, self.errors) = (0, 0, 0);
         self.latency = Latency::default();
         Some(Change::Back(reason))

@@ -89,3 +89,25 @@ fn looks_at_no_more_than_sixty_four() {
         assert!(found.is_some_and(|at| at < 64));
     }
 }
+
+/// `cargo test --release -p alongside-policy choice_takes -- --ignored --nocapture`
+#[test]
+#[ignore = "measures; needs a release build and a quiet minute"]
+#[allow(clippy::disallowed_methods, reason = "it measures")]
+fn choice_takes_nanoseconds() {
+    use std::hint::black_box;
+    for count in [1, 2, 3, 4, 8, 64] {
+        let list: Vec<(u8, u32)> = (0_u32..count).map(|at| (100 - (at % 3) as u8, at % 5)).collect();
+        let mut random = Random(5);
+        let mut best = f64::MAX;
+        for _ in 0..20 {
+            let begun = std::time::Instant::now();
+            for _ in 0..1_000_000 {
+                let list = black_box(list.as_slice());
+                black_box(of(list, black_box(0), random.next()));
+            }
+            best = best.min(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        println!("{count} replicas: {best:.1} ns");
+    }
+}

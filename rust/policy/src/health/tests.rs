@@ -65,6 +65,19 @@ fn is_not_left_by_what_began_before_it_came_back() {
 }
 
 #[test]
+fn takes_a_failure_for_news_that_was_on_its_way_when_the_node_was_ejected() {
+    let on_its_way = Attempt { asked_ms: 5, now_ms: 20 };
+    let mut health = Health::new(SETTINGS);
+    health.eject(Reason::Errors, 10);
+    assert_eq!(health.connect_failed(on_its_way), left(Reason::Unreachable));
+    let mut pardoned = Health::new(SETTINGS);
+    pardoned.eject(Reason::Errors, 10);
+    pardoned.pardon(15);
+    assert_eq!(pardoned.answered(Answer::Error, on_its_way), None);
+    assert_eq!(pardoned.connect_failed(on_its_way), left(Reason::Unreachable));
+}
+
+#[test]
 fn takes_one_early_close_for_a_restart_and_two_in_a_row_for_a_failure() {
     let mut health = Health::new(SETTINGS);
     assert_eq!(health.closed_early(at(1)), None);
@@ -158,20 +171,18 @@ fn counts_no_longer_as_ejected_when_it_turns_out_to_be_dead() {
     assert_eq!(health.probed(Look::Bad, at(20)), None);
     assert_eq!(health.probed(Look::Bad, at(30)), left(Reason::ProbeFailed));
     assert!(!health.standing().is_ejected);
-    assert_eq!(health.probed(Look::Good, at(40)), None);
-    assert_eq!(health.probed(Look::Good, at(5_010)), back(Reason::ProbeFailed));
+    assert_eq!(health.probed(Look::Good, at(40)), back(Reason::ProbeFailed));
 }
 
 #[test]
-fn is_pardoned_at_once_where_probes_were_good_and_else_with_the_next_one() {
+fn is_pardoned_at_once_unless_it_was_away() {
     let mut health = Health::new(SETTINGS);
+    assert_eq!(health.pardon(5), None);
     health.eject(Reason::Errors, 10);
-    assert_eq!(health.probed(Look::Good, at(20)), None);
     assert_eq!(health.pardon(30), back(Reason::Errors));
-    assert_eq!(health.pardon(31), None);
-    health.eject(Reason::Errors, 40);
+    health.connect_failed(at(40));
     assert_eq!(health.pardon(50), None);
-    assert_eq!(health.probed(Look::Good, at(60)), back(Reason::Errors));
+    assert!(!health.is_usable());
 }
 
 #[test]
