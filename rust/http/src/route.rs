@@ -373,7 +373,8 @@ impl Course for Way<'_> {
             None => drop(self.route.unrolled.fetch_add(1, Ordering::Relaxed)),
             Some(_) if self.stage == Stage::End => return None,
             Some(lost) if !self.route.may_retry(lost) => return None,
-            Some(_) => {}
+            // What happened may have left the shard with nobody else than those it had left for errors.
+            Some(_) => self.route.review(),
         }
         let hop = self.find();
         match &hop {

@@ -181,7 +181,9 @@ impl Standing {
     /// What its shards have to know of it.
     #[must_use]
     pub fn standing(&self) -> alongside_policy::health::Standing {
-        self.lock().standing()
+        let standing = self.lock().standing();
+        let is_behind = self.is_behind.load(Ordering::Relaxed);
+        alongside_policy::health::Standing { is_usable: standing.is_usable && !is_behind, ..standing }
     }
 
     /// Whether it was suspected since the last call.
