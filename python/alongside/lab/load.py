@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import enum
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 
@@ -76,7 +77,8 @@ class Plan:
     """What to send: `paths` in their order, one at a time on each of `connections`.
 
     `seconds_max` bounds the sending: no request starts after it. `timeout_s` is for each request,
-    connecting included. `status` is the only right one.
+    connecting included. `status` is the only right one. An endless one begins anew after the last
+    path, and its records are told but not kept.
     """
 
     host: str
@@ -86,6 +88,7 @@ class Plan:
     timeout_s: float = 10.0
     seconds_max: float | None = None
     status: int = 200
+    is_endless: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ async def run(
     """
     started_s = time.monotonic_s()
     deadline_s = None if plan.seconds_max is None else started_s + plan.seconds_max
-    waiting = iter(range(len(plan.paths)))
+    waiting = itertools.count() if plan.is_endless else iter(range(len(plan.paths)))
     records: list[Record] = []
 
     async def work() -> None:
@@ -178,7 +181,8 @@ async def run(
                 if is_over():
                     return
                 record = await _request(connection, plan, number, ledger, time)
-                records.append(record)
+                if not plan.is_endless:
+                    records.append(record)
                 seen(record)
         finally:
             await connection.close()
@@ -202,7 +206,7 @@ async def _request(
     connection: Connection, plan: Plan, number: int, ledger: Ledger, time: clock.Clock
 ) -> Record:
     """Send one request and return its record; after a failure the connection is closed."""
-    path = plan.paths[number]
+    path = plan.paths[number % len(plan.paths)]
     started_s = time.monotonic_s()
     head: Head | None = None
     body = b""

@@ -7,15 +7,12 @@ Next:  the demo's second table, and the tests of replicas.
 """
 
 import asyncio
+import collections
 import dataclasses
-import itertools
 from collections.abc import Awaitable, Callable
 
 from alongside.base import clock
 from alongside.lab import figures, load
-
-REQUESTS_MAX = 500_000
-"""A trial's records are kept in memory; so many requests end it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,41 +59,56 @@ async def run(
 
     The load goes on until the act has ended and `after_s` have passed since it began.
     """
-    is_over = False
-    records: list[load.Record] = []
-
-    async def send() -> None:
-        paths = list(itertools.islice(itertools.cycle(plan.paths), REQUESTS_MAX))
-        endless = dataclasses.replace(plan, paths=paths)
-        await load.run(
-            endless, ledger=ledger, time=time, seen=records.append, is_over=lambda: is_over
-        )
-
+    watch = _Watch(windows)
+    endless = dataclasses.replace(plan, is_endless=True, seconds_max=None)
     async with asyncio.TaskGroup() as group:
-        group.create_task(send())
+        group.create_task(
+            load.run(endless, ledger=ledger, time=time, seen=watch.see, is_over=lambda: watch.over)
+        )
         try:
             await time.sleep(windows.before_s)
-            began_s = time.monotonic_s()
+            watch.began_s = time.monotonic_s()
             await act()
-            ended_s = time.monotonic_s()
-            await time.sleep(max(0.0, began_s + windows.after_s - ended_s))
+            act_s = time.monotonic_s() - watch.began_s
+            await time.sleep(windows.after_s - act_s)
         finally:
-            is_over = True
-    return _concluded(name, records, began_s=began_s, ended_s=ended_s, windows=windows)
+            watch.over = True
+    return watch.concluded(name, act_s)
 
 
-def _concluded(
-    name: str, records: list[load.Record], *, began_s: float, ended_s: float, windows: Windows
-) -> Trial:
-    whole = figures.summary(records)
-    before = [r for r in records if began_s - windows.before_s <= r.started_s < began_s]
-    after = [r for r in records if began_s <= r.started_s < began_s + windows.after_s]
-    return Trial(
-        name=name,
-        requests=whole.requests,
-        failures=whole.failures,
-        before=figures.summary(before),
-        after=figures.summary(after),
-        act_s=ended_s - began_s,
-        latency_max_s=max((record.latency_s for record in records), default=0.0),
-    )
+class _Watch:
+    """Counts what a load tells, and keeps the records of two windows only."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+        self.began_s: float | None = None
+        self.over = False
+        self._requests = 0
+        self._latency_max_s = 0.0
+        self._failures: collections.Counter[str] = collections.Counter()
+        self._records: collections.deque[load.Record] = collections.deque()
+
+    def see(self, record: load.Record) -> None:
+        self._requests += 1
+        self._latency_max_s = max(self._latency_max_s, record.latency_s)
+        if record.failure is not None:
+            self._failures[record.failure.value] += 1
+        if self.began_s is None or record.started_s < self.began_s + self.windows.after_s:
+            self._records.append(record)
+        oldest_s = record.started_s - self.windows.before_s
+        while self.began_s is None and self._records[0].started_s < oldest_s:
+            self._records.popleft()
+
+    def concluded(self, name: str, act_s: float) -> Trial:
+        began_s = self.began_s or 0.0
+        before = [record for record in self._records if record.started_s < began_s]
+        after = [record for record in self._records if record.started_s >= began_s]
+        return Trial(
+            name=name,
+            requests=self._requests,
+            failures=dict(sorted(self._failures.items())),
+            before=figures.summary(before),
+            after=figures.summary(after),
+            act_s=act_s,
+            latency_max_s=self._latency_max_s,
+        )
