@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -104,7 +105,7 @@ class System:
         (folder / "origin.py").write_text(fleets.ORIGIN)
         text = FILE.format(
             **self.fields,
-            python=fleets.sys.executable,
+            python=sys.executable,
             port=self.ports[str(self.fields["origin"])],
             first=self.ports["app"],
             second=self.ports["other"],

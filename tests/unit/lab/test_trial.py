@@ -55,6 +55,6 @@ def test_nothing_is_noticed_where_nothing_fails() -> None:
 def test_failures_during_the_act_and_misses_after_it_are_told() -> None:
     found = tried(BAD, MISS)
     assert found.failed == found.failures["status"] > 0
-    assert found.before.hit_ratio == 1.0
+    assert found.before.hit_ratio > 0.9  # those in flight when it begins are of before
     assert found.after.hit_ratio < 0.5
     assert found.hits_lost > 0.5
