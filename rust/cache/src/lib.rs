@@ -18,6 +18,8 @@ pub mod metrics;
 pub mod object;
 mod ride;
 pub mod service;
+mod shelf;
+mod sizes;
 pub mod store;
 pub mod terms;
 
