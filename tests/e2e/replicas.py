@@ -70,7 +70,7 @@ class Fleet:
 
     def targets(self, first: int, count: int, *, prefix: str = "/t") -> list[str]:
         """Return targets whose misses meet at one replica."""
-        found = []
+        found: list[str] = []
         number = 0
         while len(found) < count:
             target = f"{prefix}{number}"

@@ -343,6 +343,26 @@ def test_two_keys_of_one_url_never_mix() -> None:
         assert not leaked(origin)
 
 
+def test_a_sibling_that_does_not_believe_us_is_not_believed() -> None:
+    with (
+        upstream.Upstream.answering(numbered()) as origin,
+        replicas.fleet(origin.address, started=0) as fleet,
+    ):
+        listeners = fleet.documents[0]["listeners"]
+        assert isinstance(listeners, list)
+        listeners[0]["inner"] = []
+        fleet.start(0)
+        fleet.start(1)
+        # It holds the page of no key, and strips the key that its sibling asks with.
+        assert fleet.ask(0, "/a").body == b"0"
+        bodies = [fleet.ask(1, "/a", f"X-Alongside-Key: {key}").body for key in ["FR", "US"]]
+        assert bodies == [b"1", b"2"]
+        numbers = fleet.targets(0, 2)
+        assert names(fleet.ask(1, numbers[0])) == ["n1"]
+        asked = fleet.nodes[1].metric("alongside_cache_sibling_requests", outcome="refused")
+        assert asked <= 2
+
+
 def test_an_age_never_falls_on_its_way_over_two_replicas() -> None:
     made = time.monotonic()
     data = wire.answer(b"x", FRESH, "Age: 20")

@@ -255,7 +255,9 @@ def test_one_sibling_is_sent_one_stream_at_a_time() -> None:
             other = fleet.ask(0, "/", "X-Alongside-Ask: warm", "X-Alongside-From: n2")
             assert other.status == 200
         wire.eventually(
-            lambda: fleet.ask(0, "/", "X-Alongside-Ask: warm", "X-Alongside-From: n1").status == 200,
+            lambda: (
+                fleet.ask(0, "/", "X-Alongside-Ask: warm", "X-Alongside-From: n1").status == 200
+            ),
             "who left may ask again",
         )
 

@@ -89,8 +89,8 @@ pub(crate) fn write_fault(error: FetchError, out: &mut Vec<u8>) {
 /// What a sibling says of its answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Said {
-    /// How old the answer was when it left.
-    pub age_ms: u64,
+    /// How old the answer was when it left; nothing where it does not believe that a sibling asks.
+    pub age_ms: Option<u64>,
     /// How long it took before it left.
     pub took_ms: u64,
     /// It may not be kept.
@@ -104,10 +104,10 @@ pub(crate) struct Said {
 impl Said {
     /// Reads it from a sibling's head.
     pub fn of(head: &ResponseHead<'_, '_>) -> Self {
-        let number = |name| head.field(name).and_then(read_number).unwrap_or(0);
+        let number = |name| head.field(name).and_then(read_number);
         Self {
             age_ms: number(AGE),
-            took_ms: number(TOOK),
+            took_ms: number(TOOK).unwrap_or(0),
             is_unkept: head.field(UNKEPT).is_some(),
             fault: head.field(FAULT).map(FetchError::read),
             is_hit: head.fields_named("cache-status").last().is_some_and(says_hit),
@@ -182,7 +182,7 @@ mod tests {
         let mut room = scratch();
         let head = guard::response(&text, &mut room, &Limits::default(), Asked::default()).unwrap().unwrap();
         let fault = Some(FetchError::TimedOut);
-        assert_eq!(Said::of(&head), Said { age_ms: 1234, took_ms: 56, is_unkept: true, fault, is_hit: true });
+        assert_eq!(Said::of(&head), Said { age_ms: Some(1234), took_ms: 56, is_unkept: true, fault, is_hit: true });
         assert_eq!(warmth(&head), Some(42));
         // None of it goes on to a client.
         assert_eq!(head.end_to_end().count(), 1);

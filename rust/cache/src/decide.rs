@@ -122,7 +122,7 @@ fn obstacle(cache: &Cache, is_open: bool, length: Option<u64>) -> Option<&'stati
 /// Makes an answer as old as a sibling says it is, which is finer than `Age` and never less.
 fn aged(meta: Meta, times: Times, said: Said) -> Meta {
     let way_ms = times.arrived_ms.saturating_sub(times.asked_ms);
-    Meta { age_ms: meta.age_ms.max(said.age_ms.saturating_add(way_ms)), ..meta }
+    Meta { age_ms: meta.age_ms.max(said.age_ms.unwrap_or(0).saturating_add(way_ms)), ..meta }
 }
 
 /// Returns what caches nearer to the origin said of an answer.

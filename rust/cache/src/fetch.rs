@@ -114,8 +114,11 @@ async fn ask_sibling(
         Err(error) => {
             sibling.upstream.metrics.count(outcome(Err(error)));
             sibling.failed();
-            let word = if error == FetchError::TimedOut { "timed_out" } else { "unreachable" };
-            cache.metrics.asked_sibling(word);
+            cache.metrics.asked_sibling(match error {
+                FetchError::TimedOut => "timed_out",
+                FetchError::Refused => "refused",
+                _ => "unreachable",
+            });
             return None;
         }
     };
@@ -245,6 +248,8 @@ fn take_head(
             (_, Some(Said { fault: Some(error), .. }), _) => Some(Decided::Faulty(error)),
             // What is stored is never an error of a server.
             (500.., _, Source::Stored(_)) => Some(Decided::NotStored { body, keep_alive }),
+            // It does not know us: the key was stripped, and its answer may be that to another one.
+            (_, Some(Said { age_ms: None, .. }), _) => return Err(FetchError::Refused),
             _ => Some(decide::decide(cache, ask, &head, (asked_ms, said))?),
         };
         link.buffer.consume(used);
