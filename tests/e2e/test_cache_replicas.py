@@ -121,7 +121,7 @@ def test_a_miss_of_all_is_fetched_by_the_first() -> None:
         assert len(origin.requests) == 1
 
 
-@pytest.mark.parametrize("word", ["probe", "purge", "meet", "warm", "dance"])
+@pytest.mark.parametrize("word", ["probe", "purge", "purge-all", "meet", "warm", "dance"])
 def test_questions_from_outside_mean_nothing(word: str) -> None:
     forged = [
         f"X-Alongside-Ask: {word}",
@@ -547,9 +547,7 @@ def test_everything_is_forgotten_on_one_word() -> None:
     ):
         for target in ["/a", "/b"]:
             fleet.ask(0, target)
-        with wire.Wire(fleet.address(0)) as client:
-            client.send(wire.request("*", "X-Alongside-Ask: purge", method="OPTIONS"))
-            assert client.answer().body == b'{"purged": 2}\n'
+        assert fleet.ask(0, "/", "X-Alongside-Ask: purge-all").body == b'{"purged": 2}\n'
         assert not fleet.holds(0, "/a")
         assert not fleet.holds(0, "/b")
 

@@ -27,6 +27,8 @@ pub(crate) enum Question {
     Probe,
     /// Forget this URL.
     Purge,
+    /// Forget everything.
+    PurgeAll,
     /// Answer this for all of us.
     Meet,
     /// Send what you have.
@@ -40,6 +42,7 @@ impl Question {
         match self {
             Self::Probe => "probe",
             Self::Purge => "purge",
+            Self::PurgeAll => "purge-all",
             Self::Meet => "meet",
             Self::Warm => "warm",
             Self::Unknown => "",
@@ -49,7 +52,7 @@ impl Question {
     /// Returns what a request asks; nothing where it is a request like others, or comes from outside.
     pub fn of(head: &RequestHead<'_, '_>, arrival: &Arrival<'_>) -> Option<Self> {
         let asked = arrival.is_inner.then(|| head.field(ASK)).flatten()?;
-        let known = [Self::Probe, Self::Purge, Self::Meet, Self::Warm];
+        let known = [Self::Probe, Self::Purge, Self::PurgeAll, Self::Meet, Self::Warm];
         Some(known.into_iter().find(|known| known.as_str().as_bytes() == asked).unwrap_or(Self::Unknown))
     }
 }
@@ -159,7 +162,7 @@ mod tests {
     #[test]
     fn believes_inner_peers_only() {
         let mut lines = Vec::new();
-        for question in [Question::Probe, Question::Purge, Question::Meet, Question::Warm] {
+        for question in [Question::Probe, Question::Purge, Question::PurgeAll, Question::Meet, Question::Warm] {
             lines.clear();
             write_question(question, "a", &mut lines);
             let text = std::str::from_utf8(&lines).unwrap();

@@ -121,7 +121,7 @@ async fn tell_next(sibling: &Arc<Sibling>) -> Told {
     let (text, is_all) = {
         let mut waiting = sibling.purges.lock();
         match (waiting.is_all, waiting.keys.front()) {
-            (true, _) => (sibling.request("OPTIONS *", Question::Purge), true),
+            (true, _) => (sibling.request(Question::PurgeAll), true),
             (false, Some(key)) => (purge(sibling, key), false),
             (false, None) => {
                 waiting.is_running = false;

@@ -317,7 +317,7 @@ impl Cache {
         match question {
             Question::Warm => return Planned::Warm { asked_by },
             Question::Probe => between::write_warmth(self.warmup.warmth(self.clock.now_ms()), &mut lines),
-            Question::Purge if head.target == b"*" => {
+            Question::PurgeAll => {
                 body = format!("{{\"purged\": {}}}\n", self.store.forget_all());
             }
             Question::Purge => {
@@ -328,7 +328,7 @@ impl Cache {
             }
             Question::Meet | Question::Unknown => {
                 status = 400;
-                body = "400 Bad Request: x-alongside-ask is probe, purge, meet or warm\n".to_owned();
+                body = "400 Bad Request: x-alongside-ask is probe, purge, purge-all, meet or warm\n".to_owned();
             }
         }
         Planned::Reply(Reply { status, lines, body })

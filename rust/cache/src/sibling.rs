@@ -143,13 +143,13 @@ impl Sibling {
 
     /// Asks how warm it is, on a new connection.
     pub async fn probe(&self) -> Result<Small, FetchError> {
-        let answer = self.ask(&self.request("GET /", Question::Probe), true, PROBE_TIME_MAX).await?;
+        let answer = self.ask(&self.request(Question::Probe), true, PROBE_TIME_MAX).await?;
         if answer.warmth.is_some() { Ok(answer) } else { Err(FetchError::Refused) }
     }
 
-    /// Returns a question that is about no key; `line` is its method and target.
-    pub fn request(&self, line: &str, question: Question) -> Vec<u8> {
-        let mut text = format!("{line} HTTP/1.1\r\nhost: {}\r\n", self.upstream.address).into_bytes();
+    /// Returns a question that is about no key.
+    pub fn request(&self, question: Question) -> Vec<u8> {
+        let mut text = format!("GET / HTTP/1.1\r\nhost: {}\r\n", self.upstream.address).into_bytes();
         between::write_question(question, &self.own_id, &mut text);
         text.extend_from_slice(b"\r\n");
         text

@@ -122,7 +122,7 @@ impl Job {
             .await
             .unwrap_or(Err(FetchError::TimedOut))?;
         link.deadline.set(STALL_MS_MAX);
-        link.send(&sibling.request("GET /", Question::Warm)).await?;
+        link.send(&sibling.request(Question::Warm)).await?;
         let (status, body) = head(&mut link).await?;
         match (status, body) {
             (200, Body::Chunked) => sibling.heard(),
