@@ -36,7 +36,7 @@ def test_a_cookie_on_a_confirmation_reaches_one_client_only() -> None:
     ):
         wire.fetch(address, "/page")
         asked = [pool.submit(wire.fetch, address, "/page") for _ in range(CLIENTS)]
-        name = "alongside_cache_collapsed"
+        name = "alongside_cache_waiting"
         wire.eventually(lambda: process.metric(name) == CLIENTS - 1, "all wait")
         gate.set()
         answers = [one.result() for one in asked]
@@ -108,7 +108,7 @@ def test_clients_of_one_variant_share_one_request(is_warm: bool) -> None:
             wire.fetch(address, "/a", "X-Lang: warm")
         asked = [pool.submit(wire.fetch, address, "/a", f"X-Lang: {n % 2}") for n in range(CLIENTS)]
         waiting = CLIENTS - (2 if is_warm else 1)
-        name = "alongside_cache_collapsed"
+        name = "alongside_cache_waiting"
         wire.eventually(lambda: process.metric(name) == waiting, "all wait")
         gate.set()
         assert [one.result().body for one in asked] == [b"%d" % (n % 2) for n in range(CLIENTS)]

@@ -164,3 +164,27 @@ def test_what_is_too_large_streams_through_and_is_not_stored() -> None:
                 drain(client, f"/{size}/a")
                 client.send(wire.request(f"/{size}/a", "Cache-Control: only-if-cached"))
                 assert (client.answer().status == 200) == is_stored
+
+
+def test_another_size_keeps_what_fits() -> None:
+    with upstream.Upstream(sized) as origin:
+        before = cache_of(16 * MIB, origin.address)
+        with plane.running(before) as process, wire.Wire(process.address) as client:
+
+            def held() -> int:
+                only = "Cache-Control: only-if-cached"
+                asked = [client.ask(f"/500000/{number}", only) for number in range(20)]
+                return sum(answer.status == 200 for answer in asked)
+
+            for number in range(20):
+                drain(client, f"/500000/{number}")
+            for generation, memory, least, most in [(2, 64, 20, 20), (3, 4, 5, 7), (4, 64, 5, 7)]:
+                changed = cache_of(memory * MIB, origin.address, object_bytes_max=MIB)
+                changed |= {"generation": generation, "listeners": before["listeners"]}
+                assert process.put(changed)[0] == 200
+                assert least <= held() <= most
+                bytes_max = process.metric("alongside_cache_bytes_max")
+                assert process.metric("alongside_cache_bytes") <= bytes_max < memory * MIB
+            drain(client, "/1000000/large")
+            client.send(wire.request("/1000000/large", "Cache-Control: only-if-cached"))
+            assert client.answer().status == 200

@@ -137,7 +137,7 @@ def test_an_origin_that_dies_cuts_everyone_and_nothing_is_stored(is_reset: bool)
         with wire.many(address, CLIENTS) as clients:
             for client in clients:
                 client.send(wire.request("/a"))
-            name = "alongside_cache_collapsed"
+            name = "alongside_cache_waiting"
             wire.eventually(lambda: process.metric(name) == CLIENTS - 1, "all wait")
             waiting.set()
             for client in clients:
@@ -165,7 +165,7 @@ def test_an_answer_for_one_is_fetched_for_each(field: str) -> None:
     with plane.answering(answer, "cache") as (address, origin, process):
         with futures.ThreadPoolExecutor(1) as pool:
             asked = pool.submit(ask_all, address, "/mine")
-            name = "alongside_cache_collapsed"
+            name = "alongside_cache_waiting"
             wire.eventually(lambda: process.metric(name) == CLIENTS - 1, "all wait")
             gate.set()
             answers = asked.result()

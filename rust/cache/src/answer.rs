@@ -18,6 +18,17 @@ pub enum Part {
     Range(u64, u64),
 }
 
+/// What a head says besides the object's own fields.
+#[derive(Debug, Clone, Copy)]
+pub struct Says<'a> {
+    /// The answer's age, seconds.
+    pub age_s: u64,
+    /// What caches nearer to the origin said of it.
+    pub before: &'a [u8],
+    /// What this one says.
+    pub status: CacheStatus<'a>,
+}
+
 /// The freshness data of an answer that is passed on only: it is stale at once.
 #[must_use]
 pub const fn passing(arrived_ms: u64) -> Meta {
@@ -25,13 +36,7 @@ pub const fn passing(arrived_ms: u64) -> Meta {
 }
 
 /// Appends the head of the answer to a request from an object; returns its status and what follows.
-pub fn write(
-    object: &Object,
-    request: &Request<'_>,
-    age_s: u64,
-    status: &CacheStatus<'_>,
-    out: &mut Vec<u8>,
-) -> (u16, Part) {
+pub fn write(object: &Object, request: &Request<'_>, says: &Says<'_>, out: &mut Vec<u8>) -> (u16, Part) {
     let length = object.body().length();
     let result = if conditional::answer(request, object.status(), object.validators()) == Answer::NotModified {
         out.extend_from_slice(b"HTTP/1.1 304 Not Modified\r\n");
@@ -43,15 +48,21 @@ pub fn write(
     };
     let is_head = request.method == "HEAD";
     out.extend_from_slice(b"age: ");
-    write_decimal(age_s, out);
+    write_decimal(says.age_s, out);
     out.extend_from_slice(b"\r\n");
-    write_status(status, out);
+    write_status(says.before, &says.status, out);
     if is_head { (result.0, Part::Nothing) } else { result }
 }
 
 /// Appends a `cache-status` line.
-pub fn write_status(status: &CacheStatus<'_>, out: &mut Vec<u8>) {
+///
+//= RFC 9211 section 2: members of caches nearer to the origin stand before.
+pub fn write_status(before: &[u8], status: &CacheStatus<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"cache-status: ");
+    if !before.is_empty() {
+        out.extend_from_slice(before);
+        out.extend_from_slice(b", ");
+    }
     status.write(out);
     out.extend_from_slice(b"\r\n");
 }

@@ -13,6 +13,8 @@ pub(crate) struct Ledger {
     stored: AtomicU64,
     /// What fills in progress have reserved.
     reserved: AtomicU64,
+    /// What they may reserve.
+    reserved_max: AtomicU64,
 }
 
 impl Ledger {
@@ -54,18 +56,24 @@ impl Drop for Charge {
 #[derive(Clone, Debug)]
 pub struct InflightBudget {
     ledger: Arc<Ledger>,
-    bytes_max: u64,
 }
 
 impl InflightBudget {
     pub(crate) fn new(ledger: Arc<Ledger>, bytes_max: u64) -> Self {
-        Self { ledger, bytes_max }
+        let budget = Self { ledger };
+        budget.resize(bytes_max);
+        budget
+    }
+
+    /// Set the limit; what is reserved already stays so.
+    pub(crate) fn resize(&self, bytes_max: u64) {
+        self.ledger.reserved_max.store(bytes_max, Relaxed);
     }
 
     /// Return the limit, bytes.
     #[must_use]
     pub fn bytes_max(&self) -> u64 {
-        self.bytes_max
+        self.ledger.reserved_max.load(Relaxed)
     }
 
     /// Return what is reserved now, bytes.
@@ -93,7 +101,7 @@ impl InflightBudget {
     }
 
     fn take(&self, bytes: u64) -> bool {
-        let room = self.bytes_max.saturating_sub(self.ledger.pinned());
+        let room = self.bytes_max().saturating_sub(self.ledger.pinned());
         self.ledger
             .reserved
             .fetch_update(Relaxed, Relaxed, |before| before.checked_add(bytes).filter(|&after| after <= room))
@@ -181,6 +189,17 @@ mod tests {
         ledger.set_stored(0);
         drop(charge);
         assert_eq!(budget.pinned_bytes(), 0);
+    }
+
+    #[test]
+    fn a_smaller_limit_holds_for_what_comes_after_it() {
+        let budget = InflightBudget::new(Arc::default(), 100);
+        let held = budget.try_reserve(80).unwrap();
+        budget.clone().resize(50);
+        assert!(budget.try_reserve(1).is_none());
+        drop(held);
+        assert!(budget.try_reserve(51).is_none());
+        assert!(budget.try_reserve(50).is_some());
     }
 
     #[test]

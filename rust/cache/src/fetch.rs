@@ -1,31 +1,36 @@
-//! Asking the origin, once for everyone.
+//! Asking siblings and the origin, once for everyone.
 
 use crate::asker::Asker;
-use crate::flight::{Arrived, Confirmed, FetchError, Flight, FlightHead};
-use crate::object::{Body as Whole, Object};
+use crate::between::{self, Question, Said};
+use crate::decide::{self, Decided};
+use crate::flight::{Arrived, FetchError, Flight};
+use crate::link::Link;
+use crate::meeting::Meeting;
+use crate::object::Object;
 use crate::service::Cache;
-use crate::store::{Insert, Offer, Ticket};
-use crate::terms::Terms;
+use crate::sibling::{CONNECT_MS, Sibling};
+use crate::store::Ticket;
 use alongside_document::Limits;
 use alongside_http::body::BodyReader;
-use alongside_http::link::ConnectError;
+use alongside_http::link::Upstream;
 use alongside_http::metrics::UpstreamOutcome;
-use alongside_policy::caching::vary::VaryNames;
-use alongside_policy::caching::{Fields, Keep, Reject, Request, Response, Store as Verdict, Times, date, refresh};
 use alongside_protocols::chunked::Piece;
-use alongside_protocols::{Asked, Body, ResponseHead, guard, scratch};
-use alongside_transport::{Buffer, Deadline, pool};
+use alongside_protocols::{Asked, Body, guard, scratch};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a sibling may take to answer from its store; it fetches nothing for that.
+pub const STORED_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What to ask, and for whom.
 #[derive(Debug)]
 pub struct Ask {
     /// The head for the origin, without conditions and without the final empty line.
     pub head: Vec<u8>,
+    /// How siblings are asked first; nothing where it is for one client only.
+    pub meeting: Option<Meeting>,
     /// The client.
     pub asker: Asker,
     /// The store's key.
@@ -40,72 +45,240 @@ pub struct Ask {
     pub guard: alongside_protocols::Limits,
 }
 
-/// A final head, and what was decided of it.
-enum Decided {
-    /// The stored answer holds.
-    Confirmed { confirmed: Confirmed, keep_alive: bool },
-    /// The 304 speaks of something else: ask again without conditions.
-    Unconfirmed,
-    /// A new answer.
-    New { head: Arc<FlightHead>, body: Body, keep: Option<Keep>, keep_alive: bool },
+/// Who is asked.
+#[derive(Debug, Clone, Copy)]
+enum Source<'s> {
+    Origin,
+    /// A sibling, for whatever it takes.
+    Meeting(&'s Arc<Sibling>),
+    /// A sibling, for what it has stored.
+    Stored(&'s Arc<Sibling>),
 }
 
-/// A connection to the origin during one flight.
-struct Link {
-    stream: TcpStream,
-    buffer: Buffer,
-    deadline: Deadline,
-    is_kept: bool,
+impl<'s> Source<'s> {
+    const fn sibling(self) -> Option<&'s Arc<Sibling>> {
+        match self {
+            Self::Origin => None,
+            Self::Meeting(sibling) | Self::Stored(sibling) => Some(sibling),
+        }
+    }
+
+    fn upstream(self, cache: &'s Cache) -> &'s Upstream {
+        self.sibling().map_or(&*cache.origin, |sibling| &sibling.upstream)
+    }
 }
 
 /// Asks, and tells the flight what comes. Always ends the flight.
 pub async fn fetch(cache: &Cache, flight: &Flight, mut ask: Ask) {
-    let mut result = attempt(cache, flight, &ask).await;
-    if let Ok(false) = result {
-        ask.stale = None;
-        cache.store.remove(&ask.key);
-        result = attempt(cache, flight, &ask).await;
+    let result = ask_in_turn(cache, flight, &mut ask).await;
+    flight.end(result);
+}
+
+/// Asks the replicas that stand before this one in the key's order; where there is none, the others for what they have stored; then
+/// the origin.
+async fn ask_in_turn(cache: &Cache, flight: &Flight, ask: &mut Ask) -> Result<(), FetchError> {
+    if let Some(meeting) = ask.meeting.clone() {
+        let key = ask.key.clone();
+        let above = cache.siblings.above(&key).filter(|_| meeting.asked_by.is_none()).map(Source::Meeting);
+        let others = cache.siblings.others(&key, meeting.asked_by.as_deref()).filter(|_| meeting.takes_stored);
+        for source in above.chain(others.map(Source::Stored)) {
+            if let Some(result) = ask_sibling(cache, flight, ask, source).await {
+                return result;
+            }
+        }
     }
-    let outcome = match result {
-        Ok(_) => UpstreamOutcome::Answered,
+    let result = match open_confirmed(cache, ask, Source::Origin).await {
+        Ok((link, decided)) => carry(cache, flight, ask, Source::Origin, (link, decided)).await,
+        Err(error) => Err(error),
+    };
+    cache.origin.metrics.count(outcome(result));
+    result
+}
+
+/// Asks a sibling; nothing where it has no answer and the next one is to be asked.
+async fn ask_sibling(
+    cache: &Cache,
+    flight: &Flight,
+    ask: &mut Ask,
+    source: Source<'_>,
+) -> Option<Result<(), FetchError>> {
+    let sibling = source.sibling().filter(|sibling| sibling.is_usable())?;
+    let opened = if matches!(source, Source::Stored(_)) {
+        let opened = timeout(STORED_TIME_MAX, open_confirmed(cache, ask, source)).await;
+        opened.unwrap_or(Err(FetchError::TimedOut))
+    } else {
+        open_confirmed(cache, ask, source).await
+    };
+    let (link, decided) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            sibling.upstream.metrics.count(outcome(Err(error)));
+            sibling.failed();
+            cache.metrics.asked_sibling(match error {
+                FetchError::TimedOut => "timed_out",
+                FetchError::Refused => "refused",
+                _ => "unreachable",
+            });
+            return None;
+        }
+    };
+    sibling.heard();
+    if let Decided::NotStored { body, keep_alive } = decided {
+        cache.metrics.asked_sibling("miss");
+        drop_body(ask, sibling, link, (body, keep_alive)).await;
+        return None;
+    }
+    let result = match decided {
+        // It could not reach the origin; perhaps this node can.
+        Decided::Faulty(FetchError::Unreachable) => return None,
+        Decided::Faulty(error) => Err(error),
+        decided => carry(cache, flight, ask, source, (link, decided)).await,
+    };
+    sibling.upstream.metrics.count(outcome(result));
+    Some(result)
+}
+
+const fn outcome(result: Result<(), FetchError>) -> UpstreamOutcome {
+    match result {
+        Ok(()) => UpstreamOutcome::Answered,
         Err(FetchError::Unreachable) => UpstreamOutcome::ConnectFailed,
         Err(FetchError::Closed) => UpstreamOutcome::Closed,
         Err(FetchError::TimedOut) => UpstreamOutcome::TimedOut,
         Err(FetchError::Refused) => UpstreamOutcome::Refused,
         Err(FetchError::Abandoned) => UpstreamOutcome::Abandoned,
-    };
-    cache.origin.metrics.count(outcome);
-    flight.end(result.map(|_| ()));
+    }
 }
 
-/// One question. False: the answer was to another question; ask again without conditions.
-async fn attempt(cache: &Cache, flight: &Flight, ask: &Ask) -> Result<bool, FetchError> {
-    cache.metrics.origin.inc();
-    let mut text = ask.head.clone();
+/// Asks up to the final head, without conditions where the answer to them was to another question.
+async fn open_confirmed(cache: &Cache, ask: &mut Ask, source: Source<'_>) -> Result<(Link, Decided), FetchError> {
+    let opened = open(cache, ask, source).await;
+    if !matches!(opened, Ok((_, Decided::Unconfirmed))) {
+        return opened;
+    }
+    ask.stale = None;
+    cache.store.remove(&ask.key);
+    open(cache, ask, source).await
+}
+
+/// Returns the question as a source gets it.
+fn question(cache: &Cache, ask: &Ask, source: Source<'_>) -> Vec<u8> {
+    let mut text = match (source, &ask.meeting) {
+        (Source::Meeting(_) | Source::Stored(_), Some(meeting)) => meeting.head.to_vec(),
+        _ => ask.head.clone(),
+    };
+    if source.sibling().is_some() {
+        between::write_question(Question::Meet, cache.siblings.own_id(), &mut text);
+    }
+    if matches!(source, Source::Stored(_)) {
+        text.extend_from_slice(b"cache-control: only-if-cached\r\n");
+    }
     if let Some(stale) = &ask.stale {
         stale.validators().write(&mut text);
     }
     text.extend_from_slice(b"\r\n");
+    text
+}
+
+async fn open(cache: &Cache, ask: &Ask, source: Source<'_>) -> Result<(Link, Decided), FetchError> {
+    let upstream = source.upstream(cache);
+    if source.sibling().is_none() {
+        cache.metrics.origin.inc();
+    }
+    let text = question(cache, ask, source);
+    let connect_timeout_ms = match source {
+        Source::Origin => ask.limits.connect_timeout_ms,
+        _ => ask.limits.connect_timeout_ms.min(CONNECT_MS),
+    };
     let mut is_second = false;
-    let (mut link, decided) = loop {
-        let mut link = connect(cache, ask, is_second).await?;
+    loop {
+        let mut link = Link::open(upstream, connect_timeout_ms, is_second).await?;
+        if let Source::Meeting(sibling) = source {
+            link.watch(Some(sibling));
+        }
         let asked_ms = cache.clock.now_ms();
-        match head(cache, &mut link, ask, &text, asked_ms).await {
+        match head(cache, &mut link, ask, source, (&text, asked_ms)).await {
             // A kept connection that closed before a byte came was closed before it was asked.
             Err(FetchError::Closed) if link.is_kept && link.buffer.is_empty() => {
-                cache.origin.metrics.retries.inc();
+                upstream.metrics.retries.inc();
                 is_second = true;
             }
             Err(error) => return Err(error),
-            Ok(decided) => break (link, decided),
+            Ok(decided) => {
+                link.watch(source.sibling());
+                return Ok((link, decided));
+            }
         }
-    };
+    }
+}
+
+/// Sends the question and reads to the final head.
+async fn head(
+    cache: &Cache,
+    link: &mut Link,
+    ask: &Ask,
+    source: Source<'_>,
+    (text, asked_ms): (&[u8], u64),
+) -> Result<Decided, FetchError> {
+    link.deadline.set(ask.limits.response_timeout_ms);
+    link.send(text).await?;
+    loop {
+        if let Some(decided) = take_head(cache, link, ask, source, asked_ms)? {
+            return Ok(decided);
+        }
+        link.fill(ask.guard.head_bytes_max).await?;
+    }
+}
+
+fn take_head(
+    cache: &Cache,
+    link: &mut Link,
+    ask: &Ask,
+    source: Source<'_>,
+    asked_ms: u64,
+) -> Result<Option<Decided>, FetchError> {
+    while !link.buffer.is_empty() {
+        let mut room = scratch();
+        let asked = Asked { head: false, upgrade: false };
+        let parsed = guard::response(link.buffer.data(), &mut room, &ask.guard, asked);
+        let Some(head) = parsed.map_err(|_| FetchError::Refused)? else { return Ok(None) };
+        let (used, body, keep_alive) = (head.head_bytes, head.body, head.keep_alive);
+        let said = source.sibling().map(|_| Said::of(&head));
+        let decided = match (head.status, said, source) {
+            (..200, ..) => None,
+            (_, Some(Said { fault: Some(error), .. }), _) => Some(Decided::Faulty(error)),
+            // What is stored is never an error of a server.
+            (500.., _, Source::Stored(_)) => Some(Decided::NotStored { body, keep_alive }),
+            // It does not know us: the key was stripped, and its answer may be that to another one.
+            (_, Some(Said { age_ms: None, .. }), _) => return Err(FetchError::Refused),
+            _ => Some(decide::decide(cache, ask, &head, (asked_ms, said))?),
+        };
+        link.buffer.consume(used);
+        if let (Some(Decided::New { .. } | Decided::Confirmed { .. }), Some(said)) = (&decided, said) {
+            cache.metrics.asked_sibling(if said.is_hit { "hit" } else { "fetched" });
+        }
+        if decided.is_some() {
+            return Ok(decided);
+        }
+    }
+    Ok(None)
+}
+
+/// Tells the flight what was decided, and passes what follows.
+async fn carry(
+    cache: &Cache,
+    flight: &Flight,
+    ask: &Ask,
+    source: Source<'_>,
+    (mut link, decided): (Link, Decided),
+) -> Result<(), FetchError> {
+    let idle_max = ask.limits.pool_idle_max;
     match decided {
-        Decided::Unconfirmed => Ok(false),
+        Decided::Unconfirmed | Decided::NotStored { .. } => Err(FetchError::Refused),
+        Decided::Faulty(error) => Err(error),
         Decided::Confirmed { confirmed, keep_alive } => {
-            give_back(cache, ask, link, keep_alive);
+            link.give_back(source.upstream(cache), keep_alive, idle_max);
             flight.arrive(Arrived::Confirmed(Arc::new(confirmed)));
-            Ok(true)
+            Ok(())
         }
         Decided::New { head, body, keep, keep_alive } => {
             if head.is_kept {
@@ -116,205 +289,33 @@ async fn attempt(cache: &Cache, flight: &Flight, ask: &Ask) -> Result<bool, Fetc
             flight.arrive(Arrived::Head(Arc::clone(&head)));
             let is_delimited = pass(cache, flight, ask, &mut link, body).await?;
             if let (Some(keep), Some(pieces)) = (keep, flight.pieces()) {
-                flight.land(land(cache, ask, &head, keep, pieces));
+                flight.land(decide::land(cache, ask, &head, keep, pieces));
             }
-            give_back(cache, ask, link, keep_alive && is_delimited);
-            Ok(true)
+            link.give_back(source.upstream(cache), keep_alive && is_delimited, idle_max);
+            Ok(())
         }
     }
 }
 
-async fn connect(cache: &Cache, ask: &Ask, is_fresh: bool) -> Result<Link, FetchError> {
-    let deadline = Deadline::new();
-    let kept = if is_fresh { None } else { cache.origin.reuse() };
-    let is_kept = kept.is_some();
-    let stream = match kept {
-        Some(stream) => stream,
-        None => {
-            let connected = cache.origin.connect(&deadline, ask.limits.connect_timeout_ms).await;
-            connected.map_err(|error| match error {
-                ConnectError::Failed { .. } => FetchError::Unreachable,
-                ConnectError::TimedOut { .. } => FetchError::TimedOut,
-            })?
-        }
-    };
-    Ok(Link { stream, buffer: Buffer::new(), deadline, is_kept })
-}
-
-fn give_back(cache: &Cache, ask: &Ask, link: Link, keep_alive: bool) {
-    if keep_alive && link.buffer.is_empty() {
-        pool::give(&cache.origin.address, link.stream, ask.limits.pool_idle_max as usize);
-    }
-}
-
-/// Sends the question and reads to the final head.
-async fn head(cache: &Cache, link: &mut Link, ask: &Ask, text: &[u8], asked_ms: u64) -> Result<Decided, FetchError> {
-    link.deadline.set(ask.limits.response_timeout_ms);
-    match link.deadline.within(link.stream.write_all(text)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => return Err(FetchError::Closed),
-        Err(_) => return Err(FetchError::TimedOut),
-    }
-    loop {
-        if let Some(decided) = take_head(cache, link, ask, asked_ms)? {
-            return Ok(decided);
-        }
-        fill(link, ask.guard.head_bytes_max).await?;
-    }
-}
-
-async fn fill(link: &mut Link, limit: usize) -> Result<(), FetchError> {
-    match link.deadline.within(link.buffer.fill(&mut link.stream, limit)).await {
-        Ok(Ok(1..)) => Ok(()),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::OutOfMemory => Err(FetchError::Refused),
-        Ok(_) => Err(FetchError::Closed),
-        Err(_) => Err(FetchError::TimedOut),
-    }
-}
-
-fn take_head(cache: &Cache, link: &mut Link, ask: &Ask, asked_ms: u64) -> Result<Option<Decided>, FetchError> {
-    while !link.buffer.is_empty() {
-        let mut room = scratch();
-        let asked = Asked { head: false, upgrade: false };
-        let parsed = guard::response(link.buffer.data(), &mut room, &ask.guard, asked);
-        let Some(head) = parsed.map_err(|_| FetchError::Refused)? else { return Ok(None) };
-        let used = head.head_bytes;
-        let decided = if head.status < 200 { None } else { Some(decide(cache, ask, &head, asked_ms)?) };
-        link.buffer.consume(used);
-        if decided.is_some() {
-            return Ok(decided);
-        }
-    }
-    Ok(None)
-}
-
-/// What becomes of a final head. Pure but for the store, which takes a confirmed answer.
-fn decide(cache: &Cache, ask: &Ask, head: &ResponseHead<'_, '_>, asked_ms: u64) -> Result<Decided, FetchError> {
-    let times = Times { asked_ms, arrived_ms: cache.clock.now_ms() };
-    let asked = ask.asker.fields();
-    let request = Request { method: "GET", fields: Fields(&asked), has_body: false, is_upgrade: false };
-    let mut fields: Vec<httparse::Header<'_>> =
-        head.end_to_end().map(|(name, value)| httparse::Header { name, value }).collect();
-    let mut now = Vec::new();
-    //= RFC 9110 section 6.6.1: who keeps an answer without a Date adds the time at which it came.
-    if !Fields(&fields).has("date") {
-        date::write(times.arrived_ms / 1000, &mut now);
-        fields.push(httparse::Header { name: "date", value: &now });
-    }
-    match (&ask.stale, head.status) {
-        (Some(stale), 304) => {
-            if !refresh::confirms(stale.validators(), Fields(&fields)) {
-                return Ok(Decided::Unconfirmed);
+/// Reads the rest of an answer that nobody wants, so that the connection can be used again.
+async fn drop_body(ask: &Ask, sibling: &Sibling, mut link: Link, (body, keep_alive): (Body, bool)) {
+    let mut reader = BodyReader::new(body, &ask.guard);
+    let dropped = async {
+        loop {
+            let (used, piece) = reader.next(link.buffer.data()).ok()?;
+            let (is_end, is_more) = (piece == Piece::End, piece == Piece::More);
+            link.buffer.consume(used);
+            if is_end {
+                return Some(link);
             }
-            let confirmed = confirm(cache, ask, stale, &fields, (&request, times));
-            Ok(Decided::Confirmed { confirmed, keep_alive: head.keep_alive })
-        }
-        (None, 304) => Err(FetchError::Refused),
-        _ => {
-            let verdict = alongside_policy::caching::store(
-                &request,
-                &Response { status: head.status, fields: Fields(&fields) },
-                times,
-            );
-            Ok(new_answer(cache, head, &fields, verdict, (&request, times)))
-        }
-    }
-}
-
-/// What becomes of an answer that is not stored yet.
-fn new_answer(
-    cache: &Cache,
-    head: &ResponseHead<'_, '_>,
-    fields: &[httparse::Header<'_>],
-    verdict: Verdict,
-    (request, times): (&Request<'_>, Times),
-) -> Decided {
-    let length = match head.body {
-        Body::None => Some(0),
-        Body::Length(bytes) => Some(bytes),
-        Body::Chunked | Body::UntilClose => None,
-    };
-    let (keep, reject) = match verdict {
-        Verdict::Keep(keep) => (Some(keep), None),
-        Verdict::Pass(reject) => (None, Some(reject)),
-    };
-    let unshared = reject.map(Reject::as_str);
-    // One client's credentials or an error that its fields provoked say nothing about the others' requests.
-    let is_provoked = matches!(reject, Some(Reject::Authorization | Reject::Status | Reject::Partial));
-    let obstacle = obstacle(cache, head.body, length);
-    if let Some(reason) = unshared.or(obstacle) {
-        cache.metrics.unstored(reason);
-    }
-    let vary = keep.as_ref().map(|keep| keep.vary.clone()).unwrap_or_default();
-    let meta = keep.as_ref().map_or_else(|| crate::answer::passing(times.arrived_ms), |keep| keep.meta);
-    let preview = Object::new(head.status, written(head.status, head.reason, fields), Whole::new(Vec::new()), meta);
-    let is_kept = keep.is_some() && obstacle.is_none();
-    let terms = Terms::new(unshared, vary, request.fields, &meta);
-    let flight_head = FlightHead { preview, length, terms, is_kept, is_personal: !is_kept && !is_provoked };
-    Decided::New {
-        head: Arc::new(flight_head),
-        body: head.body,
-        keep: keep.filter(|_| is_kept),
-        keep_alive: head.keep_alive,
-    }
-}
-
-/// Why an answer that may be stored cannot be.
-fn obstacle(cache: &Cache, body: Body, length: Option<u64>) -> Option<&'static str> {
-    if body == Body::UntilClose {
-        // Nobody could tell whether it is whole.
-        return Some("no-length");
-    }
-    length.is_some_and(|bytes| bytes > cache.store.object_bytes_max()).then_some("too-large")
-}
-
-/// Renews a stored answer by a 304.
-fn confirm(
-    cache: &Cache,
-    ask: &Ask,
-    stale: &Object,
-    update: &[httparse::Header<'_>],
-    (request, times): (&Request<'_>, Times),
-) -> Confirmed {
-    let stored = stale.fields();
-    let merged = refresh::merge(Fields(&stored), Fields(update));
-    let response = Response { status: stale.status(), fields: Fields(&merged) };
-    let head = written(stale.status(), alongside_http::answer::phrase(stale.status()), &merged);
-    match alongside_policy::caching::store(request, &response, times) {
-        Verdict::Keep(keep) => {
-            let terms = Terms::new(None, keep.vary.clone(), request.fields, &keep.meta);
-            let object = stale.refreshed(head.clone(), keep.meta);
-            let offer = Offer { key: &ask.key, ticket: ask.ticket, request: request.fields, vary: keep.vary, object };
-            match cache.store.insert(offer, times.arrived_ms) {
-                Insert::Stored(object) => Confirmed { object, terms, is_stored: true },
-                refused => {
-                    cache.metrics.unstored(refused.as_str());
-                    Confirmed { object: Arc::new(stale.refreshed(head, keep.meta)), terms, is_stored: false }
-                }
+            if is_more {
+                link.fill(usize::MAX).await.ok()?;
             }
         }
-        Verdict::Pass(reject) => {
-            cache.metrics.unstored(reject.as_str());
-            cache.store.remove(&ask.key);
-            let meta = crate::answer::passing(times.arrived_ms);
-            let terms = Terms::new(Some(reject.as_str()), VaryNames::default(), request.fields, &meta);
-            Confirmed { object: Arc::new(stale.refreshed(head, meta)), terms, is_stored: false }
-        }
+    };
+    if let Ok(Some(link)) = timeout(STORED_TIME_MAX, dropped).await {
+        link.give_back(&sibling.upstream, keep_alive, ask.limits.pool_idle_max);
     }
-}
-
-/// Returns a stored head: status line and fields, without those that each hop or answer writes anew.
-fn written(status: u16, reason: &str, fields: &[httparse::Header<'_>]) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status} {reason}\r\n").into_bytes();
-    for field in fields {
-        if !["age", "cache-status"].iter().any(|name| field.name.eq_ignore_ascii_case(name)) {
-            head.extend_from_slice(field.name.as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(field.value);
-            head.extend_from_slice(b"\r\n");
-        }
-    }
-    head
 }
 
 /// Passes the body to the flight. Returns whether it ended before the connection did.
@@ -357,24 +358,10 @@ async fn pass(cache: &Cache, flight: &Flight, ask: &Ask, link: &mut Link, body: 
             return Ok(true);
         }
         link.deadline.set(ask.limits.response_timeout_ms);
-        match fill(link, usize::MAX).await {
+        match link.fill(usize::MAX).await {
             Ok(()) => {}
             Err(FetchError::Closed) if reader.end() => return Ok(false),
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Stores a whole answer; returns it where that was possible.
-fn land(cache: &Cache, ask: &Ask, head: &FlightHead, keep: Keep, pieces: Vec<Bytes>) -> Option<Arc<Object>> {
-    let asked = ask.asker.fields();
-    let object = Object::new(head.preview.status(), head.preview.head().to_vec(), Whole::new(pieces), keep.meta);
-    let offer = Offer { key: &ask.key, ticket: ask.ticket, request: Fields(&asked), vary: keep.vary, object };
-    match cache.store.insert(offer, cache.clock.now_ms()) {
-        Insert::Stored(object) => Some(object),
-        refused => {
-            cache.metrics.unstored(refused.as_str());
-            None
         }
     }
 }

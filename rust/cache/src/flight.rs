@@ -28,8 +28,12 @@ pub struct FlightHead {
     pub length: Option<u64>,
     /// To whom it may go.
     pub terms: Terms,
+    /// What caches nearer to the origin said of it, for `Cache-Status`.
+    pub before: Vec<u8>,
     /// It will be stored when it is whole.
     pub is_kept: bool,
+    /// Nobody can tell whether it is whole, also behind this node.
+    pub is_open: bool,
     /// The answers of this URL are not kept whoever asks, so that nobody should wait for another's.
     pub is_personal: bool,
 }
@@ -41,6 +45,8 @@ pub struct Confirmed {
     pub object: Arc<Object>,
     /// To whom it may go: the 304 may have brought what is for one client only.
     pub terms: Terms,
+    /// What caches nearer to the origin said of it, for `Cache-Status`.
+    pub before: Vec<u8>,
     /// It is stored as it is now.
     pub is_stored: bool,
 }
@@ -61,6 +67,25 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Returns the word by which siblings tell each other.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Closed => "closed",
+            Self::TimedOut => "timed-out",
+            Self::Refused => "refused",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// Reads such a word; one that is not known is a flight that was given up.
+    #[must_use]
+    pub fn read(word: &[u8]) -> Self {
+        let known = [Self::Unreachable, Self::Closed, Self::TimedOut, Self::Refused];
+        known.into_iter().find(|known| known.as_str().as_bytes() == word).unwrap_or(Self::Abandoned)
+    }
+
     /// Returns the status for a client that was told nothing yet, and what to say.
     #[must_use]
     pub const fn answer(self) -> (u16, &'static str) {

@@ -69,6 +69,11 @@ impl Index {
         }
     }
 
+    /// Forget every key; the table stays as large as it was.
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+    }
+
     /// Return what the table takes, bytes; what the keys of one url take beyond that counts with each key.
     pub(crate) fn held_bytes(&self) -> usize {
         let slots = (self.keys.capacity() * 8 / 7).next_power_of_two();

@@ -68,6 +68,22 @@ pub(crate) fn url(key: &[u8]) -> &[u8] {
     rest.get(..length).unwrap_or(rest)
 }
 
+/// Read the parts of a key that [`write()`] made: the URL with its host in lower case, and the shard key. `None` for other bytes.
+#[must_use]
+pub fn read(key: &[u8]) -> Option<(Url<'_>, &[u8])> {
+    let (length, rest) = key.split_first_chunk::<LENGTH_BYTES>()?;
+    let (url, shard_key) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    let (length, rest) = url.split_first_chunk::<LENGTH_BYTES>()?;
+    let (scheme, rest) = if let Some(rest) = rest.strip_prefix(b"http://") {
+        ("http", rest)
+    } else {
+        ("https", rest.strip_prefix(b"https://")?)
+    };
+    let (host, target) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    let is_sound = !host.is_empty() && !host.iter().any(u8::is_ascii_uppercase) && !target.is_empty();
+    is_sound.then_some((Url { scheme, host, target }, shard_key))
+}
+
 // Heads are far shorter than 4 GiB.
 fn length(bytes: usize) -> [u8; LENGTH_BYTES] {
     u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes()
@@ -122,6 +138,18 @@ mod tests {
         }
         assert_eq!(key("A.example", "/b", ""), key("a.example", "/b", ""));
         assert_eq!(url(&key("a", "/b", "c")), url(&key("a", "/b", "")));
+    }
+
+    #[test]
+    fn reads_its_own_keys_and_no_others() {
+        let made = key("A.example", "/b?c", "d");
+        let (url, shard_key) = read(&made).unwrap();
+        assert_eq!((url.scheme, url.host, url.target), ("http", &b"a.example"[..], &b"/b?c"[..]));
+        assert_eq!(shard_key, b"d");
+        for end in 0..made.len() - 1 {
+            assert_eq!(read(&made[..end]), None);
+        }
+        assert_eq!(read(&[0xff; 64]), None);
     }
 
     #[test]

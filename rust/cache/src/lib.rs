@@ -7,19 +7,32 @@
 
 pub mod answer;
 pub mod asker;
+mod between;
 mod budget;
+pub mod circuit;
 mod clock;
+mod decide;
 pub mod entry;
 mod fetch;
 pub mod flight;
+pub mod give;
 mod index;
 pub mod key;
+mod link;
+pub mod meeting;
 pub mod metrics;
 pub mod object;
+pub mod purges;
+mod receive;
+pub mod record;
 mod ride;
 pub mod service;
+mod shelf;
+mod sibling;
+mod sizes;
 pub mod store;
 pub mod terms;
+mod warmup;
 
 pub use budget::{InflightBudget, Reservation};
 pub use metrics::Metrics;

@@ -31,6 +31,7 @@ struct ReasonLabel {
 pub struct Metrics {
     requests: Family<OutcomeLabel, Counter>,
     collapsed: Family<CacheLabel, Counter>,
+    waiting: Family<CacheLabel, Gauge>,
     origin: Family<CacheLabel, Counter>,
     unstored: Family<ReasonLabel, Counter>,
     evicted: Family<CacheLabel, Counter>,
@@ -38,6 +39,11 @@ pub struct Metrics {
     limit: Family<CacheLabel, Gauge>,
     inflight: Family<CacheLabel, Gauge>,
     objects: Family<CacheLabel, Gauge>,
+    sibling_requests: Family<OutcomeLabel, Counter>,
+    sibling_purges: Family<OutcomeLabel, Counter>,
+    warmth: Family<CacheLabel, Gauge>,
+    warmed_bytes: Family<CacheLabel, Counter>,
+    warmed_objects: Family<CacheLabel, Counter>,
 }
 
 /// What one cache counts.
@@ -46,8 +52,10 @@ pub struct CacheMetrics {
     name: String,
     hits: Counter,
     requests: Family<OutcomeLabel, Counter>,
-    /// Requests that waited for the answer to another client's.
+    /// Requests that were answered with the answer to another client's.
     pub collapsed: Counter,
+    /// Requests that wait now to see whether that suits them.
+    pub waiting: Gauge,
     /// Requests sent to the origin.
     pub origin: Counter,
     unstored: Family<ReasonLabel, Counter>,
@@ -56,6 +64,13 @@ pub struct CacheMetrics {
     limit: Gauge,
     inflight: Gauge,
     objects: Gauge,
+    sibling_requests: Family<OutcomeLabel, Counter>,
+    sibling_purges: Family<OutcomeLabel, Counter>,
+    warmth: Gauge,
+    /// Bytes that came from siblings while it warmed up.
+    pub warmed_bytes: Counter,
+    /// Answers that were stored of them.
+    pub warmed_objects: Counter,
 }
 
 impl Metrics {
@@ -65,7 +80,8 @@ impl Metrics {
         let metrics = Self::default();
         let cache = registry.sub_registry_with_prefix("alongside_cache");
         cache.register("requests", "Requests, by what the store had for them", metrics.requests.clone());
-        cache.register("collapsed", "Requests that waited for another client's answer", metrics.collapsed.clone());
+        cache.register("collapsed", "Requests answered with another client's answer", metrics.collapsed.clone());
+        cache.register("waiting", "Requests that wait for another client's answer", metrics.waiting.clone());
         cache.register("origin_requests", "Requests sent to the origin", metrics.origin.clone());
         cache.register("unstored", "Answers that were not stored, by reason", metrics.unstored.clone());
         cache.register("evicted", "Keys evicted to make room", metrics.evicted.clone());
@@ -73,7 +89,17 @@ impl Metrics {
         cache.register("bytes_max", "Memory that may be stored", metrics.limit.clone());
         cache.register("inflight_bytes", "Memory of answers that are on their way", metrics.inflight.clone());
         cache.register("objects", "Keys stored", metrics.objects.clone());
+        metrics.register_siblings(cache);
         metrics
+    }
+
+    fn register_siblings(&self, cache: &mut Registry) {
+        let siblings = "Questions to siblings, by what came of them";
+        cache.register("sibling_requests", siblings, self.sibling_requests.clone());
+        cache.register("sibling_purges", "Purges that siblings were told", self.sibling_purges.clone());
+        cache.register("warmth", "How far the warm-up is, 0 to 100", self.warmth.clone());
+        cache.register("warmed_bytes", "Bytes that came from siblings in the warm-up", self.warmed_bytes.clone());
+        cache.register("warmed_objects", "Answers that were stored of them", self.warmed_objects.clone());
     }
 
     /// Returns the counters of a cache.
@@ -86,6 +112,7 @@ impl Metrics {
             hits: self.requests.get_or_create_owned(&hit),
             requests: self.requests.clone(),
             collapsed: self.collapsed.get_or_create_owned(&label),
+            waiting: self.waiting.get_or_create_owned(&label),
             origin: self.origin.get_or_create_owned(&label),
             unstored: self.unstored.clone(),
             evicted: self.evicted.get_or_create_owned(&label),
@@ -93,16 +120,21 @@ impl Metrics {
             limit: self.limit.get_or_create_owned(&label),
             inflight: self.inflight.get_or_create_owned(&label),
             objects: self.objects.get_or_create_owned(&label),
+            sibling_requests: self.sibling_requests.clone(),
+            sibling_purges: self.sibling_purges.clone(),
+            warmth: self.warmth.get_or_create_owned(&label),
+            warmed_bytes: self.warmed_bytes.get_or_create_owned(&label),
+            warmed_objects: self.warmed_objects.get_or_create_owned(&label),
         }
     }
 
     /// Forgets what a cache that left held.
     pub fn forget(&self, name: &str) {
         let label = CacheLabel { cache: name.to_owned() };
-        for gauge in [&self.bytes, &self.limit, &self.inflight, &self.objects] {
+        for gauge in [&self.bytes, &self.limit, &self.inflight, &self.objects, &self.waiting, &self.warmth] {
             gauge.remove(&label);
         }
-        for counter in [&self.collapsed, &self.origin, &self.evicted] {
+        for counter in [&self.collapsed, &self.origin, &self.evicted, &self.warmed_bytes, &self.warmed_objects] {
             counter.remove(&label);
         }
     }
@@ -124,9 +156,20 @@ impl CacheMetrics {
         self.unstored.get_or_create(&ReasonLabel { cache: self.name.clone(), reason }).inc();
     }
 
+    /// Counts a question to a sibling.
+    pub fn asked_sibling(&self, outcome: &'static str) {
+        self.sibling_requests.get_or_create(&OutcomeLabel { cache: self.name.clone(), outcome }).inc();
+    }
+
+    /// Counts an attempt to tell a sibling of a purge.
+    pub fn purge_told(&self, outcome: &'static str) {
+        self.sibling_purges.get_or_create(&OutcomeLabel { cache: self.name.clone(), outcome }).inc();
+    }
+
     /// Reads what the store knows.
-    pub fn refresh(&self, store: &Store) {
+    pub fn refresh(&self, store: &Store, warmth: u8) {
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.warmth.set(i64::from(warmth));
         self.evicted.inner().store(store.counts().evicted.load(Relaxed), Relaxed);
         self.bytes.set(gauge(store.weight()));
         self.limit.set(gauge(store.bytes_max()));

@@ -1,10 +1,12 @@
 //! Carrying plans out: sending what is stored, riding a flight, passing on.
 
-use crate::answer::{self, Part};
+use crate::answer::{self, Part, Says};
+use crate::between;
 use crate::fetch::{self, Ask};
 use crate::flight::{Arrived, Confirmed, FetchError, Flight, FlightHead, Next, Reader};
+use crate::metrics::CacheMetrics;
 use crate::object::Object;
-use crate::service::{Cache, Planned, Wanted};
+use crate::service::{Cache, Planned, Reply, Wanted};
 use crate::terms::{self, Fit};
 use alongside_http::forward::Only;
 use alongside_http::{Broken, Exchange, Notice, Stream};
@@ -38,16 +40,19 @@ impl Cache {
         match planned {
             Planned::Stored { object, status, part } => send_stored(&object, status, part, exchange).await,
             Planned::Fetch(wanted) => self.run_fetch(*wanted, exchange).await,
+            Planned::Reply(reply) => send_reply(&reply, exchange).await,
+            Planned::Warm { asked_by } => self.give(&asked_by, exchange).await,
             Planned::Unavailable => exchange.refuse(504, "it is not stored, and the request forbids to fetch it").await,
             Planned::Pass { invalidates, why, detail } => {
                 let status = CacheStatus { detail: Some(detail.as_str()), ..self.status(Outcome::Forward(why)) };
-                answer::write_status(&status, &mut exchange.extra);
+                answer::write_status(b"", &status, &mut exchange.extra);
                 //= RFC 9111 section 4.4: a cache must invalidate the target of an unsafe method that did not fail.
                 exchange.notice = invalidates.map(|key| {
-                    let store = Arc::clone(&self.store);
+                    let cache = Arc::clone(self);
                     Notice::new(move |status| {
                         if (200..400).contains(&status) {
-                            store.purge_key(&key);
+                            cache.store.purge_key(&key);
+                            cache.siblings.forget(&key);
                         }
                     })
                 });
@@ -72,9 +77,6 @@ impl Cache {
         // At most three: the flight of the URL, that of the variant, and one of its own, whose answer is for it.
         loop {
             let (reader, is_collapsed) = self.join(&wanted, &head, exchange);
-            if is_collapsed && is_first {
-                self.metrics.collapsed.inc();
-            }
             match self.follow(&wanted, (reader, is_collapsed), exchange).await {
                 Flown::Answered(result) => return result,
                 Flown::NotMine(names) => {
@@ -98,6 +100,8 @@ impl Cache {
         if !is_collapsed {
             let ask = Ask {
                 head: head.to_vec(),
+                // What is for one client only is nothing for siblings.
+                meeting: wanted.meeting.clone().filter(|_| question.is_some()),
                 asker: wanted.asker.clone(),
                 key: wanted.key.clone(),
                 ticket,
@@ -121,30 +125,28 @@ impl Cache {
     ) -> Flown {
         // The flight has deadlines of its own; this one is for a flight that was lost.
         exchange.deadline.set(exchange.limits.connect_timeout_ms + 2 * exchange.limits.response_timeout_ms);
+        let waiting = is_collapsed.then(|| Waiting::new(&self.metrics));
         let arrived = exchange.deadline.within(reader.arrived()).await;
-        match arrived.unwrap_or(Arrived::Failed(FetchError::TimedOut)) {
-            Arrived::Failed(error) => {
-                let (status, why) = error.answer();
-                Flown::Answered(exchange.refuse(status, why).await)
-            }
+        drop(waiting);
+        let arrived = arrived.unwrap_or(Arrived::Failed(FetchError::TimedOut));
+        if let Arrived::Head(head) = &arrived
+            && head.is_personal
+        {
+            self.remember_pass(&wanted.key);
+        }
+        if is_collapsed && let Some(not_mine) = not_mine(wanted, &arrived) {
+            return not_mine;
+        }
+        if is_collapsed && wanted.asked_by.is_none() {
+            self.metrics.collapsed.inc();
+        }
+        match arrived {
+            Arrived::Failed(error) => Flown::Answered(send_failure(error, wanted.asked_by.is_some(), exchange).await),
             Arrived::Confirmed(confirmed) => {
-                if is_collapsed && let Some(not_mine) = not_mine(wanted, &confirmed.terms) {
-                    return not_mine;
-                }
                 let (status, part) = self.write_confirmed(wanted, &confirmed, is_collapsed, exchange);
                 Flown::Answered(send_stored(&confirmed.object, status, part, exchange).await)
             }
             Arrived::Head(head) => {
-                if head.is_personal {
-                    self.remember_pass(&wanted.key);
-                }
-                // What is not kept is held only for its slowest reader, and nobody should wait for another.
-                if is_collapsed && !head.is_kept {
-                    return Flown::NotMine(None);
-                }
-                if is_collapsed && let Some(not_mine) = not_mine(wanted, &head.terms) {
-                    return not_mine;
-                }
                 Flown::Answered(self.stream((wanted, &head), (&mut reader, is_collapsed), exchange).await)
             }
         }
@@ -153,7 +155,7 @@ impl Cache {
     fn write_confirmed<S: Stream>(
         &self,
         wanted: &Wanted,
-        Confirmed { object, terms, is_stored }: &Confirmed,
+        Confirmed { object, terms, before, is_stored }: &Confirmed,
         is_collapsed: bool,
         exchange: &mut Exchange<'_, S>,
     ) -> (u16, Part) {
@@ -166,10 +168,13 @@ impl Cache {
             detail: terms.unshared,
             ..self.status(Outcome::Forward(wanted.why))
         };
-        let age_s = object.meta().age_now_ms(now_ms) / 1000;
+        let age_ms = object.meta().age_now_ms(now_ms);
         exchange.output.clear();
         let fields = wanted.asker.fields();
-        answer::write(object, &request(&fields), age_s, &status, &mut exchange.output)
+        let says = Says { age_s: age_ms / 1000, before, status };
+        let written = answer::write(object, &request(&fields), &says, &mut exchange.output);
+        write_between(wanted, (age_ms, now_ms), &mut exchange.output);
+        written
     }
 
     /// Passes a flight's answer on as it comes.
@@ -187,7 +192,16 @@ impl Cache {
         };
         exchange.output.clear();
         let is_chunked = head.length.is_none() && exchange.facts.is_http11;
-        if write_arrived((wanted, head), &status, is_chunked, exchange) {
+        let now_ms = self.clock.now_ms();
+        // What is for this client only came just now; its age is the origin's affair.
+        let age_ms = if head.terms.unshared.is_some() { 0 } else { head.preview.meta().age_now_ms(now_ms) };
+        let says = Says { age_s: age_ms / 1000, before: &head.before, status };
+        let is_short = write_arrived((wanted, head), &says, is_chunked, exchange);
+        write_between(wanted, (age_ms, now_ms), &mut exchange.output);
+        if head.is_open && wanted.asked_by.is_some() {
+            between::write_unkept(&mut exchange.output);
+        }
+        if is_short {
             exchange.end_head();
             return exchange.send(304).await;
         }
@@ -260,8 +274,51 @@ async fn send_stored<S: Stream>(
     Ok(())
 }
 
-/// Returns what to do about an answer to someone else's request that does not answer this one too.
-fn not_mine(wanted: &Wanted, terms: &terms::Terms) -> Option<Flown> {
+/// Sends what one of ours asked.
+async fn send_reply<S: Stream>(reply: &Reply, exchange: &mut Exchange<'_, S>) -> Result<(), Broken> {
+    let Reply { status, lines, body } = reply;
+    let phrase = alongside_http::answer::phrase(*status);
+    exchange.output.clear();
+    let _ = write!(exchange.output, "HTTP/1.1 {status} {phrase}\r\ncontent-length: {}\r\n", body.len());
+    exchange.output.extend_from_slice(lines);
+    exchange.end_head();
+    if !exchange.facts.is_head {
+        exchange.output.extend_from_slice(body.as_bytes());
+    }
+    exchange.send(*status).await
+}
+
+/// Says that there is no answer. A sibling learns why, so that it is no answer of the origin there either.
+async fn send_failure<S: Stream>(
+    error: FetchError,
+    is_for_sibling: bool,
+    exchange: &mut Exchange<'_, S>,
+) -> Result<(), Broken> {
+    let (status, why) = error.answer();
+    if !is_for_sibling {
+        return exchange.refuse(status, why).await;
+    }
+    let mut lines = Vec::new();
+    between::write_fault(error, &mut lines);
+    send_reply(&Reply { status, lines, body: String::new() }, exchange).await
+}
+
+/// Writes what a sibling must know of an answer.
+fn write_between(wanted: &Wanted, (age_ms, now_ms): (u64, u64), output: &mut Vec<u8>) {
+    if let Some(asked_by) = &wanted.asked_by {
+        between::write_age(age_ms, now_ms.saturating_sub(asked_by.began_ms), output);
+    }
+}
+
+/// Returns what to do about what came for someone else's request, if it does not answer this one too.
+fn not_mine(wanted: &Wanted, arrived: &Arrived) -> Option<Flown> {
+    let terms = match arrived {
+        Arrived::Failed(_) => return None,
+        Arrived::Confirmed(confirmed) => &confirmed.terms,
+        // What is not kept is held only for its slowest reader, and nobody should wait for another.
+        Arrived::Head(head) if !head.is_kept => return Some(Flown::NotMine(None)),
+        Arrived::Head(head) => &head.terms,
+    };
     match terms.fit(Fields(&wanted.asker.fields())) {
         Fit::Yes => None,
         Fit::OtherVariant(names) => Some(Flown::NotMine(Some(names))),
@@ -277,18 +334,17 @@ fn request<'a>(fields: &'a [httparse::Header<'a>]) -> Request<'a> {
 /// Writes the head of a new answer, without its end; true where the client has it already and gets a 304.
 fn write_arrived<S: Stream>(
     (wanted, head): (&Wanted, &FlightHead),
-    status: &CacheStatus<'_>,
+    says: &Says<'_>,
     is_chunked: bool,
     exchange: &mut Exchange<'_, S>,
 ) -> bool {
     let (output, preview) = (&mut exchange.output, &head.preview);
-    let age_s = preview.meta().age_ms / 1000;
     if head.terms.unshared.is_none() {
         let fields = wanted.asker.fields();
         let request = request(&fields);
         let answered = conditional::answer(&request, preview.status(), preview.validators());
         if answered == conditional::Answer::NotModified {
-            answer::write(preview, &request, age_s, status, output);
+            answer::write(preview, &request, says, output);
             return true;
         }
     }
@@ -302,11 +358,27 @@ fn write_arrived<S: Stream>(
         None if is_chunked => output.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         None => {}
     }
-    if age_s > 0 {
-        let _ = write!(output, "age: {age_s}\r\n");
+    if says.age_s > 0 {
+        let _ = write!(output, "age: {}\r\n", says.age_s);
     }
-    answer::write_status(status, output);
+    answer::write_status(says.before, &says.status, output);
     false
+}
+
+/// Counts a request while it waits for another client's answer.
+struct Waiting<'m>(&'m CacheMetrics);
+
+impl<'m> Waiting<'m> {
+    fn new(metrics: &'m CacheMetrics) -> Self {
+        metrics.waiting.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.dec();
+    }
 }
 
 /// Takes a flight off the board when its task ends, however it ends.

@@ -1,14 +1,17 @@
 //! The cache: what is decided of a request while its head is at hand.
 
-use crate::answer::{self, Part};
+use crate::answer::{self, Part, Says};
 use crate::asker::{Asker, Sent};
+use crate::between::{self, Question};
 use crate::clock::Clock;
 use crate::flight::Board;
 use crate::key::{self, Url};
+use crate::meeting::{Meeting, Siblings};
 use crate::metrics::{CacheMetrics, Metrics};
 use crate::object::Object;
 use crate::store::{Found, Store};
 use crate::terms;
+use crate::warmup::{self, Warmup};
 use alongside_http::Arrival;
 use alongside_http::link::Upstream;
 use alongside_policy::caching::vary::{self, VaryNames};
@@ -36,8 +39,12 @@ pub struct Cache {
     pub(crate) metrics: CacheMetrics,
     pub(crate) clock: Clock,
     pub(crate) board: Board,
+    pub(crate) siblings: Siblings,
+    pub(crate) warmup: Arc<Warmup>,
     /// Bytes in all, bytes of one object.
     sizes: (u64, u64),
+    /// What a warm-up may take.
+    warm_bytes_per_s: Option<u64>,
     /// Hash of a key to the time until which each request for it has a flight of its own.
     passes: quick_cache::sync::Cache<u64, u64>,
     hasher: RandomState,
@@ -68,6 +75,33 @@ pub enum Planned {
     },
     /// The client wants it only if it is stored, and it is not.
     Unavailable,
+    /// A question of one of ours, answered at once.
+    Reply(Reply),
+    /// One of ours wants what is stored.
+    Warm {
+        /// Its node id.
+        asked_by: String,
+    },
+}
+
+/// A small answer for one of ours.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Lines of the head.
+    pub lines: Vec<u8>,
+    /// The body.
+    pub body: String,
+}
+
+/// A sibling that asks for all of a shard.
+#[derive(Debug, Clone)]
+pub struct AskedBy {
+    /// Its node id.
+    pub id: Arc<str>,
+    /// When its question came.
+    pub began_ms: u64,
 }
 
 /// A request that the store could not answer.
@@ -83,6 +117,10 @@ pub struct Wanted {
     pub stale: Option<Arc<Object>>,
     /// Why the store could not answer.
     pub why: Forward,
+    /// How siblings are asked; nothing where there are none.
+    pub meeting: Option<Meeting>,
+    /// The sibling that asks.
+    pub asked_by: Option<AskedBy>,
 }
 
 /// A request during planning.
@@ -90,10 +128,11 @@ struct Asked<'a, 'h, 'b> {
     head: &'a RequestHead<'h, 'b>,
     request: Request<'a>,
     arrival: &'a Arrival<'a>,
+    asked_by: Option<AskedBy>,
 }
 
 impl Cache {
-    /// Returns a cache; what `before` holds stays if the memory and the origin are the same.
+    /// Returns a cache; what `before` holds stays if the origin is the same. [`Cache::begin`] puts it in force.
     #[must_use]
     pub fn new(
         document: &alongside_document::Cache,
@@ -104,21 +143,41 @@ impl Cache {
         let address = document.origin.address.as_str();
         let host = document.origin.host.as_ref().map(|host| host.as_str().to_owned());
         // Another origin's pages are other pages.
-        let is_same = |before: &Self| before.sizes == sizes && before.origin.address == address && before.host == host;
-        let kept = before.filter(|before| is_same(before));
+        let is_same = |before: &Self| before.origin.address == address && before.host == host;
+        let keeps = |before: &Self| before.sizes == sizes || before.store.can_resize(sizes.0, Some(sizes.1));
+        let kept = before.filter(|before| is_same(before) && keeps(before));
+        let (store, warmup) = match kept {
+            Some(before) => (Arc::clone(&before.store), Arc::clone(&before.warmup)),
+            None => (Arc::new(Store::new(sizes.0, Some(sizes.1))), Arc::default()),
+        };
+        let metrics = caches.cache(&document.name);
+        let clock = before.map_or_else(Clock::new, |before| before.clock);
+        let replica = document.replica.as_ref();
+        let siblings = Siblings::new(replica, before.map(|before| &before.siblings), http, (clock, &metrics));
         Self {
-            name: token(&document.name),
+            // Replicas of one cache are told apart in `Cache-Status`.
+            name: token(replica.map_or(&document.name, |replica| &replica.id)),
             host,
-            store: kept
-                .map_or_else(|| Arc::new(Store::new(sizes.0, Some(sizes.1))), |before| Arc::clone(&before.store)),
+            store,
             origin: Arc::new(Upstream::new(address, address, http.upstream(address))),
-            metrics: caches.cache(&document.name),
-            clock: before.map_or_else(Clock::new, |before| before.clock),
+            metrics,
+            clock,
             board: Board::default(),
+            siblings,
+            warmup,
             sizes,
+            warm_bytes_per_s: replica.and_then(|replica| replica.warm_bytes_per_s),
             passes: quick_cache::sync::Cache::new(PASSES_MAX),
             hasher: RandomState::new(),
         }
+    }
+
+    /// Puts it in force, when nothing can fail any more: gives a kept store its new size, and warms an empty one up.
+    ///
+    /// Called once, where the runtime is that lives as long as the process.
+    pub fn begin(&self) {
+        self.store.resize(self.sizes.0, Some(self.sizes.1));
+        warmup::begin(self, self.warm_bytes_per_s);
     }
 
     /// Forgets what is held of a URL; returns how many answers that were.
@@ -132,7 +191,7 @@ impl Cache {
 
     /// Brings the gauges up to date.
     pub fn refresh_metrics(&self) {
-        self.metrics.refresh(&self.store);
+        self.metrics.refresh(&self.store, self.warmup.warmth(self.clock.now_ms()));
     }
 
     /// Decides, at once and without waiting.
@@ -141,14 +200,20 @@ impl Cache {
         let is_upgrade = head.upgrade.is_some();
         let sent = Sent::new(head, arrival);
         let request = Request { method: head.method, fields: sent.fields(), has_body, is_upgrade };
-        let asked = Asked { head, request, arrival };
+        let mut asked_by = None;
+        match Question::of(head, arrival) {
+            None => {}
+            Some(Question::Meet) => asked_by = Some(self.asked_by(head)),
+            Some(question) => return self.reply(question, head, arrival),
+        }
+        let asked = Asked { head, request, arrival, asked_by };
         let mut key = buffer::take_output();
         write_key(head, arrival, &mut key);
         let planned = match lookup(&asked.request) {
             Lookup::Serve(serve) => self.plan_serve(&asked, &serve, &key, output),
             Lookup::Pass(bypass) => {
                 let why = if bypass == Bypass::Method { Forward::Method } else { Forward::Bypass };
-                self.metrics.forwarded(why);
+                self.count_forwarded(&asked, why);
                 let is_safe = matches!(head.method, "GET" | "HEAD" | "OPTIONS");
                 self.write_whole(&asked, output);
                 Planned::Pass { invalidates: (!is_safe).then(|| key.clone()), why, detail: bypass }
@@ -165,9 +230,14 @@ impl Cache {
         let (why, stale, names) = match found {
             Found::Object(object) => match state(object.meta(), object.validators(), serve, self.clock.now_ms()) {
                 State::Fresh { age_s, ttl_s } => {
-                    self.metrics.hit();
                     let status = CacheStatus { ttl_s: Some(ttl_s), ..self.status(Outcome::Hit) };
-                    let (status, part) = answer::write(&object, &asked.request, age_s, &status, output);
+                    let says = Says { age_s, before: b"", status };
+                    let (status, part) = answer::write(&object, &asked.request, &says, output);
+                    if asked.asked_by.is_none() {
+                        self.metrics.hit();
+                    } else {
+                        between::write_age(object.meta().age_now_ms(self.clock.now_ms()), 0, output);
+                    }
                     return Planned::Stored { object, status, part };
                 }
                 State::Stale { forward, validators, .. } => {
@@ -180,7 +250,7 @@ impl Cache {
             Found::VaryMiss(names) => (Forward::VaryMiss, None, Some(names)),
             Found::Miss => (Forward::UriMiss, None, Some(VaryNames::default())),
         };
-        self.metrics.forwarded(why);
+        self.count_forwarded(asked, why);
         if serve.only_if_cached {
             return Planned::Unavailable;
         }
@@ -197,7 +267,71 @@ impl Cache {
             asker: Asker::new(asked.request.fields),
             stale,
             why,
+            meeting: self.meeting(asked, !serve.needs_validation),
+            asked_by: asked.asked_by.clone(),
         }))
+    }
+
+    /// What siblings ask is a client's request already, and counted there.
+    fn count_forwarded(&self, asked: &Asked<'_, '_, '_>, why: Forward) {
+        if asked.asked_by.is_none() {
+            self.metrics.forwarded(why);
+        }
+    }
+
+    /// Returns how siblings are asked for the same.
+    fn meeting(&self, asked: &Asked<'_, '_, '_>, takes_stored: bool) -> Option<Meeting> {
+        if self.siblings.is_empty() {
+            return None;
+        }
+        let is_inner = asked.arrival.is_inner;
+        let forward = alongside_protocols::Forward {
+            is_inner,
+            key: is_inner.then(|| asked.head.field("x-alongside-key")).flatten(),
+            without: &conditional::FIELDS,
+            ..alongside_protocols::Forward::new(asked.arrival.peer)
+        };
+        let mut head = Vec::new();
+        asked.head.write(&forward, &mut head);
+        let asked_by = asked.asked_by.as_ref().map(|asked_by| Arc::clone(&asked_by.id));
+        Some(Meeting { head: head.into(), asked_by, takes_stored })
+    }
+
+    fn asked_by(&self, head: &RequestHead<'_, '_>) -> AskedBy {
+        AskedBy { id: self.hear_from(head).into(), began_ms: self.clock.now_ms() }
+    }
+
+    /// Returns who asks; a sibling that was left is there again if it does.
+    fn hear_from(&self, head: &RequestHead<'_, '_>) -> String {
+        let id = between::from(head);
+        if let Some(sibling) = self.siblings.find(&id) {
+            sibling.spoke();
+        }
+        id
+    }
+
+    /// Answers a question of one of ours.
+    fn reply(&self, question: Question, head: &RequestHead<'_, '_>, arrival: &Arrival<'_>) -> Planned {
+        let asked_by = self.hear_from(head);
+        let (mut status, mut lines, mut body) = (200, Vec::new(), String::new());
+        match question {
+            Question::Warm => return Planned::Warm { asked_by },
+            Question::Probe => between::write_warmth(self.warmup.warmth(self.clock.now_ms()), &mut lines),
+            Question::PurgeAll => {
+                body = format!("{{\"purged\": {}}}\n", self.store.forget_all());
+            }
+            Question::Purge => {
+                let mut key = buffer::take_output();
+                write_key(head, arrival, &mut key);
+                body = format!("{{\"purged\": {}}}\n", self.store.purge_key(&key));
+                buffer::give_output(key);
+            }
+            Question::Meet | Question::Unknown => {
+                status = 400;
+                body = "400 Bad Request: x-alongside-ask is probe, purge, purge-all, meet or warm\n".to_owned();
+            }
+        }
+        Planned::Reply(Reply { status, lines, body })
     }
 
     /// Writes the head of a request that is passed on as it is.

@@ -8,33 +8,22 @@ use crate::entry::{Draft, Entry, Refusal};
 use crate::index::Index;
 use crate::key::{self, Key, Url};
 use crate::object::Object;
+use crate::shelf::{self, Departures, HOT_ALLOCATION, Shelf};
+use crate::sizes::Sizes;
 use alongside_policy::caching::Fields;
 use alongside_policy::caching::vary::VaryNames;
-use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The part of the memory that fills in progress may take, one in so many, and more where one object needs more; the
-/// rest is for the store. Also the largest object's part where nothing is said.
-const INFLIGHT_PART: u64 = 8;
-/// What the fill of an object takes beside its bytes: one part in so many, and so many bytes.
-const FILL_PART: u64 = 16;
-const FILL_BYTES: u64 = 64 << 10;
-/// From this size on quick_cache is split in [`SHARDS`]: its lock is shared by more threads then, and a shard
-/// still takes an object of an eighth of all.
-const SHARDED_BYTES: u64 = 4 << 30;
-const SHARDS: usize = 4;
-/// The size of an object that the memory of evicted keys (ghosts) is dimensioned for, bytes.
-const OBJECT_BYTES_MEAN: u64 = 2 << 10;
-/// The part of a shard that its largest entry may take: what quick_cache keeps for hot ones. Heavier entries
-/// it drops without a word.
-const HOT_ALLOCATION: f64 = 0.97;
 /// How many counters purges are told by; urls that share one refuse each other's fills now and then.
 const PURGE_SLOTS: usize = 1024;
 /// The capacity is corrected when the tables have grown by one part in so many.
 const TABLES_STEP: u64 = 128;
+/// A store shrinks in steps of one part in so many.
+const RESIZE_STEPS: u64 = 64;
+/// The part of the memory that its tables may take where a store goes on smaller, one in so many.
+const TABLES_PART: u64 = 4;
 
 /// What became of an object that was offered.
 #[derive(Clone, Debug)]
@@ -88,6 +77,10 @@ impl Ticket {
     }
 }
 
+/// The tickets of all keys at one time.
+#[derive(Debug)]
+pub struct Tickets(Box<[u64]>);
+
 /// An object on offer.
 #[derive(Debug)]
 pub struct Offer<'a> {
@@ -120,13 +113,13 @@ pub struct Counts {
 
 /// A store of responses within a number of bytes.
 pub struct Store {
-    cache: Cache<Key, Arc<Entry>, ByWeight, RandomState, Departures>,
+    cache: Shelf,
     departures: Departures,
     books: Mutex<Books>,
     ledger: Arc<Ledger>,
     inflight: InflightBudget,
-    bytes_max: u64,
-    object_bytes_max: u64,
+    bytes_max: AtomicU64,
+    object_bytes_max: AtomicU64,
     purges: Box<[AtomicU64]>,
     purge_hasher: RandomState,
     counts: Counts,
@@ -148,33 +141,47 @@ impl Store {
     /// body can be stored.
     #[must_use]
     pub fn new(memory_bytes: u64, object_bytes_max: Option<u64>) -> Self {
-        let part = memory_bytes / INFLIGHT_PART;
-        let object_bytes_max = object_bytes_max.unwrap_or(part);
-        let fill_bytes = (object_bytes_max / FILL_PART).saturating_add(object_bytes_max).saturating_add(FILL_BYTES);
-        let inflight_bytes = part.max(fill_bytes).min(memory_bytes / 2);
-        let bytes_max = memory_bytes - inflight_bytes;
-        // A part of the cache must take the largest object.
-        let is_large = memory_bytes >= SHARDED_BYTES && object_bytes_max <= part;
-        let items = usize::try_from(bytes_max / OBJECT_BYTES_MEAN).unwrap_or(usize::MAX);
-        let mut options = OptionsBuilder::new();
-        options
-            .shards(if is_large { SHARDS } else { 1 })
-            .estimated_items_capacity(items.max(32))
-            .weight_capacity(bytes_max)
-            .hot_allocation(HOT_ALLOCATION);
+        let sizes = Sizes::new(memory_bytes, object_bytes_max);
         let departures = Departures::default();
         let ledger = Arc::<Ledger>::default();
         Self {
-            cache: build(&options, departures.clone()),
+            cache: shelf::build(&sizes, departures.clone()),
             departures,
             books: Mutex::default(),
-            inflight: InflightBudget::new(Arc::clone(&ledger), inflight_bytes),
+            inflight: InflightBudget::new(Arc::clone(&ledger), sizes.inflight_bytes),
             ledger,
-            bytes_max,
-            object_bytes_max,
+            bytes_max: AtomicU64::new(sizes.bytes_max),
+            object_bytes_max: AtomicU64::new(sizes.object_bytes_max),
             purges: (0..PURGE_SLOTS).map(|_| AtomicU64::new(0)).collect(),
             purge_hasher: RandomState::new(),
             counts: Counts::default(),
+        }
+    }
+
+    /// Whether [`Store::resize`] can give it this size. What it cannot do is split quick_cache anew, and shrink its tables:
+    /// where these alone would take a good part of the memory, an empty store is worth more.
+    #[must_use]
+    pub fn can_resize(&self, memory_bytes: u64, object_bytes_max: Option<u64>) -> bool {
+        let sizes = Sizes::new(memory_bytes, object_bytes_max);
+        sizes.shards == self.cache.num_shards() && self.tables_bytes(&self.lock()) <= sizes.bytes_max / TABLES_PART
+    }
+
+    /// Give it another size and keep what it holds, as much as fits.
+    ///
+    /// In steps, so that nobody waits for long; the bound holds when it returns.
+    pub fn resize(&self, memory_bytes: u64, object_bytes_max: Option<u64>) {
+        let sizes = Sizes::new(memory_bytes, object_bytes_max);
+        self.object_bytes_max.store(sizes.object_bytes_max, Relaxed);
+        self.inflight.resize(sizes.inflight_bytes);
+        let step = (self.bytes_max() / RESIZE_STEPS).max(1);
+        while self.bytes_max() != sizes.bytes_max {
+            let mut books = self.lock();
+            let next = self.bytes_max().saturating_sub(step).max(sizes.bytes_max);
+            self.bytes_max.store(next, Relaxed);
+            self.set_capacity(&mut books);
+            let gone = self.settle(&mut books, None);
+            drop(books);
+            drop(gone);
         }
     }
 
@@ -211,7 +218,7 @@ impl Store {
     }
 
     fn try_insert(&self, offer: Offer<'_>, now_ms: u64) -> Insert {
-        if offer.object.body().length() > self.object_bytes_max {
+        if offer.object.body().length() > self.object_bytes_max() {
             return Insert::TooLarge;
         }
         let charge = |bytes| self.ledger.charge(bytes);
@@ -223,7 +230,8 @@ impl Store {
         }
         let before = self.cache.peek(offer.key);
         let key = before.as_ref().map_or_else(|| Key::new(offer.key), |before| before.key.clone());
-        let draft = Draft::new(key.clone(), before.as_deref(), offer.vary, offer.request, Arc::clone(&object));
+        let named = (key.clone(), before.as_deref());
+        let draft = Draft::new(named, offer.vary, offer.request, Arc::clone(&object), now_ms);
         let draft = match draft.and_then(|draft| draft.fit(now_ms, self.weight_max())) {
             Err(Refusal::TooLarge) => return Insert::TooLarge,
             Err(Refusal::TooManyVariants) => return Insert::TooManyVariants,
@@ -233,10 +241,10 @@ impl Store {
         if before.is_none() {
             books.index.add(&key);
         }
-        let entry = Arc::new(draft.finish(charge));
+        let entry = Arc::new(draft.finish(now_ms, charge));
         self.cache.insert(key, Arc::clone(&entry));
         self.correct_capacity(&mut books);
-        let gone = self.settle(&mut books, &entry);
+        let gone = self.settle(&mut books, Some(&entry));
         drop(books);
         // Freeing megabytes takes its time; nobody waits for it.
         drop(gone);
@@ -274,6 +282,53 @@ impl Store {
         removed.iter().map(|entry| entry.len()).sum()
     }
 
+    /// Forget everything, and all fills that are on their way.
+    ///
+    /// Returns how many keys were stored.
+    pub fn forget_all(&self) -> usize {
+        let mut books = self.lock();
+        for slot in &self.purges {
+            slot.fetch_add(1, Relaxed);
+        }
+        let count = self.cache.len();
+        books.index.clear();
+        self.cache.clear();
+        let gone = self.departures.drain();
+        self.ledger.set_stored(self.cache.weight());
+        drop(books);
+        drop(gone);
+        count
+    }
+
+    /// Return what [`Store::ticket`] gives now for every key.
+    #[must_use]
+    pub fn tickets(&self) -> Tickets {
+        Tickets(self.purges.iter().map(|slot| slot.load(Relaxed)).collect())
+    }
+
+    /// Return the ticket of a key among those that were taken earlier.
+    #[must_use]
+    pub fn ticket_of(&self, tickets: &Tickets, key: &[u8]) -> Ticket {
+        Ticket(tickets.0[self.purge_place(key::url(key))])
+    }
+
+    /// Return the keys that are stored, the hottest first, and the weight of all, bytes. O(n log n); holds no lock for long.
+    pub(crate) fn hottest(&self, now_ms: u64) -> (Vec<Key>, u64) {
+        let mut bytes = 0;
+        let mut keys: Vec<(u64, Key)> = Vec::with_capacity(self.len());
+        for (key, entry) in self.cache.iter() {
+            bytes += entry.weight;
+            keys.push((entry.heat(now_ms), key));
+        }
+        keys.sort_unstable_by_key(|(heat, _)| std::cmp::Reverse(*heat));
+        (keys.into_iter().map(|(_, key)| key).collect(), bytes)
+    }
+
+    /// Return what is stored under a key, all its variants. No hit is counted.
+    pub(crate) fn entry(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.cache.peek(key)
+    }
+
     /// Return the budget that fills in progress draw from.
     #[must_use]
     pub fn inflight(&self) -> &InflightBudget {
@@ -283,7 +338,7 @@ impl Store {
     /// Return the largest body that is stored, bytes.
     #[must_use]
     pub fn object_bytes_max(&self) -> u64 {
-        self.object_bytes_max
+        self.object_bytes_max.load(Relaxed)
     }
 
     /// Return what the stored objects with their keys and tables take, bytes.
@@ -295,7 +350,7 @@ impl Store {
     /// Return what they may take, bytes.
     #[must_use]
     pub fn bytes_max(&self) -> u64 {
-        self.bytes_max
+        self.bytes_max.load(Relaxed)
     }
 
     /// Return how many keys are stored; each may have variants.
@@ -329,8 +384,11 @@ impl Store {
     }
 
     fn purge_slot(&self, url: &[u8]) -> &AtomicU64 {
-        let slot = self.purge_hasher.hash_one(url) % PURGE_SLOTS as u64;
-        &self.purges[slot as usize]
+        &self.purges[self.purge_place(url)]
+    }
+
+    fn purge_place(&self, url: &[u8]) -> usize {
+        (self.purge_hasher.hash_one(url) % PURGE_SLOTS as u64) as usize
     }
 
     /// Return the heaviest entry that quick_cache takes.
@@ -345,20 +403,24 @@ impl Store {
 
     /// Take what the tables have grown by from the capacity; they never shrink, so this is rare.
     fn correct_capacity(&self, books: &mut Books) {
-        let tables_bytes = self.tables_bytes(books);
-        if tables_bytes > books.tables_bytes {
-            // In steps, a whole one ahead, so that the sum stays within the bound between two corrections.
-            let step = self.bytes_max / TABLES_STEP;
-            books.tables_bytes = (tables_bytes / step.max(1) + 1) * step;
-            self.cache.set_capacity(self.bytes_max.saturating_sub(books.tables_bytes));
+        if self.tables_bytes(books) > books.tables_bytes {
+            self.set_capacity(books);
         }
     }
 
+    fn set_capacity(&self, books: &mut Books) {
+        // In steps, a whole one ahead, so that the sum stays within the bound between two corrections.
+        let step = (self.bytes_max() / TABLES_STEP).max(1);
+        books.tables_bytes = (self.tables_bytes(books) / step + 1) * step;
+        self.cache.set_capacity(self.bytes_max().saturating_sub(books.tables_bytes));
+    }
+
     /// Book what quick_cache has let go since the last time, and return it to be freed.
-    fn settle(&self, books: &mut Books, newest: &Arc<Entry>) -> Vec<Arc<Entry>> {
+    fn settle(&self, books: &mut Books, newest: Option<&Arc<Entry>>) -> Vec<Arc<Entry>> {
         let gone = self.departures.drain();
         // An entry that was replaced by its successor has not been evicted.
-        let is_evicted = |entry: &Arc<Entry>| Arc::ptr_eq(entry, newest) || entry.key != newest.key;
+        let is_evicted =
+            |entry: &Arc<Entry>| newest.is_none_or(|newest| Arc::ptr_eq(entry, newest) || entry.key != newest.key);
         for entry in gone.iter().filter(|entry| is_evicted(entry)) {
             books.index.remove(&entry.key);
             self.counts.evicted.fetch_add(1, Relaxed);
@@ -372,46 +434,8 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Store")
-            .field("bytes_max", &self.bytes_max)
+            .field("bytes_max", &self.bytes_max())
             .field("len", &self.len())
             .finish_non_exhaustive()
-    }
-}
-
-fn build(
-    options: &OptionsBuilder,
-    departures: Departures,
-) -> Cache<Key, Arc<Entry>, ByWeight, RandomState, Departures> {
-    let Ok(options) = options.build() else {
-        unreachable!("both capacities are set");
-    };
-    // Urls are chosen by strangers, so the hash is keyed and strong.
-    Cache::with_options(options, ByWeight, RandomState::new(), departures)
-}
-
-#[derive(Clone)]
-struct ByWeight;
-
-impl Weighter<Key, Arc<Entry>> for ByWeight {
-    fn weight(&self, _key: &Key, entry: &Arc<Entry>) -> u64 {
-        entry.weight
-    }
-}
-
-/// What quick_cache lets go, kept until its lock is open again. Only the thread that holds the books adds to it.
-#[derive(Clone, Default)]
-struct Departures(Arc<Mutex<Vec<Arc<Entry>>>>);
-
-impl Departures {
-    fn drain(&self) -> Vec<Arc<Entry>> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Lifecycle<Key, Arc<Entry>> for Departures {
-    type RequestState = ();
-
-    fn on_evict(&self, _state: &mut (), _key: Key, entry: Arc<Entry>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 }

@@ -258,8 +258,97 @@ fn threads_that_add_variants_to_one_key_lose_none() {
     assert_eq!(store.purge(&url("/")), 64);
 }
 
+#[test]
+fn another_size_keeps_what_fits() {
+    let store = Store::new(MEMORY_BYTES, None);
+    for one in 0..30 {
+        put(&store, &key(&format!("/{one}"), ""), object(200, 100 << 10));
+    }
+    let before = store.len();
+    assert!(before >= 25 && store.can_resize(2 << 20, None) && store.can_resize(64 << 20, None));
+    store.resize(64 << 20, Some(10 << 20));
+    assert_eq!((store.len(), store.object_bytes_max()), (before, 10 << 20));
+    assert!(store.inflight().try_reserve(9 << 20).is_some());
+    store.resize(2 << 20, None);
+    assert!(store.len() > 10 && store.weight() <= store.bytes_max(), "{} {}", store.len(), store.weight());
+    assert_eq!(
+        (store.object_bytes_max(), store.inflight().bytes_max()),
+        (256 << 10, (256 << 10) / 16 * 17 + (64 << 10))
+    );
+    assert_eq!(store.inflight().pinned_bytes(), 0);
+    // What left is not in the index any more.
+    let purged: usize = (0..30).map(|one| store.purge(&url(&format!("/{one}")))).sum();
+    assert!(purged > 10 && store.is_empty());
+}
+
+#[test]
+fn a_size_that_would_leave_mostly_tables_is_not_taken() {
+    let store = Store::new(64 << 20, None);
+    for one in 0..30_000 {
+        put(&store, &key(&format!("/{one}"), ""), object(200, 9));
+    }
+    assert!(!store.can_resize(1 << 20, None));
+    assert!(!store.can_resize(8 << 30, None), "it would be split otherwise");
+    assert!(store.can_resize(32 << 20, None));
+}
+
+#[test]
+fn all_can_be_forgotten_at_once_with_fills_on_their_way() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let keys = [key("/a", "FR"), key("/b", "")];
+    let held: Vec<_> = keys.iter().map(|key| put(&store, key, object(200, 1000))).collect();
+    let ticket = store.ticket(&keys[0]);
+    assert_eq!(store.forget_all(), 2);
+    assert!(store.is_empty() && store.inflight().pinned_bytes() > 2000);
+    drop(held);
+    assert_eq!(store.inflight().pinned_bytes(), 0);
+    let late =
+        Offer { key: &keys[0], ticket, request: Fields(&[]), vary: VaryNames::default(), object: object(200, 9) };
+    assert_eq!(store.insert(late, 0).as_str(), "purged");
+    put(&store, &keys[0], object(200, 9));
+    assert_eq!(store.purge(&url("/a")), 1);
+}
+
+#[test]
+fn tickets_that_were_taken_together_know_each_purge() {
+    let store = Store::new(MEMORY_BYTES, None);
+    let tickets = store.tickets();
+    store.purge(&url("/a"));
+    let insert = |target: &str| {
+        let key = key(target, "");
+        let ticket = store.ticket_of(&tickets, &key);
+        let offer =
+            Offer { key: &key, ticket, request: Fields(&[]), vary: VaryNames::default(), object: object(200, 9) };
+        store.insert(offer, 0).as_str()
+    };
+    assert_eq!(insert("/a"), "purged");
+    // One other in 1,024 shares its slot.
+    assert!((0..3).any(|one| insert(&format!("/{one}")) == "stored"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn the_weight_stays_within_every_bound(
+        sizes in prop::collection::vec(1024u64..8192, 1..8),
+        offers in prop::collection::vec((0u32..3000, 0usize..40), 100..800),
+    ) {
+        let store = Store::new(4096 << 10, None);
+        for memory_kib in sizes {
+            let memory_bytes = memory_kib << 10;
+            if store.can_resize(memory_bytes, None) {
+                store.resize(memory_bytes, None);
+                prop_assert!(store.bytes_max() < memory_bytes);
+            }
+            prop_assert!(store.weight() <= store.bytes_max(), "{} of {}", store.weight(), store.bytes_max());
+            for (target, size) in &offers {
+                put(&store, &key(&format!("/{target}"), ""), object(200, size * size * size * size / 3));
+                prop_assert!(store.weight() <= store.bytes_max(), "{} of {}", store.weight(), store.bytes_max());
+            }
+            prop_assert_eq!(store.inflight().pinned_bytes(), 0);
+        }
+    }
+
     #[test]
     fn the_weight_stays_within_the_bound(
         offers in prop::collection::vec((0u32..3000, 0u32..3, 0u32..4, 0usize..40, prop::bool::weighted(0.02)), 1..4000),

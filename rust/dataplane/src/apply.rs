@@ -255,6 +255,9 @@ impl Runtime {
     fn commit(&mut self, document: Document, compiled: Compiled, mut opened: BTreeMap<String, Opened>) {
         self.pool_idle_ms.store(document.limits.pool_idle_timeout_ms, Ordering::Relaxed);
         self.retire_others(&document, &opened);
+        for cache in compiled.caches.values() {
+            cache.begin();
+        }
         for wanted in &document.listeners {
             // The check made sure that something serves this name.
             let Some(served) = compiled.served(&wanted.serves) else { continue };
@@ -392,6 +395,8 @@ impl<'d> Series<'d> {
     fn of(document: &'d Document) -> BTreeSet<Self> {
         let nodes = document.nodes.iter().map(|node| Self::Upstream(&node.id));
         let origins = document.caches.iter().map(|cache| Self::Upstream(cache.origin.address.as_str()));
+        let siblings = document.caches.iter().filter_map(|cache| cache.replica.as_ref());
+        let siblings = siblings.flat_map(|replica| &replica.siblings).map(|node| Self::Upstream(&node.id));
         let caches = document.caches.iter().map(|cache| Self::Cache(&cache.name));
         let of_route = |route: &'d alongside_document::Route| {
             let nodes = route.shards.iter().flat_map(|shard| &shard.replicas).map(|id| Self::Node(&route.name, id));
@@ -399,7 +404,7 @@ impl<'d> Series<'d> {
         };
         let direct = document.routes.iter().filter_map(|route| route.origin.as_ref());
         let origins = origins.chain(direct.map(|origin| Self::Upstream(origin.address.as_str())));
-        nodes.chain(origins).chain(caches).chain(document.routes.iter().flat_map(of_route)).collect()
+        nodes.chain(origins).chain(siblings).chain(caches).chain(document.routes.iter().flat_map(of_route)).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 import pytest
 
 from alongside import document
-from alongside.base import environment
+from alongside.base import environment, errors
 from alongside.components.dataplane import documents
 from alongside.contract import flags, promise, values
 from alongside.contract.catalogue import cache, route
@@ -48,6 +48,33 @@ def test_what_is_unset_is_null_and_what_is_set_is_written() -> None:
     assert full.caches[0].object_bytes_max == 2**20
 
 
+def test_a_replica_has_its_siblings_and_a_bandwidth() -> None:
+    words = "--id a --sibling b=127.0.0.1:9002 --sibling c=[::1]:9003"
+    siblings = (
+        document.Node(id="b", address="127.0.0.1:9002"),
+        document.Node(id="c", address="[::1]:9003"),
+    )
+    made = documents.of_cache(resolve(cache.CONTRACT, f"{CACHE} {words}"))
+    assert made.caches[0].replica == document.Replica(id="a", siblings=siblings)
+    made = documents.of_cache(resolve(cache.CONTRACT, f"{CACHE} {words} --warm-bandwidth 1Mi"))
+    assert made.caches[0].replica is not None
+    assert made.caches[0].replica.warm_bytes_per_s == 2**20
+    assert document.read(document.write(made)) == made
+    assert documents.of_cache(resolve(cache.CONTRACT, CACHE)).caches[0].replica is None
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        ("--sibling b=127.0.0.1:9002", "--id"),
+        ("--id a --sibling b=127.0.0.1:9002:3", "weight"),
+    ],
+)
+def test_a_sibling_that_is_half_said_is_refused(words: str, remedy: str) -> None:
+    with pytest.raises(errors.UsageError, match=remedy):
+        documents.of_cache(resolve(cache.CONTRACT, f"{CACHE} {words}"))
+
+
 def test_what_is_made_is_a_document_that_the_data_plane_takes() -> None:
     made = documents.of_route(resolve(route.CONTRACT, ROUTE))
     assert document.read(document.write(made)) == made
@@ -78,6 +105,8 @@ def test_every_limit_of_the_contract_reaches_the_document() -> None:
         ("listeners[0].inner[2]", "inner"),
         ("routes[0].key", "key"),
         ("routes[0].shards", "node"),
+        ("caches[0].replica.siblings[1].id", "sibling"),
+        ("caches[0].replica.id", "id"),
         ("routes[0].shards[12].weight", "node"),
         ("nodes[3].address", "node"),
         ("caches[0].origin.address", "origin"),

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from alongside import document
+from alongside.base import errors
 
 if TYPE_CHECKING:
     from alongside.contract import values as contract_values
@@ -51,6 +52,9 @@ _PARAMETER_OF = {
     "caches.origin": "origin",
     "caches.memory_bytes": "memory",
     "caches.object_bytes_max": "object_max",
+    "caches.replica": "sibling",
+    "caches.replica.id": "id",
+    "caches.replica.warm_bytes_per_s": "warm_bandwidth",
 }
 
 
@@ -68,14 +72,35 @@ def of_route(values: contract_values.Values) -> document.Document:
 
 
 def of_cache(values: contract_values.Values) -> document.Document:
-    """Return the document of one cache."""
+    """Return the document of one cache.
+
+    Raises:
+        errors.UsageError: it has siblings and no ID of its own, or one of them has a weight.
+    """
     cache = document.Cache(
         name="cache",
         origin=document.Origin(address=values.text("origin").removeprefix("http://")),
         memory_bytes=values.size_bytes("memory"),
         object_bytes_max=values.size_bytes("object_max") if values.is_set("object_max") else None,
+        replica=_replica(values),
     )
     return _around(values, serves=cache.name, caches=(cache,))
+
+
+def _replica(values: contract_values.Values) -> document.Replica | None:
+    siblings = values.nodes("sibling")
+    if not values.is_set("id"):
+        if siblings:
+            raise errors.UsageError("--sibling: needs an own ID beside it; write --id NAME")
+        return None
+    weighted = [node.id for node in siblings if node.weight != 1]
+    if weighted:
+        raise errors.UsageError(f"--sibling: {weighted[0]} has a weight; write ID=HOST:PORT alone")
+    return document.Replica(
+        id=values.text("id"),
+        siblings=tuple(document.Node(id=node.id, address=node.address) for node in siblings),
+        warm_bytes_per_s=values.size_bytes("warm_bandwidth"),
+    )
 
 
 def _function(values: contract_values.Values) -> document.Function:

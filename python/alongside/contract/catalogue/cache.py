@@ -38,6 +38,32 @@ _PARAMETERS = (
         unset="an eighth of memory",
         minimum="1B",
     ),
+    promise.Parameter(
+        name="id",
+        kind=promise.Kind.TEXT,
+        description="own node ID, where the cache is one of several replicas",
+        example="photos-0-a",
+        unset="the cache stands alone",
+        minimum="1",
+        maximum="255",
+    ),
+    promise.Parameter(
+        name="sibling",
+        kind=promise.Kind.NODE,
+        description="another replica; each has to count the others as inner",
+        example="photos-0-b=127.0.0.1:9002",
+        unset="no other replica is asked",
+        is_repeated=True,
+    ),
+    promise.Parameter(
+        name="warm_bandwidth",
+        kind=promise.Kind.SIZE,
+        description="what an empty replica may take from a sibling in a second",
+        example="32Mi",
+        default="32Mi",
+        minimum="1Ki",
+        maximum="1024Gi",
+    ),
     dataplane.INNER,
     dataplane.STATUS,
     dataplane.ADMIN,
@@ -50,13 +76,20 @@ _METRICS = (
         "alongside_cache_requests_total",
         "counter",
         ("cache", "outcome"),
-        "requests by what the store had for them: `hit`, `uri-miss`, … as in `Cache-Status`",
+        "clients' requests by what the store had for them: `hit`, `uri-miss`, … as in "
+        "`Cache-Status`; what siblings ask is not counted",
     ),
     promise.Metric(
         "alongside_cache_collapsed_total",
         "counter",
         ("cache",),
-        "requests that waited for another client's answer",
+        "requests that were answered with another client's answer",
+    ),
+    promise.Metric(
+        "alongside_cache_waiting",
+        "gauge",
+        ("cache",),
+        "requests that wait now for another client's answer",
     ),
     promise.Metric(
         "alongside_cache_origin_requests_total",
@@ -99,6 +132,38 @@ _METRICS = (
         "gauge",
         ("cache",),
         "keys stored",
+    ),
+    promise.Metric(
+        "alongside_cache_sibling_requests_total",
+        "counter",
+        ("cache", "outcome"),
+        "misses that siblings were asked for: `hit`, `fetched`, `miss`, `unreachable`, "
+        "`timed_out`, `refused`",
+    ),
+    promise.Metric(
+        "alongside_cache_sibling_purges_total",
+        "counter",
+        ("cache", "outcome"),
+        "attempts to tell a sibling what to forget: `told`, `failed`, and `all` where it had "
+        "to forget everything",
+    ),
+    promise.Metric(
+        "alongside_cache_warmth",
+        "gauge",
+        ("cache",),
+        "how far the warm-up from siblings is, 0 to 100; 100 where none is needed",
+    ),
+    promise.Metric(
+        "alongside_cache_warmed_bytes_total",
+        "counter",
+        ("cache",),
+        "bytes that came from siblings while it warmed up",
+    ),
+    promise.Metric(
+        "alongside_cache_warmed_objects_total",
+        "counter",
+        ("cache",),
+        "answers that were stored of them",
     ),
 )
 
@@ -144,8 +209,57 @@ _FAILURES = (
     ),
     promise.Failure(
         "The process ends or is restarted",
-        "the cache is empty again: nothing is kept on disk",
-        "origin: more requests until the cache is warm",
+        "the cache is empty again: nothing is kept on disk; where it has siblings, it takes from "
+        "them what they have, hottest first, within warm-bandwidth",
+        "origin: more requests until the cache is warm. Operator: `alongside_cache_warmth`",
+    ),
+    promise.Failure(
+        "Its memory or object-max is changed by a document",
+        "what it holds stays, as much as fits; where its tables alone would fill the new size, or "
+        "4Gi are crossed, it starts empty",
+        "nobody notices, or more misses for a while",
+    ),
+    promise.Failure(
+        "Several replicas miss the same URL at once",
+        "they meet at the first replica of the URL's order, which asks the others for what they "
+        "have stored, then the origin once",
+        "client: `Cache-Status` names each replica. Operator: "
+        "`alongside_cache_sibling_requests_total`",
+    ),
+    promise.Failure(
+        "A sibling is killed or refuses connections",
+        "it is skipped at once, and looked at again after 1s, then 2s, up to 30s",
+        "client: nothing. Origin: a request of each replica for what the dead one would have "
+        "asked. Operator: outcome `unreachable`",
+    ),
+    promise.Failure(
+        "A sibling is frozen: it takes connections and answers nothing",
+        "after a second of silence it is asked whether it is there, and left after half a second "
+        "more; then the origin is asked without it",
+        "client: one answer that takes up to 2s longer; then nothing. Operator: outcome "
+        "`timed_out`",
+    ),
+    promise.Failure(
+        "A sibling does not count this replica as inner",
+        "its answers are not used, since it strips the key; the origin is asked instead",
+        "client: nothing. Operator: outcome `refused`",
+    ),
+    promise.Failure(
+        "A page is changed through one replica (POST, PUT, DELETE, …, answered below 400)",
+        "its siblings are told to forget it, again until they answer; after a minute away they "
+        "have to forget everything. Who was not told yet is not asked for what it holds",
+        "client: the old page from an unreachable replica until it knows. Operator: "
+        "`alongside_cache_sibling_purges_total`",
+    ),
+    promise.Failure(
+        "A sibling dies in the middle of a warm-up, or sends nonsense",
+        "what came whole stays, nothing else is stored; the next sibling is asked",
+        "operator: log event `warm_up_cut`",
+    ),
+    promise.Failure(
+        "A page is purged while a warm-up brings it",
+        "the purge wins: the page is not stored",
+        "nobody notices",
     ),
     promise.Failure(
         "Two clients differ by the key of the router but ask for the same URL",
@@ -153,8 +267,9 @@ _FAILURES = (
         "each sees only the answer to its own key",
     ),
     promise.Failure(
-        "A client outside inner sends x-alongside-key",
-        "the field is stripped: nobody can name the key of somebody else",
+        "A client outside inner sends x-alongside-key, x-alongside-ask or others of ours",
+        "the fields are stripped and mean nothing: nobody can name the key of somebody else, "
+        "purge, or read what is stored",
         "nobody notices",
     ),
 )
@@ -174,6 +289,8 @@ CONTRACT = promise.Contract(
     parameters=_PARAMETERS,
     examples=(
         "alongside cache --listen 127.0.0.1:9001 --origin http://127.0.0.1:8000 --memory 256Mi",
+        "alongside cache --listen 127.0.0.1:9001 --origin http://127.0.0.1:8000 --id a "
+        "--sibling b=127.0.0.1:9002 --inner 127.0.0.0/8",
         "CACHE_LISTEN=0.0.0.0:9001 CACHE_ORIGIN=http://photos:8000 CACHE_INNER=10.0.0.0/8 "
         "alongside cache",
     ),

@@ -2,6 +2,7 @@
 
 use super::Fields;
 use super::fields::{Quotes, is_token, members};
+use httparse::Header;
 
 /// The most fields a stored response may vary with.
 pub const VARY_NAMES_MAX: usize = 16;
@@ -82,6 +83,25 @@ pub fn key(names: &VaryNames, request: Fields<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// Return request fields that give this secondary key; `None` for bytes that [`key`] would not give for these names.
+#[must_use]
+pub fn fields<'a>(names: &'a VaryNames, secondary: &'a [u8]) -> Option<Vec<Header<'a>>> {
+    let (mut found, mut rest) = (Vec::new(), secondary);
+    for name in names.iter() {
+        let (length, after) = rest.split_first_chunk::<8>()?;
+        rest = after;
+        let length = u64::from_le_bytes(*length);
+        if length != u64::MAX {
+            let (value, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+            rest = after;
+            found.push(Header { name, value });
+        }
+    }
+    let mut again = Vec::with_capacity(secondary.len());
+    key(names, Fields(&found), &mut again);
+    (again == secondary).then_some(found)
+}
+
 /// Append a value without the white space around its commas.
 fn fold(value: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
@@ -157,5 +177,29 @@ mod tests {
         check(&[("a", "")], &[], false);
         check(&[("a", "x")], &[("b", "x")], false);
         check(&[("a", "xy")], &[("a", "x"), ("b", "y")], false);
+    }
+
+    #[test]
+    fn reads_its_own_keys_back_and_no_others() {
+        let names = VaryNames("a,b".into());
+        let secondary = |list: &[(&str, &str)]| {
+            let mut out = Vec::new();
+            key(&names, Fields(&headers(list)), &mut out);
+            out
+        };
+        for list in [&[][..], &[("a", "x, y"), ("b", "")], &[("b", "z"), ("b", "\"q , r\"")]] {
+            let written = secondary(list);
+            let found = fields(&names, &written).unwrap();
+            let mut again = Vec::new();
+            key(&names, Fields(&found), &mut again);
+            assert_eq!(again, written);
+            for end in 0..written.len() {
+                assert!(fields(&names, &written[..end]).is_none(), "{list:?} {end}");
+            }
+            assert!(fields(&names, &[&written[..], b"x"].concat()).is_none());
+        }
+        let unfolded = [&4_u64.to_le_bytes()[..], b"x, y", &u64::MAX.to_le_bytes()].concat();
+        assert!(fields(&names, &unfolded).is_none());
+        assert!(fields(&VaryNames::default(), b"").unwrap().is_empty());
     }
 }

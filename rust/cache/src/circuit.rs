@@ -1,0 +1,117 @@
+//! Whether a sibling is worth a question: after a failure it is left for a while, longer each time.
+//!
+//! It comes back by a probe that nobody waits for, never by a user's request.
+
+/// How long a sibling is left after its first failure.
+pub const SIBLING_PAUSE_MS: u64 = 1_000;
+
+/// How long it is left at most.
+pub const SIBLING_PAUSE_MS_MAX: u64 = 30_000;
+
+/// How long a trial is given before there may be another one.
+const TRIAL_MS: u64 = 5_000;
+
+/// What is to be done with a sibling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Ask it.
+    Usable,
+    /// Leave it.
+    Left,
+    /// Leave it, and try whether it is there again; said to one asker only.
+    Due,
+}
+
+/// What is known of one sibling.
+#[derive(Debug, Default)]
+pub struct Circuit {
+    failures: u32,
+    until_ms: u64,
+}
+
+impl Circuit {
+    /// Returns what is to be done with it.
+    pub fn standing(&mut self, now_ms: u64) -> Standing {
+        if self.failures == 0 {
+            return Standing::Usable;
+        }
+        if now_ms < self.until_ms {
+            return Standing::Left;
+        }
+        self.until_ms = now_ms + TRIAL_MS;
+        Standing::Due
+    }
+
+    /// A question failed. What many askers find at one time counts once.
+    pub fn failed(&mut self, now_ms: u64) {
+        if self.failures == 0 || now_ms >= self.until_ms {
+            self.trial_failed(now_ms);
+        }
+    }
+
+    /// A trial failed.
+    pub fn trial_failed(&mut self, now_ms: u64) {
+        let pause_ms = SIBLING_PAUSE_MS.checked_shl(self.failures).unwrap_or(SIBLING_PAUSE_MS_MAX);
+        self.failures = (self.failures + 1).min(32);
+        self.until_ms = now_ms + pause_ms.min(SIBLING_PAUSE_MS_MAX);
+    }
+
+    /// It answered.
+    pub fn answered(&mut self) {
+        *self = Self::default();
+    }
+
+    /// It asked something itself: it may be tried at once.
+    pub fn spoke(&mut self, now_ms: u64) {
+        self.until_ms = self.until_ms.min(now_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_a_sibling_longer_each_time_and_tries_it_once_after() {
+        let mut circuit = Circuit::default();
+        let mut now_ms = 10;
+        assert_eq!(circuit.standing(now_ms), Standing::Usable);
+        circuit.failed(now_ms);
+        for pause_ms in [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
+            assert_eq!(circuit.standing(now_ms + pause_ms - 1), Standing::Left);
+            now_ms += pause_ms;
+            assert_eq!(circuit.standing(now_ms), Standing::Due);
+            assert_eq!(circuit.standing(now_ms), Standing::Left);
+            circuit.trial_failed(now_ms);
+        }
+        circuit.answered();
+        assert_eq!(circuit.standing(now_ms), Standing::Usable);
+        circuit.failed(now_ms);
+        assert_eq!(circuit.standing(now_ms + SIBLING_PAUSE_MS), Standing::Due);
+    }
+
+    #[test]
+    fn counts_what_many_find_at_one_time_once() {
+        let mut circuit = Circuit::default();
+        (0..500).for_each(|_| circuit.failed(5));
+        assert_eq!(circuit.standing(5 + SIBLING_PAUSE_MS), Standing::Due);
+    }
+
+    #[test]
+    fn a_lost_trial_is_followed_by_another() {
+        let mut circuit = Circuit::default();
+        circuit.failed(0);
+        assert_eq!(circuit.standing(1_000), Standing::Due);
+        assert_eq!(circuit.standing(1_000 + TRIAL_MS), Standing::Due);
+    }
+
+    #[test]
+    fn who_speaks_is_tried_at_once() {
+        let mut circuit = Circuit::default();
+        circuit.spoke(3);
+        assert_eq!(circuit.standing(3), Standing::Usable);
+        (0..9).for_each(|_| circuit.trial_failed(5));
+        circuit.spoke(6);
+        assert_eq!(circuit.standing(6), Standing::Due);
+    }
+}
