@@ -74,6 +74,8 @@ class Stack:
         self.cache = Address("127.0.0.1", spec.port)
         self.shard_bytes = spec.memory
         self.shard_names = [f"{self._name}-{number}" for number in range(spec.shards)]
+        if spec.replicas.min != 1:
+            raise StackError(f"{file}: the demo counts what each shard holds; write replicas: 1")
         self._folders = folders.of_project(PROJECT, environment.of_process())
 
     def refuse_to_share(self) -> None:
@@ -118,24 +120,25 @@ class Stack:
         return [self.shard_names.index(str(name)) for name in names]
 
     def nodes(self) -> dict[str, Node]:
-        """Return what each cache node says of itself, by name."""
+        """Return what the cache node of each shard says of itself, by the shard's name."""
         status: dict[str, list[dict[str, str | int | None]]] = json.loads(
             self._call("status", "--json")
         )
         pids = {process["name"]: process["pid"] for process in status["processes"]}
         return {
-            name: Node(
+            shard: Node(
                 served=_metric(text, "alongside_cache_requests_total"),
                 objects=_metric(text, "alongside_cache_objects"),
                 stored_bytes=_metric(text, "alongside_cache_bytes"),
-                memory_bytes=_resident_bytes(pids[name]),
+                memory_bytes=_resident_bytes(pids[_node_of(shard)]),
             )
-            for name, text in asyncio.run(self._metrics()).items()
+            for shard, text in asyncio.run(self._metrics()).items()
         }
 
     async def _metrics(self) -> dict[str, str]:
-        """Return the metrics page of each cache node, by name."""
-        doors = [admin.Admin(self._folders.admin(name)) for name in self.shard_names]
+        """Return the metrics page of the cache node of each shard, by the shard's name."""
+        paths = [self._folders.admin(_node_of(shard)) for shard in self.shard_names]
+        doors = [admin.Admin(path) for path in paths]
         texts = await asyncio.gather(*[door.metrics() for door in doors])
         return dict(zip(self.shard_names, texts, strict=True))
 
@@ -160,6 +163,11 @@ class Stack:
             said = done.stderr.strip() or done.stdout.strip()
             raise StackError(f"alongside {words[0]} ended with {done.returncode}:\n{said}")
         return done.stdout
+
+
+def _node_of(shard: str) -> str:
+    """Return the name of a shard's one node."""
+    return f"{shard}-0"
 
 
 def _metric(text: str, family: str) -> int:

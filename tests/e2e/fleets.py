@@ -94,14 +94,18 @@ class Fleet:
         """The state folder, which marks the project's processes."""
         return str(self.base / "state" / "alongside" / "photos")
 
-    def write(self, *, shards: int = 3, word: str = "", name: str = "photos.yaml") -> Path:
-        """Write a good file and its origin; return the file's path."""
+    def write(
+        self, *, shards: int = 3, word: str = "", name: str = "photos.yaml", more: str = ""
+    ) -> Path:
+        """Write a good file and its origin, the cache with more fields; return the file's path."""
         folder = self.base / "photos"
         folder.mkdir(exist_ok=True)
         (folder / "origin.py").write_text(ORIGIN)
         text = FILE.format(port=self.port, shards=shards, word=word, python=sys.executable)
         path = folder / name
-        path.write_text(text)
+        path.write_text(
+            text.replace("memory: 16Mi", f"memory: 16Mi\n  {more}" if more else "memory: 16Mi")
+        )
         return path
 
     def variables(self) -> dict[str, str]:

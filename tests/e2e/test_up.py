@@ -36,10 +36,16 @@ def test_serves_explains_logs_and_purges(running: fleets.Fleet) -> None:
     code, out, _ = running.run("explain", "photos", f"http://{address}/a?b=c", "--json")
     answer = json.loads(out)
     assert (code, answer["key"]) == (0, "/a?b=c")
-    assert answer["address"] == running.processes()[answer["shard"]]["address"]
-    assert answer["shard"] in answer["reason"]
+    (replica,) = answer["replicas"]
+    assert (answer["now"], answer["router"]) == (replica["id"], "photos-router-0")
+    assert answer["address"] == running.processes()[answer["now"]]["address"]
+    assert answer["reason"] == (
+        f"ketama of request.uri gives the key to {answer['shard']}, one of 3 shards; "
+        f"{answer['now']} serves it, and would answer now"
+    )
     code, out, _ = running.run("purge", "photos", f"http://{address}/a?b=c", "--json")
-    assert (code, json.loads(out)["purged"]) == (0, 1)
+    told = json.loads(out)
+    assert (code, told["purged"], told["forgotten"], told["owed"]) == (0, 1, 3, [])
     code, out, _ = running.run("logs", "app")
     assert (code, "GET /a?b=c" in out) == (0, True)
     code, _, err = running.run("explain", "photo", "http://x/")
@@ -96,13 +102,13 @@ def test_the_same_file_changes_nothing(running: fleets.Fleet) -> None:
 
 
 def test_a_killed_node_refuses_no_connection_and_comes_back(running: fleets.Fleet) -> None:
-    node = running.processes()["photos-0"]
+    node = running.processes()["photos-0-0"]
     address, pid = str(node["address"]), int(str(node["pid"]))
     restarts = int(str(node["restarts"]))
     os.kill(pid, signal.SIGKILL)
     for at in range(20):
         assert fleets.get(address, f"/killed/{at}")[0] == 200
-    now = running.processes()["photos-0"]
+    now = running.processes()["photos-0-0"]
     assert (now["restarts"], now["state"], now["pid"] != pid) == (restarts + 1, "ready", True)
 
 
@@ -110,15 +116,16 @@ def test_explain_is_for_people_and_status_keeps_its_lines(running: fleets.Fleet)
     _, out, _ = running.run("explain", "photos", "http://x/a")
     fields = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert "address" not in fields
-    shard, address = fields["replicas"].split()
-    assert (shard, address) == (fields["shard"], running.processes()[shard]["address"])
+    node, address, *state = fields["replicas"].split()
+    assert (node, address) == (fields["now"], running.processes()[node]["address"])
+    assert state == ["100%", "share,", "100%", "warm,", "0", "in", "flight"]
     _, out, _ = running.run("status")
     title, cache = out.splitlines()[:2]
     assert title.startswith(f'project "photos" from {running.base}/photos (supervisor pid ')
     assert title.endswith("): all is ready")
-    assert cache.endswith(f"origin 127.0.0.1:{running.port}")
+    assert cache.endswith(f"1 replica each, 16Mi each, origin 127.0.0.1:{running.port}")
     code, _, err = running.run("logs")
-    assert (code, "NAME is missing; write one of app, photos-0, " in err) == (2, True)
+    assert (code, "NAME is missing; write one of app, photos-0-0, " in err) == (2, True)
 
 
 def test_what_acts_never_guesses_another_project(running: fleets.Fleet) -> None:
@@ -227,7 +234,7 @@ def test_the_foreground_ends_all_in_order_at_an_interrupt(fleet: fleets.Fleet) -
     log = (Path(fleet.home) / "supervisor.log").read_text()
     events = [json.loads(line) for line in log.splitlines()]
     stopped = [event["process"] for event in events if event["event"] == "stop"]
-    assert stopped == ["photos-router", "photos-2", "photos-1", "photos-0", "app"]
+    assert stopped == ["photos-router-0", "photos-2-0", "photos-1-0", "photos-0-0", "app"]
 
 
 def test_growing_and_shrinking_under_load_fails_no_request(fleet: fleets.Fleet) -> None:
@@ -269,4 +276,4 @@ def test_growing_and_shrinking_under_load_fails_no_request(fleet: fleets.Fleet) 
     assert failed == []
     after = fleet.pids()
     assert {name: after[name] for name in before} == before
-    assert set(after) - set(before) == {"photos-3"}
+    assert set(after) - set(before) == {"photos-3-0"}

@@ -136,7 +136,7 @@ def test_a_supervisor_whose_socket_is_lost_is_stopped_in_order(fleet: fleets.Fle
     code, out, err = fleet.run("down")
     assert (code, f"pid {pid}, by SIGTERM" in out) == (0, True), out + err
     assert not fleet.left()
-    assert stopped(fleet) == ["photos-router", "photos-2", "photos-1", "photos-0", "app"]
+    assert stopped(fleet) == ["photos-router-0", "photos-2-0", "photos-1-0", "photos-0-0", "app"]
 
 
 def test_a_supervisor_that_hangs_is_killed_and_what_it_leaves_is_ended(
@@ -188,9 +188,9 @@ def test_a_full_disk_holds_up_the_change_alone_until_there_is_room(fleet: fleets
         filler = fill(fleet.base / "state")
         path = str(fleet.write(shards=4))
         code, _, err = fleet.run("up", path, "--detach", "--ready-timeout", "2s")
-        assert (code, "photos-3.json" in err, "No space left" in err) == (1, True, True), err
+        assert (code, "photos-3-0.json" in err, "No space left" in err) == (1, True, True), err
         warnings = str(fleet.status()["warnings"])
-        assert f"{fleet.home}/documents/photos-3.json: No space left on device" in warnings
+        assert f"{fleet.home}/documents/photos-3-0.json: No space left on device" in warnings
         assert fleets.get(address, "/kept") == (200, b"/kept")
         filler.unlink()
         fleets.until("all is ready", lambda: fleet.status()["ready"] is True)
@@ -257,7 +257,7 @@ def test_a_closed_terminal_ends_all_in_order(fleet: fleets.Fleet) -> None:
         process.kill()
         process.wait()
     assert not fleet.left()
-    assert stopped(fleet) == ["photos-router", "photos-2", "photos-1", "photos-0", "app"]
+    assert stopped(fleet) == ["photos-router-0", "photos-2-0", "photos-1-0", "photos-0-0", "app"]
 
 
 def _is_shown(terminal: int) -> bool:

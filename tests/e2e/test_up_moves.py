@@ -76,7 +76,7 @@ def load(address: str) -> Iterator[list[str]]:
 def test_a_listener_becomes_public_and_local_again_under_load(fleet: fleets.Fleet) -> None:
     port = port_of_nobody()
     write(fleet, f"port: {port}")
-    nodes = {name: pid for name, pid in fleet.pids().items() if name != "photos-router"}
+    nodes = {name: pid for name, pid in fleet.pids().items() if name != "photos-router-0"}
     assert is_refused("127.0.0.2", port)
     for expose, is_public in (("public", True), ("local", False)):
         with load(f"127.0.0.1:{port}") as failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -23,11 +24,32 @@ apps = st.builds(
     st.sets(st.sampled_from(["app", "other", "third"])),
     st.integers(0, 2),
 )
+sizes = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
+
+
+def planned(
+    caches: dict[str, tuple[int, int, int]],
+    running: tuple[shape.Process, ...],
+    origin: str,
+    port: int,
+) -> shape.Plan:
+    """Return a plan of caches (shards, replicas, routers) before one of the applications."""
+    app = next((app for app in running if app.name == origin), None)
+    address = app.claims[0] if app is not None else "127.0.0.1:9999"
+    behind = shape.Origin(address, process=app.name if app is not None else None)
+    made = [
+        fleet.cache(name, shards, replicas=replicas, routers=routers, origin=behind)
+        for name, (shards, replicas, routers) in caches.items()
+    ]
+    return fleet.of(*made, apps=running, port=port)
+
+
 plans = st.builds(
-    fleet.fleet,
-    st.dictionaries(st.sampled_from(["c", "d"]), st.integers(1, 5)),
+    planned,
+    st.dictionaries(st.sampled_from(["c", "d"]), sizes),
     apps,
-    port=st.sampled_from([0, 9000]),
+    st.sampled_from(["app", "other", "third"]),
+    st.sampled_from([0, 9000]),
 )
 
 
@@ -38,24 +60,49 @@ class World:
     chance: random.Random
     observed: dict[str, stepping.Seen] = dataclasses.field(default_factory=dict)
     is_calm: bool = False
+    planned: frozenset[str] = frozenset()
 
     def take(self, action: stepping.Action) -> None:
         """Begin an action, after checking that it is safe now."""
-        document = None if isinstance(action, stepping.Stop) else action.document
-        for need in document.needs if document is not None else ():
-            assert self.observed[need].state == "ready", f"{action} names {need}"
-        if isinstance(action, stepping.Stop):
-            for name, seen in self.observed.items():
-                is_kept = seen.document is None or action.name not in seen.document.needs
-                assert is_kept, f"{name} still names {action.name}"
-        if isinstance(action, stepping.Start):
-            assert action.process.name not in self.observed
-            for seen in self.observed.values():
-                assert not set(seen.process.claims) & set(action.process.claims)
-        if isinstance(action, stepping.Configure):
-            self.configure(action)
-        else:
-            stepping.take(self.observed, action)
+        match action:
+            case stepping.Start(process, document):
+                assert process.name not in self.observed
+                for seen in self.observed.values():
+                    assert not set(seen.process.claims) & set(process.claims)
+                self.check_named(process.name, document)
+                stepping.take(self.observed, action)
+            case stepping.Configure(name, document):
+                self.check_named(name, document)
+                self.check_siblings(name, document)
+                self.configure(action)
+            case stepping.Stop(name):
+                self.check_unnamed(name)
+                stepping.take(self.observed, action)
+
+    def check_named(self, name: str, document: documents.Wanted | None) -> None:
+        """Check that each node that a router is told of is ready, or was when it was named."""
+        named = {
+            node
+            for seen in self.observed.values()
+            if seen.document is not None and seen.state != "stopping"
+            for node in seen.document.needs
+        }
+        for node in document.needs if document is not None else ():
+            is_ready = self.observed[node].state == "ready"
+            assert is_ready or node in named, f"{name} is told of {node}"
+
+    def check_siblings(self, name: str, document: documents.Wanted | None) -> None:
+        """Check that each sibling that a node is told of was started."""
+        for node in document.siblings if document is not None else ():
+            assert self.observed[node].state != "stopping", f"{name} is told of {node}"
+
+    def check_unnamed(self, name: str) -> None:
+        """Check that no router's document names a node that stops, and no sibling that stays."""
+        for other, seen in self.observed.items():
+            if seen.document is not None:
+                assert name not in seen.document.needs, f"{other} still names {name}"
+                is_going = seen.state == "stopping" or other not in self.planned
+                assert is_going or name not in seen.document.siblings, f"{other} asks {name}"
 
     def configure(self, action: stepping.Configure) -> None:
         """Give a document: it is taken, refused, or nobody knows; when calm it is taken."""
@@ -83,9 +130,15 @@ class World:
 def settle(world: World, plan: shape.Plan, *, rounds: int, is_calm: bool) -> None:
     wanted = stepping._rendered(plan)
     world.is_calm = is_calm
+    world.planned = frozenset(process.name for process in plan.processes)
     for _ in range(rounds):
-        for action in stepping.step(plan, wanted, world.observed):
+        actions = stepping.step(plan, wanted, world.observed)
+        # What starts in one step may name each other, so siblings are looked at afterwards.
+        for action in actions:
             world.take(action)
+        for action in actions:
+            if isinstance(action, stepping.Start):
+                world.check_siblings(action.process.name, action.document)
         world.pass_time()
 
 
@@ -113,3 +166,24 @@ def test_equal_parts_of_two_plans_are_not_touched(old: shape.Plan, new: shape.Pl
             assert action.name not in same
         if isinstance(action, stepping.Start):
             assert action.process.name not in same
+
+
+@given(plans, plans)
+def test_no_shard_loses_a_replica_that_stays(old: shape.Plan, new: shape.Plan) -> None:
+    before = {node for cache in old.caches for node in cache.nodes}
+    after = {node for cache in new.caches for node in cache.nodes}
+    for action in stepping.changes(old, new):
+        if isinstance(action, stepping.Stop):
+            assert action.name not in before & after
+        if isinstance(action, stepping.Start):
+            assert action.process.name not in before
+
+
+@given(plans)
+def test_all_routers_of_a_cache_are_told_the_same(plan: shape.Plan) -> None:
+    wanted = stepping._rendered(plan)
+    for cache in plan.caches:
+        bodies = [json.loads(wanted[router].body) for router in cache.routers]
+        for body in bodies:
+            del body["admin"], body["listeners"][0]["address"]
+        assert all(body == bodies[0] for body in bodies)

@@ -38,17 +38,42 @@ def command(
     shown = {field: value for field, value in answer.items() if field != "address"}
     width = max(len(field) for field in shown)
     for field, value in shown.items():
-        click.echo(f"{field:<{width}}  {_text(value)}")
+        for at, line in enumerate(_lines(value)):
+            click.echo(f"{field if at == 0 else '':<{width}}  {line}")
 
 
-def _text(value: object) -> str:
-    """Return a value for people: a replica as `NAME ADDRESS`, several separated by commas."""
+def _lines(value: object) -> list[str]:
+    """Return a value for people, a line for each replica."""
     match value:
         case list():
-            return ", ".join(_text(entry) for entry in value)
-        case {"id": name, "address": address}:
-            return f"{name} {address}"
-        case dict():
-            return " ".join(f"{field}={_text(entry)}" for field, entry in value.items())
+            entries = [_cells(entry) for entry in value]
+            widths = [max(map(len, column)) for column in zip(*entries, strict=True)]
+            return [
+                "  ".join(cell.ljust(wide) for cell, wide in zip(cells, widths, strict=True))
+                for cells in entries
+            ]
+        case None:
+            return ["nobody"]
         case _:
-            return str(value)
+            return [str(value)]
+
+
+def _cells(replica: object) -> list[str]:
+    """Return what there is to say about a replica."""
+    match replica:
+        case {"id": name, "address": address, "not_used": str(reason)}:
+            return [str(name), str(address), f"not used: {reason}"]
+        case {
+            "id": name,
+            "address": address,
+            "share": float() | int() as share,
+            "warmth": float() | int() as warmth,
+            "in_flight": count,
+        }:
+            return [
+                str(name),
+                str(address),
+                f"{share:.0%} share, {warmth:.0%} warm, {count} in flight",
+            ]
+        case _:
+            return [str(replica), "", ""]

@@ -35,28 +35,51 @@ def write(state: status.Status) -> None:
 
 def whole(state: status.Status) -> console.Group:
     """Return caches, processes and warnings of a project."""
-    parts: list[console.RenderableType] = [
-        text.Text(
-            f'cache "{cache["name"]}" at http://{cache["address"]}, '
-            f"{len(cache['shards'])} shards by {cache['function']}({cache['key']}), "
-            f"{units.format_size(cache['memory_bytes'])} each, origin {cache['origin']}"
-        )
-        for cache in state["caches"]
-    ]
+    parts: list[console.RenderableType] = [text.Text(_cache(cache)) for cache in state["caches"]]
     parts.append(processes(state))
     parts += [text.Text(f"warning: {warning}", style="yellow") for warning in state["warnings"]]
     return console.Group(*parts)
 
 
+def _cache(cache: status.CacheStatus) -> str:
+    """Return a line, and one more when something went wrong since the start."""
+    shards = len(cache["shards"])
+    replicas = max(len(shard["replicas"]) for shard in cache["shards"])
+    line = (
+        f'cache "{cache["name"]}" at http://{cache["address"]}, '
+        f"{shards} {'shard' if shards == 1 else 'shards'} by {cache['function']}({cache['key']}), "
+        f"{replicas} {'replica' if replicas == 1 else 'replicas'} each, "
+        f"{units.format_size(cache['memory_bytes'])} each, origin {cache['origin']}"
+    )
+    helped = {
+        "tried again elsewhere": sum(cache["retries"].values()),
+        "fell back": sum(cache["fallbacks"].values()),
+        "resumed": cache["resumed"],
+    }
+    told = [f"{count} {what}" for what, count in helped.items() if count]
+    if cache["hit_ratio"] is not None:
+        told = [f"{cache['hit_ratio']:.1%} hits", *told]
+    if cache["requests_per_s"] is not None:
+        told = [f"{cache['requests_per_s']:.1f} requests/s", *told]
+    return f"{line}\n  {', '.join(told)}" if told else line
+
+
+_COLUMNS = (
+    *(("name", False), ("role", False), ("state", False), ("pid", True), ("address", False)),
+    *(("restarts", True), ("req/s", True), ("hits", True), ("share", True), ("warm", True)),
+    ("now", True),
+)
+"""Names, and whether they hold numbers; `now` is how many requests are in flight."""
+
+
 def processes(state: status.Status) -> table.Table:
     """Return the table of processes."""
     shown = table.Table(box=None, pad_edge=False)
-    for name in ("name", "role", "state", "pid", "address", "restarts", "req/s", "hits"):
-        is_number = name in {"pid", "restarts", "req/s", "hits"}
+    for name, is_number in _COLUMNS:
         shown.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for process in state["processes"]:
         reason = f" ({process['reason']})" if process["reason"] else ""
-        rate, ratio = process["requests_per_s"], process["hit_ratio"]
+        rate, share = process["requests_per_s"], process["share_ratio"]
         shown.add_row(
             process["name"],
             process["role"],
@@ -65,6 +88,13 @@ def processes(state: status.Status) -> table.Table:
             process["address"] or "-",
             str(process["restarts"]),
             f"{rate:.1f}" if rate is not None else "-",
-            f"{ratio:.1%}" if ratio is not None else "-",
+            _percent(process["hit_ratio"], digits=1),
+            text.Text("left", style="yellow") if share == 0 else _percent(share),
+            _percent(process["warmth_ratio"]),
+            str(process["in_flight"]) if process["in_flight"] is not None else "-",
         )
     return shown
+
+
+def _percent(ratio: float | None, *, digits: int = 0) -> str:
+    return f"{ratio:.{digits}%}" if ratio is not None else "-"

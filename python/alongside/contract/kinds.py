@@ -38,7 +38,16 @@ class Node:
     weight: int = 1
 
 
-Value = str | int | float | bool | Node
+@dataclasses.dataclass(frozen=True, slots=True)
+class Replica:
+    """A further node of a router's shard, given as `SHARD/ID=HOST:PORT`."""
+
+    shard: str
+    id: str
+    address: str
+
+
+Value = str | int | float | bool | Node | Replica
 """Durations are float seconds, sizes int bytes, everything else as its kind's name says."""
 
 
@@ -66,6 +75,8 @@ def shown(value: Value, kind: promise.Kind) -> str:
         case Node():
             weight = "" if value.weight == 1 else f":{value.weight}"
             return f"{value.id}={value.address}{weight}"
+        case Replica():
+            return f"{value.shard}/{value.id}={value.address}"
         case int() | float() if kind is promise.Kind.DURATION:
             return units.format_duration(value)
         case int() if kind is promise.Kind.SIZE:
@@ -252,6 +263,21 @@ def _node(text: str, parameter: promise.Parameter) -> Value:
     return Node(node_id, address(weighted[1]), int(weighted[2]))
 
 
+def _replica(text: str, parameter: promise.Parameter) -> Value:
+    name, equals, where = text.rpartition("=")
+    shard, slash, node_id = name.rpartition("/")
+    if not equals or not slash or not shard or not node_id:
+        raise errors.UsageError(
+            f"{units.shown(text)} is not SHARD/ID=HOST:PORT; write for example {parameter.example}"
+        )
+    for part in (shard, node_id):
+        if not _NODE_ID.fullmatch(part):
+            raise errors.UsageError(
+                f"{units.shown(part)} is no ID; write 1 to 255 visible ASCII characters"
+            )
+    return Replica(shard, node_id, address(where))
+
+
 def _check_range(number: float, text: str, parameter: promise.Parameter, of_what: str = "") -> None:
     least, most = _bound(parameter, parameter.minimum), _bound(parameter, parameter.maximum)
     if least is not None and number < least:
@@ -290,4 +316,5 @@ _READERS: dict[promise.Kind, Callable[[str, promise.Parameter], Value]] = {
     promise.Kind.CHOICE: _choice,
     promise.Kind.CIDR: _cidr,
     promise.Kind.NODE: _node,
+    promise.Kind.REPLICA: _replica,
 }

@@ -21,6 +21,7 @@ class Kind(Enum):
     CHOICE = "choice"
     CIDR = "cidr"
     NODE = "node"
+    REPLICA = "replica"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ _SERVICE_VARIABLE = re.compile(
     r"|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )
 _SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://")
-_Wanted = TypeVar("_Wanted", str, int, float, kinds.Node)
+_Wanted = TypeVar("_Wanted", str, int, float, kinds.Node, kinds.Replica)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,6 +82,10 @@ class Values:
     def nodes(self, name: str) -> tuple[kinds.Node, ...]:
         """Return the nodes of a repeated parameter in the given order."""
         return self._all(name, kinds.Node)
+
+    def replicas(self, name: str) -> tuple[kinds.Replica, ...]:
+        """Return the further nodes of shards, in the given order; empty where unset."""
+        return self._all(name, kinds.Replica)
 
     def effective(self) -> dict[str, object]:
         """Return every parameter as its user would write it, units included, secrets masked."""
@@ -186,7 +190,8 @@ def _read_all(
 
 
 def _twice(values: Sequence[kinds.Value]) -> list[str]:
-    names = sorted(value.id if isinstance(value, kinds.Node) else str(value) for value in values)
+    named = kinds.Node | kinds.Replica
+    names = sorted(value.id if isinstance(value, named) else str(value) for value in values)
     pairs = itertools.pairwise(names)
     return [units.shown(name) for name in dict.fromkeys(a for a, b in pairs if a == b)]
 

@@ -19,6 +19,8 @@ DATA_PLANE_GRACE_S = 15.0
 """Longer than the data plane's own limit for draining, so that it ends by itself."""
 DATA_PLANE_PROBE = shape.Probe("admin", period_s=10.0, timeout_s=2.0)
 """Seldom, because the death of a process is told at once without looking."""
+NODES_MAX = 256
+"""Of one cache: each is a process here; more belong on more than one machine."""
 HOSTS = {"local": "127.0.0.1", "public": "0.0.0.0"}  # noqa: S104 - a user wrote `public`
 
 _RESTART: dict[str, shape.Restart] = {
@@ -50,7 +52,7 @@ def plan(resources: reading.Resources, *, grace_s: float = GRACE_S) -> shape.Pla
     return shape.Plan(
         tuple(sorted(builder.processes, key=lambda process: order[process.role])),
         tuple(builder.caches),
-        resources.warnings,
+        (*resources.warnings, *builder.warnings),
         tuple(builder.places.items()),
     )
 
@@ -64,6 +66,7 @@ class _Builder:
         self.names: dict[str, str] = {}
         self.ports: dict[int, str] = {}
         self.places: dict[str, str] = {}
+        self.warnings: list[str] = []
 
     def add_pod(self, pod: reading.Resource[kubernetes.Pod]) -> None:
         for at, container in enumerate(pod.model.spec.containers):
@@ -101,21 +104,54 @@ class _Builder:
         self, cache: reading.Resource[kinds.ShardedCache], resources: reading.Resources
     ) -> None:
         spec = cache.model.spec
-        router = f"{cache.name}-router"
+        self.check_scale(cache)
+        routers = tuple(f"{cache.name}-router-{at}" for at in range(spec.routers))
         if spec.port is not None:
-            self.claim_port(cache, ("spec", "port"), spec.port, router)
+            self.claim_port(cache, ("spec", "port"), spec.port, *routers)
         origin = origins.resolve(cache, resources)
         if isinstance(origin, problems.Problem):
             self.found.append(origin)
             return
-        shards = tuple(f"{cache.name}-{at}" for at in range(spec.shards))
-        for name in (*shards, router):
-            self.claim_name(cache, ("metadata", "name"), name)
-        self.processes += [_data_plane(name, "node", origins.LOOPBACK, 0) for name in shards]
-        self.processes.append(_data_plane(router, "router", HOSTS[spec.expose], spec.port or 0))
-        self.caches.append(
-            shape.Cache(cache.name, router, shards, origin, spec.key, spec.function, spec.memory)
+        shards = tuple(
+            shape.Shard(name, tuple(f"{name}-{at}" for at in range(spec.replicas.min)))
+            for name in (f"{cache.name}-{at}" for at in range(spec.shards))
         )
+        planned = shape.Cache(
+            cache.name, routers, shards, origin, spec.key, spec.function, spec.memory, _terms(spec)
+        )
+        for name in (*planned.nodes, *routers):
+            self.claim_name(cache, ("metadata", "name"), name)
+        inside = shape.Socket(shape.LISTENER, origins.LOOPBACK, 0)
+        door = shape.Socket(shape.LISTENER, HOSTS[spec.expose], spec.port or 0, cache.name)
+        self.processes += [_data_plane(name, "node", inside) for name in planned.nodes]
+        self.processes += [_data_plane(name, "router", door) for name in routers]
+        self.caches.append(planned)
+
+    def check_scale(self, cache: reading.Resource[kinds.ShardedCache]) -> None:
+        """Note more nodes than there may be, and warn of a scale that nobody changes yet."""
+        spec, path = cache.model.spec, ("spec", "replicas")
+        replicas = spec.replicas
+        if spec.shards * replicas.max > NODES_MAX:
+            most = NODES_MAX // spec.shards
+            remedy = f"write at most {most} replicas" if most else "write fewer shards"
+            self.found.append(
+                cache.problem(
+                    path,
+                    f"{spec.shards} shards × {replicas.max} replicas are "
+                    f"{spec.shards * replicas.max} nodes, and a cache has at most {NODES_MAX}; "
+                    f"{remedy}",
+                )
+            )
+        if replicas.min < replicas.max:
+            self.warnings.append(
+                str(
+                    cache.problem(
+                        path,
+                        f"each shard has min, {replicas.min}; "
+                        f"nothing scales it up to {replicas.max} yet",
+                    )
+                )
+            )
 
     def claim_name(
         self, resource: reading.Resource[reading.M], path: problems.Path, name: str
@@ -132,10 +168,11 @@ class _Builder:
         self.names.setdefault(name, owner)
 
     def claim_port(
-        self, resource: reading.Resource[reading.M], path: problems.Path, port: int, process: str
+        self, resource: reading.Resource[reading.M], path: problems.Path, port: int, *processes: str
     ) -> None:
         owner = f"{resource.model.kind}/{resource.name}"
-        self.places[f"{process}:{port}"] = str(resource.problem(path, ""))
+        for process in processes:
+            self.places[f"{process}:{port}"] = str(resource.problem(path, ""))
         if port in self.ports:
             self.found.append(
                 resource.problem(
@@ -147,13 +184,25 @@ class _Builder:
         self.ports.setdefault(port, owner)
 
 
-def _data_plane(name: str, role: shape.Role, host: str, port: int) -> shape.Process:
+def _terms(spec: kinds.ShardedCacheSpec) -> shape.Terms:
+    limits, log = spec.limits, spec.access_log
+    return shape.Terms(
+        buffer_bytes=spec.buffer,
+        fallback="next_shard" if spec.fallback == "next-shard" else spec.fallback,
+        retries_percent=spec.retries.percent,
+        attempts_max=spec.retries.attempts,
+        requests_max=limits.requests,
+        node_requests_max=limits.per_node,
+        queue_max=limits.queue,
+        queue_timeout_ms=limits.queue_timeout,
+        access_log_one_in=log.one_in if log is not None else None,
+        warm_bytes_per_s=spec.warmup.bandwidth,
+    )
+
+
+def _data_plane(name: str, role: shape.Role, socket: shape.Socket) -> shape.Process:
     return shape.Process(
-        name,
-        role,
-        sockets=(shape.Socket(shape.LISTENER, host, port),),
-        probe=DATA_PLANE_PROBE,
-        grace_s=DATA_PLANE_GRACE_S,
+        name, role, sockets=(socket,), probe=DATA_PLANE_PROBE, grace_s=DATA_PLANE_GRACE_S
     )
 
 

@@ -15,6 +15,17 @@ Addresses = Mapping[str, str]
 """The address HOST:PORT of each process's listener, as far as it is bound."""
 INNER = ("127.0.0.0/8",)
 SCHEMA = 1
+HEALTH = document.Health(
+    probe="cache",
+    interval_ms=500,
+    timeout_ms=500,
+    failures=2,
+    successes=1,
+    errors_max=None,
+    slow_times=None,
+    slow_start_ms=2000,
+)
+"""Of our own caches: an origin's errors and slowness are not the fault of the node that tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +34,14 @@ class Wanted:
 
     body: str
     """JSON without epoch and generation, in one canonical form."""
-    needs: frozenset[str] = field(compare=False)
-    """Processes that must be ready before it may be in force."""
-    uses: frozenset[str] = field(compare=False)
+    needs: frozenset[str] = field(compare=False, default=frozenset())
+    """Processes that it names and that must be ready when it is the first to name them."""
+    uses: frozenset[str] = field(compare=False, default=frozenset())
     """Processes that must not stop while it is in force."""
+    siblings: frozenset[str] = field(compare=False, default=frozenset())
+    """Processes that name each other so; each must have been started."""
+    origins: frozenset[str] = field(compare=False, default=frozenset())
+    """Processes that must be ready before it takes the place of a document that used others."""
 
     @property
     def digest(self) -> str:
@@ -56,7 +71,13 @@ def check(wanted: Mapping[str, Wanted]) -> None:
 
 def either(current: Wanted, coming: Wanted) -> Wanted:
     """Return what stands for two documents of which one is in force, nobody knows which."""
-    return Wanted("", current.needs | coming.needs, current.uses | coming.uses)
+    return Wanted(
+        "",
+        current.needs | coming.needs,
+        current.uses | coming.uses,
+        current.siblings | coming.siblings,
+        current.origins | coming.origins,
+    )
 
 
 def render(
@@ -72,47 +93,89 @@ def render(
     result: dict[str, Wanted] = {}
     for cache in plan.caches:
         for shard in cache.shards:
-            if shard in addresses:
-                result[shard] = _node(cache, addresses[shard], admin_path(shard))
-        if all(name in addresses for name in (*cache.shards, cache.router)):
-            result[cache.router] = _router(cache, addresses, admin_path(cache.router))
+            if all(name in addresses for name in shard.nodes):
+                for name in shard.nodes:
+                    result[name] = _node(cache, shard, name, addresses, admin_path(name))
+        if all(name in addresses for name in (*cache.nodes, *cache.routers)):
+            for name in cache.routers:
+                result[name] = _router(cache, name, addresses, admin_path(name))
     return result
 
 
-def _node(cache: shape.Cache, address: str, admin: str) -> Wanted:
-    origin = document.Origin(address=cache.origin.address, host=cache.origin.host)
-    kept = document.Cache(name=cache.name, origin=origin, memory_bytes=cache.memory_bytes)
+def _node(
+    cache: shape.Cache, shard: shape.Shard, name: str, addresses: Addresses, admin: str
+) -> Wanted:
+    siblings = tuple(node for node in shard.nodes if node != name)
+    kept = document.Cache(
+        name=cache.name,
+        origin=_origin(cache),
+        memory_bytes=cache.memory_bytes,
+        replica=document.Replica(
+            id=name,
+            siblings=tuple(document.Node(id=node, address=addresses[node]) for node in siblings),
+            warm_bytes_per_s=cache.terms.warm_bytes_per_s,
+        ),
+    )
     whole = document.Document(
         schema=SCHEMA,
         epoch=0,
         generation=0,
-        listeners=(_listener(cache, address, inner=INNER),),
+        listeners=(_listener(cache, addresses[name], inner=INNER),),
         caches=(kept,),
         admin=document.Admin(path=admin),
     )
-    uses = {cache.origin.process} if cache.origin.process is not None else set()
-    return _wanted(whole, needs=frozenset(), uses=frozenset(uses))
+    origins = _origins(cache)
+    return _wanted(whole, uses=origins, siblings=frozenset(siblings), origins=origins)
 
 
-def _router(cache: shape.Cache, addresses: Addresses, admin: str) -> Wanted:
+def _router(cache: shape.Cache, name: str, addresses: Addresses, admin: str) -> Wanted:
+    terms = cache.terms
     route = document.Route(
         name=cache.name,
         key=cache.key,
         function=cache.function,
-        shards=tuple(document.Shard(name=shard, replicas=(shard,)) for shard in cache.shards),
+        shards=tuple(
+            document.Shard(name=shard.name, replicas=shard.nodes) for shard in cache.shards
+        ),
+        origin=_origin(cache),
+        health=HEALTH,
+        retries=document.Retries(
+            percent=terms.retries_percent,
+            attempts_max=terms.attempts_max,
+            fallback=terms.fallback,
+        ),
+        buffer_bytes=terms.buffer_bytes,
     )
-    nodes = tuple(document.Node(id=shard, address=addresses[shard]) for shard in cache.shards)
     whole = document.Document(
         schema=SCHEMA,
         epoch=0,
         generation=0,
-        listeners=(_listener(cache, addresses[cache.router]),),
-        nodes=nodes,
+        listeners=(_listener(cache, addresses[name]),),
+        nodes=tuple(document.Node(id=node, address=addresses[node]) for node in cache.nodes),
         routes=(route,),
         admin=document.Admin(path=admin),
+        limits=document.Limits(
+            requests_max=terms.requests_max,
+            upstream_requests_max=terms.node_requests_max,
+            queue_max=terms.queue_max,
+            queue_timeout_ms=terms.queue_timeout_ms,
+        ),
+        access_log=(
+            document.AccessLog(one_in=terms.access_log_one_in)
+            if terms.access_log_one_in is not None
+            else None
+        ),
     )
-    names = frozenset(cache.shards)
-    return _wanted(whole, needs=names, uses=names)
+    nodes, origins = frozenset(cache.nodes), _origins(cache)
+    return _wanted(whole, needs=nodes, uses=nodes | origins, origins=origins)
+
+
+def _origin(cache: shape.Cache) -> document.Origin:
+    return document.Origin(address=cache.origin.address, host=cache.origin.host)
+
+
+def _origins(cache: shape.Cache) -> frozenset[str]:
+    return frozenset({cache.origin.process} if cache.origin.process is not None else ())
 
 
 def _listener(
@@ -121,7 +184,14 @@ def _listener(
     return document.Listener(name=shape.LISTENER, address=address, serves=cache.name, inner=inner)
 
 
-def _wanted(whole: document.Document, *, needs: frozenset[str], uses: frozenset[str]) -> Wanted:
+def _wanted(
+    whole: document.Document,
+    *,
+    needs: frozenset[str] = frozenset(),
+    uses: frozenset[str] = frozenset(),
+    siblings: frozenset[str] = frozenset(),
+    origins: frozenset[str] = frozenset(),
+) -> Wanted:
     body = whole.to_json()
     del body["epoch"], body["generation"]
-    return Wanted(json.dumps(body, sort_keys=True), needs, uses)
+    return Wanted(json.dumps(body, sort_keys=True), needs, uses, siblings, origins)

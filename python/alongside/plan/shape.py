@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["app", "node", "router"]
@@ -19,6 +19,8 @@ class Socket:
     host: str
     port: int
     """0 lets the engine choose a free one."""
+    shared_by: str = ""
+    """Processes whose sockets are equal and name the same group are given one and the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,51 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Cache:
-    """A sharded cache: the process that routes, one node process a shard, and how to place keys."""
+class Shard:
+    """A fraction of a cache's keys; its name is what is hashed."""
 
     name: str
-    router: str
-    shards: tuple[str, ...]
-    """Names of the shards, which are also the ids and process names of their nodes."""
+    nodes: tuple[str, ...]
+    """The names of the processes that serve it, which are also their ids; at least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a cache's routers and nodes do under failure and load, as its file says."""
+
+    buffer_bytes: int = 64 * 2**10
+    fallback: Literal["origin", "next_shard", "error"] = "origin"
+    retries_percent: int = 20
+    attempts_max: int = 3
+    requests_max: int = 8192
+    node_requests_max: int = 4096
+    queue_max: int = 1024
+    queue_timeout_ms: int = 1000
+    access_log_one_in: int | None = None
+    """None for no access log."""
+    warm_bytes_per_s: int | None = 32 * 2**20
+    """None for no warm-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A sharded cache: the processes that route, the nodes of its shards, and how to place keys."""
+
+    name: str
+    routers: tuple[str, ...]
+    """At least one; they share their address."""
+    shards: tuple[Shard, ...]
     origin: Origin
     key: str
     function: Literal["modulo", "ketama"]
     memory_bytes: int
+    """Of each node."""
+    terms: Terms = field(default_factory=Terms)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes of all shards, shard by shard."""
+        return tuple(node for shard in self.shards for node in shard.nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +133,10 @@ class Plan:
     def process(self, name: str) -> Process | None:
         """Return the process of a name, or None."""
         return next((process for process in self.processes if process.name == name), None)
+
+    def cache_of(self, process: str) -> Cache | None:
+        """Return the cache that a node or router belongs to, or None."""
+        return next((one for one in self.caches if process in (*one.routers, *one.nodes)), None)
 
     def cache(self, name: str) -> Cache | None:
         """Return the cache of a name, or None."""

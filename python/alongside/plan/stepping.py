@@ -1,14 +1,25 @@
 """Decide the next safe steps from what runs to what should run.
 
-The rules: a document goes to a router only when every node it names is ready; a process stops only
-when nothing that runs still names it; a process starts only when the addresses it binds are free;
-what is equal is not touched. `step` is called again whenever something changed, so a lost event
-or a crashed process never needs a rule of its own.
+The rules:
+
+- A router is told of a node only when that node is ready; one that routers name already may be
+  down meanwhile, since they find that out by themselves and go on elsewhere.
+- A node is told of a sibling only when that one was started; those that are started together may
+  name each other at once.
+- An origin that is a process of the plan takes the place of another one only when it is ready,
+  unless it cannot be started before the other one has left its address.
+- A process stops only when no document in force names it, and, where it is an application, when
+  what was begun under an earlier document has had its time.
+- A process starts only when the addresses it binds are free.
+- What is equal is not touched, and what can be configured is not restarted.
+
+`step` is called again whenever something changed, so a lost event or a crashed process never needs
+a rule of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +41,8 @@ class Seen:
     state: State
     document: documents.Wanted | None = None
     """In force, or on the way: what it reads at its next start."""
+    finishing: frozenset[str] = frozenset()
+    """Processes that no document of it names any more, and that what it began may still use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,7 @@ def waits(
         seen = observed.get(process.name)
         if document is None or (seen is not None and seen.document == document):
             continue
-        missing = sorted(name for name in document.needs if not now.is_up(name))
+        missing = sorted(now.missing(process))
         if missing:
             found.append(f"{process.name} waits until {', '.join(missing)} can be used")
     return found
@@ -94,14 +107,47 @@ class _Now:
         seen = self.observed.get(name)
         return seen is not None and seen.state == "ready"
 
-    def has_needs(self, name: str) -> bool:
+    def is_started(self, name: str) -> bool:
+        seen = self.observed.get(name)
+        return seen is not None and seen.state not in {"stopping", "ended"}
+
+    def is_known(self, name: str) -> bool:
+        """Return whether a document in force names a node that needed to be ready then."""
+        return any(
+            seen.document is not None and name in seen.document.needs and seen.state != "stopping"
+            for seen in self.observed.values()
+        )
+
+    def is_blocked(self, name: str) -> bool:
+        """Return whether a process cannot become ready before something else has gone."""
+        process, seen = self.plan.process(name), self.observed.get(name)
+        if seen is not None:
+            return seen.state == "ended"
+        return process is None or not self.has_free_addresses(process)
+
+    def missing(self, process: shape.Process) -> set[str]:
+        """Return the processes that a process's next document has to wait for, but siblings."""
+        document = self.wanted.get(process.name)
+        if document is None:
+            return set()
+        found = {name for name in document.needs if not (self.is_up(name) or self.is_known(name))}
+        seen = self.observed.get(process.name)
+        if seen is not None and seen.document is not None:
+            awaited = document.origins - seen.document.uses
+            found |= {name for name in awaited if not (self.is_up(name) or self.is_blocked(name))}
+        return found
+
+    def has_siblings(self, name: str, also: Collection[str] = ()) -> bool:
+        """Return whether the siblings in a process's next document were started."""
         document = self.wanted.get(name)
-        return document is None or all(self.is_up(need) for need in document.needs)
+        return document is None or all(
+            sibling in also or self.is_started(sibling) for sibling in document.siblings
+        )
 
     def is_startable(self, process: shape.Process) -> bool:
         if process.role != "app" and process.name not in self.wanted:
             return False
-        return self.has_needs(process.name)
+        return not self.missing(process)
 
     def has_free_addresses(self, process: shape.Process) -> bool:
         claims = set(process.claims)
@@ -113,12 +159,18 @@ class _Now:
 
     def starts(self) -> Iterator[Action]:
         claimed: set[str] = set()
+        coming: dict[str, shape.Process] = {}
         for process in self.plan.processes:
             if process.name in self.observed or claimed.intersection(process.claims):
                 continue
             if self.is_startable(process) and self.has_free_addresses(process):
                 claimed.update(process.claims)
-                yield Start(process, self.wanted.get(process.name))
+                coming[process.name] = process
+        while late := [name for name in coming if not self.has_siblings(name, coming)]:
+            for name in late:
+                del coming[name]
+        for name, process in coming.items():
+            yield Start(process, self.wanted.get(name))
 
     def configures(self) -> Iterator[Action]:
         for process in self.plan.processes:
@@ -127,8 +179,9 @@ class _Now:
             if seen is None or document is None or seen.process != process:
                 continue
             is_settled = seen.document == document or seen.state in {"stopping", "ended"}
-            if not is_settled and self.has_needs(process.name):
-                yield Configure(process.name, document)
+            if is_settled or self.missing(process) or not self.has_siblings(process.name):
+                continue
+            yield Configure(process.name, document)
 
     def replacements(self) -> Iterator[Action]:
         """Stop what changed, when its successor can start at once."""
@@ -147,13 +200,23 @@ class _Now:
 
     def is_named(self, name: str) -> bool:
         """Return whether something that runs would miss a process if it stopped now."""
-        for other, seen in self.observed.items():
-            if seen.document is None or name not in seen.document.uses:
-                continue
-            is_final = seen.document == self.wanted.get(other) and seen.state != "stopping"
-            if not is_final:
-                return True
-        return False
+        return any(
+            name in seen.finishing or (self.is_old(other) and name in self.named_by(other))
+            for other, seen in self.observed.items()
+        )
+
+    def is_old(self, name: str) -> bool:
+        """Return whether the document of a process is not the one that it is to keep."""
+        seen = self.observed[name]
+        return seen.document != self.wanted.get(name) or seen.state == "stopping"
+
+    def named_by(self, name: str) -> frozenset[str]:
+        """Return what the document of a process names; siblings that go together do not count."""
+        document = self.observed[name].document
+        if document is None:
+            return frozenset()
+        is_kept = self.plan.process(name) is not None and self.observed[name].state != "stopping"
+        return document.uses | document.siblings if is_kept else document.uses
 
 
 def changes(old: shape.Plan, new: shape.Plan) -> list[Action]:

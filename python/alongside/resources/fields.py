@@ -1,4 +1,4 @@
-"""Build the models' fields: words with a nearest name, sizes with units, what is not yet there."""
+"""Build the models' fields: words with a nearest name, values with units, what is not yet there."""
 
 from __future__ import annotations
 
@@ -47,19 +47,6 @@ def word(*now: str, later: tuple[str, ...] = ()) -> pydantic.BeforeValidator:
     return pydantic.BeforeValidator(check)
 
 
-def only_one(what: str) -> pydantic.BeforeValidator:
-    """Return a check that a number is 1, because more is not there yet."""
-
-    def check(value: object) -> object:
-        if value == 1 and not isinstance(value, bool):
-            return value
-        if isinstance(value, int | dict) and not isinstance(value, bool) and value != 0:
-            raise ValueError(f"{shown(value)} {what} are not there yet; write 1")
-        raise ValueError(f"{shown(value)} is not a number of {what}; write 1")
-
-    return pydantic.BeforeValidator(check)
-
-
 def shown(value: object) -> str:
     """Return a value of a file as an error shows it."""
     if isinstance(value, str):
@@ -79,6 +66,19 @@ def _size_bytes(value: object) -> object:
     return _mapped(units.parse_size_bytes, str(value))
 
 
+def _duration_ms(value: object) -> object:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError(f"{shown(value)} is not a duration; write for example 500ms")  # noqa: TRY004
+    return _mapped(_whole_ms, str(value))
+
+
+def _whole_ms(text: str) -> int:
+    duration_ms = units.parse_duration_s(text, zero_allowed=True) * 1000
+    if abs(duration_ms - round(duration_ms)) > 1e-6:
+        raise errors.UsageError(f"{units.shown(text)} is finer than 1ms; write whole milliseconds")
+    return round(duration_ms)
+
+
 def _mapped(parse: Callable[[str], int], text: str) -> int:
     try:
         return parse(text)
@@ -96,5 +96,6 @@ def _name(value: str) -> str:
 
 
 SizeBytes = Annotated[int, pydantic.BeforeValidator(_size_bytes)]
+DurationMs = Annotated[int, pydantic.BeforeValidator(_duration_ms)]
 Name = Annotated[str, pydantic.AfterValidator(_name)]
 Port = Annotated[int, pydantic.Field(ge=1, le=65535)]

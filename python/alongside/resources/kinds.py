@@ -10,11 +10,11 @@ import pydantic
 from alongside import native
 from alongside.base import errors, units
 from alongside.contract import kinds as contract_kinds
-from alongside.resources import fields, kubernetes
+from alongside.resources import caches, fields, kubernetes
 
 API_VERSION = "alongside.dev/v1alpha1"
 SHARDS_MAX = 256
-"""Each shard is a process here; more belong on more than one machine."""
+"""Each shard is at least one process here; more belong on more than one machine."""
 MEMORY_BYTES_MIN = 2**20
 LABEL_MAX = 63
 """Characters between two dots of a host name: RFC 1035 section 2.3.4."""
@@ -98,9 +98,11 @@ class ShardedCacheSpec(fields.Model):
     """Where clients reach it; without it a free one is chosen and shown by `status`."""
     expose: Annotated[Literal["local", "public"], fields.word("local", "public")] = "local"
     access: Annotated[Literal["service"], fields.word("service", later=("ambassador",))] = "service"
-    routers: Annotated[Literal[1], fields.only_one("routers")] = 1
+    routers: Annotated[int, pydantic.Field(ge=1, le=caches.ROUTERS_MAX)] = 1
+    """Processes that share the address."""
     shards: Annotated[int, pydantic.Field(ge=1, le=SHARDS_MAX)] = 1
-    replicas: Annotated[Literal[1], fields.only_one("replicas")] = 1
+    replicas: caches.Scale = caches.Scale(min=1, max=1)
+    """Nodes of each shard."""
     key: Annotated[str, pydantic.AfterValidator(_key)] = "request.uri"
     function: Annotated[
         Literal["modulo", "ketama"],
@@ -108,6 +110,16 @@ class ShardedCacheSpec(fields.Model):
     ] = "ketama"
     memory: Annotated[fields.SizeBytes, pydantic.AfterValidator(_memory)] = 256 * 2**20
     """Of each replica, in bytes; written with a unit."""
+    buffer: caches.BufferBytes = 64 * 2**10
+    """Bytes up to which a router holds an answer whole, so that a node's death is not seen."""
+    fallback: Annotated[
+        Literal["origin", "next-shard", "error"], fields.word("origin", "next-shard", "error")
+    ] = "origin"
+    """Where requests go of whose shard no replica can be used."""
+    limits: caches.Limits = caches.Limits()
+    retries: caches.Retries = caches.Retries()
+    access_log: caches.AccessLog | None = None
+    warmup: caches.Warmup = caches.Warmup()
 
 
 class ShardedCache(fields.Model):

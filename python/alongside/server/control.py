@@ -10,7 +10,7 @@ from starlette import applications, requests, responses, routing
 
 from alongside.base import errors
 from alongside.engines.local import logs
-from alongside.server import orders, status, supervisor
+from alongside.server import explaining, orders, status, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,14 +93,8 @@ class Control:
         parameters = [("route", name), ("url", url)]
         parameters += [("header", header) for header in query.getlist("header")]
         parameters += [("ip", address) for address in query.getlist("ip")]
-        answer = await self.watched.engine.admin(cache.router).explain(parameters)
-        shard = str(answer.get("shard"))
-        address = self.engine.sockets.address(shard)
-        reason = (
-            f"{cache.function} of {cache.key} gives the key to {shard}, one of "
-            f"{len(cache.shards)} shards; its node listens at {address}"
-        )
-        return {"name": name, "url": url, **answer, "address": address, "reason": reason}
+        answer = await explaining.explain(self.watched, cache, parameters)
+        return {"name": name, "url": url, **answer}
 
     async def _purge(self, request: requests.Request) -> object:
         value = await _object(request)
@@ -108,11 +102,14 @@ class Control:
         cache = self.watched.plan.cache(name)
         if cache is None:
             raise errors.UsageError(self._unknown(name))
-        engine = self.watched.engine
-        counts = await asyncio.gather(
-            *[engine.admin(shard).purge(cache.name, url) for shard in cache.shards]
-        )
-        return {"purged": sum(counts), "nodes": dict(zip(cache.shards, counts, strict=True))}
+        told = await self.watched.purges.purge(cache.name, url)
+        return {
+            "purged": sum(told.counts.values()),
+            "forgotten": len(told.counts),
+            "nodes": told.counts,
+            "owed": list(told.owed),
+            "not_kept": list(told.not_kept),
+        }
 
     async def _logs(self, request: requests.Request) -> object:
         name = request.query_params.get("name", "")

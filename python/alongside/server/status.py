@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from alongside.engines.local import children
-    from alongside.server import supervisor, traffic
+    from alongside.plan import shape
+    from alongside.server import sampling, supervisor, traffic
+
+    Samples = Mapping[str, sampling.Sample]
 
 
 class ProcessStatus(TypedDict):
-    """One process; times in seconds, ratios from 0 to 1."""
+    """One process; times in seconds, ratios from 0 to 1. None is what is not known or not so."""
 
     name: str
     role: str
@@ -25,10 +29,38 @@ class ProcessStatus(TypedDict):
     since_s: float
     requests_per_s: float | None
     hit_ratio: float | None
+    in_flight: int | None
+    """Of a router, requests that nodes are answering for it; of a node, for all routers."""
+    share_ratio: float | None
+    """Of a node, the part of its requests that it gets, over the routers; 0 while it is left."""
+    warmth_ratio: float | None
+    epoch: int | None
+    generation: int | None
+    """Both of the document in force."""
+
+
+class NodeStatus(TypedDict):
+    """One replica of a shard as the routers that answer see it."""
+
+    name: str
+    shares: dict[str, float]
+    """By router."""
+    warmth_ratio: float | None
+    in_flight: int | None
+    left: dict[str, int]
+    """How often routers left it, by reason."""
+    purges_owed: int
+
+
+class ShardStatus(TypedDict):
+    """One shard and its replicas."""
+
+    name: str
+    replicas: list[NodeStatus]
 
 
 class CacheStatus(TypedDict):
-    """One sharded cache and where clients reach it."""
+    """One sharded cache, where clients reach it, and how it does; counts since the start."""
 
     name: str
     address: str | None
@@ -36,7 +68,17 @@ class CacheStatus(TypedDict):
     key: str
     function: str
     memory_bytes: int
-    shards: list[str]
+    fallback: str
+    routers: list[str]
+    shards: list[ShardStatus]
+    requests_per_s: float | None
+    """Of all routers that answer."""
+    hit_ratio: float | None
+    """Of all nodes that answer."""
+    in_flight: int | None
+    retries: dict[str, int]
+    fallbacks: dict[str, int]
+    resumed: int
 
 
 class Status(TypedDict):
@@ -54,7 +96,7 @@ class Status(TypedDict):
 
 async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
     """Return the state of everything, in the plan's order; what is being removed comes last."""
-    rates = await watched.sample()
+    samples = await watched.sampler.sample()
     engine = watched.engine
     planned = [process.name for process in watched.plan.processes]
     removed = [name for name in engine.children if name not in planned]
@@ -66,33 +108,95 @@ async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
         files=[source.file for source in sources],
         ready=watched.is_ready(),
         warnings=watched.warnings(),
-        caches=[
-            CacheStatus(
-                name=cache.name,
-                address=engine.sockets.address(cache.router),
-                origin=cache.origin.address,
-                key=cache.key,
-                function=cache.function,
-                memory_bytes=cache.memory_bytes,
-                shards=list(cache.shards),
-            )
-            for cache in watched.plan.caches
-        ],
-        processes=[_process(watched, name, rates, now_s) for name in (*planned, *removed)],
+        caches=[_cache(watched, cache, samples) for cache in watched.plan.caches],
+        processes=[_process(watched, name, samples, now_s) for name in (*planned, *removed)],
     )
 
 
+def _sights(routers: Iterable[str], samples: Samples) -> dict[str, traffic.Sight]:
+    """Return what each router that answers says of its nodes."""
+    found = {name: samples[name].reading.sight for name in routers if name in samples}
+    return {name: sight for name, sight in found.items() if sight is not None}
+
+
+def _cache(watched: supervisor.Supervisor, cache: shape.Cache, samples: Samples) -> CacheStatus:
+    sights = _sights(cache.routers, samples)
+    owed = watched.purges.owed()
+    nodes = [samples[name].reading for name in cache.nodes if name in samples]
+    requests = sum(reading.requests for reading in nodes)
+    rates = [samples[name].rate.requests_per_s for name in cache.routers if name in samples]
+    return CacheStatus(
+        name=cache.name,
+        address=watched.engine.sockets.address(cache.routers[0]),
+        origin=cache.origin.address,
+        key=cache.key,
+        function=cache.function,
+        memory_bytes=cache.memory_bytes,
+        fallback=cache.terms.fallback,
+        routers=list(cache.routers),
+        shards=[
+            ShardStatus(
+                name=shard.name,
+                replicas=[_node(name, sights, owed.get(name, 0)) for name in shard.nodes],
+            )
+            for shard in cache.shards
+        ],
+        requests_per_s=round(sum(rates), 1) if rates else None,
+        hit_ratio=sum(reading.hits or 0.0 for reading in nodes) / requests if requests else None,
+        in_flight=_sum(sum(sight.in_flight.values()) for sight in sights.values()),
+        retries=_added(sight.retries for sight in sights.values()),
+        fallbacks=_added(sight.fallbacks for sight in sights.values()),
+        resumed=sum(sight.resumed for sight in sights.values()),
+    )
+
+
+def _node(name: str, sights: Mapping[str, traffic.Sight], owed: int) -> NodeStatus:
+    shares = {
+        router: sight.shares[name] for router, sight in sights.items() if name in sight.shares
+    }
+    return NodeStatus(
+        name=name,
+        shares=shares,
+        warmth_ratio=_mean(one.warmths[name] for one in sights.values() if name in one.warmths),
+        in_flight=_sum(one.in_flight[name] for one in sights.values() if name in one.in_flight),
+        left=_added(one.left.get(name, {}) for one in sights.values()),
+        purges_owed=owed,
+    )
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return sum(found) / len(found) if found else None
+
+
+def _sum(values: Iterable[int]) -> int | None:
+    found = list(values)
+    return sum(found) if found else None
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
+
+
 def _process(
-    watched: supervisor.Supervisor, name: str, rates: Mapping[str, traffic.Rate], now_s: float
+    watched: supervisor.Supervisor, name: str, samples: Samples, now_s: float
 ) -> ProcessStatus:
     child: children.Child | None = watched.engine.children.get(name)
     planned = watched.plan.process(name)
     process = child.process if child is not None else planned
-    rate = rates.get(name)
+    sample = samples.get(name)
     address = watched.engine.sockets.address(name)
     if address is None and process is not None:
         address = next(iter(process.claims), None)
     identity = child.identity if child is not None else None
+    cache = watched.plan.cache_of(name)
+    sights = _sights(cache.routers, samples) if cache is not None else {}
+    node = _node(name, sights, 0)
+    in_flight = _sum(sights[name].in_flight.values()) if name in sights else node["in_flight"]
+    reading = sample.reading if sample is not None else None
     return ProcessStatus(
         name=name,
         role=process.role if process is not None else "app",
@@ -102,6 +206,11 @@ def _process(
         restarts=child.restarts if child is not None else 0,
         reason=child.reason if child is not None else "",
         since_s=round(now_s - child.since_s, 3) if child is not None else 0.0,
-        requests_per_s=round(rate.requests_per_s, 1) if rate is not None else None,
-        hit_ratio=rate.hit_ratio if rate is not None else None,
+        requests_per_s=round(sample.rate.requests_per_s, 1) if sample is not None else None,
+        hit_ratio=sample.rate.hit_ratio if sample is not None else None,
+        in_flight=in_flight,
+        share_ratio=_mean(node["shares"].values()),
+        warmth_ratio=node["warmth_ratio"],
+        epoch=reading.epoch if reading is not None else None,
+        generation=reading.generation if reading is not None else None,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alongside.base import errors
 from alongside.plan import building, documents, shape, stepping
 from alongside.resources import reading
-from alongside.server import journal, orders, traffic
+from alongside.server import journal, orders, purging, sampling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +30,6 @@ ORIGIN_TIMEOUT_S = 1.0
 TIDY_PERIOD_S = 5.0
 FAILED_RETRY_S = 2.0
 """Before one step that failed is taken again; the others go on meanwhile."""
-SAMPLE_S_MIN = 0.5
 _JOURNAL = "write the journal"
 SUCCESS = "ended with 0"
 """The reason of a process that did what it should and is not to start again."""
@@ -69,7 +68,10 @@ class Supervisor:
         """Set when a process changed, so that origins are looked at anew."""
         self._faults: dict[str, str] = {}
         """Why the last turn of a loop failed, for people."""
-        self._traffic: dict[str, tuple[traffic.Reading, traffic.Rate]] = {}
+        self._caches: dict[str, str] = {}
+        """The cache of each node that is planned or runs."""
+        self.sampler = sampling.Sampler(engine_, clock_)
+        self.purges = purging.Purges(engine_, clock_, log_, self.nodes_of)
 
     def apply(self, order: orders.Order) -> orders.Applied:
         """Make the files the new goal; nothing changes unless all of them are right.
@@ -92,6 +94,8 @@ class Supervisor:
             raise
         self.engine.adopt(prepared)
         self.plan, self.sources, self.folder = plan, order.sources, order.folder
+        running = {node: one for node, one in self._caches.items() if node in self.engine.children}
+        self._caches = running | {node: one.name for one in plan.caches for node in one.nodes}
         self._failed.clear()
         names = [source.file for source in order.sources]
         self._log.info("applied", files=names, changes=len(changes))
@@ -110,11 +114,12 @@ class Supervisor:
         return not self.plan.processes and not self.engine.children
 
     async def run(self) -> None:
-        """Reconcile, watch the origins and tidy up until cancelled."""
+        """Reconcile, watch the origins, tidy up and tell what is owed until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._forever("reconcile", self._reconcile_and_wait))
             tasks.create_task(self._forever("look at the origins", self._look_at_origins))
             tasks.create_task(self._forever("tidy up", self._wait_and_tidy))
+            tasks.create_task(self._forever("tell what is owed", self.purges.deliver))
 
     async def _forever(self, what: str, turn: Callable[[], Awaitable[None]]) -> None:
         """Take turns until cancelled; one that fails is told of, and the next one is taken."""
@@ -258,7 +263,8 @@ class Supervisor:
         waits += self.engine.sockets.waits()
         failed = [reason for _, reason in self._failed.values()]
         origins = [self._origins[c.name] for c in self.plan.caches if self._is_silent(c)]
-        return [*self.plan.warnings, *origins, *waits, *failed, *self._faults.values()]
+        away = [*self.sampler.warnings(), *self.purges.warnings()]
+        return [*self.plan.warnings, *origins, *waits, *failed, *away, *self._faults.values()]
 
     def _is_silent(self, cache: shape.Cache) -> bool:
         """Return whether an origin did not answer; its own probe knows sooner than our look."""
@@ -284,26 +290,15 @@ class Supervisor:
         """Return whether a process that is not to start again did what it should."""
         return self.engine.children[name].reason == SUCCESS
 
-    async def sample(self) -> dict[str, traffic.Rate]:
-        """Return the traffic of each data-plane process that answers."""
-        names = [
-            name
-            for name, child in self.engine.children.items()
-            if child.process.role != "app" and child.state == "ready"
+    def nodes_of(self, cache: str) -> list[str]:
+        """Return the nodes of a cache; those that are still to be stopped are among them."""
+        children = self.engine.children
+        planned = {node for one in self.plan.caches if one.name == cache for node in one.nodes}
+        return [
+            node
+            for node, owner in self._caches.items()
+            if owner == cache and (node in planned or node in children)
         ]
-        await asyncio.gather(*[self._sample(name) for name in names])
-        return {name: self._traffic[name][1] for name in names if name in self._traffic}
-
-    async def _sample(self, name: str) -> None:
-        before = self._traffic.get(name)
-        now_s = self._clock.monotonic_s()
-        if before is not None and now_s - before[0].at_s < SAMPLE_S_MIN:
-            return
-        try:
-            after = traffic.reading(await self.engine.admin(name).metrics(), at_s=now_s)
-        except errors.AlongsideError:
-            return
-        self._traffic[name] = (after, traffic.rate(before[0] if before else None, after))
 
 
 def plan_of(order: orders.Order) -> shape.Plan:

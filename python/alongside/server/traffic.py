@@ -1,11 +1,38 @@
-"""Read requests and hits out of the data plane's metrics, and turn two readings into rates."""
+"""Read what the data plane counts out of its metrics, and turn two readings into rates."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-REQUESTS = "alongside_{role}_requests_total"
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+REQUESTS = ("alongside_route_requests_total", "alongside_cache_requests_total")
 HITS = ("hit",)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a router says of its nodes, by name, and how often it had to help itself."""
+
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """The part of its requests that each node gets, 0 to 1; 0 while it is left."""
+    warmths: Mapping[str, float] = field(default_factory=dict)
+    """How warm each node says it is, 0 to 1."""
+    in_flight: Mapping[str, int] = field(default_factory=dict)
+    """Requests that each node is answering for this router."""
+    left: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """How often each node was left, by reason."""
+    retries: Mapping[str, int] = field(default_factory=dict)
+    """Requests tried again elsewhere, by how they were lost."""
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
+    """Requests for which no replica could be used, by where they went."""
+    resumed: int = 0
+    """Answers that broke off and went on from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +42,11 @@ class Reading:
     at_s: float
     requests: float
     hits: float | None
+    epoch: int | None = None
+    generation: int | None = None
+    """Both of the document in force."""
+    sight: Sight | None = None
+    """None where the process is no router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +59,63 @@ class Rate:
 
 def reading(text: str, *, at_s: float) -> Reading:
     """Return the counters in a Prometheus text; what is missing counts as nothing."""
-    requests = hits = 0.0
-    is_cache = False
+    counts: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
+    for family, labels, value in samples(text):
+        counts[family].append((labels, value))
+    requests = sum(value for family in REQUESTS for _, value in counts[family])
+    asked = counts["alongside_cache_requests_total"]
+    hits = sum(value for labels, value in asked if labels.get("outcome") in HITS)
+    is_router = any(family.startswith("alongside_route_") for family in counts if counts[family])
+    return Reading(
+        at_s,
+        requests,
+        hits if asked else None,
+        _only(counts["alongside_document_epoch"]),
+        _only(counts["alongside_document_generation"]),
+        _sight(counts) if is_router else None,
+    )
+
+
+def samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Yield family, labels and value of each sample in a Prometheus text; what is none is left."""
     for line in text.splitlines():
-        if line.startswith("#") or "_requests_total" not in line:
-            continue
         name, _, value = line.rpartition(" ")
-        family = name.partition("{")[0]
-        if family not in {REQUESTS.format(role=role) for role in ("route", "cache")}:
+        if line.startswith("#") or not name:
             continue
-        is_cache = is_cache or family == REQUESTS.format(role="cache")
+        family, _, labels = name.partition("{")
         try:
-            count = float(value)
+            yield family, dict(_LABEL.findall(labels)), float(value)
         except ValueError:
             continue
-        requests += count
-        hits += count if any(f'="{hit}"' in name for hit in HITS) else 0.0
-    return Reading(at_s, requests, hits if is_cache else None)
+
+
+def _only(found: list[tuple[dict[str, str], float]]) -> int | None:
+    return int(found[0][1]) if found else None
+
+
+def _sight(counts: Mapping[str, list[tuple[dict[str, str], float]]]) -> Sight:
+    def by(label: str, family: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for labels, value in counts.get(f"alongside_route_{family}", []):
+            found[labels.get(label, "")] = found.get(labels.get(label, ""), 0.0) + value
+        return found
+
+    left: dict[str, Counter[str]] = defaultdict(Counter)
+    for labels, value in counts.get("alongside_route_node_left_total", []):
+        left[labels.get("node", "")][labels.get("reason", "")] += int(value)
+    return Sight(
+        shares=by("node", "node_share_ratio"),
+        warmths=by("node", "node_warmth_ratio"),
+        in_flight=_whole(by("node", "node_in_flight")),
+        left={node: dict(reasons) for node, reasons in left.items()},
+        retries=_whole(by("reason", "retries_total")),
+        fallbacks=_whole(by("to", "fallbacks_total")),
+        resumed=int(sum(by("route", "resumed_total").values())),
+    )
+
+
+def _whole(found: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(value) for name, value in found.items()}
 
 
 def rate(before: Reading | None, after: Reading) -> Rate:

@@ -31,6 +31,51 @@ def test_a_node_becomes_a_shard_of_its_name_with_its_weight() -> None:
     )
 
 
+def test_a_replica_is_one_more_node_of_its_shard() -> None:
+    words = f"{ROUTE} --replica a/a2=127.0.0.1:9011 --replica a/a3=127.0.0.1:9012"
+    made = documents.of_route(resolve(route.CONTRACT, words))
+    assert [shard.replicas for shard in made.routes[0].shards] == [("a", "a2", "a3"), ("b",)]
+    assert [node.id for node in made.nodes] == ["a", "b", "a2", "a3"]
+    assert document.read(document.write(made)) == made
+
+
+def test_a_replica_of_no_shard_or_of_a_used_id_is_refused() -> None:
+    words = f"{ROUTE} --replica aa/x=127.0.0.1:1 --replica a/b=127.0.0.1:2"
+    with pytest.raises(errors.UsageError) as caught:
+        documents.of_route(resolve(route.CONTRACT, words))
+    assert caught.value.problems == (
+        '--replica: "aa" is the ID of no --node, which names a shard; did you mean a?',
+        '--replica: "b" is the ID of a --node; choose another ID',
+    )
+
+
+def test_what_a_router_does_on_failure_and_under_load_is_set_by_flags() -> None:
+    words = (
+        "--origin http://127.0.0.1:8000 --fallback next-shard --buffer 1Mi --retry-percent 5 "
+        "--probe cache --probe-path /up --probe-interval 500ms --probe-timeout 250ms "
+        "--requests-max 9 --upstream-requests-max 8 --queue-max 0 --queue-timeout 0 "
+        "--access-log-one-in 3"
+    )
+    made = documents.of_route(resolve(route.CONTRACT, f"{ROUTE} {words}"))
+    (found,) = made.routes
+    assert found.origin == document.Origin(address="127.0.0.1:8000")
+    assert (found.buffer_bytes, found.retries.percent) == (2**20, 5)
+    assert found.retries.fallback == "next_shard"
+    assert found.health == document.Health(
+        probe="cache",
+        path="/up",
+        interval_ms=500,
+        timeout_ms=250,
+        errors_max=None,
+        slow_times=None,
+    )
+    limits = made.limits
+    assert (limits.requests_max, limits.upstream_requests_max) == (9, 8)
+    assert (limits.queue_max, limits.queue_timeout_ms) == (0, 0)
+    assert made.access_log == document.AccessLog(one_in=3)
+    assert document.read(document.write(made)) == made
+
+
 def test_an_origin_without_a_port_is_reached_at_80() -> None:
     made = documents.of_cache(resolve(cache.CONTRACT, CACHE))
     assert made.caches[0].origin == document.Origin(address="photos:80")
@@ -109,6 +154,11 @@ def test_every_limit_of_the_contract_reaches_the_document() -> None:
         ("caches[0].replica.id", "id"),
         ("routes[0].shards[12].weight", "node"),
         ("nodes[3].address", "node"),
+        ("routes[0].buffer_bytes", "buffer"),
+        ("routes[0].health.path", "probe_path"),
+        ("routes[0].origin.address", "origin"),
+        ("access_log.one_in", "access_log_one_in"),
+        ("limits.queue_timeout_ms", "queue_timeout"),
         ("caches[0].origin.address", "origin"),
         ("caches[0].object_bytes_max", "object_max"),
         ("admin.path", "admin"),

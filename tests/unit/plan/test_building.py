@@ -65,7 +65,7 @@ def test_follows_an_origin_through_service_and_pod_to_the_loopback() -> None:
 
 def test_orders_applications_then_nodes_then_routers() -> None:
     names = [process.name for process in plan(CACHE + SERVICE + POD).processes]
-    assert names == ["pod", "photos-0", "photos-1", "photos-router"]
+    assert names == ["pod", "photos-0-0", "photos-1-0", "photos-router-0"]
 
 
 def test_gives_a_container_its_words_folder_and_probe() -> None:
@@ -112,9 +112,9 @@ def test_gives_a_container_its_words_folder_and_probe() -> None:
             "Pod/pod; give one of the two another port",
         ),
         (
-            CACHE + SERVICE + POD.replace("name: pod,", "name: photos-0,"),
-            'f.yaml:3: ShardedCache/photos: metadata.name: its process "photos-0" has the name of '
-            "one of Pod/photos-0; rename one of the two",
+            CACHE + SERVICE + POD.replace("name: pod,", "name: photos-0-0,"),
+            'f.yaml:3: ShardedCache/photos: metadata.name: its process "photos-0-0" has the name '
+            "of one of Pod/photos-0-0; rename one of the two",
         ),
     ],
 )
@@ -181,36 +181,123 @@ def test_a_probe_may_look_at_a_port_number_that_nobody_declares() -> None:
     assert app.probe.address == "127.0.0.1:9000"
 
 
+ADDRESSES = {
+    "photos-0-0": "127.0.0.1:1",
+    "photos-0-1": "127.0.0.1:2",
+    "photos-1-0": "127.0.0.1:3",
+    "photos-1-1": "127.0.0.1:4",
+    "photos-router-0": "127.0.0.1:5",
+    "photos-router-1": "127.0.0.1:5",
+}
+TWICE = CACHE.replace("shards: 2", "shards: 2\n  replicas: 2\n  routers: 2") + SERVICE + POD
+
+
+def rendered(text: str, addresses: dict[str, str] = ADDRESSES) -> dict[str, documents.Wanted]:
+    return documents.render(plan(text), addresses, lambda name: f"/{name}")
+
+
 def test_places_shards_by_name_and_believes_only_the_loopback() -> None:
-    planned = plan(CACHE + SERVICE + POD)
-    addresses = {
-        "photos-0": "127.0.0.1:1",
-        "photos-1": "127.0.0.1:2",
-        "photos-router": "127.0.0.1:3",
-    }
-    wanted = documents.render(planned, addresses, lambda name: f"/{name}")
-    router = json.loads(wanted["photos-router"].body)
-    node = json.loads(wanted["photos-1"].body)
-    assert [shard["name"] for shard in router["routes"][0]["shards"]] == ["photos-0", "photos-1"]
+    wanted = rendered(TWICE)
+    router = json.loads(wanted["photos-router-0"].body)
+    node = json.loads(wanted["photos-1-0"].body)
+    assert [(shard["name"], shard["replicas"]) for shard in router["routes"][0]["shards"]] == [
+        ("photos-0", ["photos-0-0", "photos-0-1"]),
+        ("photos-1", ["photos-1-0", "photos-1-1"]),
+    ]
     assert router["listeners"][0]["inner"] == []
     assert node["listeners"][0]["inner"] == ["127.0.0.0/8"]
-    assert wanted["photos-router"].needs == {"photos-0", "photos-1"}
+    nodes = {"photos-0-0", "photos-0-1", "photos-1-0", "photos-1-1"}
+    assert wanted["photos-router-0"].needs == nodes
+    assert wanted["photos-router-0"].uses == nodes | {"pod"}
+
+
+def test_tells_each_node_who_it_is_and_its_siblings() -> None:
+    wanted = rendered(TWICE)["photos-1-0"]
+    assert json.loads(wanted.body)["caches"][0]["replica"] == {
+        "id": "photos-1-0",
+        "siblings": [{"id": "photos-1-1", "address": "127.0.0.1:4"}],
+        "warm_bytes_per_s": 32 * 2**20,
+    }
+    assert wanted.siblings == {"photos-1-1"}
+    assert wanted.needs == set()
+
+
+def test_what_a_file_says_of_failure_and_load_is_in_the_routers_document() -> None:
+    text = TWICE.replace(
+        "  replicas: 2\n",
+        """\
+  replicas: 2
+  buffer: 1Mi
+  fallback: next-shard
+  limits: {requests: 9, perNode: 8, queue: 7, queueTimeout: 6s}
+  retries: {percent: 5, attempts: 4}
+  accessLog: {oneIn: 3}
+  warmup: off
+""",
+    )
+    router = json.loads(rendered(text)["photos-router-1"].body)
+    (route,) = router["routes"]
+    limits = router["limits"]
+    assert route["origin"] == {"address": "127.0.0.1:8000", "host": None}
+    assert route["buffer_bytes"] == 2**20
+    assert route["retries"] == {
+        "attempts_max": 4,
+        "fallback": "next_shard",
+        "per_second_min": 10,
+        "percent": 5,
+    }
+    assert (limits["requests_max"], limits["upstream_requests_max"]) == (9, 8)
+    assert (limits["queue_max"], limits["queue_timeout_ms"]) == (7, 6000)
+    assert router["access_log"] == {"one_in": 3}
+    node = json.loads(rendered(text)["photos-0-0"].body)
+    assert node["caches"][0]["replica"]["warm_bytes_per_s"] is None
+    documents.check(rendered(text))
+
+
+def test_nodes_are_probed_as_caches_and_not_left_for_their_origins_faults() -> None:
+    (route,) = json.loads(rendered(TWICE)["photos-router-0"].body)["routes"]
+    health = route["health"]
+    assert (health["probe"], health["interval_ms"], health["timeout_ms"]) == ("cache", 500, 500)
+    assert (health["errors_max"], health["slow_times"]) == (None, None)
+
+
+def test_routers_of_a_cache_share_one_socket_and_nodes_have_their_own() -> None:
+    sockets = {one.name: one.sockets for one in plan(TWICE).processes if one.role != "app"}
+    (shared,) = sockets["photos-router-0"]
+    assert sockets["photos-router-1"] == (shared,)
+    assert (shared.port, shared.shared_by) == (8080, "photos")
+    assert {one.shared_by for one in sockets["photos-0-0"]} == {""}
+
+
+def test_bounds_of_replicas_run_at_their_least_and_say_so() -> None:
+    made = plan(TWICE.replace("replicas: 2", "replicas: {min: 1, max: 3}"))
+    assert made.caches[0].nodes == ("photos-0-0", "photos-1-0")
+    assert made.warnings == (
+        "f.yaml:9: ShardedCache/photos: spec.replicas: each shard has min, 1; "
+        "nothing scales it up to 3 yet",
+    )
+    assert plan(TWICE.replace("replicas: 2", "replicas: {min: 2, max: 2}")).warnings == ()
+
+
+def test_refuses_more_nodes_than_a_machine_should_have() -> None:
+    text = CACHE.replace("shards: 2", "shards: 100\n  replicas: 3") + SERVICE + POD
+    assert mistakes(text) == [
+        "f.yaml:9: ShardedCache/photos: spec.replicas: 100 shards × 3 replicas are 300 nodes, and "
+        "a cache has at most 256; write at most 2 replicas"
+    ]
 
 
 def test_what_the_data_plane_would_refuse_is_refused_before() -> None:
-    addresses = {"photos-0": "127.0.0.1:1", "photos-1": "nowhere", "photos-router": "127.0.0.1:3"}
-    wanted = documents.render(plan(CACHE + SERVICE + POD), addresses, lambda name: f"/{name}")
     with pytest.raises(errors.UsageError) as caught:
-        documents.check(wanted)
+        documents.check(rendered(TWICE, {**ADDRESSES, "photos-1-0": "nowhere"}))
     assert {problem.split(": ")[0] for problem in caught.value.problems} == {
-        "photos-1",
-        "photos-router",
+        *("photos-1-0", "photos-1-1", "photos-router-0", "photos-router-1")
     }
 
 
-def test_an_address_that_is_not_bound_yet_leaves_the_router_without_document() -> None:
-    wanted = documents.render(plan(CACHE + SERVICE + POD), {"photos-0": "a:1"}, lambda name: name)
-    assert set(wanted) == {"photos-0"}
+def test_an_address_that_is_not_bound_yet_leaves_siblings_and_routers_without_document() -> None:
+    addresses = {name: ADDRESSES[name] for name in ("photos-0-0", "photos-0-1", "photos-1-0")}
+    assert set(rendered(TWICE, addresses)) == {"photos-0-0", "photos-0-1"}
 
 
 def test_moved_lines_change_no_process() -> None:

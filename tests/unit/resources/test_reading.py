@@ -50,9 +50,46 @@ def test_reads_a_cache_with_its_defaults() -> None:
         ("shard: 3", 'spec.shard: unknown field; did you mean "shards"?'),
         ("memory: 64M i", 'spec.memory: "64M i" is not a size: write it without blanks, 64Mi'),
         ("memory: 1k", "spec.memory: 1k is too small; write at least 1Mi"),
-        ("replicas: 2", "spec.replicas: 2 replicas are not there yet; write 1"),
-        ("replicas: {min: 1}", "spec.replicas: a mapping replicas are not there yet; write 1"),
-        ("routers: 3", "spec.routers: 3 routers are not there yet; write 1"),
+        ("replicas: 17", "spec.replicas: 17 is out of range; write 1 to 16"),
+        (
+            'replicas: "3"',
+            'spec.replicas: "3" is not a number of replicas; write 3 without quotes, or bounds '
+            "such as {min: 1, max: 4}",
+        ),
+        (
+            "replicas: true",
+            "spec.replicas: true is not a number of replicas; write digits such as 2, or bounds "
+            "such as {min: 1, max: 4}",
+        ),
+        ("replicas: {min: 1}", "spec.replicas.max: missing; write it"),
+        (
+            "replicas: {min: 3, max: 2}",
+            "spec.replicas: min 3 is more than max 2; write {min: 2, max: 3}",
+        ),
+        ("routers: 65", "spec.routers: 65 is out of range; write at most 64"),
+        ("buffer: 17Mi", "spec.buffer: 17Mi is out of range; write 0B to 16Mi"),
+        (
+            "fallback: next_shard",
+            'spec.fallback: "next_shard" is not known; did you mean "next-shard"? '
+            "write origin or next-shard or error",
+        ),
+        ("limits: {pernode: 1}", 'spec.limits.pernode: unknown field; did you mean "perNode"?'),
+        (
+            "limits: {queueTimeout: 5}",
+            'spec.limits.queueTimeout: "5" is not a duration: it has no unit; write 5s for '
+            "seconds, 5m for minutes or 5ms",
+        ),
+        (
+            "limits: {queueTimeout: 25h}",
+            "spec.limits.queueTimeout: 25h is out of range; write at most 24h",
+        ),
+        ("retries: {percent: 101}", "spec.retries.percent: 101 is out of range; write at most 100"),
+        ("accessLog: {oneIn: 0}", "spec.accessLog.oneIn: 0 is out of range; write at least 1"),
+        ("warmup: on", "spec.warmup: true is not a warm-up; write {bandwidth: 32Mi} or off"),
+        (
+            "warmup: {bandwidth: 1B}",
+            "spec.warmup.bandwidth: 1B is out of range; write 1Ki to 1024Gi",
+        ),
         (
             "function: maglev",
             'spec.function: "maglev" is not there yet; write modulo or ketama',
@@ -67,6 +104,28 @@ def test_reads_a_cache_with_its_defaults() -> None:
 )
 def test_names_line_field_and_remedy(line: str, expected: str) -> None:
     assert mistakes(CACHE + f"  {line}\n") == [f"f.yaml:7: ShardedCache/photos: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("replicas: 2", (2, 2)), ("replicas: {min: 1, max: 4}", (1, 4)), ("shards: 1", (1, 1))],
+)
+def test_reads_replicas_as_a_number_or_bounds(line: str, expected: tuple[int, int]) -> None:
+    replicas = read(f"{CACHE}  {line}\n").caches[0].model.spec.replicas
+    assert (replicas.min, replicas.max) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("warmup: off", None),
+        ('warmup: "off"', None),
+        ("warmup: {}", 32 * 2**20),
+        ("warmup: {bandwidth: 1Mi}", 2**20),
+    ],
+)
+def test_reads_a_warm_up_or_that_there_is_none(line: str, expected: int | None) -> None:
+    assert read(f"{CACHE}  {line}\n").caches[0].model.spec.warmup.bandwidth == expected
 
 
 @pytest.mark.parametrize(

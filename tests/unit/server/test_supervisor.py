@@ -78,19 +78,19 @@ def test_a_write_that_fails_holds_up_one_process_alone(tmp_path: Path) -> None:
         clock_ = fake_clock.FakeClock()
         watched = supervisor_of(tmp_path, clock_)
         places = watched.engine.setting.folders
-        blocked = places.document("photos-1")
+        blocked = places.document("photos-1-0")
         blocked.mkdir()  # so that no file can take its name
         watched.apply(orders.Order((reading.Source("f", "/data", CACHE),)))
         try:
             watched.reconcile()
-            assert list(watched.engine.children) == ["photos-0", "photos-2"]
+            assert list(watched.engine.children) == ["photos-0-0", "photos-2-0"]
             (warning,) = [one for one in watched.warnings() if str(blocked) in one]
-            assert warning.startswith(f"photos-1 is not started: cannot write {blocked}: Is a")
+            assert warning.startswith(f"photos-1-0 is not started: cannot write {blocked}: Is a")
             assert journal.read(places.journal).folder == "/data"
             blocked.rmdir()
             await clock_.advance(supervisor.FAILED_RETRY_S)
             watched.reconcile()
-            assert "photos-1" in watched.engine.children
+            assert "photos-1-0" in watched.engine.children
             assert not any(str(blocked) in one for one in watched.warnings())
         finally:
             await closed(watched, clock_)

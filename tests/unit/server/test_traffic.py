@@ -24,7 +24,46 @@ def test_a_node_has_requests_and_hits() -> None:
 
 
 def test_a_router_has_no_hits() -> None:
-    assert traffic.reading(ROUTER, at_s=1.0) == traffic.Reading(1.0, 12.0, None)
+    found = traffic.reading(ROUTER, at_s=1.0)
+    assert (found.requests, found.hits) == (12.0, None)
+
+
+SEEN = """\
+# TYPE alongside_route_node_share_ratio gauge
+alongside_route_requests_total{route="photos",shard="photos-0"} 5
+alongside_route_node_share_ratio{route="photos",node="photos-0-0"} 0.5
+alongside_route_node_share_ratio{route="photos",node="photos-0-1"} 0.0
+alongside_route_node_warmth_ratio{route="photos",node="photos-0-0"} 0.25
+alongside_route_node_in_flight{route="photos",node="photos-0-0"} 3
+alongside_route_node_left_total{route="photos",node="photos-0-1",reason="unreachable"} 2
+alongside_route_node_left_total{route="photos",node="photos-0-1",reason="probe_failed"} 1
+alongside_route_retries_total{route="photos",reason="closed"} 4
+alongside_route_fallbacks_total{route="photos",to="origin"} 6
+alongside_route_resumed_total{route="photos"} 7
+alongside_document_epoch 2
+alongside_document_generation 9
+nonsense
+alongside_route_node_in_flight{route="photos",node="photos-0-0"} many
+# EOF
+"""
+
+
+def test_a_router_tells_of_its_nodes_and_of_what_it_did() -> None:
+    found = traffic.reading(SEEN, at_s=1.0)
+    assert (found.epoch, found.generation) == (2, 9)
+    assert found.sight == traffic.Sight(
+        shares={"photos-0-0": 0.5, "photos-0-1": 0.0},
+        warmths={"photos-0-0": 0.25},
+        in_flight={"photos-0-0": 3},
+        left={"photos-0-1": {"unreachable": 2, "probe_failed": 1}},
+        retries={"closed": 4},
+        fallbacks={"origin": 6},
+        resumed=7,
+    )
+
+
+def test_a_node_is_no_router() -> None:
+    assert traffic.reading(NODE, at_s=1.0).sight is None
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 from alongside import document
-from alongside.base import errors
+from alongside.base import errors, nearest, units
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alongside.contract import kinds
     from alongside.contract import values as contract_values
 
 SCHEMA = 1
@@ -28,6 +31,9 @@ _COUNT_LIMITS = (
     "connections_max",
     "connections_per_address_max",
     "pool_idle_max",
+    "requests_max",
+    "upstream_requests_max",
+    "queue_max",
 )
 _DURATION_LIMITS = (
     "head_timeout",
@@ -36,6 +42,7 @@ _DURATION_LIMITS = (
     "connect_timeout",
     "response_timeout",
     "pool_idle_timeout",
+    "queue_timeout",
     "tunnel_timeout",
     "drain_timeout",
 )
@@ -49,6 +56,15 @@ _PARAMETER_OF = {
     "routes.key": "key",
     "routes.function": "function",
     "routes.shards": "node",
+    "routes.origin": "origin",
+    "routes.buffer_bytes": "buffer",
+    "routes.health.probe": "probe",
+    "routes.health.path": "probe_path",
+    "routes.health.interval_ms": "probe_interval",
+    "routes.health.timeout_ms": "probe_timeout",
+    "routes.retries.percent": "retry_percent",
+    "routes.retries.fallback": "fallback",
+    "access_log": "access_log_one_in",
     "caches.origin": "origin",
     "caches.memory_bytes": "memory",
     "caches.object_bytes_max": "object_max",
@@ -59,16 +75,84 @@ _PARAMETER_OF = {
 
 
 def of_route(values: contract_values.Values) -> document.Document:
-    """Return the document of one router: a shard for each node, named by the node's ID."""
-    nodes = values.nodes("node")
+    """Return the document of one router: a shard for each node, named by the node's ID.
+
+    Raises:
+        errors.UsageError: a replica is of no shard, or has the ID of another node; all of them.
+    """
+    nodes, replicas = values.nodes("node"), values.replicas("replica")
+    _check_replicas(nodes, replicas)
     shards = tuple(
-        document.Shard(name=node.id, weight=node.weight, replicas=(node.id,)) for node in nodes
+        document.Shard(
+            name=node.id,
+            weight=node.weight,
+            replicas=(node.id, *(one.id for one in replicas if one.shard == node.id)),
+        )
+        for node in nodes
     )
     route = document.Route(
-        name="route", key=values.text("key"), function=_function(values), shards=shards
+        name="route",
+        key=values.text("key"),
+        function=_function(values),
+        shards=shards,
+        origin=_origin(values) if values.is_set("origin") else None,
+        health=_health(values),
+        retries=document.Retries(
+            percent=values.integer("retry_percent"), fallback=_fallback(values)
+        ),
+        buffer_bytes=values.size_bytes("buffer"),
     )
-    places = tuple(document.Node(id=node.id, address=node.address) for node in nodes)
-    return _around(values, serves=route.name, routes=(route,), nodes=places)
+    places = [document.Node(id=one.id, address=one.address) for one in nodes]
+    places += [document.Node(id=one.id, address=one.address) for one in replicas]
+    return _around(values, serves=route.name, routes=(route,), nodes=tuple(places))
+
+
+def _check_replicas(nodes: Sequence[kinds.Node], replicas: Sequence[kinds.Replica]) -> None:
+    names = [node.id for node in nodes]
+    problems = []
+    for one in replicas:
+        if one.shard not in names:
+            near = nearest.nearest(one.shard, names)
+            hint = f"did you mean {near}?" if near else f"write one of {', '.join(names)}"
+            problems.append(
+                f"--replica: {units.shown(one.shard)} is the ID of no --node, "
+                f"which names a shard; {hint}"
+            )
+        if one.id in names:
+            problems.append(
+                f"--replica: {units.shown(one.id)} is the ID of a --node; choose another ID"
+            )
+    if problems:
+        raise errors.UsageError(*problems)
+
+
+def _health(values: contract_values.Values) -> document.Health:
+    """Return how nodes are looked at; a cache's errors and slowness may be its origin's."""
+    probe = values.text("probe")
+    is_cache = probe == "cache"
+    usual = document.Health()
+    return document.Health(
+        probe="cache" if is_cache else "http" if probe == "http" else "tcp",
+        path=values.text("probe_path"),
+        interval_ms=round(values.duration_s("probe_interval") * 1000),
+        timeout_ms=round(values.duration_s("probe_timeout") * 1000),
+        errors_max=None if is_cache else usual.errors_max,
+        slow_times=None if is_cache else usual.slow_times,
+    )
+
+
+def _fallback(values: contract_values.Values) -> document.Fallback:
+    match values.text("fallback"):
+        case "next-shard":
+            return "next_shard"
+        case "error":
+            return "error"
+        case _:
+            return "origin"
+
+
+def _origin(values: contract_values.Values) -> document.Origin:
+    return document.Origin(address=values.text("origin").removeprefix("http://"))
 
 
 def of_cache(values: contract_values.Values) -> document.Document:
@@ -79,7 +163,7 @@ def of_cache(values: contract_values.Values) -> document.Document:
     """
     cache = document.Cache(
         name="cache",
-        origin=document.Origin(address=values.text("origin").removeprefix("http://")),
+        origin=_origin(values),
         memory_bytes=values.size_bytes("memory"),
         object_bytes_max=values.size_bytes("object_max") if values.is_set("object_max") else None,
         replica=_replica(values),
@@ -122,11 +206,13 @@ def _around(
         serves=serves,
         inner=values.texts("inner"),
     )
-    status, admin = None, None
+    status, admin, access_log = None, None, None
     if values.is_set("status"):
         status = document.Status(address=values.text("status"))
     if values.is_set("admin"):
         admin = document.Admin(path=os.path.abspath(values.text("admin")))
+    if values.is_set("access_log_one_in"):
+        access_log = document.AccessLog(one_in=values.integer("access_log_one_in"))
     return document.Document(
         schema=SCHEMA,
         epoch=0,
@@ -139,6 +225,7 @@ def _around(
         limits=_limits(values),
         status=status,
         admin=admin,
+        access_log=access_log,
     )
 
 

@@ -68,6 +68,7 @@ _PARAMETERS = (
     dataplane.STATUS,
     dataplane.ADMIN,
     dataplane.THREADS,
+    dataplane.ACCESS_LOG,
     *dataplane.LIMITS,
 )
 
@@ -302,5 +303,10 @@ CONTRACT = promise.Contract(
     signals=dataplane.SIGNALS,
     exits=dataplane.EXITS,
     metrics=(*dataplane.METRICS, *_METRICS),
-    failures=(*dataplane.CLIENT_FAILURES, *_FAILURES, *dataplane.START_FAILURES),
+    failures=(
+        *dataplane.CLIENT_FAILURES,
+        dataplane.LOAD_FAILURE,
+        *_FAILURES,
+        *dataplane.START_FAILURES,
+    ),
 )

@@ -122,10 +122,32 @@ LIMITS = (
         least="0",
     ),
     _duration("pool_idle_timeout", "30s", "time an idle connection to the next hop is kept"),
+    _count("requests_max", "8192", "1048576", "requests at once that the next hops are answering"),
+    _count("upstream_requests_max", "4096", "1048576", "the same for each next hop"),
+    _count(
+        "queue_max",
+        "1024",
+        "1048576",
+        "requests that may wait for one of these to end; more are answered with 503 at once",
+        least="0",
+    ),
+    _duration(
+        "queue_timeout", "1s", "time a request may wait so; then it is answered with 503", least="0"
+    ),
     _duration("tunnel_timeout", "1h", "time an upgraded connection may stay silent", most="168h"),
     _duration("drain_timeout", "10s", "time that requests get to finish at the end", least="0"),
 )
 """The limits of the data plane; `components.dataplane` turns each into its document field."""
+
+ACCESS_LOG = promise.Parameter(
+    name="access_log_one_in",
+    kind=promise.Kind.INTEGER,
+    description="one request in so many has a line in the log, chosen by chance; 1 for every one",
+    example="100",
+    unset="no access log",
+    minimum="1",
+    maximum="1000000",
+)
 
 PORTS = (
     promise.Port("web", "listen", "HTTP/1.1", "where clients come in"),
@@ -202,7 +224,20 @@ METRICS = (
         "counter",
         ("upstream", "outcome"),
         "requests sent on: `answered`, `connect_failed`, `closed`, `timed_out`, `refused`, "
-        "`abandoned`",
+        "`abandoned`, `left`",
+    ),
+    promise.Metric(
+        "alongside_http_upstream_duration_seconds",
+        "histogram",
+        ("upstream",),
+        "from a request's way to a next hop to the head of its answer",
+    ),
+    promise.Metric(
+        "alongside_http_shed_total",
+        "counter",
+        ("listener", "reason"),
+        "requests refused for want of room: `requests_max`, `upstream_requests_max`, "
+        "`queue_timeout`",
     ),
     promise.Metric(
         "alongside_http_upstream_retries_total",
@@ -244,6 +279,11 @@ CLIENT_FAILURES = (
         "client: the connection closes. Operator: `alongside_http_connections_rejected_total` "
         "names the limit",
     ),
+)
+LOAD_FAILURE = promise.Failure(
+    "More requests come than requests-max or upstream-requests-max allow",
+    "up to queue-max of them wait up to queue-timeout; the others are answered at once",
+    "client: 503 with `Retry-After`. Operator: `alongside_http_shed_total` names the limit",
 )
 START_FAILURES = (
     promise.Failure(

@@ -103,6 +103,45 @@ _FAILURES = (
         "`alongside status` shows restarts and the last exit code",
     ),
     promise.Failure(
+        "A node dies, freezes or is started again",
+        "routers find that out by themselves and answer from the shard's other replicas, else "
+        "from where `fallback` says; a new process begins empty, warms up from its siblings, and "
+        "gets a smaller part of the requests meanwhile",
+        "no client; of a frozen node answers up to 2s late. `alongside status`: share, warmth, and "
+        "how often it was left",
+    ),
+    promise.Failure(
+        "All replicas of a shard are gone",
+        "its requests go where `fallback` says: the origin, the next shard, or nowhere",
+        "client: slower answers, or 503. `alongside status` counts what fell back; `alongside "
+        "explain` says who would answer now",
+    ),
+    promise.Failure(
+        "A router is killed",
+        "routers of a cache share one listening socket, so that new connections are served by the "
+        "others, or wait for its successor where it is alone; connections that it had are cut",
+        "clients that it was serving: a cut connection. `alongside status` shows the restart",
+    ),
+    promise.Failure(
+        "More requests come than `limits` allow",
+        "up to `queue` of them wait up to `queueTimeout`; the others are answered at once",
+        "client: 503 with `Retry-After`. `alongside_http_shed_total` names the limit",
+    ),
+    promise.Failure(
+        "An answer breaks off in the middle",
+        "up to `buffer` nobody was told anything yet, and it is asked for again; a longer one "
+        "goes on from another replica or the origin where its ETag is strong, else it is cut",
+        "client: a whole answer, or a cut connection. `alongside status` counts what was resumed",
+    ),
+    promise.Failure(
+        "A node does not take a purge",
+        "the others forget at once; it is told again until it has forgotten, or its process was "
+        "replaced, and the others once more after it. Up to 1024 purges are kept for a node, in "
+        "memory: they are lost with the supervisor",
+        "`alongside purge` names who has yet to forget, `alongside status` warns of it; exit code "
+        "1 where one was not kept",
+    ),
+    promise.Failure(
         "A process does not become ready within ready-timeout",
         "it is left running and named",
         "stderr: its name and its last log lines; exit code 1",
@@ -164,9 +203,12 @@ CONTRACT = promise.Contract(
     summary="Run what resource files ask for, on this machine",
     promise=(
         "Everything the files ask for runs as processes of this machine, started in the order "
-        "they need each other, restarted when they end, stopped in reverse. Growing or shrinking "
-        "a sharded cache in the file and running the command again fails no request and, with "
-        "ketama, moves no key between nodes that stay. A file with a mistake changes nothing at "
+        "they need each other, restarted when they end, stopped in reverse. Changing shards, "
+        "replicas, routers, key, function, memory, origin or terms of a sharded cache in the file "
+        "and running the command again restarts nothing that stays and fails no request; with "
+        "ketama it moves no key between shards that stay. A new node is ready before a router "
+        "names it, a new origin of the file is ready before it is asked, and an old one stays for "
+        "5s more. A file with a mistake changes nothing at "
         "all.\n\n"
         "In the foreground the command shows a live table and ends everything at SIGINT, or when "
         "its terminal is closed; with "

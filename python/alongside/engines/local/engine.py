@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DOCUMENT_WAIT_S = 10.0
 DOCUMENT_RETRY_S = 0.05
+FINISHING_S = 5.0
+"""For answers on their way from an application that no document names any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Engine:
         self._on_the_way: dict[str, documents.Wanted] = {}
         """What was sent and not answered: it may be in force, or come into force later."""
         self._stops: dict[str, asyncio.Task[None]] = {}
+        self._finishing: dict[str, asyncio.Task[None]] = {}
+        """The applications that documents named until a moment ago; each task ends it."""
         self.killed: dict[str, float] = {}
         """The processes that did not end by themselves when told, and their grace in seconds."""
         self._clock = clock_
@@ -95,7 +99,12 @@ class Engine:
     def observed(self) -> dict[str, stepping.Seen]:
         """Return what runs, in the order in which it was started."""
         return {
-            name: stepping.Seen(child.process, child.state, self._document(name))
+            name: stepping.Seen(
+                child.process,
+                child.state,
+                self._document(name),
+                frozenset(self._finishing) if child.process.role != "app" else frozenset(),
+            )
             for name, child in self.children.items()
         }
 
@@ -155,9 +164,28 @@ class Engine:
                 self._take_back(name, before)
             raise
         if self.children.get(name) is child:
+            old = self._document(name)
             self._documents[name] = document
             self._contents[name] = content
             self._on_the_way.pop(name, None)
+            self._let_finish(old.uses - document.uses if old is not None else frozenset())
+
+    def _let_finish(self, names: frozenset[str]) -> None:
+        """Keep applications a while for what was begun under an earlier document.
+
+        Nodes need no such time: they finish what they have begun when they are told to end.
+        """
+        for name in names:
+            child = self.children.get(name)
+            if child is not None and child.process.role == "app":
+                if (before := self._finishing.get(name)) is not None:
+                    before.cancel()
+                self._finishing[name] = asyncio.create_task(self._finish(name))
+
+    async def _finish(self, name: str) -> None:
+        await self._clock.sleep(FINISHING_S)
+        del self._finishing[name]
+        self._changed()
 
     def _take_back(self, name: str, before: documents.Wanted | None) -> None:
         """Forget a refused document, so that a restart does not read it."""
@@ -213,15 +241,17 @@ class Engine:
     async def close(self) -> None:
         """End whatever still runs, all at once, and close the sockets."""
         self.sockets.give_up()
+        for task in self._finishing.values():
+            task.cancel()
         for name in reversed(list(self.children)):
             self.stop(name)
         while self._stops:
             await asyncio.gather(*self._stops.values(), return_exceptions=True)
         self.sockets.release()
 
-    def admin(self, name: str) -> admin.Admin:
+    def admin(self, name: str, *, timeout_s: float = admin.TIMEOUT_S) -> admin.Admin:
         """Return the admin door of a data-plane process."""
-        return admin.Admin(self.setting.folders.admin(name))
+        return admin.Admin(self.setting.folders.admin(name), timeout_s=timeout_s)
 
     def tidy(self) -> None:
         """Bound the logs and reap orphans; called now and then."""

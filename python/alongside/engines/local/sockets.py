@@ -4,6 +4,9 @@ An address that this project itself has is not taken. Where a socket of ours is 
 listener moves from 127.0.0.1:80 to 0.0.0.0:80), it goes on listening until its process is told to
 stop, and yields in that moment. Where a process of ours has bound the address by itself, the new
 socket is awaited until that one has gone.
+
+Processes that share an address (the routers of a cache) are given one and the same socket: the
+kernel hands each connection to one of them, and it listens as long as there is one of them.
 """
 
 from __future__ import annotations
@@ -87,15 +90,15 @@ class Sockets:
         Raises:
             errors.AddressTakenError: every address that is taken, by whom, and the remedy.
         """
-        shared = {one.place: one for one in self._all()}
         prepared, taken = Sockets(), []
         for process in plan.processes:
             for wanted in process.sockets:
                 name = process.name
-                ours = self.held.get(name)
-                if ours is None or ours.wanted != wanted:
-                    ours = shared.get((wanted.host, wanted.port))
+                if (same := prepared._coming_for(wanted)) is not None:
+                    prepared.coming[name] = same
+                    continue
                 try:
+                    ours = prepared._of_group(wanted) or self._usable(name, wanted)
                     bound = ours.socket if ours is not None else bind(wanted)
                     prepared.held[name] = Bound(name, wanted, bound)
                 except OSError as error:
@@ -107,7 +110,7 @@ class Sockets:
                     taken.append(refusal(f"{place}: {wanted.host}:{wanted.port}", error))
         if taken:
             prepared.release(self)
-            raise errors.AddressTakenError(*taken)
+            raise errors.AddressTakenError(*dict.fromkeys(taken))
         return prepared
 
     def settle(self, process: str) -> None:
@@ -133,27 +136,35 @@ class Sockets:
                 _listen_again(old, place)
             what = f"{process}: {coming.wanted.host}:{coming.wanted.port}"
             raise errors.AddressTakenError(refusal(what, error)) from error
-        del self.coming[process]
-        self.held[process] = Bound(process, coming.wanted, bound)
+        self._hold(coming, bound)
         for old, _ in before:
             old.close()
 
     def leave(self, process: str) -> None:
         """Let the sockets of a process yield to those that come; raises as `settle` does."""
         for name, coming in list(self.coming.items()):
-            if any(one.process == process for one in coming.yields):
+            if name in self.coming and any(one.process == process for one in coming.yields):
                 self.settle(name)
 
     def look_again(self) -> None:
         """Bind what was awaited, where its address is free now."""
-        for name, coming in list(self.coming.items()):
+        for coming in {id(one): one for one in self.coming.values()}.values():
             if coming.yields:
                 continue
             try:
                 bound = bind(coming.wanted)
             except OSError:
-                self.coming[name] = self._moving(coming.wanted) or coming
+                later = self._moving(coming.wanted) or coming
+                self.coming.update(dict.fromkeys(self._awaiting(coming), later))
                 continue
+            self._hold(coming, bound)
+
+    def _awaiting(self, coming: Coming) -> list[str]:
+        """Return the processes that a coming socket is for."""
+        return [name for name, one in self.coming.items() if one is coming]
+
+    def _hold(self, coming: Coming, bound: socket.socket) -> None:
+        for name in self._awaiting(coming):
             del self.coming[name]
             self.held[name] = Bound(name, coming.wanted, bound)
 
@@ -180,6 +191,27 @@ class Sockets:
             if id(one.socket) not in others:
                 one.socket.close()
         self.held, self.coming = {}, {}
+
+    def _usable(self, process: str, wanted: shape.Socket) -> Bound | None:
+        """Return a socket that is held already and is the wanted one."""
+        ours = self.held.get(process)
+        if ours is not None and ours.wanted == wanted:
+            return ours
+        if (ours := self._of_group(wanted)) is not None:
+            return ours
+        return next((o for o in self._all() if o.place == (wanted.host, wanted.port)), None)
+
+    def _of_group(self, wanted: shape.Socket) -> Bound | None:
+        """Return the socket of those that share a wanted one."""
+        if not wanted.shared_by:
+            return None
+        return next((one for one in self.held.values() if one.wanted == wanted), None)
+
+    def _coming_for(self, wanted: shape.Socket) -> Coming | None:
+        """Return the coming socket of those that share a wanted one."""
+        if not wanted.shared_by:
+            return None
+        return next((one for one in self.coming.values() if one.wanted == wanted), None)
 
     def _all(self) -> Iterator[Bound]:
         yield from self.held.values()
@@ -233,7 +265,7 @@ def check(plan: shape.Plan, pids: Pids) -> list[str]:
         for host, port in _addresses(process)
         if port
     ]
-    return [reason for reason in found if reason is not None]
+    return list(dict.fromkeys(reason for reason in found if reason is not None))
 
 
 def check_claims(plan: shape.Plan, pids: Pids, *, but: Collection[str]) -> list[str]:

@@ -52,7 +52,7 @@ class Doored(engine.Engine):
         self.children["router"] = cast("children.Child", Running())
         self._documents["router"], self._contents["router"] = OLD, b"old"
 
-    def admin(self, name: str) -> admin.Admin:
+    def admin(self, name: str, *, timeout_s: float = admin.TIMEOUT_S) -> admin.Admin:
         """Return our door."""
         return cast("admin.Admin", self.door)
 
