@@ -95,9 +95,9 @@ def measure(started: stack.Stack, given: Knobs, shown: progress.Progress) -> fin
         return records, started.views() - before
 
     straight = send("without cache", started.origin, given.seconds)
-    before = started.nodes()
+    before = started.shards()
     cached = send("with cache", started.cache, CACHED_S_MAX)
-    served = {name: node.since(before[name]) for name, node in started.nodes().items()}
+    served = {name: node.since(before[name]) for name, node in started.shards().items()}
     return conclude(started, made, ledger, (straight, cached), served)
 
 
@@ -130,6 +130,7 @@ def conclude(
         shards=[
             findings.Shard(
                 name=name,
+                replicas=started.replicas,
                 keys=keys[at],
                 requests=requests[at],
                 served=nodes[name].served,

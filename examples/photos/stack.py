@@ -45,7 +45,7 @@ class Address:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Node:
-    """What one cache node says it served and holds, and the memory its process takes."""
+    """What cache nodes say they served and hold, and the memory their processes take."""
 
     served: int
     objects: int
@@ -74,8 +74,7 @@ class Stack:
         self.cache = Address("127.0.0.1", spec.port)
         self.shard_bytes = spec.memory
         self.shard_names = [f"{self._name}-{number}" for number in range(spec.shards)]
-        if spec.replicas.min != 1:
-            raise StackError(f"{file}: the demo counts what each shard holds; write replicas: 1")
+        self.replicas = spec.replicas.min
         self._folders = folders.of_project(PROJECT, environment.of_process())
 
     def refuse_to_share(self) -> None:
@@ -119,28 +118,28 @@ class Stack:
         names = [door.explain(self._name, self.cache.url(path))["shard"] for path in paths]
         return [self.shard_names.index(str(name)) for name in names]
 
-    def nodes(self) -> dict[str, Node]:
-        """Return what the cache node of each shard says of itself, by the shard's name."""
+    def shards(self) -> dict[str, Node]:
+        """Return what the nodes of each shard say of themselves together, by the shard's name."""
         status: dict[str, list[dict[str, str | int | None]]] = json.loads(
             self._call("status", "--json")
         )
         pids = {process["name"]: process["pid"] for process in status["processes"]}
+        texts = asyncio.run(self._metrics())
         return {
-            shard: Node(
-                served=_metric(text, "alongside_cache_requests_total"),
-                objects=_metric(text, "alongside_cache_objects"),
-                stored_bytes=_metric(text, "alongside_cache_bytes"),
-                memory_bytes=_resident_bytes(pids[_node_of(shard)]),
-            )
-            for shard, text in asyncio.run(self._metrics()).items()
+            shard: _together([_said(texts[name], pids[name]) for name in self._nodes_of(shard)])
+            for shard in self.shard_names
         }
 
+    def _nodes_of(self, shard: str) -> list[str]:
+        """Return the names of a shard's nodes."""
+        return [f"{shard}-{number}" for number in range(self.replicas)]
+
     async def _metrics(self) -> dict[str, str]:
-        """Return the metrics page of the cache node of each shard, by the shard's name."""
-        paths = [self._folders.admin(_node_of(shard)) for shard in self.shard_names]
-        doors = [admin.Admin(path) for path in paths]
+        """Return the metrics page of each cache node, by name."""
+        names = [name for shard in self.shard_names for name in self._nodes_of(shard)]
+        doors = [admin.Admin(self._folders.admin(name)) for name in names]
         texts = await asyncio.gather(*[door.metrics() for door in doors])
-        return dict(zip(self.shard_names, texts, strict=True))
+        return dict(zip(names, texts, strict=True))
 
     def _call(self, *words: str) -> str:
         """Run a command of ours and return what it printed.
@@ -165,9 +164,25 @@ class Stack:
         return done.stdout
 
 
-def _node_of(shard: str) -> str:
-    """Return the name of a shard's one node."""
-    return f"{shard}-0"
+def _said(text: str, pid: str | int | None) -> Node:
+    """Return what a node's metrics page says."""
+    return Node(
+        served=_metric(text, "alongside_cache_requests_total"),
+        objects=_metric(text, "alongside_cache_objects"),
+        stored_bytes=_metric(text, "alongside_cache_bytes"),
+        memory_bytes=_resident_bytes(pid),
+    )
+
+
+def _together(nodes: list[Node]) -> Node:
+    """Return the sum of a shard's nodes; what two of them hold counts twice."""
+    memory = [node.memory_bytes for node in nodes if node.memory_bytes is not None]
+    return Node(
+        served=sum(node.served for node in nodes),
+        objects=sum(node.objects for node in nodes),
+        stored_bytes=sum(node.stored_bytes for node in nodes),
+        memory_bytes=sum(memory) if len(memory) == len(nodes) else None,
+    )
 
 
 def _metric(text: str, family: str) -> int:

@@ -120,10 +120,11 @@ def test_explain_is_for_people_and_status_keeps_its_lines(running: fleets.Fleet)
     assert (node, address) == (fields["now"], running.processes()[node]["address"])
     assert state == ["100%", "share,", "100%", "warm,", "0", "in", "flight"]
     _, out, _ = running.run("status")
-    title, cache = out.splitlines()[:2]
+    title, cache, made_of = out.splitlines()[:3]
     assert title.startswith(f'project "photos" from {running.base}/photos (supervisor pid ')
     assert title.endswith("): all is ready")
-    assert cache.endswith(f"1 replica each, 16Mi each, origin 127.0.0.1:{running.port}")
+    assert cache.endswith(f"origin 127.0.0.1:{running.port}")
+    assert made_of == "  3 shards by ketama(request.uri), 1 replica each, 16Mi each, 1 router"
     code, _, err = running.run("logs")
     assert (code, "NAME is missing; write one of app, photos-0-0, " in err) == (2, True)
 

@@ -127,7 +127,8 @@ def test_shards_memory_key_and_function_change_live_with_replicas(fleet: fleets.
 def test_an_origin_changes_under_load_and_the_old_one_ends(fleet: fleets.Fleet) -> None:
     path = fleet.write(shards=1, more="replicas: 2")
     slow = fleets.ORIGIN.replace("max-age=600", "no-store").replace(
-        "        self.send_response", "        import time; time.sleep(0.2)\n        self.send_response"
+        "        self.send_response",
+        "        import time; time.sleep(0.2)\n        self.send_response",
     )
     (path.parent / "origin.py").write_text(slow)
     fleet.up(path)

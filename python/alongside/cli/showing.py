@@ -42,26 +42,38 @@ def whole(state: status.Status) -> console.Group:
 
 
 def _cache(cache: status.CacheStatus) -> str:
-    """Return a line, and one more when something went wrong since the start."""
-    shards = len(cache["shards"])
+    """Return three lines: where it is, how it is made up, how it does."""
     replicas = max(len(shard["replicas"]) for shard in cache["shards"])
-    line = (
-        f'cache "{cache["name"]}" at http://{cache["address"]}, '
-        f"{shards} {'shard' if shards == 1 else 'shards'} by {cache['function']}({cache['key']}), "
-        f"{replicas} {'replica' if replicas == 1 else 'replicas'} each, "
-        f"{units.format_size(cache['memory_bytes'])} each, origin {cache['origin']}"
+    made_of = (
+        f"{_count(len(cache['shards']), 'shard')} by {cache['function']}({cache['key']}), "
+        f"{_count(replicas, 'replica')} each, {units.format_size(cache['memory_bytes'])} each, "
+        f"{_count(len(cache['routers']), 'router')}"
     )
+    return (
+        f'cache "{cache["name"]}" at http://{cache["address"]}, origin {cache["origin"]}\n'
+        f"  {made_of}\n  {', '.join(_told(cache)) or 'no router answers'}"
+    )
+
+
+def _told(cache: status.CacheStatus) -> list[str]:
+    """Return how a cache does, and what it had to do about lost nodes since the start."""
+    told = []
+    if cache["requests_per_s"] is not None:
+        told.append(f"{cache['requests_per_s']:.1f} requests/s")
+    if cache["hit_ratio"] is not None:
+        told.append(f"{cache['hit_ratio']:.1%} hits")
+    if cache["spared_ratio"] is not None:
+        told.append(f"{cache['spared_ratio']:.1%} without the origin")
     helped = {
-        "tried again elsewhere": sum(cache["retries"].values()),
+        "tried again": sum(cache["retries"].values()),
         "fell back": sum(cache["fallbacks"].values()),
         "resumed": cache["resumed"],
     }
-    told = [f"{count} {what}" for what, count in helped.items() if count]
-    if cache["hit_ratio"] is not None:
-        told = [f"{cache['hit_ratio']:.1%} hits", *told]
-    if cache["requests_per_s"] is not None:
-        told = [f"{cache['requests_per_s']:.1f} requests/s", *told]
-    return f"{line}\n  {', '.join(told)}" if told else line
+    return told + [f"{count} {what}" for what, count in helped.items() if count]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 _COLUMNS = (

@@ -45,7 +45,7 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shard:
-    """One shard: keys and requests as placement gives them, the rest as its node tells."""
+    """One shard: keys and requests as placement gives them, the rest as its nodes tell together."""
 
     name: str
     keys: int
@@ -53,7 +53,8 @@ class Shard:
     served: int
     objects: int
     stored_bytes: int
-    memory_bytes: int | None  # of the node's process, where the system says
+    memory_bytes: int | None  # of the nodes' processes, where the system says
+    replicas: int = 1  # nodes, each of which may hold any of the shard's keys
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,9 +87,10 @@ class Findings:
                 found.append(f"{way}, {problem}")
         if self.foretold.is_exact:
             found += [
-                f"{shard.name} holds {shard.objects} objects, but placement gives it {shard.keys}"
+                f"{shard.name} holds {shard.objects} objects in {shard.replicas} nodes, "
+                f"but placement gives it {shard.keys}"
                 for shard in self.shards
-                if shard.objects != shard.keys
+                if not shard.keys <= shard.objects <= shard.keys * shard.replicas
             ]
         found += [
             f"{shard.name} served {shard.served} requests, but placement gives it {shard.requests}"
@@ -111,6 +113,7 @@ class Findings:
             "shards": [
                 {
                     "name": shard.name,
+                    "replicas": shard.replicas,
                     "keys": shard.keys,
                     "requests": shard.requests,
                     "served": shard.served,

@@ -74,7 +74,9 @@ class CacheStatus(TypedDict):
     requests_per_s: float | None
     """Of all routers that answer."""
     hit_ratio: float | None
-    """Of all nodes that answer."""
+    """Of all nodes that answer: requests that the node asked had an answer for."""
+    spared_ratio: float | None
+    """Of all nodes that answer: requests that did not reach the origin, by a sibling's help too."""
     in_flight: int | None
     retries: dict[str, int]
     fallbacks: dict[str, int]
@@ -124,6 +126,7 @@ def _cache(watched: supervisor.Supervisor, cache: shape.Cache, samples: Samples)
     owed = watched.purges.owed()
     nodes = [samples[name].reading for name in cache.nodes if name in samples]
     requests = sum(reading.requests for reading in nodes)
+    asked = sum(reading.origin_requests for reading in nodes)
     rates = [samples[name].rate.requests_per_s for name in cache.routers if name in samples]
     return CacheStatus(
         name=cache.name,
@@ -143,6 +146,7 @@ def _cache(watched: supervisor.Supervisor, cache: shape.Cache, samples: Samples)
         ],
         requests_per_s=round(sum(rates), 1) if rates else None,
         hit_ratio=sum(reading.hits or 0.0 for reading in nodes) / requests if requests else None,
+        spared_ratio=1.0 - min(1.0, asked / requests) if requests else None,
         in_flight=_sum(sum(sight.in_flight.values()) for sight in sights.values()),
         retries=_added(sight.retries for sight in sights.values()),
         fallbacks=_added(sight.fallbacks for sight in sights.values()),

@@ -47,6 +47,8 @@ class Reading:
     """Both of the document in force."""
     sight: Sight | None = None
     """None where the process is no router."""
+    origin_requests: float = 0.0
+    """Sent to the origin by a cache node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def reading(text: str, *, at_s: float) -> Reading:
         _only(counts["alongside_document_epoch"]),
         _only(counts["alongside_document_generation"]),
         _sight(counts) if is_router else None,
+        sum(value for _, value in counts["alongside_cache_origin_requests_total"]),
     )
 
 

@@ -77,7 +77,7 @@ def test_nothing_is_wrong_where_all_is_as_foretold() -> None:
         ),
         (
             dataclasses.replace(WELL, shards=[dataclasses.replace(SHARD, objects=29)]),
-            "photos-0 holds 29 objects, but placement gives it 30",
+            "photos-0 holds 29 objects in 1 nodes, but placement gives it 30",
         ),
         (dataclasses.replace(WELL, strays=["two paths got one body"]), "two paths got one body"),
     ],

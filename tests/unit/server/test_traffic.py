@@ -20,7 +20,9 @@ alongside_route_requests_total{route="photos",shard="photos-1"} 7
 
 
 def test_a_node_has_requests_and_hits() -> None:
-    assert traffic.reading(NODE, at_s=1.0) == traffic.Reading(1.0, 120.0, 90.0)
+    assert traffic.reading(NODE, at_s=1.0) == traffic.Reading(
+        1.0, 120.0, 90.0, origin_requests=30.0
+    )
 
 
 def test_a_router_has_no_hits() -> None:
