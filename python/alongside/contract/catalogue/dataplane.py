@@ -233,6 +233,18 @@ METRICS = (
         "from a request's way to a next hop to the head of its answer",
     ),
     promise.Metric(
+        "alongside_http_requests_under_way",
+        "gauge",
+        (),
+        "requests that nodes and origins are answering, in the whole process",
+    ),
+    promise.Metric(
+        "alongside_http_requests_waiting",
+        "gauge",
+        (),
+        "requests that wait for one of these to end",
+    ),
+    promise.Metric(
         "alongside_http_shed_total",
         "counter",
         ("listener", "reason"),

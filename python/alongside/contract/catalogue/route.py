@@ -198,6 +198,12 @@ _METRICS = (
         ("route", "node"),
         "requests that a node is answering",
     ),
+    promise.Metric(
+        "alongside_route_node_waiting",
+        "gauge",
+        ("route", "node"),
+        "requests that wait for one of these to end",
+    ),
 )
 
 _FAILURES = (
