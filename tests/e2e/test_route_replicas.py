@@ -8,79 +8,19 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import contextlib
 import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
-from tests.e2e import plane, upstream, wire
-
-MIB = 1 << 20
-HEALTH = {"interval_ms": 200, "timeout_ms": 200}
-
-
-def shard(name: str, *nodes: str) -> dict[str, object]:
-    return {"name": name, "replicas": list(nodes)}
-
-
-def document(
-    nodes: dict[str, str],
-    *shards: dict[str, object],
-    origin: str | None = None,
-    limits: dict[str, int] | None = None,
-    **route: object,
-) -> dict[str, object]:
-    """Return a document of one route over these nodes; one shard of all of them by default."""
-    whole: dict[str, object] = {
-        "name": "main",
-        "key": "request.uri",
-        "function": "ketama",
-        "shards": list(shards) or [shard("main-0", *nodes)],
-        "health": HEALTH,
-        **({"origin": {"address": origin}} if origin else {}),
-        **route,
-    }
-    return {
-        "schema": 1,
-        "epoch": 0,
-        "generation": 1,
-        "limits": {"drain_timeout_ms": 2000, **(limits or {})},
-        "listeners": [{"name": "web", "address": "127.0.0.1:0", "serves": "main"}],
-        "nodes": [{"id": name, "address": address} for name, address in nodes.items()],
-        "routes": [whole],
-    }
-
-
-def named(name: str) -> Callable[[wire.Message], bytes]:
-    """Answer with the node's name."""
-    return lambda _: wire.answer(name.encode())
-
-
-@contextlib.contextmanager
-def nodes(*talks: upstream.Talk) -> Iterator[list[upstream.Upstream]]:
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(upstream.Upstream(talk)) for talk in talks]
-
-
-@contextlib.contextmanager
-def answering(*answers: upstream.Answer) -> Iterator[list[upstream.Upstream]]:
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(upstream.Upstream.answering(answer)) for answer in answers]
-
-
-def free_address() -> str:
-    """Return an address at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+from tests.e2e import plane, routes, upstream, wire
 
 
 def test_reads_are_spread_over_the_replicas() -> None:
     with (
-        answering(named("a"), named("b")) as (a, b),
-        plane.running(document({"a": a.address, "b": b.address})) as process,
+        routes.answering(routes.named("a"), routes.named("b")) as (a, b),
+        plane.running(routes.document({"a": a.address, "b": b.address})) as process,
     ):
         with wire.Wire(process.address) as client:
             bodies = collections.Counter(client.ask(f"/{n}").body for n in range(200))
@@ -89,10 +29,10 @@ def test_reads_are_spread_over_the_replicas() -> None:
 
 
 def test_a_dead_node_costs_one_failed_attempt_and_comes_back_by_a_probe() -> None:
-    address = free_address()
-    with answering(named("b")) as (b,):
+    address = routes.free_address()
+    with routes.answering(routes.named("b")) as (b,):
         slow = {"interval_ms": 2000, "timeout_ms": 500, "slow_start_ms": 0}
-        contents = document({"a": address, "b": b.address}, health=slow)
+        contents = routes.document({"a": address, "b": b.address}, health=slow)
         with plane.running(contents) as process:
             with wire.Wire(process.address) as client:
                 assert {client.ask(f"/{n}").body for n in range(100)} == {b"b"}
@@ -128,9 +68,9 @@ def test_what_waits_on_a_node_that_is_given_up_goes_elsewhere() -> None:
                 frozen(peer)
             peer.send(wire.answer(b"a" + head.target.encode()))
 
-    with nodes(freezing) as (a,), answering(named("b")) as (b,):
-        probe = {"probe": "http", "path": "/up", **HEALTH}
-        contents = document({"a": a.address, "b": b.address}, health=probe)
+    with routes.nodes(freezing) as (a,), routes.answering(routes.named("b")) as (b,):
+        probe = {"probe": "http", "path": "/up", **routes.HEALTH}
+        contents = routes.document({"a": a.address, "b": b.address}, health=probe)
         with plane.running(contents) as process:
             is_frozen.set()
             began = time.monotonic()
@@ -154,9 +94,9 @@ def test_a_short_answer_that_breaks_off_is_asked_for_elsewhere(framing: str) -> 
         peer.send(b"HTTP/1.1 200 OK\r\n" + framing.encode() + b"\r\nX-From: a\r\n\r\n" + begun)
 
     with (
-        nodes(breaking) as (a,),
-        answering(named("whole")) as (b,),
-        plane.running(document({"a": a.address, "b": b.address})) as process,
+        routes.nodes(breaking) as (a,),
+        routes.answering(routes.named("whole")) as (b,),
+        plane.running(routes.document({"a": a.address, "b": b.address})) as process,
     ):
         with wire.Wire(process.address) as client:
             answers = [client.ask(f"/{n}") for n in range(40)]
@@ -179,8 +119,8 @@ def test_an_answer_that_never_ends_is_not_held_for_long() -> None:
         peer.send(b"3\r\ntwo\r\n0\r\n\r\n")
 
     with (
-        nodes(telling, telling) as (a, b),
-        plane.running(document({"a": a.address, "b": b.address})) as process,
+        routes.nodes(telling, telling) as (a, b),
+        plane.running(routes.document({"a": a.address, "b": b.address})) as process,
         wire.Wire(process.address) as client,
     ):
         client.send(wire.request("/events"))
@@ -190,109 +130,15 @@ def test_an_answer_that_never_ends_is_not_held_for_long() -> None:
         assert client.until(b"0\r\n\r\n") == b"3\r\ntwo\r\n0\r\n\r\n"
 
 
-def body_of(size: int) -> bytes:
-    return bytes(n * 31 % 251 for n in range(1 << 10)) * (size >> 10)
-
-
-def ranged(body: bytes, etag: str, cut_after: int | None, *, is_chunked: bool) -> upstream.Talk:
-    """Serve a body by ranges; end the first answer that is whole after some bytes."""
-
-    def talk(peer: upstream.Peer) -> None:
-        while (head := peer.next()) is not None:
-            asked = head.field("range")
-            if asked and head.field("if-range") == etag:
-                first, _, last = asked.removeprefix("bytes=").partition("-")
-                part = body[int(first) : int(last) + 1 if last else None]
-                where = f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}"
-                peer.send(wire.answer(part, f"ETag: {etag}", f"Content-Range: {where}", status=206))
-                continue
-            if is_chunked:
-                start = f"HTTP/1.1 200 OK\r\nETag: {etag}\r\nTransfer-Encoding: chunked\r\n\r\n"
-                peer.send(start.encode() + b"%x\r\n" % len(body) + body[:cut_after])
-            else:
-                whole = wire.answer(body, f"ETag: {etag}")
-                peer.send(whole[: len(whole) - len(body) + (cut_after or len(body))])
-            if cut_after is not None:
-                return
-
-    return talk
-
-
-@pytest.mark.parametrize("is_chunked", [False, True])
-@pytest.mark.parametrize("size", [MIB, 100 * MIB])
-def test_a_long_answer_that_breaks_off_goes_on_from_a_sibling(size: int, is_chunked: bool) -> None:
-    body, etag = body_of(size), '"v1"'
-    cut = [ranged(body, etag, size // 3, is_chunked=is_chunked) for _ in range(2)]
-    with (
-        nodes(*cut) as (a, b),
-        plane.running(document({"a": a.address, "b": b.address})) as process,
-    ):
-        with wire.Wire(process.address, timeout_s=60) as client:
-            got = client.ask("/big", "Range-Not: x")
-            assert (got.status, got.body == body) == (200, True)
-            # The connection goes on as if nothing had been.
-            assert client.ask("/big").body == body
-        assert process.metric("alongside_route_resumed", route="main") == 2
-        assert process.metric("alongside_http_cut", listener="web") == 0
-
-
-def test_a_part_that_breaks_off_goes_on_too() -> None:
-    body = body_of(MIB)
-
-    def breaking(peer: upstream.Peer) -> None:
-        while (head := peer.next()) is not None:
-            asked = str(head.field("range")).removeprefix("bytes=")
-            first, last = (int(number) for number in asked.split("-"))
-            part = body[first : last + 1]
-            where = f"Content-Range: bytes {first}-{last}/{len(body)}"
-            whole = wire.answer(part, 'ETag: "v1"', where, status=206)
-            if head.field("if-range") is None:
-                peer.send(whole[:-1000])
-                return
-            peer.send(whole)
-
-    with (
-        nodes(breaking, breaking) as (a, b),
-        plane.running(document({"a": a.address, "b": b.address})) as process,
-    ):
-        got = wire.fetch(process.address, "/big", "Range: bytes=1000-500999")
-        assert (got.status, got.body == body[1000:501000]) == (206, True)
-        assert [request.field("range") for request in [*a.requests, *b.requests]].count(
-            "bytes=1000-500999"
-        ) == 1
-
-
-@pytest.mark.parametrize("other", ['"v2"', 'W/"v1"', "none"])
-def test_another_version_never_completes_an_answer(other: str) -> None:
-    body = body_of(MIB)
-
-    def elsewhere(_: wire.Message) -> bytes:
-        return wire.answer(body[::-1], f"ETag: {other}")
-
-    with (
-        nodes(ranged(body, '"v1"', 300_000, is_chunked=False)) as (a,),
-        answering(elsewhere) as (b,),
-    ):
-        contents = document({"a": a.address}, origin=b.address)
-        with plane.running(contents) as process, wire.Wire(process.address) as client:
-            client.send(wire.request("/big"))
-            head = client.head()
-            assert head.field("etag") == '"v1"'
-            with pytest.raises(wire.CutError):
-                client.body(head)
-            assert [request.field("range") for request in b.requests] == [f"bytes=300000-{MIB - 1}"]
-            assert process.metric("alongside_http_cut", listener="web") == 1
-
-
 def test_writes_go_to_the_origin_once_and_replicas_forget() -> None:
     def origin(request: wire.Message) -> bytes:
         return wire.answer(
             b"origin " + request.body, status=500 if request.target == "/bad" else 200
         )
 
-    with answering(named("a"), named("b"), origin) as (a, b, source):
+    with routes.answering(routes.named("a"), routes.named("b"), origin) as (a, b, source):
         nodes_ = {"a": a.address, "b": b.address}
-        with plane.running(document(nodes_, origin=source.address)) as process:
+        with plane.running(routes.document(nodes_, origin=source.address)) as process:
             with wire.Wire(process.address) as client:
                 for target in ["/x", "/bad"]:
                     client.send(wire.request(target, method="POST", body=b"data"))
@@ -319,8 +165,8 @@ def test_replicas_have_forgotten_before_the_writer_is_answered() -> None:
         return wire.answer(b"node")
 
     with (
-        answering(node, named("origin")) as (a, source),
-        plane.running(document({"a": a.address}, origin=source.address)) as process,
+        routes.answering(node, routes.named("origin")) as (a, source),
+        plane.running(routes.document({"a": a.address}, origin=source.address)) as process,
     ):
         assert wire.fetch(process.address, "/x", method="DELETE").body == b"origin"
         assert told.is_set()
@@ -335,9 +181,12 @@ def test_a_node_that_was_away_is_told_later_and_not_read_from_before() -> None:
                 return
             peer.send(wire.answer(b"a"))
 
-    with nodes(absent) as (a,), answering(named("b"), named("origin")) as (b, source):
+    with (
+        routes.nodes(absent) as (a,),
+        routes.answering(routes.named("b"), routes.named("origin")) as (b, source),
+    ):
         nodes_ = {"a": a.address, "b": b.address}
-        with plane.running(document(nodes_, origin=source.address)) as process:
+        with plane.running(routes.document(nodes_, origin=source.address)) as process:
             is_away.set()
             began = time.monotonic()
             assert wire.fetch(process.address, "/x", method="PUT").body == b"origin"
@@ -354,17 +203,17 @@ def test_a_node_that_was_away_is_told_later_and_not_read_from_before() -> None:
 
 
 def test_without_a_replica_requests_go_to_the_next_shard_or_the_origin_or_nowhere() -> None:
-    dead = free_address()
-    with answering(named("b"), named("origin")) as (b, source):
+    dead = routes.free_address()
+    with routes.answering(routes.named("b"), routes.named("origin")) as (b, source):
         nodes_ = {"a": dead, "b": b.address}
-        shards = [shard("main-0", "a"), shard("main-1", "b")]
+        shards = [routes.shard("main-0", "a"), routes.shard("main-1", "b")]
         cases: list[tuple[str, set[tuple[int, bytes | None]]]] = [
             ("origin", {(200, b"b"), (200, b"origin")}),
             ("next_shard", {(200, b"b")}),
             ("error", {(200, b"b"), (502, None), (503, None)}),
         ]
         for fallback, allowed in cases:
-            contents = document(
+            contents = routes.document(
                 nodes_, *shards, origin=source.address, retries={"fallback": fallback}
             )
             with plane.running(contents) as process, wire.Wire(process.address) as client:
@@ -376,8 +225,8 @@ def test_without_a_replica_requests_go_to_the_next_shard_or_the_origin_or_nowher
 
 
 def test_a_shard_without_replicas_says_when_to_come_again() -> None:
-    dead = [free_address(), free_address()]
-    with plane.running(document({"a": dead[0], "b": dead[1]})) as process:
+    dead = [routes.free_address(), routes.free_address()]
+    with plane.running(routes.document({"a": dead[0], "b": dead[1]})) as process:
         wire.fetch(process.address, "/")
 
         def is_left() -> bool:
@@ -394,11 +243,11 @@ def test_retries_stay_within_their_budget() -> None:
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
             return
 
-    with nodes(breaking, breaking) as (a, b):
-        contents = document(
+    with routes.nodes(breaking, breaking) as (a, b):
+        contents = routes.document(
             {"a": a.address, "b": b.address},
             retries={"percent": 10, "per_second_min": 0},
-            health={**HEALTH, "errors_max": None},
+            health={**routes.HEALTH, "errors_max": None},
         )
         with plane.running(contents) as process:
             for n in range(200):
@@ -412,8 +261,8 @@ def test_a_node_that_answers_errors_is_left_but_never_the_last_one() -> None:
         return wire.answer(b"no", status=500)
 
     with (
-        answering(failing, named("b")) as (a, b),
-        plane.running(document({"a": a.address, "b": b.address})) as process,
+        routes.answering(failing, routes.named("b")) as (a, b),
+        plane.running(routes.document({"a": a.address, "b": b.address})) as process,
     ):
         with wire.Wire(process.address) as client:
             for n in range(60):
@@ -421,8 +270,8 @@ def test_a_node_that_answers_errors_is_left_but_never_the_last_one() -> None:
             assert {client.ask(f"/{n}").body for n in range(50)} == {b"b"}
         assert process.metric("alongside_route_node_left", node="a", reason="errors") == 1
     with (
-        answering(failing, failing) as (a, b),
-        plane.running(document({"a": a.address, "b": b.address})) as process,
+        routes.answering(failing, failing) as (a, b),
+        plane.running(routes.document({"a": a.address, "b": b.address})) as process,
         wire.Wire(process.address) as client,
     ):
         assert {client.ask(f"/{n}").status for n in range(100)} == {500}
@@ -436,8 +285,8 @@ def test_requests_over_the_limit_wait_and_then_are_refused() -> None:
         return wire.answer(b"late")
 
     limits = {"upstream_requests_max": 2, "queue_max": 3, "queue_timeout_ms": 60_000}
-    with answering(slow) as (a,):
-        contents = document({"a": a.address}, limits=limits)
+    with routes.answering(slow) as (a,):
+        contents = routes.document({"a": a.address}, limits=limits)
         with plane.running(contents) as process, concurrent.futures.ThreadPoolExecutor(8) as pool:
             waiting = [pool.submit(wire.fetch, process.address, f"/{n}") for n in range(5)]
             wire.eventually(lambda: len(a.requests) == 2, "two are under way")
@@ -463,8 +312,8 @@ def test_a_request_waits_only_so_long() -> None:
 
     limits = {"requests_max": 1, "queue_timeout_ms": 50}
     with (
-        answering(slow) as (a,),
-        plane.running(document({"a": a.address}, limits=limits)) as process,
+        routes.answering(slow) as (a,),
+        plane.running(routes.document({"a": a.address}, limits=limits)) as process,
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
         first = pool.submit(wire.fetch, process.address, "/1")
@@ -476,8 +325,8 @@ def test_a_request_waits_only_so_long() -> None:
 
 
 def test_the_access_log_tells_of_each_request_where_it_is_asked_for() -> None:
-    with answering(named("a"), named("b")) as (a, b):
-        contents = document({"a": a.address, "b": b.address})
+    with routes.answering(routes.named("a"), routes.named("b")) as (a, b):
+        contents = routes.document({"a": a.address, "b": b.address})
         with plane.running({**contents, "access_log": {"one_in": 1}}) as process:
             wire.fetch(process.address, '/x?"quoted"=1'.replace('"', "%22"), "Host: photos")
             lines = [line for line in process.events("request") if line["listener"] == "web"]
@@ -498,9 +347,11 @@ def test_the_access_log_tells_of_each_request_where_it_is_asked_for() -> None:
 
 
 def test_what_is_known_of_nodes_outlives_a_document() -> None:
-    dead = free_address()
-    with answering(named("b")) as (b,):
-        contents = document({"a": dead, "b": b.address}, health={**HEALTH, "interval_ms": 60_000})
+    dead = routes.free_address()
+    with routes.answering(routes.named("b")) as (b,):
+        contents = routes.document(
+            {"a": dead, "b": b.address}, health={**routes.HEALTH, "interval_ms": 60_000}
+        )
         with plane.running(contents) as process:
             wire.eventually(
                 lambda: process.metric("alongside_route_node_left", node="a") == 1, "it is left"

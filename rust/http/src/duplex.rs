@@ -100,7 +100,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
         answered: &'d mut Buffer,
         response: &'d mut Flow,
     ) -> Self {
-        let moved = request.moved() + response.moved();
+        let moved = request.moved() + response.moved() + response.taken();
         let mut duplex = Self {
             client: &mut *exchange.client,
             input: &mut *exchange.input,
@@ -130,11 +130,9 @@ impl<'d, S: Stream> Duplex<'d, S> {
         self
     }
 
-    /// Lets an answer go that is held for longer than one should be whose length nobody said.
-    pub fn holding_briefly(mut self) -> Self {
-        self.held_until_ms = deadline::now_ms() + HOLD_MS_MAX;
-        self.wait(self.limits.response_timeout_ms);
-        self
+    /// Waits on whatever is known of the upstream: there is nobody else.
+    pub const fn unwatch(&mut self) {
+        self.watched = None;
     }
 
     fn wait(&mut self, limit_ms: u64) {
@@ -143,18 +141,16 @@ impl<'d, S: Stream> Duplex<'d, S> {
     }
 
     fn arm(&self, limit_ms: u64) {
-        let looks = self.watched.is_some() || self.response.is_held();
+        let looks = self.watched.is_some() || self.held_until_ms != u64::MAX;
         self.deadline.set(if looks { limit_ms.min(LOOK_MS) } else { limit_ms });
     }
 
     /// Says what the end of a slice of the wait means; nothing where it goes on.
     fn expired(&mut self) -> Option<Trouble> {
         let now_ms = deadline::now_ms();
-        if self.watched.is_some_and(Upstream::is_left) {
+        // Who pauses is the client, and no other upstream would make it faster.
+        if !self.pace.is_for_client && self.watched.is_some_and(Upstream::is_left) {
             return Some(Trouble::Left);
-        }
-        if now_ms > self.held_until_ms {
-            self.response.release();
         }
         if now_ms < self.due_ms {
             self.arm(self.due_ms - now_ms);
@@ -176,6 +172,37 @@ impl<'d, S: Stream> Duplex<'d, S> {
                 }
             }
         }
+    }
+
+    /// Reads an answer that is held until it is whole, or too long, or has taken too long where nobody said how long it is.
+    pub async fn collect(&mut self, body: Body) -> Result<(), Trouble> {
+        if !matches!(body, Body::Length(_)) {
+            self.held_until_ms = deadline::now_ms() + HOLD_MS_MAX;
+        }
+        self.wait(self.limits.response_timeout_ms);
+        let deadline = self.deadline;
+        loop {
+            match deadline.within(std::future::poll_fn(|context| self.poll_collect(context))).await {
+                Ok(result) => return result,
+                Err(_) if deadline::now_ms() > self.held_until_ms => return Ok(()),
+                Err(_) => {
+                    if let Some(trouble) = self.expired() {
+                        return Err(trouble);
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_collect(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
+        let collected = self.response.poll_collect(context, (self.stream, self.answered));
+        if collected.is_pending() {
+            self.keep_pace(false);
+        }
+        collected.map_err(|error| match error {
+            FlowError::Refused(refusal) => Trouble::Refused(refusal.from_upstream()),
+            FlowError::Read(_) | FlowError::Ended | FlowError::Write(_) => Trouble::Closed { silent: false },
+        })
     }
 
     /// Passes the rest both ways until the answer is whole.
@@ -266,10 +293,15 @@ impl<'d, S: Stream> Duplex<'d, S> {
         }
     }
 
+    /// How far things are: what was written, and what was read of the answer.
+    const fn moved(&self) -> u64 {
+        self.request.moved() + self.response.moved() + self.response.taken()
+    }
+
     /// Extends the deadline while things move: a client must bring or take `body_bytes_min` in each window, an
     /// upstream at least a byte.
     fn keep_pace(&mut self, is_for_client: bool) {
-        let moved = self.request.moved() + self.response.moved();
+        let moved = self.moved();
         let enough = if is_for_client { self.limits.body_bytes_min.max(1) } else { 1 };
         if self.pace.is_for_client != is_for_client || moved - self.pace.moved >= enough {
             let limits = self.limits;

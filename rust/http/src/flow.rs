@@ -56,7 +56,7 @@ pub struct Flow {
     head_bytes: u64,
     /// Body bytes taken from the source.
     taken: u64,
-    /// Nothing is written before it is whole or longer than this; 0 where it goes out as it comes.
+    /// What may be kept before anything is written; 0 where it goes out as it comes.
     held_bytes_max: usize,
     blocked: Blocked,
 }
@@ -81,12 +81,12 @@ impl Flow {
         }
     }
 
-    /// Writes nothing before all is there, or more than `bytes_max`: until then it can be asked for again elsewhere.
+    /// Keeps what comes from now on, to be read by [`Flow::poll_collect`] before anything is written.
     pub const fn hold(&mut self, bytes_max: usize) {
         self.held_bytes_max = bytes_max;
     }
 
-    /// Lets go out what is there, and the rest as it comes.
+    /// Ends the holding: from now on what is there goes out, and the rest as it comes.
     pub const fn release(&mut self) {
         self.held_bytes_max = 0;
     }
@@ -95,6 +95,29 @@ impl Flow {
     #[must_use]
     pub const fn is_held(&self) -> bool {
         self.held_bytes_max > 0
+    }
+
+    /// Whether all of it is in memory: nothing more is wanted of the source.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.is_ending && self.direct == 0
+    }
+
+    /// Reads without writing, until all is there or more than may be held.
+    ///
+    /// # Errors
+    /// The source failed or is broken; nothing of it is out.
+    pub fn poll_collect<R: AsyncRead + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        (source, buffer): (&mut R, &mut Buffer),
+    ) -> Poll<Result<(), FlowError>> {
+        while !self.is_ending && self.pending.len() <= self.held_bytes_max {
+            if !self.take_piece(buffer).map_err(FlowError::Refused)? {
+                ready!(self.poll_fill(context, source, buffer))?;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Body bytes taken from the source so far; all of them are written sooner or later.
@@ -141,10 +164,9 @@ impl Flow {
         self.blocked
     }
 
-    /// Starts again with the head; only for a message without a body.
+    /// Starts again with what is ready: a whole message, or the beginning of one of which nothing was written.
     pub const fn rewind(&mut self) {
         self.sent = 0;
-        self.is_ending = false;
         self.is_done = false;
     }
 
@@ -191,36 +213,41 @@ impl Flow {
         W: AsyncWrite + Unpin,
     {
         loop {
-            if self.is_ending || self.pending.len() > self.held_bytes_max {
-                self.held_bytes_max = 0;
+            ready!(self.poll_write(context, buffer, target)).map_err(FlowError::Write)?;
+            if self.is_ending {
+                self.is_done = true;
+                return Poll::Ready(Ok(()));
             }
-            if !self.is_held() {
-                ready!(self.poll_write(context, buffer, target)).map_err(FlowError::Write)?;
-                if self.is_ending {
-                    self.is_done = true;
-                    return Poll::Ready(Ok(()));
-                }
-                if !matches!(self.reader, BodyReader::Done) {
-                    self.pending.clear();
-                    self.sent = 0;
-                }
+            if !matches!(self.reader, BodyReader::Done) {
+                self.pending.clear();
+                self.sent = 0;
             }
             if self.take_piece(buffer).map_err(FlowError::Refused)? {
                 continue;
             }
-            self.blocked = Blocked::Source;
-            // All that was buffered is used: reading may wait.
-            let count = ready!(buffer.poll_fill(context, source, usize::MAX)).map_err(FlowError::Read)?;
-            if count == 0 {
-                if !self.reader.end() {
-                    return Poll::Ready(Err(FlowError::Ended));
-                }
-                self.is_ending = true;
-                if self.is_chunked {
-                    write_end(b"", &mut self.pending);
-                }
+            ready!(self.poll_fill(context, source, buffer))?;
+        }
+    }
+
+    /// Reads more; all that was buffered is used, so that it may wait.
+    fn poll_fill<R: AsyncRead + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut R,
+        buffer: &mut Buffer,
+    ) -> Poll<Result<(), FlowError>> {
+        self.blocked = Blocked::Source;
+        let count = ready!(buffer.poll_fill(context, source, usize::MAX)).map_err(FlowError::Read)?;
+        if count == 0 {
+            if !self.reader.end() {
+                return Poll::Ready(Err(FlowError::Ended));
+            }
+            self.is_ending = true;
+            if self.is_chunked {
+                write_end(b"", &mut self.pending);
             }
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what is ready, without reading any more.
@@ -348,24 +375,53 @@ mod tests {
     #[test]
     fn holds_what_is_short_until_it_is_whole_and_lets_go_what_is_long() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        for (bytes, held_max, is_out) in [(20_000, 64_000, false), (20_000, 10_000, true), (100, 64_000, false)] {
+        for (bytes, held_max, is_whole) in [(20_000, 64_000, true), (20_000, 10_000, false), (100, 64_000, true)] {
             let mut flow =
                 Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Length(bytes), &Limits::default()), false);
             flow.hold(held_max);
             let body = vec![b'x'; usize::try_from(bytes).unwrap()];
-            let (mut source, mut buffer, mut target) = (&body[..body.len() - 1], Buffer::new(), Vec::new());
-            let polled = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
-            assert!(matches!(runtime.block_on(polled), Err(FlowError::Ended)));
-            assert_eq!((!target.is_empty(), flow.is_held(), flow.taken()), (is_out, !is_out, bytes - 1));
-            // Elsewhere the rest is to be had.
-            flow.detach(&buffer);
+            let (mut source, mut buffer) = (&body[..], Buffer::new());
+            let collected = std::future::poll_fn(|context| flow.poll_collect(context, (&mut source, &mut buffer)));
+            runtime.block_on(collected).unwrap();
+            assert_eq!((flow.is_whole(), flow.pending.len() > 10_000), (is_whole, bytes > 10_000));
             flow.release();
-            flow.follow_with(BodyReader::new(Body::Length(1), &Limits::default()), false);
-            let mut rest = &b"y"[..];
-            let mut other = Buffer::new();
-            let polled = std::future::poll_fn(|context| flow.poll(context, (&mut rest, &mut other), &mut target));
+            let mut target = Vec::new();
+            let polled = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
             runtime.block_on(polled).unwrap();
-            assert_eq!(target, [b"HEAD|", &body[1..], b"y"].concat());
+            assert_eq!(target, [b"HEAD|", &body[..]].concat());
+        }
+    }
+
+    #[test]
+    fn goes_on_with_the_rest_from_another_source() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut flow = Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Length(20_000), &Limits::default()), false);
+        let body = vec![b'x'; 19_999];
+        let (mut source, mut buffer, mut target) = (&body[..], Buffer::new(), Vec::new());
+        let polled = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
+        assert!(matches!(runtime.block_on(polled), Err(FlowError::Ended)));
+        assert_eq!(flow.taken(), 19_999);
+        flow.detach(&buffer);
+        flow.follow_with(BodyReader::new(Body::Length(1), &Limits::default()), false);
+        let (mut rest, mut other) = (&b"y"[..], Buffer::new());
+        let polled = std::future::poll_fn(|context| flow.poll(context, (&mut rest, &mut other), &mut target));
+        runtime.block_on(polled).unwrap();
+        assert_eq!(target, [b"HEAD|", &body[..], b"y"].concat());
+    }
+
+    #[test]
+    fn a_chunked_body_that_was_read_whole_ends_once_also_the_second_time() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut flow = Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Chunked, &Limits::default()), true);
+        let (mut source, mut buffer) = (&b"3\r\nabc\r\n0\r\n\r\nGET"[..], Buffer::new());
+        runtime.block_on(buffer.fill(&mut source, 64)).unwrap();
+        flow.prepare(&mut buffer).unwrap();
+        for _ in 0..2 {
+            flow.rewind();
+            let mut target = Vec::new();
+            let polled = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
+            runtime.block_on(polled).unwrap();
+            assert_eq!((target.as_slice(), buffer.data()), (&b"HEAD|3\r\nabc\r\n0\r\n\r\n"[..], &b"GET"[..]));
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Hop {
     pub is_origin: bool,
 }
 
-/// How a hop was lost before the client was told anything. The word is a metric's label.
+/// How a hop was lost. The word is a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// There was no connection.
@@ -34,11 +34,16 @@ pub enum Lost {
     Closed,
     /// The upstream was given up while it was waited for.
     Left,
+    /// The answer broke off when a part of it was out already: only its rest is asked for.
+    Cut,
 }
 
 impl Lost {
-    /// Every way.
-    pub const ALL: [Self; 3] = [Self::ConnectFailed, Self::Closed, Self::Left];
+    /// Whether another upstream does the work once more that this one may have done, so that a budget bounds it.
+    #[must_use]
+    pub const fn is_repeated(self) -> bool {
+        matches!(self, Self::Closed | Self::Left)
+    }
 
     /// Returns the metric's label.
     #[must_use]
@@ -47,6 +52,7 @@ impl Lost {
             Self::ConnectFailed => "connect_failed",
             Self::Closed => "closed",
             Self::Left => "left",
+            Self::Cut => "cut",
         }
     }
 }
@@ -56,9 +62,19 @@ pub trait Course: Send {
     /// Returns where it goes next; `lost` says how the hop before was lost. Nothing: it goes nowhere any more.
     fn next(&mut self, lost: Option<Lost>) -> Option<Hop>;
 
-    /// Bytes up to which answers to repeatable requests are held whole, because there is somewhere else to go.
-    fn buffer_bytes(&self) -> usize {
-        0
+    /// Whether there is somewhere to go after this hop, as far as is known now.
+    fn has_next(&self) -> bool {
+        false
+    }
+
+    /// Whether the request may be sent twice if its method and body allow that.
+    fn may_repeat(&self) -> bool {
+        true
+    }
+
+    /// Bytes up to which answers are held whole; none where there is never anywhere else to go.
+    fn buffer_bytes(&self) -> Option<usize> {
+        None
     }
 
     /// Appends the head for the origin, made of the one for nodes.
@@ -101,8 +117,48 @@ pub struct Trail {
     pub shed: Option<&'static str>,
 }
 
-/// The places of a request in its upstream's gate and in the process's.
-type Places = (Passed, Passed);
+/// The places of a request: in the gate of the upstream that it is at, and in the process's.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub theirs: Option<Passed>,
+    ours: Option<Passed>,
+    /// Until when it may wait for them.
+    until: Instant,
+}
+
+impl Places {
+    /// Waits for room at an upstream, and in the process where the request has none yet.
+    ///
+    /// # Errors
+    /// The limit that is reached, as the metric names it.
+    pub async fn pass(&mut self, limits: &Limits, gate: &Arc<Gate>, upstream: &Upstream) -> Result<(), &'static str> {
+        let until = self.until;
+        let terms = |open_max| Terms {
+            open_max,
+            queue_max: limits.queue_max,
+            wait_max: until.saturating_duration_since(Instant::now()),
+        };
+        let word = |shut: Shut, full| if shut == Shut::QueueFull { full } else { shut.as_str() };
+        // The upstream's first: who waits for a slow one must not stand in the way of requests to others.
+        self.theirs = match upstream.gate.try_pass(limits.upstream_requests_max) {
+            passed @ Some(_) => passed,
+            None => {
+                let passed = Box::pin(upstream.gate.pass(terms(limits.upstream_requests_max))).await;
+                Some(passed.map_err(|shut| word(shut, "upstream_requests_max"))?)
+            }
+        };
+        if self.ours.is_none() {
+            self.ours = match gate.try_pass(limits.requests_max) {
+                passed @ Some(_) => passed,
+                None => {
+                    let passed = Box::pin(gate.pass(terms(limits.requests_max))).await;
+                    Some(passed.map_err(|shut| word(shut, "requests_max"))?)
+                }
+            };
+        }
+        Ok(())
+    }
+}
 
 /// What one hop came to.
 enum Tried {
@@ -115,35 +171,21 @@ enum Tried {
 /// What outlives a hop.
 struct Sent<'f> {
     request: &'f mut Flow,
-    /// The client was promised nothing, and the request can be sent again.
+    places: &'f mut Places,
+    /// The request can be sent again.
     is_repeatable: bool,
-    hold_bytes: usize,
+    /// Bytes up to which its answer is held; none where it goes out as it comes, because nobody else has it.
+    hold_bytes: Option<usize>,
 }
 
-/// Waits for room at an upstream and in the process; else says which limit is reached.
-pub(crate) async fn pass(limits: &Limits, gate: &Arc<Gate>, upstream: &Upstream) -> Result<Places, &'static str> {
-    let terms = |open_max| Terms {
-        open_max,
-        queue_max: limits.queue_max,
-        wait_max: Duration::from_millis(limits.queue_timeout_ms),
-    };
-    let word = |shut: Shut, full| if shut == Shut::QueueFull { full } else { shut.as_str() };
-    // The upstream's first: who waits for a slow one must not stand in the way of requests to others.
-    let theirs = match upstream.gate.try_pass(limits.upstream_requests_max) {
-        Some(passed) => passed,
-        None => {
-            let passed = Box::pin(upstream.gate.pass(terms(limits.upstream_requests_max))).await;
-            passed.map_err(|shut| word(shut, "upstream_requests_max"))?
-        }
-    };
-    let ours = match gate.try_pass(limits.requests_max) {
-        Some(passed) => passed,
-        None => {
-            let passed = Box::pin(gate.pass(terms(limits.requests_max))).await;
-            passed.map_err(|shut| word(shut, "requests_max"))?
-        }
-    };
-    Ok((theirs, ours))
+/// An answer whose head was read.
+struct Answered<'h> {
+    hop: &'h Hop,
+    began: Instant,
+    stream: TcpStream,
+    buffer: Buffer,
+    answer: Answer,
+    response: Flow,
 }
 
 impl<S: Stream> Exchange<'_, S> {
@@ -164,6 +206,9 @@ impl<S: Stream> Exchange<'_, S> {
             return Box::pin(self.refuse(refusal.status, refusal.reason.as_str())).await;
         }
         let keep_alive = self.keep_alive;
+        let queue_timeout = Duration::from_millis(self.limits.queue_timeout_ms);
+        let mut places = Places { theirs: None, ours: None, until: Instant::now() + queue_timeout };
+        let is_repeatable = self.facts.is_repeatable && course.may_repeat();
         let mut failure = (503, "no upstream can be used");
         let mut next = course.next(None);
         let result = loop {
@@ -171,21 +216,18 @@ impl<S: Stream> Exchange<'_, S> {
             if hop.is_origin {
                 let mut head = buffer::take_output();
                 course.write_origin_head(&request.pending, &mut head);
-                buffer::give_output(
-                    std::mem::replace(&mut request, Flow::new(head, BodyReader::Done, false)).into_pending(),
-                );
+                let before = std::mem::replace(&mut request, Flow::new(head, BodyReader::Done, false));
+                buffer::give_output(before.into_pending());
             }
-            let mut sent = Sent {
-                request: &mut request,
-                is_repeatable: self.facts.is_repeatable,
-                hold_bytes: if self.facts.is_repeatable { course.buffer_bytes() } else { 0 },
-            };
+            let hold_bytes = course.buffer_bytes().filter(|_| is_repeatable);
+            let mut sent = Sent { request: &mut request, places: &mut places, is_repeatable, hold_bytes };
             match self.hop(&hop, &mut sent, course).await {
                 Tried::Done(result) => break result,
                 Tried::Lost(lost, why) => {
                     failure = why;
                     self.keep_alive = keep_alive;
                     request.rewind();
+                    places.theirs = None;
                     next = course.next(Some(lost));
                 }
             }
@@ -202,37 +244,33 @@ impl<S: Stream> Exchange<'_, S> {
 
     async fn hop(&mut self, hop: &Hop, sent: &mut Sent<'_>, course: &mut impl Course) -> Tried {
         let upstream = &hop.upstream;
-        let mut places = match pass(self.limits, self.gate, upstream).await {
-            Ok(places) => Some(places),
-            Err(reason) => {
-                self.trail.shed = Some(reason);
-                let why = (503, "too many requests are under way");
-                return Tried::Done(Box::pin(self.fail(why, sent.request)).await);
-            }
-        };
+        if let Err(limit) = sent.places.pass(self.limits, self.gate, upstream).await {
+            self.trail.shed = Some(limit);
+            let why = (503, "too many requests are under way");
+            return Tried::Done(Box::pin(self.fail(why, sent.request)).await);
+        }
+        if upstream.is_left() && course.has_next() {
+            // It was given up while this waited for it.
+            return Tried::Lost(Lost::Left, (503, "no upstream can be used"));
+        }
         self.trail.upstream = Some(Arc::clone(upstream));
         self.trail.hops += 1;
         let mut kept = if sent.is_repeatable { upstream.reuse() } else { None };
         loop {
             let is_kept = kept.is_some();
-            let began = Instant::now();
+            let mut began = Instant::now();
             let stream = match kept.take() {
                 Some(stream) => stream,
                 None => match Box::pin(upstream.connect(self.deadline, self.limits.connect_timeout_ms)).await {
-                    Ok(stream) => stream,
-                    Err(error) => {
-                        upstream.metrics.count(UpstreamOutcome::ConnectFailed);
-                        upstream.connect_failed(began);
-                        let why = match error {
-                            ConnectError::Failed { .. } => (502, "no upstream could be reached"),
-                            ConnectError::TimedOut { .. } => (504, "no upstream took the connection in time"),
-                        };
-                        // Nothing was sent: whoever is next may have it, whatever it is.
-                        return Tried::Lost(Lost::ConnectFailed, why);
+                    Ok(stream) => {
+                        began = Instant::now();
+                        stream
                     }
+                    // Nothing was sent: whoever is next may have it, whatever it is.
+                    Err(error) => return Tried::Lost(Lost::ConnectFailed, unconnected(upstream, &error, began)),
                 },
             };
-            let trouble = match self.attempt(stream, (hop, began), sent, course, &mut places).await {
+            let trouble = match self.attempt(stream, (hop, began), sent, course).await {
                 Ok(result) => return Tried::Done(result),
                 Err(trouble) => trouble,
             };
@@ -245,7 +283,7 @@ impl<S: Stream> Exchange<'_, S> {
                 }
                 Trouble::Closed { silent: true } => upstream.closed_early(began),
                 Trouble::Closed { silent: false } | Trouble::TimedOut | Trouble::Refused(_) => {
-                    upstream.broke_off(began)
+                    upstream.broke_off(began);
                 }
                 Trouble::Left | Trouble::Client(_) => {}
             }
@@ -288,97 +326,102 @@ impl<S: Stream> Exchange<'_, S> {
         (hop, began): (&Hop, Instant),
         sent: &mut Sent<'_>,
         course: &mut impl Course,
-        places: &mut Option<Places>,
     ) -> Result<Result<(), Broken>, Trouble> {
         let upstream = &*hop.upstream;
-        let mut answered = Buffer::new();
+        let mut buffer = Buffer::new();
         let mut response = Flow::new(std::mem::take(&mut self.output), BodyReader::Done, false);
         response.pending.clear();
-        let watched = sent.is_repeatable.then_some(upstream);
         let answer = {
-            let duplex = Duplex::new(self, &mut stream, sent.request, &mut answered, &mut response);
-            match duplex.watching(watched).head().await {
-                Ok(answer) => answer,
-                // A word of the upstream that is half out cannot be taken back.
-                Err(_) if response.is_torn() => return Ok(Err(Broken)),
-                Err(trouble) => {
-                    self.output = response.into_pending();
-                    return Err(trouble);
+            let duplex = Duplex::new(self, &mut stream, sent.request, &mut buffer, &mut response);
+            let mut duplex = duplex.watching(sent.is_repeatable.then_some(upstream));
+            match duplex.head().await {
+                Err(Trouble::Left) if !course.has_next() => {
+                    duplex.unwatch();
+                    duplex.head().await
                 }
+                head => head,
             }
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            // A word of the upstream that is half out cannot be taken back.
+            Err(_) if response.is_torn() => return Ok(Err(Broken)),
+            Err(trouble) => return Err(self.take_back(trouble, response)),
         };
         upstream.answered(answer.status, began);
         self.finish_head(&answer, sent.request, &mut response);
-        // What is short is held: while nothing of it is out, its upstream may die.
-        let is_short = !matches!(answer.body, Body::Length(bytes) if bytes > sent.hold_bytes as u64);
-        if is_short && !answer.upgrade {
-            response.hold(sent.hold_bytes);
-        }
         response.follow_with(BodyReader::new(answer.body, self.guard), answer.is_chunked);
-        if let Err(refusal) = response.prepare(&mut answered) {
+        // What is short is held: while nothing of it is out, its upstream may die.
+        let hold_bytes = sent.hold_bytes.unwrap_or(0);
+        if hold_bytes > 0 && !matches!(answer.body, Body::Length(bytes) if bytes > hold_bytes as u64) {
+            response.hold(hold_bytes);
+        }
+        if let Err(refusal) = response.prepare(&mut buffer) {
             // Nothing of the answer is out yet.
-            self.output = response.into_pending();
-            return Err(Trouble::Refused(refusal.from_upstream()));
+            return Err(self.take_back(Trouble::Refused(refusal.from_upstream()), response));
         }
         if let Some(notice) = self.notice.take() {
             Box::pin(notice.tell(answer.status)).await;
         }
-        if answer.upgrade {
-            // A tunnel may live for days, and is bounded by its connection.
-            *places = None;
-            self.status = answer.status;
-            self.keep_alive = false;
-            self.output = response.into_pending();
-            upstream.metrics.count(UpstreamOutcome::Answered);
-            return Ok(Box::pin(tunnel::run(self, &mut stream, &mut answered)).await);
-        }
-        self.deliver((stream, answered), (hop, began), sent, course, (answer, response)).await
+        let answered = Answered { hop, began, stream, buffer, answer, response };
+        self.deliver(answered, sent, course).await
     }
 
-    /// Passes the body on; the head stands in the response.
+    /// Takes the output back from an answer of which nothing is out.
+    fn take_back(&mut self, trouble: Trouble, response: Flow) -> Trouble {
+        self.output = response.into_pending();
+        trouble
+    }
+
+    /// Passes an answer on, whose head stands in the response.
     async fn deliver(
         &mut self,
-        (mut stream, mut answered): (TcpStream, Buffer),
-        (hop, began): (&Hop, Instant),
+        mut answered: Answered<'_>,
         sent: &mut Sent<'_>,
         course: &mut impl Course,
-        (answer, mut response): (Answer, Flow),
     ) -> Result<Result<(), Broken>, Trouble> {
-        let upstream = &*hop.upstream;
-        let rest = Rest::of(&answer, sent.is_repeatable && sent.hold_bytes > 0 && !self.facts.is_head);
-        let passed = self.pass_body((&mut stream, upstream), (sent, &mut answered), &answer, &mut response).await;
-        let passed = match passed {
-            Err(UpstreamOutcome::Closed | UpstreamOutcome::Left) if response.is_held() => {
-                self.output = response.into_pending();
-                let is_left = passed == Err(UpstreamOutcome::Left);
-                return Err(if is_left { Trouble::Left } else { Trouble::Closed { silent: false } });
-            }
-            passed => passed,
-        };
-        self.status = answer.status;
-        let passed = match (passed, rest) {
-            (Err(lost @ (UpstreamOutcome::Closed | UpstreamOutcome::Left)), Some(rest)) => {
-                upstream.metrics.count(lost);
-                upstream.broke_off(began);
-                drop(stream);
-                response.detach(&answered);
-                // Large, and seldom: it must not make every request's future larger.
-                return Ok(Box::pin(self.resume(rest, lost, (sent.request, course), response)).await);
-            }
-            (passed, _) => passed,
-        };
+        let upstream = &*answered.hop.upstream;
+        if answered.answer.upgrade {
+            // A tunnel may live for days, and is bounded by its connection.
+            (sent.places.theirs, sent.places.ours) = (None, None);
+            self.status = answered.answer.status;
+            self.keep_alive = false;
+            self.output = answered.response.into_pending();
+            upstream.metrics.count(UpstreamOutcome::Answered);
+            return Ok(Box::pin(tunnel::run(self, &mut answered.stream, &mut answered.buffer)).await);
+        }
+        if answered.response.is_held() && !answered.response.is_whole() {
+            self.collect(&mut answered, sent, course).await?;
+        }
+        answered.response.release();
+        self.status = answered.answer.status;
+        if answered.response.is_whole() && sent.request.is_done() {
+            return Ok(self.finish(answered, sent).await);
+        }
+        let is_resumable = self.facts.is_get && sent.is_repeatable && sent.hold_bytes.is_some();
+        let rest = Rest::of(&answered.answer, is_resumable);
+        let passed = self.pass_body(&mut answered, sent, rest.is_some() && course.has_next()).await;
+        let Answered { began, stream, buffer, answer, mut response, .. } = answered;
+        if let (Err(outcome @ (UpstreamOutcome::Closed | UpstreamOutcome::Left)), Some(rest)) = (passed, rest) {
+            upstream.metrics.count(outcome);
+            upstream.broke_off(began);
+            drop(stream);
+            response.detach(&buffer);
+            // Large, and seldom: it must not make every request's future larger.
+            let resumed = Box::pin(self.resume(rest, (sent.request, course), sent.places, response));
+            return Ok(resumed.await);
+        }
         self.trail.body_bytes = response.taken();
         self.output = response.into_pending();
+        upstream.metrics.count(passed.err().unwrap_or(UpstreamOutcome::Answered));
         match passed {
             Ok(()) => {
-                upstream.metrics.count(UpstreamOutcome::Answered);
-                if answer.keep_alive && sent.request.is_done() && answered.is_empty() {
+                if answer.keep_alive && sent.request.is_done() && buffer.is_empty() {
                     pool::give(&upstream.address, stream, self.limits.pool_idle_max as usize);
                 }
                 Ok(Ok(()))
             }
             Err(outcome) => {
-                upstream.metrics.count(outcome);
                 if outcome != UpstreamOutcome::Abandoned {
                     upstream.broke_off(began);
                 }
@@ -387,20 +430,55 @@ impl<S: Stream> Exchange<'_, S> {
         }
     }
 
+    /// Reads a short answer to its end before anything of it goes out.
+    async fn collect(
+        &mut self,
+        answered: &mut Answered<'_>,
+        sent: &mut Sent<'_>,
+        course: &impl Course,
+    ) -> Result<(), Trouble> {
+        let Answered { hop, stream, buffer, answer, response, .. } = answered;
+        let has_begun = response.is_torn();
+        let mut duplex = Duplex::new(self, stream, sent.request, buffer, response).watching(Some(&hop.upstream));
+        let collected = match duplex.collect(answer.body).await {
+            Err(Trouble::Left) if !course.has_next() => {
+                duplex.unwatch();
+                duplex.collect(answer.body).await
+            }
+            collected => collected,
+        };
+        // Behind an informational answer that is out, another head would still be in order; behind half of one it would not.
+        let trouble = match collected {
+            Err(_) if has_begun => return Ok(()),
+            Err(trouble) => trouble,
+            Ok(()) => return Ok(()),
+        };
+        let response = std::mem::replace(response, Flow::new(Vec::new(), BodyReader::Done, false));
+        Err(self.take_back(trouble, response))
+    }
+
+    /// Sends an answer that is whole. Whoever made it is done with, and does not wait for a slow client.
+    async fn finish(&mut self, answered: Answered<'_>, sent: &mut Sent<'_>) -> Result<(), Broken> {
+        let upstream = &*answered.hop.upstream;
+        upstream.metrics.count(UpstreamOutcome::Answered);
+        if answered.answer.keep_alive && answered.buffer.is_empty() {
+            pool::give(&upstream.address, answered.stream, self.limits.pool_idle_max as usize);
+        }
+        (sent.places.theirs, sent.places.ours) = (None, None);
+        self.trail.body_bytes = answered.response.taken();
+        self.output = answered.response.into_pending();
+        self.write_paced(None).await
+    }
+
     async fn pass_body(
         &mut self,
-        (stream, upstream): (&mut TcpStream, &Upstream),
-        (sent, answered): (&mut Sent<'_>, &mut Buffer),
-        answer: &Answer,
-        response: &mut Flow,
+        answered: &mut Answered<'_>,
+        sent: &mut Sent<'_>,
+        can_leave: bool,
     ) -> Result<(), UpstreamOutcome> {
-        let is_held = response.is_held();
-        let can_leave = sent.is_repeatable && (is_held || answer.validator.is_some());
-        let mut duplex = Duplex::new(self, stream, sent.request, answered, response);
-        if is_held && !matches!(answer.body, Body::Length(_)) {
-            duplex = duplex.holding_briefly();
-        }
-        duplex.watching(can_leave.then_some(upstream)).body().await
+        let Answered { hop, stream, buffer, response, .. } = answered;
+        let duplex = Duplex::new(self, stream, sent.request, buffer, response);
+        duplex.watching(can_leave.then_some(&hop.upstream)).body().await
     }
 
     /// Completes the client's head: framing, and whether the connection goes on.
@@ -415,5 +493,15 @@ impl<S: Stream> Exchange<'_, S> {
         // An answer that came before its request was whole ends the connection: the rest may be a body or may not.
         self.keep_alive &= is_delimited && request.is_read() && !deadline::is_draining();
         write_end(self.keep_alive, self.facts.is_http11, out);
+    }
+}
+
+/// Notes that there was no connection; returns what the client is told if there is nobody else.
+fn unconnected(upstream: &Upstream, error: &ConnectError, began: Instant) -> (u16, &'static str) {
+    upstream.metrics.count(UpstreamOutcome::ConnectFailed);
+    upstream.connect_failed(began);
+    match error {
+        ConnectError::Failed { .. } => (502, "no upstream could be reached"),
+        ConnectError::TimedOut { .. } => (504, "no upstream took the connection in time"),
     }
 }

@@ -5,7 +5,7 @@ use crate::duplex::Answer;
 use crate::duplex::Duplex;
 use crate::exchange::{Broken, Exchange};
 use crate::flow::Flow;
-use crate::forward::{Course, Hop, Lost, pass};
+use crate::forward::{Course, Hop, Lost, Places};
 use crate::link::Upstream;
 use crate::metrics::UpstreamOutcome;
 use crate::service::Stream;
@@ -21,6 +21,10 @@ const LOOK_MS: u64 = 250;
 
 /// Informational answers before the rest.
 const INTERIM_MAX: usize = 16;
+
+/// What a client asks about its own copy says nothing of the rest of an answer that it has already.
+const CONDITIONS: [&[u8]; 6] =
+    [b"range", b"if-range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"];
 
 /// `bytes FIRST-LAST/WHOLE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Rest {
     fn write_head(&self, head: &[u8], taken: u64, out: &mut Vec<u8>) {
         let is_replaced = |line: &[u8]| {
             let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
-            name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range")
+            CONDITIONS.iter().any(|known| name.eq_ignore_ascii_case(known))
         };
         for line in head.split_inclusive(|&byte| byte == b'\n') {
             if line != b"\r\n" && !is_replaced(line) {
@@ -100,6 +104,9 @@ impl Rest {
 
     /// Returns the bytes that follow, if this is the rest of the same version.
     fn fit(&self, head: &ResponseHead<'_, '_>, taken: u64) -> Option<u64> {
+        if self.end.is_none() && self.is_over(head, taken) {
+            return Some(0);
+        }
         let (range, bytes) = match (head.status, content_range(head), head.body) {
             (206, Some(range), Body::Length(bytes)) => (range, bytes),
             _ => return None,
@@ -109,6 +116,16 @@ impl Rest {
             strong_etag(head).as_ref() == Some(&self.etag) && self.whole.is_none_or(|whole| whole == range.whole);
         let is_next = range.first == self.first + taken && range.last + 1 == end && bytes == end - range.first;
         (is_same && is_next).then_some(bytes)
+    }
+}
+
+impl Rest {
+    /// Whether an answer says that there is no rest: only the end of the chunks was missing.
+    fn is_over(&self, head: &ResponseHead<'_, '_>, taken: u64) -> bool {
+        let whole = format!("bytes */{}", self.first + taken);
+        head.status == 416
+            && head.field("content-range") == Some(whole.as_bytes())
+            && strong_etag(head).is_none_or(|etag| etag == self.etag)
     }
 }
 
@@ -125,25 +142,29 @@ impl<S: Stream> Exchange<'_, S> {
     pub(crate) async fn resume(
         &mut self,
         rest: Rest,
-        mut lost: UpstreamOutcome,
         (request, course): (&mut Flow, &mut impl Course),
+        places: &mut Places,
         mut response: Flow,
     ) -> Result<(), Broken> {
         let result = loop {
-            let why = if lost == UpstreamOutcome::Left { Lost::Left } else { Lost::Closed };
-            let Some(hop) = course.next(Some(why)) else { break Err(Broken) };
-            let Ok(_places) = pass(self.limits, self.gate, &hop.upstream).await else { break Err(Broken) };
+            let Some(hop) = course.next(Some(Lost::Cut)) else { break Err(Broken) };
+            // The one before is of no more use.
+            places.theirs = None;
+            if let Err(limit) = places.pass(self.limits, self.gate, &hop.upstream).await {
+                self.trail.shed = Some(limit);
+                break Err(Broken);
+            }
             let began = Instant::now();
             let Some(mut found) = self.find_rest(&rest, &hop, (request, course), response.taken()).await else {
-                lost = UpstreamOutcome::Closed;
                 continue;
             };
             course.resumed();
             self.trail.upstream = Some(hop.upstream.clone());
             self.trail.hops += 1;
             response.follow_with(BodyReader::new(Body::Length(found.bytes), self.guard), rest.is_chunked);
+            let can_leave = course.has_next();
             let duplex = Duplex::new(self, &mut found.stream, request, &mut found.buffer, &mut response);
-            match duplex.watching(Some(&hop.upstream)).body().await {
+            match duplex.watching(can_leave.then_some(&hop.upstream)).body().await {
                 Ok(()) => {
                     hop.upstream.metrics.count(UpstreamOutcome::Answered);
                     if found.keep_alive && found.buffer.is_empty() {
@@ -158,7 +179,6 @@ impl<S: Stream> Exchange<'_, S> {
                     }
                     hop.upstream.broke_off(began);
                     response.detach(&found.buffer);
-                    lost = outcome;
                 }
             }
         };

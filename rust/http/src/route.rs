@@ -18,7 +18,7 @@ use alongside_protocols::{Body, Forward, RequestHead};
 use alongside_transport::buffer;
 use prometheus_client::metrics::counter::Counter;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// How often the shards of a route are looked through for nodes that should be left or taken back.
@@ -123,6 +123,8 @@ pub struct Placed {
     key: Option<Vec<u8>>,
     /// The origin answers it, and no node.
     is_direct: bool,
+    /// Its method changes nothing.
+    is_safe: bool,
     /// What nodes are told to forget when it succeeds.
     forget: Option<Vec<u8>>,
 }
@@ -172,8 +174,8 @@ impl Route {
         let shard = &self.shards[at];
         let mut escaped = Vec::new();
         escape(&key, &mut escaped);
-        let placed = Placed { shard: at, key: Some(key.clone()), is_direct: false, forget: None };
-        let now = Way::new(self, &placed).find().map(|hop| match hop.is_origin {
+        let placed = Placed { shard: at, key: Some(key.clone()), is_direct: false, is_safe: true, forget: None };
+        let now = Way::new(self, &placed, u32::MAX).find().map(|hop| match hop.is_origin {
             true => "origin".to_owned(),
             false => hop.upstream.id.clone(),
         });
@@ -231,19 +233,28 @@ impl Route {
 
     fn roll(&self) {
         let count = self.unrolled.swap(0, Ordering::Relaxed);
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner).roll(now_ms(), count);
+        self.lock_budget().roll(now_ms(), count);
     }
 
-    /// Takes a retry out of the budget, if there is one.
+    /// Takes a retry out of the budget, if it needs one and there is one.
     fn may_retry(&self, lost: Lost) -> bool {
         self.roll();
-        let is_allowed = self.budget.lock().unwrap_or_else(PoisonError::into_inner).withdraw(now_ms());
+        let is_allowed = !lost.is_repeated() || self.lock_budget().withdraw(now_ms());
         if is_allowed {
             self.metrics.retried(lost);
         } else {
             self.metrics.unretried.inc();
         }
         is_allowed
+    }
+
+    fn has_budget(&self) -> bool {
+        self.roll();
+        self.lock_budget().balance() > 0
+    }
+
+    fn lock_budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_usable(&self, shard: usize) -> bool {
@@ -301,12 +312,14 @@ struct Way<'r> {
     tried: u64,
     attempts: u32,
     stage: Stage,
+    /// Requests that one upstream may have under way.
+    open_max: u32,
 }
 
 impl<'r> Way<'r> {
-    const fn new(route: &'r Route, placed: &'r Placed) -> Self {
+    const fn new(route: &'r Route, placed: &'r Placed, open_max: u32) -> Self {
         let stage = if placed.is_direct { Stage::Origin } else { Stage::Replicas };
-        Self { route, placed, shard: placed.shard, tried: 0, attempts: 0, stage }
+        Self { route, placed, shard: placed.shard, tried: 0, attempts: 0, stage, open_max }
     }
 
     /// Returns the next hop, whether or not the budget has one.
@@ -348,11 +361,21 @@ impl<'r> Way<'r> {
         let replicas = &self.route.shards[self.shard].replicas;
         let at = match replicas.as_slice() {
             [only] => (self.tried == 0 && candidate(only).share > 0).then_some(0),
-            _ => choice::choose(replicas.len(), |at| candidate(&replicas[at]), self.tried, random::next()),
+            _ => {
+                let choose =
+                    |of: &dyn Fn(usize) -> Candidate| choice::choose(replicas.len(), of, self.tried, random::next());
+                // Nobody queues at one replica while another one is free.
+                choose(&|at| self.unless_full(candidate(&replicas[at])))
+                    .or_else(|| choose(&|at| candidate(&replicas[at])))
+            }
         }?;
         self.tried |= 1 << at;
         self.attempts += 1;
         Some(Hop { upstream: Arc::clone(&replicas[at]), is_origin: false })
+    }
+
+    fn unless_full(&self, candidate: Candidate) -> Candidate {
+        Candidate { share: if candidate.in_flight < self.open_max { candidate.share } else { 0 }, ..candidate }
     }
 
     fn find_next_shard(&mut self) -> bool {
@@ -371,23 +394,45 @@ impl Course for Way<'_> {
     fn next(&mut self, lost: Option<Lost>) -> Option<Hop> {
         match lost {
             None => drop(self.route.unrolled.fetch_add(1, Ordering::Relaxed)),
-            Some(_) if self.stage == Stage::End => return None,
-            Some(lost) if !self.route.may_retry(lost) => return None,
             // What happened may have left the shard with nobody else than those it had left for errors.
             Some(_) => self.route.review(),
         }
         let hop = self.find();
-        match &hop {
-            Some(hop) if hop.is_origin => self.route.metrics.fell_back("origin"),
-            Some(_) if self.shard != self.placed.shard => self.route.metrics.fell_back("next_shard"),
-            Some(_) => {}
-            None => self.route.metrics.fell_back("error"),
+        match (&hop, lost) {
+            (None, _) => self.route.metrics.fell_back("error"),
+            (Some(_), Some(lost)) if !self.route.may_retry(lost) => return None,
+            (Some(hop), _) if hop.is_origin => self.route.metrics.fell_back("origin"),
+            (Some(_), _) if self.shard != self.placed.shard => self.route.metrics.fell_back("next_shard"),
+            (Some(_), _) => {}
         }
         hop
     }
 
-    fn buffer_bytes(&self) -> usize {
-        if self.route.terms.has_elsewhere { self.route.terms.buffer_bytes } else { 0 }
+    fn has_next(&self) -> bool {
+        let route = self.route;
+        let is_open = |(at, node): (usize, &Arc<Upstream>)| self.tried >> at & 1 == 0 && candidate(node).share > 0;
+        let replicas = &route.shards[self.shard].replicas;
+        let has_replica = self.attempts < route.terms.attempts_max && replicas.iter().enumerate().any(is_open);
+        let has_origin = route.origin.is_some() && route.terms.fallback != Fallback::Error;
+        let has_next_shard = || {
+            route.terms.fallback == Fallback::NextShard
+                && (0..route.shards.len()).any(|shard| shard != self.shard && route.is_usable(shard))
+        };
+        let has_hop = match self.stage {
+            Stage::Replicas => has_replica || has_origin || has_next_shard(),
+            Stage::NextShard | Stage::Origin => has_replica || has_origin,
+            Stage::End => false,
+        };
+        has_hop && route.has_budget()
+    }
+
+    fn may_repeat(&self) -> bool {
+        // A write goes to the origin once.
+        !self.placed.is_direct || self.placed.is_safe
+    }
+
+    fn buffer_bytes(&self) -> Option<usize> {
+        self.route.terms.has_elsewhere.then_some(self.route.terms.buffer_bytes)
     }
 
     fn write_origin_head(&self, head: &[u8], out: &mut Vec<u8>) {
@@ -444,13 +489,13 @@ impl Service for Route {
         };
         let forget = (direct.is_some() && !is_safe)
             .then(|| forget::head(head.target, head.authority, view::scheme(head, arrival)));
-        Placed { shard, key, is_direct: direct.is_some(), forget }
+        Placed { shard, key, is_direct: direct.is_some(), is_safe, forget }
     }
 
     async fn run<S: Stream>(&self, mut placed: Placed, exchange: &mut Exchange<'_, S>) -> Result<(), Broken> {
         self.shards[placed.shard].requests.inc();
         exchange.notice = placed.forget.take().map(|head| self.forgetting(placed.shard, head));
-        let mut way = Way::new(self, &placed);
+        let mut way = Way::new(self, &placed, exchange.limits.upstream_requests_max);
         let result = exchange.forward(&mut way).await;
         let is_suspected = |node: &Arc<Upstream>| node.standing.as_ref().is_some_and(Standing::take_suspected);
         if exchange.trail.upstream.as_ref().is_some_and(is_suspected) {

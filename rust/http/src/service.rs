@@ -40,6 +40,8 @@ pub struct Facts {
     pub body: Body,
     /// HEAD: the answer has no body.
     pub is_head: bool,
+    /// GET: an answer that breaks off can go on from elsewhere.
+    pub is_get: bool,
     /// HTTP/1.1, else 1.0.
     pub is_http11: bool,
     /// The client wants to go on.
@@ -60,6 +62,7 @@ impl Facts {
         Self {
             body: head.body,
             is_head: head.method == "HEAD",
+            is_get: head.method == "GET",
             is_http11: head.is_http11,
             keep_alive: head.keep_alive,
             upgrade: head.upgrade.is_some(),
