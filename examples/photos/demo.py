@@ -1,7 +1,7 @@
 """Show what a sharded cache buys the photo service, and prove the figures.
 
 In:    photos.yaml; a seed, a number of requests; the `alongside` command.
-Out:   progress, two tables, a file of figures on request; 1 where a figure is not as foretold.
+Out:   progress, three tables, a file of figures on request; 1 where a figure is not as foretold.
 Not:   a benchmark: client, caches and service share this machine's cores.
 Next:  `alongside up photos.yaml` keeps it running.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import report
 import stack
+import trials
 from rich import console, markup, progress
 
 from alongside.base import clock, errors
@@ -59,6 +60,7 @@ class Knobs(argparse.Namespace):
     seed: int
     json: Path | None
     keep: bool
+    trial_seconds: int
     alongside: list[str]
 
 
@@ -98,7 +100,21 @@ def measure(started: stack.Stack, given: Knobs, shown: progress.Progress) -> fin
     before = started.shards()
     cached = send("with cache", started.cache, CACHED_S_MAX)
     served = {name: node.since(before[name]) for name, node in started.shards().items()}
-    return conclude(started, made, ledger, (straight, cached), served)
+    found = conclude(started, made, ledger, (straight, cached), served)
+    if not given.trial_seconds or started.replicas < 2:
+        return found
+    # What was sent is warm by now; the rest of the trace is not asked for.
+    paths = [made.paths[number] for number in made.trace[: found.cached.load.requests]]
+    address = started.cache
+    plan = load.Plan(address.host, address.port, paths, given.connections, timeout_s=TIMEOUT_S)
+    task = shown.add_task("", total=3)
+
+    def tell(name: str) -> None:
+        shown.update(task, description=name)
+        shown.advance(task)
+
+    tried = trials.run(started, plan, ledger, after_s=float(given.trial_seconds), tell=tell)
+    return dataclasses.replace(found, unnoticed=tried[:-1], alone=tried[-1])
 
 
 def conclude(
@@ -155,6 +171,8 @@ def show(given: Knobs, found: findings.Findings) -> int:
     """Print the tables and the verdict, write the figures, return the exit code."""
     out = console.Console()
     out.print(report.phases(found), report.shards(found))
+    if found.alone is not None:
+        out.print(report.trials([*found.unnoticed, found.alone]))
     if given.json is not None:
         given.json.write_text(json.dumps(found.as_json(), indent=2) + "\n")
     problems = found.problems()
@@ -222,6 +240,12 @@ def knobs() -> Knobs:
         type=whole_number(0, 2**32),
         default=1,
         help="the same seed sends the same requests",
+    )
+    add(
+        "--trial-seconds",
+        type=whole_number(0, 60),
+        default=8,
+        help="how long to look after a kill and a restart; 0 for neither",
     )
     add("--json", type=Path, metavar="FILE", help="write the figures there as well")
     add("--keep", action="store_true", help="leave everything running")

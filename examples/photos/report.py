@@ -1,4 +1,4 @@
-"""Show what the demo found as two tables.
+"""Show what the demo found as tables.
 
 In:    findings.
 Out:   tables that fit 80 columns.
@@ -10,7 +10,7 @@ import statistics
 
 from rich import table
 
-from alongside.lab import findings
+from alongside.lab import findings, trial
 
 MIB = 1 << 20
 
@@ -51,6 +51,23 @@ def shards(found: findings.Findings) -> table.Table:
             f"{shard.served / mean:.2f}",
             _mib(shard.stored_bytes),
             _mib(shard.memory_bytes),
+        )
+    return shown
+
+
+def trials(found: list[trial.Trial]) -> table.Table:
+    """Return what clients noticed of each act."""
+    shown = table.Table(title="What clients noticed", title_justify="left")
+    for name in ("under load", "requests", "failed", "slowest", "hits before", "and after"):
+        shown.add_column(name, justify="left" if name == "under load" else "right")
+    for one in found:
+        shown.add_row(
+            one.name,
+            f"{one.requests:,}",
+            f"{one.failed:,}",
+            _ms(one.latency_max_s),
+            f"{one.before.hit_ratio:.1%}",
+            f"{one.after.hit_ratio:.1%}",
         )
     return shown
 

@@ -11,6 +11,8 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -99,6 +101,27 @@ class Stack:
         """End everything that was started."""
         self._call("down")
 
+    def kill_a_node(self) -> None:
+        """Kill the first node of the first shard as nothing else would: without a word."""
+        name = self._nodes_of(self.shard_names[0])[0]
+        os.kill(int(str(self._pids()[name])), signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Restart every node and router; return when all have been."""
+        self._call("restart", self._name)
+
+    def with_replicas(self, count: int) -> None:
+        """Apply the file with another number of replicas; it is written beside and removed."""
+        beside = self._file.with_name(f".{self._file.stem}-{count}-replicas.yaml")
+        try:
+            text = self._file.read_text()
+            beside.write_text(
+                re.sub(r"^(  replicas:).*$", rf"\1 {count}", text, flags=re.MULTILINE)
+            )
+            self._call("up", beside.name, "--detach")
+        finally:
+            beside.unlink(missing_ok=True)
+
     def photos(self) -> list[str]:
         """Return the ids of the photos, as the service lists them."""
         answer: dict[str, list[str]] = json.loads(_page(self.origin.url("/photos")))
@@ -120,15 +143,19 @@ class Stack:
 
     def shards(self) -> dict[str, Node]:
         """Return what the nodes of each shard say of themselves together, by the shard's name."""
-        status: dict[str, list[dict[str, str | int | None]]] = json.loads(
-            self._call("status", "--json")
-        )
-        pids = {process["name"]: process["pid"] for process in status["processes"]}
+        pids = self._pids()
         texts = asyncio.run(self._metrics())
         return {
             shard: _together([_said(texts[name], pids[name]) for name in self._nodes_of(shard)])
             for shard in self.shard_names
         }
+
+    def _pids(self) -> dict[str, str | int | None]:
+        """Return the process ids by name."""
+        status: dict[str, list[dict[str, str | int | None]]] = json.loads(
+            self._call("status", "--json")
+        )
+        return {str(process["name"]): process["pid"] for process in status["processes"]}
 
     def _nodes_of(self, shard: str) -> list[str]:
         """Return the names of a shard's nodes."""

@@ -62,6 +62,7 @@ class Example:
     def demo(self, *flags: str) -> subprocess.Popen[str]:
         """Start the demo in a session of its own, with small knobs."""
         small = ["--seconds", "1", "--requests", "600", "--connections", "4"]
+        small += ["--trial-seconds", "0"]
         process = subprocess.Popen(
             [sys.executable, str(EXAMPLE / "demo.py"), "--file", str(self.file), *small, *flags],
             env=self.variables,
@@ -125,10 +126,14 @@ def example(tmp_path: Path) -> Iterator[Example]:
 
 def test_shows_the_figures_and_leaves_nothing_behind(example: Example, tmp_path: Path) -> None:
     written = tmp_path / "figures.json"
-    process = example.demo("--json", str(written))
+    process = example.demo("--json", str(written), "--trial-seconds", "3")
     out, err = process.communicate(timeout=150)
     assert process.returncode == 0, out + err
     figures = json.loads(written.read_text())
+    kill, restart, alone = figures["trials"]
+    assert kill["failed"] == restart["failed"] == alone["failed"] == 0
+    assert kill["hit_ratio_after"] > kill["hit_ratio_before"] - 0.03
+    assert "What clients noticed" in out
     with_cache = figures["with_cache"]
     assert figures["problems"] == []
     assert with_cache["requests"] == 600

@@ -8,7 +8,10 @@ Next:  the demo draws them and ends with their verdict.
 
 import dataclasses
 
-from alongside.lab import figures, forecast
+from alongside.lab import figures, forecast, trial
+
+HITS_LOST_MAX = 0.03
+"""By how much the hit ratio may fall where nobody should notice, 0 to 1."""
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | None
 """A value that JSON can hold."""
@@ -68,6 +71,10 @@ class Findings:
     foretold: forecast.Forecast
     shards: list[Shard]
     strays: list[str]
+    unnoticed: list[trial.Trial] = dataclasses.field(default_factory=list)
+    """Acts that no client may notice."""
+    alone: trial.Trial | None = None
+    """A kill without a sibling, which costs hits but no request."""
 
     def problems(self) -> list[str]:
         """Return everything that is not as it must be, each as a sentence; empty is a success."""
@@ -97,7 +104,22 @@ class Findings:
             for shard in self.shards
             if shard.served != shard.requests
         ]
-        return found
+        return found + self._noticed()
+
+    def _noticed(self) -> list[str]:
+        """Return what clients noticed and should not have."""
+        acts = [*self.unnoticed, *([self.alone] if self.alone is not None else [])]
+        found = [
+            f"{act.failed} requests failed while {act.name}: {act.failures}"
+            for act in acts
+            if act.failed
+        ]
+        found += [f"no request was sent while {act.name}" for act in acts if not act.after.requests]
+        return found + [
+            f"the hit ratio fell by {act.hits_lost:.1%} while {act.name}"
+            for act in self.unnoticed
+            if act.hits_lost > HITS_LOST_MAX
+        ]
 
     def as_json(self) -> dict[str, Json]:
         """Return the figures and the problems; sizes in bytes."""
@@ -122,6 +144,17 @@ class Findings:
                     "memory_bytes": shard.memory_bytes,
                 }
                 for shard in self.shards
+            ],
+            "trials": [
+                {
+                    "name": act.name,
+                    "requests": act.requests,
+                    "failed": act.failed,
+                    "latency_s_max": act.latency_max_s,
+                    "hit_ratio_before": act.before.hit_ratio,
+                    "hit_ratio_after": act.after.hit_ratio,
+                }
+                for act in [*self.unnoticed, *([self.alone] if self.alone is not None else [])]
             ],
             "problems": [*self.problems()],
         }
