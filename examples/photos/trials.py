@@ -1,7 +1,7 @@
 """Kill a cache node, restart everything, and see what clients notice.
 
 In:    a warm stack; the traffic it is warm for.
-Out:   one trial for each act; the last is the same kill with one replica only, as the reason for two.
+Out:   one trial for each act; the last is the same kill with one replica, the reason for two.
 Not:   judging.
 Next:  demo.py shows them as a table.
 """
