@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import threading
 import time
@@ -75,8 +76,9 @@ def test_many_misses_of_two_replicas_are_one_request_to_the_origin(threads: int)
         assert len(origin.requests) == 1
         assert not leaked(origin)
         assert all(fleet.holds(at, "/page") for at in range(2))
-        collapsed = [node.metric("alongside_cache_collapsed") for node in fleet.nodes.values()]
-        assert collapsed == [clients / 2 - 1] * 2
+        collapsed = sum(node.metric("alongside_cache_collapsed") for node in fleet.nodes.values())
+        # One client of each replica began, or where a sibling's question came first, of one.
+        assert collapsed in {clients - 2, clients - 1}
 
 
 def test_a_client_sees_that_a_sibling_had_it() -> None:
@@ -94,14 +96,15 @@ def test_a_client_sees_that_a_sibling_had_it() -> None:
         here = fleet.ask(second, target)
         assert (here.body, names(here)) == (b"0", [f"n{second}"])
         # The first has lost it, and finds it with a sibling.
-        fleet.nodes[0].admin("POST", "/purge", {"url": f"http://a{target}"})
+        fleet.kill(0)
+        fleet.start(0)
         again = fleet.ask(third, target)
         assert (again.body, names(again)) == (b"0", [f"n{second}", "n0", f"n{third}"])
         assert len(origin.requests) == 1
         asked = "alongside_cache_sibling_requests"
         assert fleet.nodes[0].metric(asked, outcome="hit") == 1
         assert fleet.nodes[second].metric(asked, outcome="hit") == 1
-        assert fleet.nodes[0].metric("alongside_cache_requests") == 1
+        assert fleet.nodes[0].metric("alongside_cache_requests") == 0
 
 
 def test_a_miss_of_all_is_fetched_by_the_first() -> None:
@@ -238,8 +241,9 @@ def test_a_frozen_sibling_costs_a_moment_once() -> None:
             began = time.monotonic()
             answers = [fleet.ask(1, target) for target in below[1:] + above]
             assert time.monotonic() - began < PROMPT_S
-        assert {answer.status for answer in answers} == {200}
-        assert len(origin.requests) == len(below) + len(above)
+            assert {answer.status for answer in answers} == {200}
+            # What the frozen one was asked it will ask when it is back.
+            assert len(origin.requests) == len(below) + len(above)
         more = iter(fleet.targets(0, 10_000, prefix="/more"))
         wire.eventually(lambda: names(fleet.ask(1, next(more))) == ["n0", "n1"], "it is back")
 
@@ -379,7 +383,8 @@ def test_an_age_never_falls_on_its_way_over_two_replicas() -> None:
         for turn in range(60):
             if turn % 20 == 0:
                 # The other one takes it over anew, each time at another part of a second.
-                fleet.nodes[1].admin("POST", "/purge", {"url": f"http://a{target}"})
+                fleet.kill(1)
+                fleet.start(1)
             assert 20 <= age(0) <= age(1) <= 20 + (time.monotonic() - made) + 2
             time.sleep(0.055)
         assert len(origin.requests) == 1
@@ -505,26 +510,42 @@ def test_an_origin_that_answers_nothing_is_asked_by_one_replica_only() -> None:
         assert len(origin.requests) == 1
 
 
+def versioned() -> Callable[[wire.Message], bytes]:
+    """Return an origin whose pages change with each request that is no GET."""
+    version = [0]
+
+    def answer(request: wire.Message) -> bytes:
+        version[0] += request.method != "GET"
+        return wire.answer(str(version[0]).encode(), FRESH)
+
+    return answer
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_a_change_through_one_replica_is_known_to_its_siblings(method: str) -> None:
     with (
-        upstream.Upstream.answering(numbered()) as origin,
+        upstream.Upstream.answering(versioned()) as origin,
         replicas.fleet(origin.address, 3) as fleet,
     ):
-        for at in range(3):
-            assert fleet.ask(at, "/a").body == b"0"
-        assert fleet.ask(1, "/a", method=method).status == 200
-        # Who asks the changed replica next gets nothing old from a sibling.
-        assert fleet.ask(1, "/a").body == b"2"
-        wire.eventually(lambda: fleet.ask(0, "/a").body == b"2", "n0 knows")
-        wire.eventually(lambda: fleet.ask(2, "/a").body == b"2", "n2 knows")
-        assert fleet.nodes[1].metric("alongside_cache_sibling_purges", outcome="told") == 2
-        assert len(origin.requests) == 3
+        purges = "alongside_cache_sibling_purges"
+
+        def told() -> float:
+            return fleet.nodes[1].metric(purges, outcome="told")
+
+        for version in range(5):
+            for at in range(3):
+                assert fleet.ask(at, "/a").body == b"%d" % version
+            before = told()
+            assert fleet.ask(1, "/a", method=method).status == 200
+            # Who asks the changed replica next gets nothing old, whatever its siblings hold.
+            assert fleet.ask(1, "/a").body == b"%d" % (version + 1)
+            wanted = before + 2
+            wire.eventually(functools.partial(lambda all_: told() == all_, wanted), "all know")
 
 
 def test_a_change_that_a_frozen_sibling_missed_is_told_again() -> None:
     with (
-        upstream.Upstream.answering(numbered()) as origin,
+        upstream.Upstream.answering(versioned()) as origin,
         replicas.fleet(origin.address) as fleet,
     ):
         target = fleet.targets(0, 1)[0]
@@ -532,12 +553,31 @@ def test_a_change_that_a_frozen_sibling_missed_is_told_again() -> None:
             assert fleet.ask(at, target).body == b"0"
         with fleet.frozen(0):
             assert fleet.ask(1, target, method="DELETE").status == 200
-            assert fleet.ask(1, target).body == b"2"
+            assert fleet.ask(1, target).body == b"1"
             purges = "alongside_cache_sibling_purges"
             wire.eventually(
                 lambda: fleet.nodes[1].metric(purges, outcome="failed") > 0, "an attempt failed"
             )
-        wire.eventually(lambda: fleet.ask(0, target).body == b"2", "n0 knows")
+        wire.eventually(lambda: fleet.ask(0, target).body == b"1", "n0 knows")
+
+
+def test_no_replica_takes_back_from_a_sibling_what_it_has_purged() -> None:
+    version = [b"old"]
+    with (
+        upstream.Upstream.answering(lambda _: wire.answer(version[0], FRESH)) as origin,
+        replicas.fleet(origin.address, 3) as fleet,
+    ):
+        targets = [fleet.targets(at, 1)[0] for at in range(3)]
+        for target in targets:
+            assert {fleet.ask(at, target).body for at in range(3)} == {b"old"}
+        version[0] = b"new"
+        # Two of them learn of a purge; the third still has all pages.
+        for target in targets:
+            for at in [0, 1]:
+                assert fleet.ask(at, target, "X-Alongside-Ask: purge").body == b'{"purged": 1}\n'
+        for target in targets:
+            assert [fleet.ask(at, target).body for at in [0, 1, 2]] == [b"new", b"new", b"old"]
+        assert fleet.nodes[0].metric("alongside_cache_sibling_requests", outcome="outdated") >= 1
 
 
 def test_everything_is_forgotten_on_one_word() -> None:

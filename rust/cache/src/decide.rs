@@ -25,6 +25,8 @@ pub(crate) enum Decided {
     New { head: Arc<FlightHead>, body: Body, keep: Option<Keep>, keep_alive: bool },
     /// The sibling has nothing stored; a body that says so follows.
     NotStored { body: Body, keep_alive: bool },
+    /// The sibling's answer was made before a purge that it may not know of yet.
+    Outdated,
     /// The sibling got no answer either.
     Faulty(FetchError),
 }
@@ -117,6 +119,14 @@ fn obstacle(cache: &Cache, is_open: bool, length: Option<u64>) -> Option<&'stati
         return Some("no-length");
     }
     length.is_some_and(|bytes| bytes > cache.store.object_bytes_max()).then_some("too-large")
+}
+
+/// Whether a sibling's answer was made before the last purge of its URL. An age is at least as long as the way from the origin, so
+/// that what was asked for before a purge and came after it counts as older.
+pub(crate) fn is_outdated(cache: &Cache, key: &[u8], asked_ms: u64, said: Said) -> bool {
+    let left_ms = asked_ms.saturating_add(said.took_ms).min(cache.clock.now_ms());
+    let made_ms = left_ms.saturating_sub(said.age_ms.unwrap_or(0));
+    cache.purged.is_after(crate::key::url(key), made_ms)
 }
 
 /// Makes an answer as old as a sibling says it is, which is finer than `Age` and never less.

@@ -123,12 +123,16 @@ async fn ask_sibling(
         }
     };
     sibling.heard();
-    if let Decided::NotStored { body, keep_alive } = decided {
-        cache.metrics.asked_sibling("miss");
-        drop_body(ask, sibling, link, (body, keep_alive)).await;
-        return None;
-    }
     let result = match decided {
+        Decided::NotStored { body, keep_alive } => {
+            cache.metrics.asked_sibling("miss");
+            drop_body(ask, sibling, link, (body, keep_alive)).await;
+            return None;
+        }
+        Decided::Outdated => {
+            cache.metrics.asked_sibling("outdated");
+            return None;
+        }
         // It could not reach the origin; perhaps this node can.
         Decided::Faulty(FetchError::Unreachable) => return None,
         Decided::Faulty(error) => Err(error),
@@ -250,6 +254,7 @@ fn take_head(
             (500.., _, Source::Stored(_)) => Some(Decided::NotStored { body, keep_alive }),
             // It does not know us: the key was stripped, and its answer may be that to another one.
             (_, Some(Said { age_ms: None, .. }), _) => return Err(FetchError::Refused),
+            (_, Some(said), _) if decide::is_outdated(cache, &ask.key, asked_ms, said) => Some(Decided::Outdated),
             _ => Some(decide::decide(cache, ask, &head, (asked_ms, said))?),
         };
         link.buffer.consume(used);
@@ -273,7 +278,7 @@ async fn carry(
 ) -> Result<(), FetchError> {
     let idle_max = ask.limits.pool_idle_max;
     match decided {
-        Decided::Unconfirmed | Decided::NotStored { .. } => Err(FetchError::Refused),
+        Decided::Unconfirmed | Decided::NotStored { .. } | Decided::Outdated => Err(FetchError::Refused),
         Decided::Faulty(error) => Err(error),
         Decided::Confirmed { confirmed, keep_alive } => {
             link.give_back(source.upstream(cache), keep_alive, idle_max);

@@ -22,6 +22,7 @@ mod link;
 pub mod meeting;
 pub mod metrics;
 pub mod object;
+mod purged;
 pub mod purges;
 mod receive;
 pub mod record;

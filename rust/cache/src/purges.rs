@@ -1,7 +1,7 @@
 //! What a sibling has still to be told to forget.
 //!
 //! Best effort: a list for each sibling, told in order and again until it answers. Where the list is full, or the sibling away for
-//! too long, it is to forget everything when it is back. Meanwhile it is not asked for what it holds.
+//! too long, it is to forget everything when it is back. What it says meanwhile is judged by its age (purged.rs).
 
 use crate::between::{self, Question};
 use crate::flight::FetchError;
@@ -43,12 +43,6 @@ struct Waiting {
 impl Purges {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the sibling knows of every purge.
-    pub fn are_told(&self) -> bool {
-        let waiting = self.lock();
-        waiting.keys.is_empty() && !waiting.is_all
     }
 }
 

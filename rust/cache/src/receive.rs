@@ -4,11 +4,13 @@ use crate::clock::Clock;
 use crate::key;
 use crate::metrics::CacheMetrics;
 use crate::object::{Body, Object};
+use crate::purged::Purged;
 use crate::record::Record;
 use crate::store::{Insert, Offer, Store, Tickets};
 use alongside_policy::caching::{Fields, Keep, Meta, Request, Response, Store as Verdict, Times, store, vary};
 use alongside_protocols::{Asked, FIELDS_MAX, Limits, guard, scratch};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// The part of the store that is left free, one in so many: what clients bring meanwhile needs room too.
 const FREE_PART: u64 = 32;
@@ -24,6 +26,8 @@ pub(crate) struct Receiver {
     pub asked_ms: u64,
     /// Purges after these win.
     pub tickets: Tickets,
+    /// So do those before it that the sibling may not know of.
+    pub purged: Arc<Purged>,
     /// What is counted.
     pub metrics: CacheMetrics,
 }
@@ -55,6 +59,10 @@ impl Receiver {
         let names = vary::names(Fields(fields))?;
         let request = vary::fields(&names, &record.values)?;
         let meta = meta(record, fields, Fields(&request), (now_ms, way_ms))?;
+        let made_ms = now_ms.saturating_sub(meta.age_now_ms(now_ms));
+        if self.purged.is_after(key::url(&record.key), made_ms) {
+            return None;
+        }
         let object = Object::new(record.status, record.head.clone(), Body::new(vec![body]), meta);
         let ticket = into.ticket_of(&self.tickets, &record.key);
         let offer = Offer { key: &record.key, ticket, request: Fields(&request), vary: names.clone(), object };
@@ -105,7 +113,7 @@ mod tests {
     fn receiver(store: &Store) -> Receiver {
         let clock = Clock::new();
         let metrics = crate::metrics::Metrics::register(&mut Registry::default()).cache("c");
-        Receiver { clock, asked_ms: clock.now_ms(), tickets: store.tickets(), metrics }
+        Receiver { clock, asked_ms: clock.now_ms(), tickets: store.tickets(), purged: Arc::default(), metrics }
     }
 
     fn record(head: &str) -> Record {
@@ -162,6 +170,16 @@ mod tests {
         let receiver = receiver(&store);
         store.purge(&Url { scheme: "http", host: b"a", target: b"/x" });
         assert!(!is_stored(&store, &receiver, &record(HEAD)));
+    }
+
+    #[test]
+    fn a_purge_before_wins_over_a_sibling_that_missed_it() {
+        let store = Store::new(1 << 20, None);
+        let receiver = receiver(&store);
+        let sent = Record { age_ms: 5_000, arrived_ms: 5_000, ..record(HEAD) };
+        receiver.purged.note(key::url(&sent.key), receiver.clock.now_ms() - 2_000);
+        assert!(!is_stored(&store, &receiver, &sent));
+        assert!(is_stored(&store, &receiver, &Record { age_ms: 1_000, arrived_ms: 1_000, ..sent }));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Cache {
                     let cache = Arc::clone(self);
                     Notice::new(move |status| {
                         if (200..400).contains(&status) {
-                            cache.store.purge_key(&key);
+                            cache.purge_key(&key);
                             cache.siblings.forget(&key);
                         }
                     })

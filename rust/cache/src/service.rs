@@ -9,6 +9,7 @@ use crate::key::{self, Url};
 use crate::meeting::{Meeting, Siblings};
 use crate::metrics::{CacheMetrics, Metrics};
 use crate::object::Object;
+use crate::purged::Purged;
 use crate::store::{Found, Store};
 use crate::terms;
 use crate::warmup::{self, Warmup};
@@ -41,6 +42,7 @@ pub struct Cache {
     pub(crate) board: Board,
     pub(crate) siblings: Siblings,
     pub(crate) warmup: Arc<Warmup>,
+    pub(crate) purged: Arc<Purged>,
     /// Bytes in all, bytes of one object.
     sizes: (u64, u64),
     /// What a warm-up may take.
@@ -165,6 +167,7 @@ impl Cache {
             board: Board::default(),
             siblings,
             warmup,
+            purged: kept.map_or_else(Arc::default, |before| Arc::clone(&before.purged)),
             sizes,
             warm_bytes_per_s: replica.and_then(|replica| replica.warm_bytes_per_s),
             passes: quick_cache::sync::Cache::new(PASSES_MAX),
@@ -186,7 +189,21 @@ impl Cache {
     /// The text is no URL; says what one looks like.
     pub fn purge(&self, url: &str) -> Result<usize, String> {
         let parsed = Url::parse(url).ok_or_else(|| format!("{url:?} is no URL; write http://host/path?query"))?;
+        let mut text = Vec::new();
+        parsed.write(&mut text);
+        self.purged.note(&text, self.clock.now_ms());
         Ok(self.store.purge(&parsed))
+    }
+
+    /// Forgets the URL of a key; returns how many answers that were.
+    pub(crate) fn purge_key(&self, key: &[u8]) -> usize {
+        self.purged.note(key::url(key), self.clock.now_ms());
+        self.store.purge_key(key)
+    }
+
+    fn purge_all(&self) -> usize {
+        self.purged.note_all(self.clock.now_ms());
+        self.store.forget_all()
     }
 
     /// Brings the gauges up to date.
@@ -318,12 +335,12 @@ impl Cache {
             Question::Warm => return Planned::Warm { asked_by },
             Question::Probe => between::write_warmth(self.warmup.warmth(self.clock.now_ms()), &mut lines),
             Question::PurgeAll => {
-                body = format!("{{\"purged\": {}}}\n", self.store.forget_all());
+                body = format!("{{\"purged\": {}}}\n", self.purge_all());
             }
             Question::Purge => {
                 let mut key = buffer::take_output();
                 write_key(head, arrival, &mut key);
-                body = format!("{{\"purged\": {}}}\n", self.store.purge_key(&key));
+                body = format!("{{\"purged\": {}}}\n", self.purge_key(&key));
                 buffer::give_output(key);
             }
             Question::Meet | Question::Unknown => {

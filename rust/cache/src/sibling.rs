@@ -81,14 +81,14 @@ impl Sibling {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is worth a question. One that does not know of a purge yet is not: what it holds may be invalid.
+    /// Whether it is worth a question.
     pub fn is_usable(self: &Arc<Self>) -> bool {
         let standing = self.circuit().standing(self.clock.now_ms());
         if standing == Standing::Due {
             let sibling = Arc::clone(self);
             tokio::spawn(async move { sibling.try_again().await });
         }
-        standing == Standing::Usable && self.purges.are_told()
+        standing == Standing::Usable
     }
 
     async fn try_again(&self) {

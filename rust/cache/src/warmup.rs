@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::flight::FetchError;
 use crate::give::Givings;
 use crate::link::Link;
+use crate::purged::Purged;
 use crate::receive::Receiver;
 use crate::record::{Decoder, Step};
 use crate::service::Cache;
@@ -63,6 +64,7 @@ pub(crate) fn begin(cache: &Cache, bytes_per_s: Option<u64>) {
     let job = Job {
         store: Arc::downgrade(&cache.store),
         warmup: Arc::clone(&cache.warmup),
+        purged: Arc::clone(&cache.purged),
         clock: cache.clock,
         pace: Pace::new(bytes_per_s),
     };
@@ -81,6 +83,7 @@ pub(crate) fn begin(cache: &Cache, bytes_per_s: Option<u64>) {
 struct Job {
     store: Weak<Store>,
     warmup: Arc<Warmup>,
+    purged: Arc<Purged>,
     clock: Clock,
     pace: Pace,
 }
@@ -129,7 +132,8 @@ impl Job {
             (503, _) => return Ok(Ended::Busy),
             _ => return Err(FetchError::Refused),
         }
-        let receiver = Receiver { clock: self.clock, asked_ms, tickets, metrics: sibling.metrics.clone() };
+        let purged = Arc::clone(&self.purged);
+        let receiver = Receiver { clock: self.clock, asked_ms, tickets, purged, metrics: sibling.metrics.clone() };
         self.receive(&mut link, &receiver, BodyReader::new(body, &Limits::default())).await
     }
 

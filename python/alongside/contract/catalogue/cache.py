@@ -139,7 +139,7 @@ _METRICS = (
         "counter",
         ("cache", "outcome"),
         "misses that siblings were asked for: `hit`, `fetched`, `miss`, `unreachable`, "
-        "`timed_out`, `refused`",
+        "`timed_out`, `refused`, and `outdated` for what was made before a purge",
     ),
     promise.Metric(
         "alongside_cache_sibling_purges_total",
@@ -248,7 +248,7 @@ _FAILURES = (
     promise.Failure(
         "A page is changed through one replica (POST, PUT, DELETE, …, answered below 400)",
         "its siblings are told to forget it, again until they answer; after a minute away they "
-        "have to forget everything. Who was not told yet is not asked for what it holds",
+        "have to forget everything. What a sibling holds from before the change is not taken",
         "client: the old page from an unreachable replica until it knows. Operator: "
         "`alongside_cache_sibling_purges_total`",
     ),
