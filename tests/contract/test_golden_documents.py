@@ -31,5 +31,6 @@ def test_an_invalid_document_is_refused_with_every_problem(file: Path) -> None:
 
 
 def test_every_kind_of_golden_document_is_there() -> None:
-    assert {file.stem for file in VALID} == {"least", "route", "cache", "whole"}
+    ours = {"least", "route", "cache", "whole", "replicated", "planned_router", "planned_node"}
+    assert {file.stem for file in VALID} == ours
     assert len(INVALID) == len(list((DOCUMENTS / "invalid").glob("*.expected"))) >= 20

@@ -200,3 +200,41 @@ def test_only_what_all_holders_leave_is_not_taken() -> None:
     with listening("::", port) as pid:
         assert sockets.check(wanted, lambda: {pid}) == []
     assert sockets.check(wanted, frozenset) == []
+
+
+def sharing(*names: str, host: str = LOOPBACK, port: int = 0) -> shape.Plan:
+    wanted = shape.Socket("http", host, port, "photos")
+    return shape.Plan(tuple(shape.Process(name, "router", sockets=(wanted,)) for name in names))
+
+
+def test_those_that_share_an_address_have_one_socket_that_stays() -> None:
+    for chosen in (0, free_port()):
+        one = sockets.Sockets().prepare(sharing("a", port=chosen))
+        address = one.address("a")
+        two = one.prepare(sharing("a", "b", port=chosen))
+        one.release(two)
+        assert two.held["a"].socket is two.held["b"].socket
+        three = two.prepare(sharing("b", port=chosen))
+        two.release(three)
+        assert three.address("b") == address
+        assert reaches(three.held["b"], *three.held["b"].place)
+        three.release()
+
+
+def test_a_taken_address_that_is_shared_is_told_of_once() -> None:
+    with taken() as port, pytest.raises(errors.AddressTakenError) as caught:
+        sockets.Sockets().prepare(sharing("a", "b", port=port))
+    assert len({problem.partition(": ")[2] for problem in caught.value.problems}) == 1
+
+
+def test_a_shared_socket_that_moves_is_there_for_all_at_once() -> None:
+    port = free_port()
+    held = sockets.Sockets().prepare(sharing("a", "b", port=port))
+    moved = held.prepare(sharing("a", "b", host=EVERYWHERE, port=port))
+    held.release(moved)
+    assert set(moved.coming) == {"a", "b"}
+    moved.settle("a")
+    assert moved.coming == {}
+    assert moved.held["a"].socket is moved.held["b"].socket
+    assert reaches(moved.held["a"], LOOPBACK, port)
+    moved.release()
