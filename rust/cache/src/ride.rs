@@ -8,7 +8,7 @@ use crate::metrics::CacheMetrics;
 use crate::object::Object;
 use crate::service::{Cache, Planned, Reply, Wanted};
 use crate::terms::{self, Fit};
-use alongside_http::forward::Only;
+use alongside_http::course::Only;
 use alongside_http::{Broken, Exchange, Notice, Stream};
 use alongside_policy::caching::vary::VaryNames;
 use alongside_policy::caching::{CacheStatus, Fields, Outcome, Request, conditional};

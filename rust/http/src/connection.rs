@@ -3,8 +3,8 @@
 use crate::access::Line;
 use crate::answer;
 use crate::body::BodyReader;
+use crate::course::Trail;
 use crate::exchange::Exchange;
-use crate::forward::Trail;
 use crate::listener::{Listener, State};
 use crate::random;
 use crate::service::{Arrival, Facts, Service, Stream};

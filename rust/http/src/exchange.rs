@@ -2,7 +2,7 @@
 
 use crate::answer;
 use crate::body::BodyReader;
-use crate::forward::Trail;
+use crate::course::Trail;
 use crate::service::{Facts, Stream};
 use alongside_document::Limits;
 use alongside_protocols::chunked::Piece;

@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crate::forward::Lost;
+use crate::course::Lost;
 use crate::route::Replica;
 use alongside_transport::gate::Gate;
 

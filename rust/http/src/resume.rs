@@ -1,11 +1,12 @@
 //! Going on elsewhere with an answer that broke off: a range of the same version, after what the client has already.
 
 use crate::body::BodyReader;
+use crate::course::{Course, Hop, Lost};
 use crate::duplex::Answer;
 use crate::duplex::Duplex;
 use crate::exchange::{Broken, Exchange};
 use crate::flow::Flow;
-use crate::forward::{Course, Hop, Lost, Places};
+use crate::forward::Places;
 use crate::link::Upstream;
 use crate::metrics::UpstreamOutcome;
 use crate::service::Stream;

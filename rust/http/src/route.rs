@@ -1,8 +1,8 @@
 //! The router: key, shard, replica, and on.
 
+use crate::course::{Course, Hop, Lost};
 use crate::exchange::{Broken, Exchange, Notice};
 use crate::forget;
-use crate::forward::{Course, Hop, Lost};
 use crate::link::Upstream;
 use crate::metrics::RouteMetrics;
 use crate::service::{Arrival, Service, Stream};
