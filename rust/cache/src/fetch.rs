@@ -14,8 +14,10 @@ use alongside_document::Limits;
 use alongside_http::body::BodyReader;
 use alongside_http::link::Upstream;
 use alongside_http::metrics::UpstreamOutcome;
+use alongside_http::places::Places;
 use alongside_protocols::chunked::Piece;
 use alongside_protocols::{Asked, Body, guard, scratch};
+use alongside_transport::gate::Gate;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +45,8 @@ pub struct Ask {
     pub limits: Limits,
     /// The guard's part of them.
     pub guard: alongside_protocols::Limits,
+    /// The requests under way in the whole process.
+    pub gate: Arc<Gate>,
 }
 
 /// Who is asked.
@@ -86,6 +90,11 @@ async fn ask_in_turn(cache: &Cache, flight: &Flight, ask: &mut Ask) -> Result<()
                 return result;
             }
         }
+    }
+    // Siblings bound themselves; the origin is bounded here, once for all who wait for this answer.
+    let mut places = Places::new(&ask.limits);
+    if places.pass(&ask.limits, &ask.gate, &cache.origin).await.is_err() {
+        return Err(FetchError::Shed);
     }
     let result = match open_confirmed(cache, ask, Source::Origin).await {
         Ok((link, decided)) => carry(cache, flight, ask, Source::Origin, (link, decided)).await,
@@ -149,7 +158,7 @@ const fn outcome(result: Result<(), FetchError>) -> UpstreamOutcome {
         Err(FetchError::Closed) => UpstreamOutcome::Closed,
         Err(FetchError::TimedOut) => UpstreamOutcome::TimedOut,
         Err(FetchError::Refused) => UpstreamOutcome::Refused,
-        Err(FetchError::Abandoned) => UpstreamOutcome::Abandoned,
+        Err(FetchError::Abandoned | FetchError::Shed) => UpstreamOutcome::Abandoned,
     }
 }
 

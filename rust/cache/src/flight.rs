@@ -64,6 +64,8 @@ pub enum FetchError {
     Refused,
     /// Nobody waited any more.
     Abandoned,
+    /// Too many others are asking the origin.
+    Shed,
 }
 
 impl FetchError {
@@ -76,13 +78,14 @@ impl FetchError {
             Self::TimedOut => "timed-out",
             Self::Refused => "refused",
             Self::Abandoned => "abandoned",
+            Self::Shed => "shed",
         }
     }
 
     /// Reads such a word; one that is not known is a flight that was given up.
     #[must_use]
     pub fn read(word: &[u8]) -> Self {
-        let known = [Self::Unreachable, Self::Closed, Self::TimedOut, Self::Refused];
+        let known = [Self::Unreachable, Self::Closed, Self::TimedOut, Self::Refused, Self::Shed];
         known.into_iter().find(|known| known.as_str().as_bytes() == word).unwrap_or(Self::Abandoned)
     }
 
@@ -94,6 +97,7 @@ impl FetchError {
             Self::Closed | Self::Abandoned => (502, "the origin closed before it answered"),
             Self::TimedOut => (504, "the origin did not answer in time"),
             Self::Refused => (502, "the origin's answer is not valid HTTP"),
+            Self::Shed => (503, "too many requests are under way"),
         }
     }
 }

@@ -108,6 +108,7 @@ impl Cache {
                 stale: wanted.stale.clone(),
                 limits: exchange.limits.clone(),
                 guard: *exchange.guard,
+                gate: Arc::clone(exchange.gate),
             };
             let landing = Landing { cache: Arc::clone(self), question, flight };
             tokio::spawn(async move {
@@ -141,6 +142,10 @@ impl Cache {
             self.metrics.collapsed.inc();
         }
         match arrived {
+            Arrived::Failed(FetchError::Shed) => {
+                exchange.trail.shed = Some("upstream_requests_max");
+                Flown::Answered(send_failure(FetchError::Shed, wanted.asked_by.is_some(), exchange).await)
+            }
             Arrived::Failed(error) => Flown::Answered(send_failure(error, wanted.asked_by.is_some(), exchange).await),
             Arrived::Confirmed(confirmed) => {
                 let (status, part) = self.write_confirmed(wanted, &confirmed, is_collapsed, exchange);

@@ -6,59 +6,15 @@ use crate::exchange::{Broken, Exchange, write_end};
 use crate::flow::Flow;
 use crate::link::{ConnectError, Upstream};
 use crate::metrics::UpstreamOutcome;
+use crate::places::Places;
 use crate::resume::Rest;
 use crate::service::Stream;
 use crate::{body::BodyReader, tunnel};
-use alongside_document::Limits;
 use alongside_protocols::Body;
-use alongside_transport::gate::{Gate, Passed, Shut, Terms};
 use alongside_transport::{Buffer, buffer, deadline, pool};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::net::TcpStream;
-
-/// The places of a request: in the gate of the upstream that it is at, and in the process's.
-#[derive(Debug)]
-pub(crate) struct Places {
-    pub theirs: Option<Passed>,
-    ours: Option<Passed>,
-    /// Until when it may wait for them.
-    until: Instant,
-}
-
-impl Places {
-    /// Waits for room at an upstream, and in the process where the request has none yet.
-    ///
-    /// # Errors
-    /// The limit that is reached, as the metric names it.
-    pub async fn pass(&mut self, limits: &Limits, gate: &Arc<Gate>, upstream: &Upstream) -> Result<(), &'static str> {
-        let until = self.until;
-        let terms = |open_max| Terms {
-            open_max,
-            queue_max: limits.queue_max,
-            wait_max: until.saturating_duration_since(Instant::now()),
-        };
-        let word = |shut: Shut, full| if shut == Shut::QueueFull { full } else { shut.as_str() };
-        // The upstream's first: who waits for a slow one must not stand in the way of requests to others.
-        self.theirs = match upstream.gate.try_pass(limits.upstream_requests_max) {
-            passed @ Some(_) => passed,
-            None => {
-                let passed = Box::pin(upstream.gate.pass(terms(limits.upstream_requests_max))).await;
-                Some(passed.map_err(|shut| word(shut, "upstream_requests_max"))?)
-            }
-        };
-        if self.ours.is_none() {
-            self.ours = match gate.try_pass(limits.requests_max) {
-                passed @ Some(_) => passed,
-                None => {
-                    let passed = Box::pin(gate.pass(terms(limits.requests_max))).await;
-                    Some(passed.map_err(|shut| word(shut, "requests_max"))?)
-                }
-            };
-        }
-        Ok(())
-    }
-}
 
 /// What one hop came to.
 enum Tried {
@@ -106,8 +62,7 @@ impl<S: Stream> Exchange<'_, S> {
             return Box::pin(self.refuse(refusal.status, refusal.reason.as_str())).await;
         }
         let keep_alive = self.keep_alive;
-        let queue_timeout = Duration::from_millis(self.limits.queue_timeout_ms);
-        let mut places = Places { theirs: None, ours: None, until: Instant::now() + queue_timeout };
+        let mut places = Places::new(self.limits);
         let is_repeatable = self.facts.is_repeatable && course.may_repeat();
         let mut failure = (503, "no upstream can be used");
         let mut next = course.next(None);
@@ -127,7 +82,7 @@ impl<S: Stream> Exchange<'_, S> {
                     failure = why;
                     self.keep_alive = keep_alive;
                     request.rewind();
-                    places.theirs = None;
+                    places.leave();
                     next = course.next(Some(lost));
                 }
             }
@@ -283,7 +238,7 @@ impl<S: Stream> Exchange<'_, S> {
         let upstream = &*answered.hop.upstream;
         if answered.answer.upgrade {
             // A tunnel may live for days, and is bounded by its connection.
-            (sent.places.theirs, sent.places.ours) = (None, None);
+            sent.places.give_back();
             self.status = answered.answer.status;
             self.keep_alive = false;
             self.output = answered.response.into_pending();
@@ -364,7 +319,7 @@ impl<S: Stream> Exchange<'_, S> {
         if answered.answer.keep_alive && answered.buffer.is_empty() {
             pool::give(&upstream.address, answered.stream, self.limits.pool_idle_max as usize);
         }
-        (sent.places.theirs, sent.places.ours) = (None, None);
+        sent.places.give_back();
         self.trail.body_bytes = answered.response.taken();
         self.output = answered.response.into_pending();
         self.write_paced(None).await

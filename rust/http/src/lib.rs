@@ -18,6 +18,7 @@ mod forward;
 pub mod link;
 pub mod listener;
 pub mod metrics;
+pub mod places;
 pub mod probe;
 mod random;
 mod resume;

@@ -6,9 +6,9 @@ use crate::duplex::Answer;
 use crate::duplex::Duplex;
 use crate::exchange::{Broken, Exchange};
 use crate::flow::Flow;
-use crate::forward::Places;
 use crate::link::Upstream;
 use crate::metrics::UpstreamOutcome;
+use crate::places::Places;
 use crate::service::Stream;
 use alongside_protocols::{Asked, Body, ResponseHead, guard, scratch};
 use alongside_transport::{Buffer, buffer, deadline, pool};
@@ -150,7 +150,7 @@ impl<S: Stream> Exchange<'_, S> {
         let result = loop {
             let Some(hop) = course.next(Some(Lost::Cut)) else { break Err(Broken) };
             // The one before is of no more use.
-            places.theirs = None;
+            places.leave();
             if let Err(limit) = places.pass(self.limits, self.gate, &hop.upstream).await {
                 self.trail.shed = Some(limit);
                 break Err(Broken);

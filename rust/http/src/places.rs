@@ -1,0 +1,67 @@
+//! The places of one request among those that are under way.
+
+use crate::link::Upstream;
+use alongside_document::Limits;
+use alongside_transport::gate::{Gate, Passed, Shut, Terms};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The places of a request: in the gate of the upstream that it is at, and in the process's.
+#[derive(Debug)]
+pub struct Places {
+    theirs: Option<Passed>,
+    ours: Option<Passed>,
+    /// Until when it may wait for them.
+    until: Instant,
+}
+
+impl Places {
+    /// Returns no places yet, and the time that there is to wait for them.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        let queue_timeout = Duration::from_millis(limits.queue_timeout_ms);
+        Self { theirs: None, ours: None, until: Instant::now() + queue_timeout }
+    }
+
+    /// Gives the place at an upstream back: the request is there no more.
+    pub fn leave(&mut self) {
+        self.theirs = None;
+    }
+
+    /// Gives both places back: the answer is in memory, or something that is bounded otherwise.
+    pub fn give_back(&mut self) {
+        (self.theirs, self.ours) = (None, None);
+    }
+
+    /// Waits for room at an upstream, and in the process where the request has none yet.
+    ///
+    /// # Errors
+    /// The limit that is reached, as the metric names it.
+    pub async fn pass(&mut self, limits: &Limits, gate: &Arc<Gate>, upstream: &Upstream) -> Result<(), &'static str> {
+        let until = self.until;
+        let terms = |open_max| Terms {
+            open_max,
+            queue_max: limits.queue_max,
+            wait_max: until.saturating_duration_since(Instant::now()),
+        };
+        let word = |shut: Shut, full| if shut == Shut::QueueFull { full } else { shut.as_str() };
+        // The upstream's first: who waits for a slow one must not stand in the way of requests to others.
+        self.theirs = match upstream.gate.try_pass(limits.upstream_requests_max) {
+            passed @ Some(_) => passed,
+            None => {
+                let passed = Box::pin(upstream.gate.pass(terms(limits.upstream_requests_max))).await;
+                Some(passed.map_err(|shut| word(shut, "upstream_requests_max"))?)
+            }
+        };
+        if self.ours.is_none() {
+            self.ours = match gate.try_pass(limits.requests_max) {
+                passed @ Some(_) => passed,
+                None => {
+                    let passed = Box::pin(gate.pass(terms(limits.requests_max))).await;
+                    Some(passed.map_err(|shut| word(shut, "requests_max"))?)
+                }
+            };
+        }
+        Ok(())
+    }
+}
