@@ -10,6 +10,7 @@ from bench.http import figures, load, ours, peers, servers
 
 NGINX, TUNED, VARNISH, PROTOTYPE = "nginx", "nginx-tuned", "varnish", "prototype"
 SHARDS = 4
+REPLICAS = 2
 SMALL_BYTES = 1024
 LARGE_BYTES = 1024 * 1024
 
@@ -54,7 +55,8 @@ class Case:
 def routers(site: Site) -> list[Contestant]:
     """Return routers that hash the target over all origins."""
     first, second, third = servers.free_ports(3)
-    document = ours.router(first, site.origins)
+    # Two replicas a shard at one address: all the work of replicas, on the same upstreams as nginx's.
+    document = ours.router(first, [(origin, origin) for origin in site.origins])
     name = figures.OURS
     found = [
         _one(name, ours.program("ours", site.binary, document, first, site.folder)),
@@ -80,18 +82,21 @@ def caches(site: Site) -> list[Contestant]:
 
 
 def paths(site: Site) -> list[Contestant]:
-    """Return routers, each in front of a process of its own for every cache."""
+    """Return routers, each in front of a process of its own for every cache; ours has two a shard."""
     origin = site.origins[0]
-    first, *nodes = servers.free_ports(1 + SHARDS)
+    first, *nodes = servers.free_ports(1 + SHARDS * REPLICAS)
     second, *others = servers.free_ports(1 + SHARDS)
-    ours_programs = [
-        ours.program("ours", site.binary, ours.router(first, nodes), first, site.folder)
-    ]
+    shards = [nodes[at : at + REPLICAS] for at in range(0, len(nodes), REPLICAS)]
+    document = ours.router(first, shards, origin)
+    ours_programs = [ours.program("ours", site.binary, document, first, site.folder)]
     nginx_programs = [peers.router("nginx", second, others, site.folder)]
-    for number, (node, other) in enumerate(zip(nodes, others, strict=True)):
-        document = ours.cache(node, origin, inner=["127.0.0.0/8"])
-        program = ours.program(f"ours-{number}", site.binary, document, node, site.folder)
-        ours_programs.append(program)
+    for shard in shards:
+        for node in shard:
+            siblings = [other for other in shard if other != node]
+            document = ours.cache(node, origin, ["127.0.0.0/8"], siblings)
+            name = f"ours-{node}"
+            ours_programs.append(ours.program(name, site.binary, document, node, site.folder))
+    for number, other in enumerate(others):
         nginx_programs.append(peers.cache(f"nginx-{number}", other, origin, site.folder))
     return [
         Contestant(figures.OURS, first, tuple(ours_programs)),
@@ -128,7 +133,9 @@ CASES = (
         caches,
         is_cached=True,
     ),
-    Case("path", "router and cache node, hit, 1 KiB", {NGINX: 1.30}, paths, is_cached=True),
+    Case(
+        "path", "router and two replicas a shard, hit, 1 KiB", {NGINX: 1.30}, paths, is_cached=True
+    ),
     Case(
         "large",
         "routing, 1 MiB answers, 16 clients",

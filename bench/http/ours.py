@@ -39,22 +39,41 @@ def binary(named: Path | None) -> Path:
     raise BuildError(f"no {NAME}; `make build` makes it")
 
 
-def router(port: int, upstreams: Sequence[int]) -> Document:
-    """Return a document that hashes the target over upstreams, in the same ring as nginx's."""
-    addresses = [f"{servers.HOST}:{upstream}" for upstream in upstreams]
+def router(port: int, shards: Sequence[Sequence[int]], origin: int | None = None) -> Document:
+    """Return a document that hashes the target over shards, in the same ring as nginx's.
+
+    Each shard is named like its first replica, and each has all there is for replicas: the choice
+    among them, probes, judged answers, held answers, a budget for retries.
+    """
     route: Document = {
         "name": "main",
         "key": "request.uri",
         "function": "ketama",
-        "shards": [{"name": address, "replicas": [address]} for address in addresses],
+        "shards": [
+            {"name": f"{servers.HOST}:{ports[0]}", "replicas": _ids(ports)} for ports in shards
+        ],
+        **({"origin": {"address": f"{servers.HOST}:{origin}"}} if origin is not None else {}),
     }
-    nodes = [{"id": address, "address": address} for address in addresses]
+    nodes = [
+        {"id": name, "address": f"{servers.HOST}:{port}"}
+        for ports in shards
+        for name, port in zip(_ids(ports), ports, strict=True)
+    ]
     return {"listeners": [_listener(port)], "nodes": nodes, "routes": [route]}
 
 
-def cache(port: int, origin: int, inner: Sequence[str] = ()) -> Document:
+def _ids(ports: Sequence[int]) -> list[str]:
+    """Return the ids of a shard's replicas, which may be at one address."""
+    return [f"{servers.HOST}:{ports[0]}/{at}" for at in range(len(ports))]
+
+
+def cache(
+    port: int, origin: int, inner: Sequence[str] = (), siblings: Sequence[int] = ()
+) -> Document:
     """Return a document of one cache; `inner` are the networks whose routers it believes."""
+    others = [{"id": str(other), "address": f"{servers.HOST}:{other}"} for other in siblings]
     one: Document = {
+        **({"replica": {"id": str(port), "siblings": others}} if siblings else {}),
         "name": "main",
         "origin": {"address": f"{servers.HOST}:{origin}"},
         "memory_bytes": MEMORY_BYTES,
