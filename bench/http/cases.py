@@ -55,7 +55,7 @@ class Case:
 def routers(site: Site) -> list[Contestant]:
     """Return routers that hash the target over all origins."""
     first, second, third = servers.free_ports(3)
-    # Two replicas a shard at one address: all the work of replicas, on the same upstreams as nginx's.
+    # Two replicas a shard at one address: their work, on the same upstreams as nginx's.
     document = ours.router(first, [(origin, origin) for origin in site.origins])
     name = figures.OURS
     found = [
@@ -82,7 +82,7 @@ def caches(site: Site) -> list[Contestant]:
 
 
 def paths(site: Site) -> list[Contestant]:
-    """Return routers, each in front of a process of its own for every cache; ours has two a shard."""
+    """Return routers, each in front of a process for every cache; ours has two a shard."""
     origin = site.origins[0]
     first, *nodes = servers.free_ports(1 + SHARDS * REPLICAS)
     second, *others = servers.free_ports(1 + SHARDS)

@@ -26,7 +26,9 @@ def test_any_other_build_is_refused(version: dict[str, object], complaint: str) 
         ours.judged(version)
 
 
-@pytest.mark.parametrize("document", [ours.router(8080, [1, 2]), ours.cache(8080, 1, ["::1/128"])])
+@pytest.mark.parametrize(
+    "document", [ours.router(8080, [(1, 1), (2, 3)], 4), ours.cache(8080, 1, ["::1/128"], [2])]
+)
 def test_the_data_plane_takes_its_documents(document: ours.Document) -> None:
     whole = {"schema": 1, "epoch": 0, "generation": 1, **document}
     assert native.check_document(json.dumps(whole).encode()) == []
