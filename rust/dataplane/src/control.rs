@@ -12,7 +12,7 @@ use alongside_http::connection;
 use alongside_http::listener::{Failures, Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_http::route::Route;
-use alongside_transport::listen::{self, Inherited};
+use alongside_transport::listen::{self, Inherited, SocketFile};
 use alongside_transport::{admission::Admission, deadline};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -74,16 +74,18 @@ pub async fn run(args: Args) -> Exit {
         Err(problems) => return complain(&problems, Exit::Usage),
     };
     let control = Arc::new(Control::new(inherited, last_good));
-    let admin = document.admin.clone();
-    let result = control.start(document);
+    let (result, admin) = match document.admin.as_ref().map(|admin| bind_admin(admin.path.as_path())).transpose() {
+        Ok(Some((socket, file))) => (control.start(document, Some(socket)), Some(file)),
+        Ok(None) => (control.start(document, None), None),
+        Err(failed) => (Err(failed), None),
+    };
     let exit = match result {
         Ok(()) => control.follow(&args.document).await,
-        Err(Failed::Door(problem, exit)) => return complain(&[problem], exit),
+        Err(Failed::Door(problem, exit)) => complain(&[problem], exit),
         Err(Failed::Document(refused)) => complain(&refused.problems(), exit_of(&refused)),
     };
-    if let Some(admin) = admin {
-        // Only a file that nobody serves is left otherwise; the next process would replace it.
-        let _ = std::fs::remove_file(admin.path.as_path());
+    if let Some(file) = admin {
+        file.remove();
     }
     exit
 }
@@ -231,10 +233,10 @@ impl Control {
         }
     }
 
-    /// Opens the doors, applies the document, and lets both serve: a door that is taken is known before a client comes.
-    fn start(self: &Arc<Self>, document: Document) -> Result<(), Failed> {
+    /// Opens the status door, applies the document, and lets both doors serve: one that is taken is known before a client
+    /// comes.
+    fn start(self: &Arc<Self>, document: Document, admin: Option<tokio::net::UnixListener>) -> Result<(), Failed> {
         let status = document.status.as_ref().map(|status| self.bind_status(status.address.as_str())).transpose()?;
-        let admin = document.admin.as_ref().map(|admin| bind_admin(admin.path.as_path())).transpose()?;
         self.apply(document).map_err(Failed::Document)?;
         tokio::spawn(async {
             let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(deadline::TICK_MS)));
@@ -365,11 +367,12 @@ impl Control {
     }
 }
 
-fn bind_admin(path: &Path) -> Result<tokio::net::UnixListener, Failed> {
-    listen::bind_private(path)
-        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-        .and_then(tokio::net::UnixListener::from_std)
-        .map_err(|error| door_problem("admin.path", &path.display().to_string(), &error))
+fn bind_admin(path: &Path) -> Result<(tokio::net::UnixListener, SocketFile), Failed> {
+    let bound = listen::bind_private(path).and_then(|(socket, file)| {
+        socket.set_nonblocking(true)?;
+        Ok((tokio::net::UnixListener::from_std(socket)?, file))
+    });
+    bound.map_err(|error| door_problem("admin.path", &path.display().to_string(), &error))
 }
 
 async fn accept_private(socket: tokio::net::UnixListener, listener: Arc<Listener<Door>>) {

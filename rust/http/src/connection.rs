@@ -44,12 +44,7 @@ pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener:
     let peer_text = IpText::new(peer);
     let mut served = 0;
     loop {
-        let limit_ms = listener.state.load().limits.idle_timeout_ms;
-        if served == 0 {
-            deadline.set_new(limit_ms);
-        } else {
-            deadline.set_idle(limit_ms);
-        }
+        deadline.set_idle(listener.state.load().limits.idle_timeout_ms);
         match deadline.within(input.fill(&mut client, buffer::BUFFER_BYTES)).await {
             Ok(Ok(1..)) => {}
             _ => return,

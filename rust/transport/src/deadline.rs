@@ -12,8 +12,9 @@ use std::task::{Context, Poll, Waker};
 /// Length of a tick in milliseconds: how late a deadline may fire.
 pub const TICK_MS: u32 = 250;
 
-/// How long a drain waits for the first request of a connection.
-pub const BEGIN_MS: u64 = 1_000;
+/// How long a drain waits for a request of a connection that has none: it may be on the way, and its answer says that
+/// no other follows.
+pub const LAST_REQUEST_MS: u64 = 1_000;
 
 thread_local! {
     static NOW: Cell<u32> = const { Cell::new(1) };
@@ -24,29 +25,19 @@ thread_local! {
 /// A slot without a deadline.
 const NEVER: u32 = u32::MAX;
 
-/// What a connection is doing, as far as it matters to who asks it to leave.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Doing {
-    /// Something that is finished first.
-    Work,
-    /// It has not asked for anything yet; its first request may be on the way.
-    Begin,
-    /// It had an answer and may bring another request.
-    Rest,
-}
-
 struct Slot {
     due: u32,
-    doing: Doing,
+    /// It waits for a request; what it does else is finished first, whoever asks it to leave.
+    is_idle: bool,
     waker: Option<Waker>,
 }
 
 impl Slot {
-    const FREE: Self = Self { due: NEVER, doing: Doing::Work, waker: None };
+    const FREE: Self = Self { due: NEVER, is_idle: false, waker: None };
 
     /// Whether it waits for a request, and was not asked to leave before.
-    fn is_waiting(&self) -> bool {
-        self.doing != Doing::Work && self.due != NEVER && self.due > 0
+    const fn is_waiting(&self) -> bool {
+        self.is_idle && self.due != NEVER && self.due > 0
     }
 }
 
@@ -98,30 +89,21 @@ impl Deadline {
 
     /// Lets the wait last `limit_ms` milliseconds from now, and up to one tick more.
     pub fn set(&self, limit_ms: u64) {
-        self.arm(limit_ms, Doing::Work);
+        self.arm(limit_ms, false);
     }
 
-    /// Like [`Deadline::set`], for a connection that waits for a next request: it may be asked to leave early,
-    /// by [`drain`] or to make room.
+    /// Like [`Deadline::set`], for a connection that waits for a request: it may be asked to leave early, at once to make
+    /// room, in [`LAST_REQUEST_MS`] by [`drain`].
     pub fn set_idle(&self, limit_ms: u64) {
-        self.arm(limit_ms, Doing::Rest);
-        if DRAINING.get() {
-            TABLE.with_borrow_mut(|table| table.wake(self.0));
-        }
+        self.arm(if DRAINING.get() { limit_ms.min(LAST_REQUEST_MS) } else { limit_ms }, true);
     }
 
-    /// Like [`Deadline::set_idle`], for a connection that has not asked for anything: a drain gives it
-    /// [`BEGIN_MS`], since its first request may be on the way.
-    pub fn set_new(&self, limit_ms: u64) {
-        self.arm(if DRAINING.get() { limit_ms.min(BEGIN_MS) } else { limit_ms }, Doing::Begin);
-    }
-
-    fn arm(&self, limit_ms: u64, doing: Doing) {
+    fn arm(&self, limit_ms: u64, is_idle: bool) {
         let due = ticks_from_now(limit_ms);
         TABLE.with_borrow_mut(|table| {
             let slot = &mut table.slots[self.0];
             slot.due = due;
-            slot.doing = doing;
+            slot.is_idle = is_idle;
         });
     }
 
@@ -189,17 +171,13 @@ pub fn now_ms() -> u64 {
     u64::from(NOW.get()) * u64::from(TICK_MS)
 }
 
-/// Asks every idle connection of this thread to leave, now and from now on.
+/// Lets every idle connection of this thread leave with its next answer, or in [`LAST_REQUEST_MS`], from now on.
 pub fn drain() {
     DRAINING.set(true);
     TABLE.with_borrow_mut(|table| {
-        let begin_until = ticks_from_now(BEGIN_MS);
-        for index in 0..table.slots.len() {
-            match table.slots[index].doing {
-                Doing::Rest if table.slots[index].is_waiting() => table.wake(index),
-                Doing::Begin => table.slots[index].due = table.slots[index].due.min(begin_until),
-                _ => {}
-            }
+        let until = ticks_from_now(LAST_REQUEST_MS);
+        for slot in table.slots.iter_mut().filter(|slot| slot.is_waiting()) {
+            slot.due = slot.due.min(until);
         }
     });
 }
@@ -267,28 +245,19 @@ mod tests {
     }
 
     #[test]
-    fn draining_ends_idle_waits_and_leaves_busy_ones() {
+    fn draining_gives_idle_connections_time_for_a_last_request_and_leaves_busy_ones() {
         block_on(async {
             let (idle, busy) = (Deadline::new(), Deadline::new());
             idle.set_idle(60_000);
             busy.set(60_000);
             drain();
-            assert_eq!(idle.within(std::future::pending::<()>()).await, Err(Expired));
+            assert_eq!(idle.within(async { 1 }).await, Ok(1));
+            assert_eq!(wait_with_ticks(&idle, 10).await, Err(Expired));
             assert_eq!(busy.within(async { 1 }).await, Ok(1));
             let late = Deadline::new();
             late.set_idle(60_000);
-            assert_eq!(late.within(std::future::pending::<()>()).await, Err(Expired));
-        });
-    }
-
-    #[test]
-    fn draining_gives_a_connection_time_for_its_first_request() {
-        block_on(async {
-            let fresh = Deadline::new();
-            fresh.set_new(60_000);
-            drain();
-            assert_eq!(fresh.within(async { 1 }).await, Ok(1));
-            assert_eq!(wait_with_ticks(&fresh, 10).await, Err(Expired));
+            assert_eq!(late.within(async { 1 }).await, Ok(1));
+            assert_eq!(wait_with_ticks(&late, 10).await, Err(Expired));
         });
     }
 

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Connections the kernel queues for a socket before it refuses one.
 const BACKLOG: i32 = 4096;
@@ -125,11 +125,36 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// The file of a UNIX socket that this process bound.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode, which say whether the file is still this socket's.
+    identity: (u64, u64),
+    /// As long as it is open, no other file gets the inode.
+    _socket: UnixListener,
+}
+
+impl SocketFile {
+    /// Removes the file, unless the path leads to another's by now.
+    pub fn remove(&self) {
+        if identity(&self.path).is_ok_and(|now| now == self.identity) {
+            // Only a file that nobody serves is left otherwise; the next process would replace it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
 /// Listens on a UNIX socket that only its owner may open; a socket file that nobody serves is replaced.
 ///
 /// # Errors
 /// The path is longer than [`SOCKET_PATH_BYTES_MAX`], is served by somebody, or cannot be written.
-pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
+pub fn bind_private(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -146,7 +171,9 @@ pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
     // Nobody can connect before `listen`, so there is no moment at which others could.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    let socket = UnixListener::from(socket);
+    let file = SocketFile { path: path.to_owned(), identity: identity(path)?, _socket: socket.try_clone()? };
+    Ok((socket, file))
 }
 
 #[cfg(test)]
@@ -196,8 +223,21 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(bind_private(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        assert!(bind_private(&path).is_ok());
+        let (_second, file) = bind_private(&path).unwrap();
+        file.remove();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_private_socket_that_lost_its_path_leaves_the_one_that_has_it() {
+        let path = std::env::temp_dir().join(format!("alongside-lost-{}.sock", std::process::id()));
+        let (_first, file) = bind_private(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
+        let (_second, successors) = bind_private(&path).unwrap();
+        file.remove();
+        assert!(path.exists());
+        successors.remove();
+        assert!(!path.exists());
     }
 
     #[test]
