@@ -119,7 +119,7 @@ def test_mypy_refuses_what_is_untyped_vague_or_forgotten(tmp_path: Path) -> None
 # import-linter: the layers, on a house of empty rooms with one forbidden door.
 
 ROOMS = ["cli", "server", "engines", "components", "components/a", "components/b"]
-ROOMS += ["plan", "resources", "contract", "document", "base"]
+ROOMS += ["plan", "control", "resources", "contract", "document", "base"]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,8 @@ ROOMS += ["plan", "resources", "contract", "document", "base"]
         ("engines", "from alongside import components", "layers"),
         ("components/a", "from alongside.components import b", "components are strangers"),
         ("components/a", "from alongside import plan", "components know contracts, not fleets"),
+        ("components/a", "from alongside import control", "components know contracts, not fleets"),
+        ("control", "from alongside import plan", "layers"),
         ("attic", "", "layers"),
     ],
 )
