@@ -88,6 +88,8 @@ class Fleet:
 
     base: Path
     port: int
+    extra: tuple[tuple[str, str], ...] = ()
+    """More variables of the commands."""
 
     @property
     def home(self) -> str:
@@ -114,6 +116,7 @@ class Fleet:
             **os.environ,
             "XDG_STATE_HOME": str(self.base / "state"),
             "XDG_RUNTIME_DIR": str(self.base / "run"),
+            **dict(self.extra),
         }
 
     def start(self, *words: str, folder: str = "photos") -> subprocess.Popen[str]:
@@ -187,6 +190,16 @@ def _has_data_plane() -> bool:
 NEEDS_DATA_PLANE = pytest.mark.skipif(
     not _has_data_plane(), reason="alongside-dataplane is not built; run make build"
 )
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """Give a folder whose path is short, since sockets lie in it."""
+    base = Path(tempfile.mkdtemp(prefix="al"))
+    try:
+        yield base
+    finally:
+        shutil.rmtree(base)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from alongside import document, native
 from alongside.base import errors
@@ -52,6 +52,12 @@ class Wanted:
 def numbered(body: str, *, epoch: int, generation: int) -> bytes:
     """Return a document ready to send: the body with its place in the order of documents."""
     return json.dumps({**json.loads(body), "epoch": epoch, "generation": generation}).encode()
+
+
+def moved(current: Wanted, admin: str) -> Wanted:
+    """Return the same document with another path of the admin door."""
+    body = {**json.loads(current.body), "admin": {"path": admin}}
+    return replace(current, body=_canonical(body))
 
 
 def check(wanted: Mapping[str, Wanted]) -> None:
@@ -194,4 +200,8 @@ def _wanted(
 ) -> Wanted:
     body = whole.to_json()
     del body["epoch"], body["generation"]
-    return Wanted(json.dumps(body, sort_keys=True), needs, uses, siblings, origins)
+    return Wanted(_canonical(body), needs, uses, siblings, origins)
+
+
+def _canonical(body: Mapping[str, object]) -> str:
+    return json.dumps(body, sort_keys=True)

@@ -120,6 +120,8 @@ async def end(places: folders.Folders, clock_: clock.Clock) -> int:
         left = list({**known, **{one.identity: one for one in find(places)}}.values())
         if clock_.monotonic_s() >= deadline_s:
             _send(left, signal.SIGKILL)
+    if not left:
+        places.tidy()
     return count
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from alongside.base import clock, log
-    from alongside.engines.local import engine, groups
+    from alongside.engines.local import admin, engine, groups
 
 OWED_MAX = 1024
 """Purges that are owed to one node; more are told of as not kept."""
@@ -121,14 +121,22 @@ class Purges:
         return True
 
     async def _tell(self, node: str, purge: Purge) -> int | None:
-        """Return how many answers a node removed; None where it does not answer."""
+        """Return how many answers a node removed; None where it does not answer.
+
+        While one incarnation of it takes over from another, both are told; one that is not in
+        charge and does not answer has not begun, or is gone.
+        """
         if self._running(node) is None:
             return 0  # it holds nothing, and begins with nothing
         try:
+            beside = self._engine.beside(node, timeout_s=TIMEOUT_S)
             door = self._engine.admin(node, timeout_s=TIMEOUT_S)
-            return await door.purge(purge.cache, purge.url)
+            counts = await asyncio.gather(
+                door.purge(purge.cache, purge.url), *[_tell_beside(one, purge) for one in beside]
+            )
         except errors.TemporaryError:
             return None
+        return sum(counts)
 
     async def _deliver(self, node: str) -> None:
         for purge, process in list(self._owed.get(node, {}).items()):
@@ -149,3 +157,10 @@ class Purges:
             del owed[purge]
         if not owed:
             self._owed.pop(node, None)
+
+
+async def _tell_beside(door: admin.Admin, purge: Purge) -> int:
+    try:
+        return await door.purge(purge.cache, purge.url)
+    except errors.AlongsideError:
+        return 0

@@ -13,6 +13,7 @@ from alongside.server import journal, orders, purging, sampling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from alongside.base import clock, log
     from alongside.engines.local import engine, folders
@@ -156,7 +157,7 @@ class Supervisor:
     def _rendered(
         self, plan: shape.Plan, addresses: documents.Addresses
     ) -> dict[str, documents.Wanted]:
-        return _rendered(plan, addresses, self.engine.setting.folders)
+        return _rendered(plan, addresses, self.engine.admin_path)
 
     def reconcile(self) -> None:
         """Take the next steps, as the plan and what is observed say; each may fail by itself."""
@@ -218,13 +219,11 @@ class Supervisor:
 
     def _write_journal(self) -> None:
         """Write down what runs; a failure is told of, and it is tried again at the next look."""
-        children = list(self.engine.children.values())
-        identities = [child.identity for child in children if child.identity is not None]
         now = journal.Journal(
             self._epoch,
-            tuple(identities),
+            tuple(self.engine.identities()),
             folder=self.folder,
-            grace_s=max((child.process.grace_s for child in children), default=0.0),
+            grace_s=max((one.process.grace_s for one in self.engine.everyone()), default=0.0),
         )
         try:
             if now != self._journal:
@@ -277,13 +276,14 @@ class Supervisor:
     def is_ready(self) -> bool:
         """Return whether all is as planned: processes, states and documents."""
         observed, wanted = self.engine.observed(), self.wanted()
-        if set(observed) != {process.name for process in self.plan.processes}:
+        if set(self.engine.children) != {process.name for process in self.plan.processes}:
             return False
         if self.engine.sockets.coming:
             return False
         return not stepping.step(self.plan, wanted, observed) and all(
             seen.state == "ready" or (seen.state == "ended" and self._has_succeeded(name))
             for name, seen in observed.items()
+            if name in self.engine.children
         )
 
     def _has_succeeded(self, name: str) -> bool:
@@ -321,13 +321,13 @@ def check_documents(plan: shape.Plan, places: folders.Folders) -> None:
         for at, process in enumerate(plan.processes, start=1)
         for socket in process.sockets
     }
-    documents.check(_rendered(plan, addresses, places))
+    documents.check(_rendered(plan, addresses, places.admin))
 
 
 def _rendered(
-    plan: shape.Plan, addresses: documents.Addresses, places: folders.Folders
+    plan: shape.Plan, addresses: documents.Addresses, door: Callable[[str], Path]
 ) -> dict[str, documents.Wanted]:
-    return documents.render(plan, addresses, lambda name: str(places.admin(name)))
+    return documents.render(plan, addresses, lambda name: str(door(name)))
 
 
 async def _within(event: asyncio.Event, wait_s: float) -> None:

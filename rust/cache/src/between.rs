@@ -38,6 +38,11 @@ pub(crate) enum Question {
 }
 
 impl Question {
+    /// Whether something is to be forgotten.
+    pub const fn forgets(self) -> bool {
+        matches!(self, Self::Purge | Self::PurgeAll)
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Probe => "probe",

@@ -20,7 +20,7 @@ use alongside_policy::caching::{
     Bypass, CacheStatus, Fields, Forward, Lookup, Outcome, Request, Serve, State, conditional, lookup, state,
 };
 use alongside_protocols::{Body, RequestHead};
-use alongside_transport::buffer;
+use alongside_transport::{buffer, deadline};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
@@ -347,6 +347,10 @@ impl Cache {
                 status = 400;
                 body = "400 Bad Request: x-alongside-ask is probe, purge, purge-all, meet or warm\n".to_owned();
             }
+        }
+        if status == 200 && question.forgets() && deadline::is_draining() {
+            // A successor on the same socket may hold it as well. Whoever asks again comes to that one.
+            status = 503;
         }
         Planned::Reply(Reply { status, lines, body })
     }

@@ -4,7 +4,7 @@ use crate::compile::{self, Compiled, compile};
 use crate::serve::Served;
 use crate::source::LastGood;
 use crate::status::ProcessMetrics;
-use crate::worker::{Command, Worker};
+use crate::worker::{Command, Shared, Worker};
 use alongside_document::{Document, Problem, Succession, succeeds};
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long an applied document waits for the sockets that it closes.
 const RETIRE_WAIT: Duration = Duration::from_secs(1);
@@ -81,6 +82,8 @@ pub struct Runtime {
     inherited: Inherited,
     last_good: LastGood,
     pool_idle_ms: Arc<AtomicU64>,
+    /// Open where connections are let in.
+    gate: watch::Sender<bool>,
     /// The connections of the whole process.
     pub admission: Arc<Admission>,
     http: Metrics,
@@ -99,8 +102,8 @@ pub struct Meters {
 }
 
 impl Runtime {
-    /// Returns a runtime that serves nothing yet.
-    pub fn new(inherited: Inherited, last_good: LastGood, meters: Meters) -> Self {
+    /// Returns a runtime that serves nothing yet, and nothing before [`Runtime::serve_on`] where it stands by.
+    pub fn new(inherited: Inherited, last_good: LastGood, meters: Meters, stands_by: bool) -> Self {
         Self {
             document: None,
             compiled: Compiled::default(),
@@ -109,6 +112,7 @@ impl Runtime {
             inherited,
             last_good,
             pool_idle_ms: Arc::default(),
+            gate: watch::Sender::new(!stands_by),
             admission: Arc::default(),
             http: meters.http,
             caches: meters.caches,
@@ -255,8 +259,8 @@ impl Runtime {
     fn commit(&mut self, document: Document, compiled: Compiled, mut opened: BTreeMap<String, Opened>) {
         self.pool_idle_ms.store(document.limits.pool_idle_timeout_ms, Ordering::Relaxed);
         self.retire_others(&document, &opened);
-        for cache in compiled.caches.values() {
-            cache.begin();
+        if !self.stands_by() {
+            compiled.caches.values().for_each(|cache| cache.begin());
         }
         for wanted in &document.listeners {
             // The check made sure that something serves this name.
@@ -303,7 +307,12 @@ impl Runtime {
         let before = self.workers.len();
         for number in before..threads as usize {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
-            match Worker::start(number, Arc::clone(&self.pool_idle_ms), Arc::clone(&self.admission)) {
+            let shared = Shared {
+                pool_idle_ms: Arc::clone(&self.pool_idle_ms),
+                admission: Arc::clone(&self.admission),
+                gate: self.gate.subscribe(),
+            };
+            match Worker::start(number, shared) {
                 Ok(worker) => self.workers.push(worker),
                 Err(error) => {
                     self.workers.truncate(before);
@@ -352,9 +361,26 @@ impl Runtime {
             serving.socket = None;
         }
         self.inherited = Inherited::default();
+        let (done, closed) = std::sync::mpsc::channel();
         for worker in &self.workers {
-            worker.tell(Command::Drain);
+            worker.tell(Command::Drain { done: done.clone() });
         }
+        drop(done);
+        // A successor lets connections in as soon as it is known that this process does not.
+        let _ = closed.recv_timeout(RETIRE_WAIT);
+    }
+
+    /// Whether it has its sockets and lets nobody in yet.
+    pub fn stands_by(&self) -> bool {
+        !*self.gate.borrow()
+    }
+
+    /// Begins to let connections in, and to warm up, where the process stood by.
+    pub fn serve_on(&mut self) {
+        if self.gate.send_replace(true) {
+            return;
+        }
+        self.compiled.caches.values().for_each(|cache| cache.begin());
     }
 }
 

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-alongside-dataplane --document PATH|fd:N [--state DIR]
+alongside-dataplane --document PATH|fd:N [--state DIR] [--standby]
 alongside-dataplane --check PATH|fd:N
 alongside-dataplane --version
 
   --document  what to serve; a file is followed when it changes, a descriptor is read once
   --state     a directory for the last good document, used where the given one cannot be read at a start
+  --standby   let nobody in before POST /serve at the admin door: for a successor on the sockets of one that still serves
   --check     read a document, print what is wrong with it, exit 0 or 2
 
 Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound.
@@ -38,24 +39,27 @@ pub struct Args {
     pub document: Source,
     /// Where the last good document is kept.
     pub state: Option<PathBuf>,
+    /// Whether to wait for the word before connections are let in.
+    pub stands_by: bool,
 }
 
 /// Reads the command line, the program's name first.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_iter(words);
-    let (mut document, mut state) = (None, None);
+    let (mut document, mut state, mut stands_by) = (None, None, false);
     while let Some(word) = parser.next().map_err(|error| error.to_string())? {
         match word {
             Long("version") => return Ok(Command::Version),
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("check") => return Ok(Command::Check(source(&mut parser)?)),
             Long("document") => document = Some(source(&mut parser)?),
+            Long("standby") => stands_by = true,
             Long("state") => state = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
             other => return Err(format!("{}; see --help", other.unexpected())),
         }
     }
     let document = document.ok_or("--document is missing: what should be served? see --help")?;
-    Ok(Command::Run(Args { document, state }))
+    Ok(Command::Run(Args { document, state, stands_by }))
 }
 
 fn source(parser: &mut lexopt::Parser) -> Result<Source, String> {
@@ -81,11 +85,11 @@ mod tests {
     fn reads_files_and_descriptors() {
         assert!(matches!(
             words("x --document a.json --state s"),
-            Ok(Command::Run(Args { document: Source::File(_), state: Some(_) }))
+            Ok(Command::Run(Args { document: Source::File(_), state: Some(_), stands_by: false }))
         ));
         assert!(matches!(
-            words("x --document fd:3"),
-            Ok(Command::Run(Args { document: Source::Descriptor(3), state: None }))
+            words("x --document fd:3 --standby"),
+            Ok(Command::Run(Args { document: Source::Descriptor(3), state: None, stands_by: true }))
         ));
         assert!(matches!(words("x --check fd:3"), Ok(Command::Check(Source::Descriptor(3)))));
     }

@@ -73,7 +73,7 @@ pub async fn run(args: Args) -> Exit {
         Ok(document) => document,
         Err(problems) => return complain(&problems, Exit::Usage),
     };
-    let control = Arc::new(Control::new(inherited, last_good));
+    let control = Arc::new(Control::new(inherited, last_good, args.stands_by));
     let (result, admin) = match document.admin.as_ref().map(|admin| bind_admin(admin.path.as_path())).transpose() {
         Ok(Some((socket, file))) => (control.start(document, Some(socket)), Some(file)),
         Ok(None) => (control.start(document, None), None),
@@ -124,14 +124,14 @@ fn complain(problems: &[Problem], exit: Exit) -> Exit {
 }
 
 impl Control {
-    fn new(inherited: Inherited, last_good: LastGood) -> Self {
+    fn new(inherited: Inherited, last_good: LastGood, stands_by: bool) -> Self {
         let mut registry = Registry::default();
         let http = Metrics::register(&mut registry);
         let caches = alongside_cache::Metrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
         let meters = Meters { http: http.clone(), caches, process: process.clone() };
         Self {
-            runtime: Mutex::new(Runtime::new(inherited, last_good, meters)),
+            runtime: Mutex::new(Runtime::new(inherited, last_good, meters, stands_by)),
             registry,
             process,
             http,
@@ -166,6 +166,15 @@ impl Control {
         }
     }
 
+    /// Ends the standing by; false where the process ends.
+    pub fn serve(&self) -> bool {
+        if self.unready().is_some() {
+            return false;
+        }
+        self.lock().serve_on();
+        true
+    }
+
     /// What runs.
     pub fn version(&self) -> Value {
         let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
@@ -182,6 +191,7 @@ impl Control {
         json!({
             "epoch": runtime.document().map(|document| document.epoch),
             "generation": runtime.document().map(|document| document.generation),
+            "stands_by": runtime.stands_by(),
             "draining": self.is_draining.load(Ordering::Relaxed),
             "connections": runtime.admission.open(),
             "listeners": listeners,

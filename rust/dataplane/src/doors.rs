@@ -77,6 +77,10 @@ impl Door {
                 Some(bytes) => self.purge(&bytes),
                 None => Reply::error(413, "the body is longer than 64 KiB or did not arrive whole"),
             },
+            ("POST", "/serve") if self.is_admin => match self.control.serve() {
+                true => Reply::json(200, &json!({ "serving": true })),
+                false => Reply::error(409, "the process is ending"),
+            },
             ("POST", "/drain") if self.is_admin => {
                 self.control.drain();
                 Reply::json(202, &json!({ "draining": true }))

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Ticks between two looks through the pools.
@@ -37,7 +38,21 @@ pub enum Command {
         done: std::sync::mpsc::Sender<()>,
     },
     /// Let no more connections in, and end those that are idle.
-    Drain,
+    Drain {
+        /// Dropped when the sockets are closed.
+        done: std::sync::mpsc::Sender<()>,
+    },
+}
+
+/// What the workers of a process have in common.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// How long connections to the next hop are kept.
+    pub pool_idle_ms: Arc<AtomicU64>,
+    /// The connections of the whole process.
+    pub admission: Arc<Admission>,
+    /// Whether connections are let in; a process that stands by has its sockets and waits.
+    pub gate: watch::Receiver<bool>,
 }
 
 /// Threads of a worker for lookups of names; what waits for one waits its turn.
@@ -52,7 +67,7 @@ pub struct Worker {
 
 impl Worker {
     /// Starts a thread that serves until nobody holds the worker.
-    pub fn start(number: u32, pool_idle_ms: Arc<AtomicU64>, admission: Arc<Admission>) -> io::Result<Self> {
+    pub fn start(number: u32, shared: Shared) -> io::Result<Self> {
         let (commands, receiver) = unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -61,7 +76,7 @@ impl Worker {
         let handle = runtime.handle().clone();
         std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(serve(receiver, pool_idle_ms, admission)))?;
+            .spawn(move || runtime.block_on(serve(receiver, shared)))?;
         Ok(Self { commands, runtime: handle })
     }
 
@@ -79,7 +94,8 @@ impl Worker {
     }
 }
 
-async fn serve(mut commands: UnboundedReceiver<Command>, pool_idle_ms: Arc<AtomicU64>, admission: Arc<Admission>) {
+async fn serve(mut commands: UnboundedReceiver<Command>, shared: Shared) {
+    let Shared { pool_idle_ms, admission, gate } = shared;
     let mut accepting: HashMap<String, JoinHandle<()>> = HashMap::new();
     let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(deadline::TICK_MS)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -96,7 +112,8 @@ async fn serve(mut commands: UnboundedReceiver<Command>, pool_idle_ms: Arc<Atomi
             () = admission.asked_for_room() => admission.make_room(deadline::shed_oldest_idle),
             command = commands.recv() => match command {
                 Some(Command::Serve { name, listener, socket }) => {
-                    if let Some(before) = accepting.insert(name, tokio::spawn(listener.accept(socket))) {
+                    let task = tokio::spawn(accept(gate.clone(), listener, socket));
+                    if let Some(before) = accepting.insert(name, task) {
                         before.abort();
                     }
                 }
@@ -108,15 +125,24 @@ async fn serve(mut commands: UnboundedReceiver<Command>, pool_idle_ms: Arc<Atomi
                     }
                     drop(done);
                 }
-                Some(Command::Drain) => {
-                    for (_, task) in accepting.drain() {
-                        task.abort();
-                    }
+                Some(Command::Drain { done }) => {
                     deadline::drain();
                     pool::clear();
+                    for (_, task) in accepting.drain() {
+                        task.abort();
+                        let _ = task.await;
+                    }
+                    drop(done);
                 }
                 None => return,
             },
         }
+    }
+}
+
+/// Lets connections in as soon as the gate is open.
+async fn accept(mut gate: watch::Receiver<bool>, listener: Arc<Listener<Served>>, socket: TcpListener) {
+    if gate.wait_for(|is_open| *is_open).await.is_ok() {
+        listener.accept(socket).await;
     }
 }

@@ -18,3 +18,24 @@ def test_ignores_a_relative_folder(value: str) -> None:
 def test_takes_absolute_folders() -> None:
     found = folders.of_project("p", {"XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r"})
     assert found == folders.Folders(Path("/s/alongside/p"), Path("/r/alongside/p"))
+
+
+@pytest.mark.parametrize("name", ["photos-0-0", "n" * 90])
+def test_each_incarnation_has_a_socket_and_a_document_of_its_own(name: str) -> None:
+    places = folders.Folders(Path("/s"), Path("/run/user/1000/alongside/photos"))
+    sockets = [places.admin(name, number) for number in range(12)]
+    assert len({*sockets, *[places.document(name, number) for number in range(12)]}) == 24
+    assert all(len(bytes(path)) <= folders.SOCKET_PATH_BYTES_MAX for path in sockets)
+
+
+def test_what_the_dead_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    places = folders.Folders(tmp_path / "state", tmp_path / "run")
+    places.tidy()
+    places.make()
+    left = [places.control, places.admin("a"), places.admin("a", 3), places.document("a", 3)]
+    for path in (*left, places.journal, places.log("a")):
+        path.touch()
+    places.tidy()
+    assert not any(path.exists() for path in left)
+    assert places.journal.exists()
+    assert places.log("a").exists()

@@ -33,7 +33,14 @@ class Fleet:
         self.children = {name: Child(at) for at, name in enumerate(NODES)}
         self.away: set[str] = set()
         self.refuses = False
+        self.others: dict[str, list[str]] = {}
+        """Incarnations beside the one in charge, by node."""
         self.told: list[tuple[str, str]] = []
+
+    def beside(self, name: str, *, timeout_s: float) -> list[Door]:
+        """Return the doors of other incarnations."""
+        assert timeout_s == purging.TIMEOUT_S
+        return [Door(self, other) for other in self.others.get(name, [])]
 
     def admin(self, name: str, *, timeout_s: float) -> Door:
         """Return a node's door."""
@@ -138,5 +145,16 @@ def test_what_is_no_url_is_refused_and_not_owed() -> None:
         with pytest.raises(errors.PeerError, match="no URL"):
             await purges.purge("photos", "?")
         assert purges.owed() == {}
+
+    run(scenario)
+
+
+def test_while_one_takes_over_both_are_told_and_who_has_not_begun_holds_nothing_up() -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, _: fake_clock.FakeClock) -> None:
+        fleet.others = {NODES[0]: ["predecessor", "successor"]}
+        fleet.away = {"successor"}
+        told = await purges.purge("photos", URL)
+        assert (told.counts, told.owed) == ({NODES[0]: 2, NODES[1]: 1}, ())
+        assert ("predecessor", URL) in fleet.told
 
     run(scenario)

@@ -157,7 +157,10 @@ PORTS = (
 ROUTES = (
     promise.Route("status, admin", "GET", "/healthz", "200 while the process works"),
     promise.Route(
-        "status, admin", "GET", "/readyz", "200 while it accepts requests, 503 while it drains"
+        "status, admin",
+        "GET",
+        "/readyz",
+        "200 while it accepts requests or stands by to, 503 while it drains",
     ),
     promise.Route("status, admin", "GET", "/metrics", "metrics as Prometheus text"),
     promise.Route(
@@ -170,6 +173,7 @@ ROUTES = (
     promise.Route("admin", "GET", "/explain", "how a request would be placed: route=NAME&url=URL"),
     promise.Route("admin", "PUT", "/document", "put another document in force, all or nothing"),
     promise.Route("admin", "POST", "/purge", 'drop a cached URL: {"cache": NAME, "url": URL}'),
+    promise.Route("admin", "POST", "/serve", "let connections in, after standing by"),
     promise.Route("admin", "POST", "/drain", "stop accepting, finish what runs, end"),
 )
 SIGNALS = (
@@ -315,7 +319,8 @@ START_FAILURES = (
     ),
     promise.Failure(
         "SIGTERM arrives while requests run",
-        "they finish within drain-timeout, then what is left is cut",
+        "they finish within drain-timeout, then what is left is cut; a kept connection that is "
+        "idle has 1s for one more request, whose answer closes it",
         "client: its whole answer, or a cut connection after drain-timeout",
     ),
 )

@@ -56,6 +56,12 @@ class Admin:
         purged = _object(body).get("purged")
         return purged if isinstance(purged, int) else 0
 
+    async def serve(self) -> None:
+        """Let in who connects, after standing by; nothing changes where it serves already."""
+        status, body = await self._ask("POST", "/serve")
+        if status != 200:
+            raise _refused("to serve", status, body)
+
     async def metrics(self) -> str:
         """Return its metrics in Prometheus' text format."""
         status, body = await self._ask("GET", "/metrics")

@@ -7,15 +7,15 @@ import contextlib
 import os
 import signal
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import backoff, groups, probing, spawning
+from alongside.engines.local import backoff, groups, probing, spawning, versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from alongside.base import clock, log
     from alongside.plan import shape, stepping
@@ -24,6 +24,10 @@ POLL_S = 0.03
 LEFTOVER_GRACE_S = 2.0
 """Given to what a dead leader left in its group."""
 KILL_WAIT_S = 10.0
+STANDBY = "--standby"
+"""Lets a data-plane process wait, with its sockets, for the word to let connections in."""
+SUCCESS = "ended with 0"
+"""The reason of a process that did what it should and is not to start again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,19 @@ class Launch:
     program: spawning.Program
     marks: Marks
     door: Path
+    is_data_plane: bool = False
+
+    def by(self, binary: Path) -> Launch:
+        """Return the same launch with another binary of the data plane; of others nothing."""
+        if not self.is_data_plane:
+            return self
+        argv = (str(binary), *self.program.argv[1:])
+        return replace(self, program=replace(self.program, argv=argv))
+
+    def serving(self) -> Launch:
+        """Return the launch of what needs not wait for a predecessor any more."""
+        argv = tuple(word for word in self.program.argv if word != STANDBY)
+        return replace(self, program=replace(self.program, argv=argv))
 
 
 class Child:
@@ -64,7 +81,10 @@ class Child:
         self.reason = ""
         """Why it is not running or not ready, for people."""
         self.since_s = clock_.monotonic_s()
-        self._launch = launch
+        self.version = ""
+        """Of the data plane's binary that it was last started with; of other programs none."""
+        self.launch = launch
+        """How it is started the next time."""
         self._clock = clock_
         self._changed = changed
         self._log = log_
@@ -90,7 +110,7 @@ class Child:
                 await self._task
         if self._group is not None:
             was_killed = await self._end(lambda: self.grace_s)
-        for _, descriptor in self._launch.program.sockets:
+        for _, descriptor in self.launch.program.sockets:
             os.close(descriptor)
         return was_killed
 
@@ -130,8 +150,11 @@ class Child:
 
     async def _run_once(self) -> tuple[str, bool]:
         """Run it until its leader ends; return why it ended and whether that was a success."""
+        program = self.launch.program
+        if self.launch.is_data_plane:
+            self.version = versions.of(Path(program.argv[0]))
         try:
-            pid = spawning.spawn(self._launch.program)
+            pid = spawning.spawn(program)
         except errors.PermanentError as error:
             return str(error), False
         self._group = pid
@@ -152,7 +175,7 @@ class Child:
         """End what runs of it; return whether something had to be killed."""
         was_killed = False
         if self._group is not None:
-            was_killed = await end(self._group, self._launch.marks, grace_s, self._clock)
+            was_killed = await end(self._group, self.launch.marks, grace_s, self._clock)
         self._group = self.identity = None
         return was_killed
 
@@ -187,7 +210,7 @@ class Child:
             return
 
         def look() -> asyncio.Future[bool]:
-            good = probing.is_good(probe, self._launch.program, self._launch.door)
+            good = probing.is_good(probe, self.launch.program, self.launch.door)
             return asyncio.ensure_future(good)
 
         def report(is_ready: bool) -> None:

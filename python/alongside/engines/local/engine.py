@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, files, log
-from alongside.engines.local import admin, children, groups, logs, sockets, spawning
+from alongside.engines.local import (
+    admin,
+    children,
+    groups,
+    logs,
+    sockets,
+    spawning,
+    succession,
+    versions,
+)
 from alongside.plan import documents, stepping
 
 if TYPE_CHECKING:
@@ -64,6 +75,7 @@ class Engine:
         self._clock = clock_
         self._changed = changed
         self._log = log_ or log.Log(clock_)
+        self._succession = succession.Succession(clock_, changed, self._log, self._forget)
 
     def prepare(self, plan: shape.Plan) -> sockets.Sockets:
         """Return the sockets of a plan, after checking every address that it needs.
@@ -86,7 +98,7 @@ class Engine:
 
     def _pids(self) -> frozenset[int]:
         """Return every process of this project: ours, theirs, and what left their groups."""
-        leaders = {child.identity.pid for child in self.children.values() if child.identity}
+        leaders = {one.pid for one in self.identities()}
         marked = {one.identity.pid for one in groups.marked(str(self.setting.folders.state))}
         inside = {one.identity.pid for one in groups.all_entries() if one.group in leaders}
         return frozenset({os.getpid(), *marked, *inside})
@@ -96,9 +108,22 @@ class Engine:
         self.sockets.release(prepared)
         self.sockets = prepared
 
+    def everyone(self) -> list[children.Child]:
+        """Return what runs: those in charge, and the incarnations beside them."""
+        return [*self.children.values(), *[one.child for one in self._succession.others()]]
+
+    def identities(self) -> list[groups.Identity]:
+        """Return the leaders of the groups of all that runs."""
+        found = [child.identity for child in self.everyone()]
+        return [one for one in found if one is not None]
+
     def observed(self) -> dict[str, stepping.Seen]:
-        """Return what runs, in the order in which it was started."""
-        return {
+        """Return what runs, in the order in which it was started.
+
+        An incarnation that is not in charge counts as one that stops, under a name of its own:
+        what its document names has to stay for it.
+        """
+        in_charge = {
             name: stepping.Seen(
                 child.process,
                 child.state,
@@ -107,6 +132,11 @@ class Engine:
             )
             for name, child in self.children.items()
         }
+        beside = {
+            f"{one.name}~{one.number}": stepping.Seen(one.child.process, "stopping", one.document)
+            for one in self._succession.others()
+        }
+        return {**in_charge, **beside}
 
     def _document(self, name: str) -> documents.Wanted | None:
         """Return the document in force; while another is coming, one that uses what both do."""
@@ -130,17 +160,92 @@ class Engine:
             errors.AlongsideError: its document cannot be written, or its address was taken
                 meanwhile; it does not run.
         """
-        self.sockets.settle(process.name)
+        name, number = process.name, self.incarnation(process.name)
+        self.sockets.settle(name)
+        child = self._child(process, number, content)
         if document is not None and content is not None:
-            files.write_atomic(self.setting.folders.document(process.name), content)
-            self._documents[process.name] = document
-            self._contents[process.name] = content
-            self._on_the_way.pop(process.name, None)
-        launch = self._launch(process)
-        self.killed.pop(process.name, None)
-        child = children.Child(process, launch, self._clock, self._changed, self._log)
-        self.children[process.name] = child
+            self._know(name, document, content)
+        self.killed.pop(name, None)
+        self.children[name] = child
         child.start()
+
+    def _child(
+        self, process: shape.Process, number: int, content: bytes | None, *, stands_by: bool = False
+    ) -> children.Child:
+        """Return an incarnation that can start, with its document where it has one."""
+        if content is not None:
+            files.write_atomic(self.setting.folders.document(process.name, number), content)
+        launch = self._launch(process, number, (children.STANDBY,) if stands_by else ())
+        return children.Child(process, launch, self._clock, self._changed, self._log)
+
+    def _know(self, name: str, document: documents.Wanted, content: bytes) -> None:
+        """Note that a document is in force."""
+        self._documents[name] = document
+        self._contents[name] = content
+        self._on_the_way.pop(name, None)
+
+    def incarnation(self, name: str) -> int:
+        """Return the number of the incarnation in charge of a name, or of the one to start next."""
+        return self._succession.number(name)
+
+    def is_changing(self, name: str) -> bool:
+        """Return whether a process is being replaced or stopped; its predecessor may be leaving."""
+        return name in self._stops or bool(self._succession.others(name))
+
+    async def replace(self, name: str, *, ready_s: float = succession.READY_S_MAX) -> None:
+        """Put a successor in charge of a data-plane process's sockets, and end the predecessor.
+
+        The successor starts on the same sockets and stands by. When it is ready, the predecessor
+        is told to end: it lets nobody in any more and finishes what it has. As soon as it does,
+        the successor lets in who waits. Never both do, since what one is told to forget the other
+        might hold. Returns when the predecessor is gone.
+
+        Args:
+            name: of a process that has its document.
+            ready_s: how long the successor may take to become ready.
+
+        Raises:
+            errors.TemporaryError: the successor ended, or was not ready in time, and is gone; or
+                the process is being stopped or replaced. The predecessor goes on.
+            errors.AlongsideError: no document can be written for a successor.
+        """
+        child, document = self.children.get(name), self._documents.get(name)
+        if child is None or document is None or self.is_changing(name):
+            raise errors.TemporaryError(f"{name} is not there to be replaced", retry_after_s=1.0)
+        successor = self._successor(child.process, document)
+        await self._succession.prepare(successor, ready_s)
+        predecessor = self._take_over(successor)
+        await asyncio.shield(self._succession.let_go(predecessor, successor))
+
+    def _successor(
+        self, process: shape.Process, document: documents.Wanted
+    ) -> succession.Incarnation:
+        name, number = process.name, self._succession.next_number(process.name)
+        path = str(self.setting.folders.admin(name, number))
+        content = json.dumps({**json.loads(self._contents[name]), "admin": {"path": path}})
+        child = self._child(process, number, content.encode(), stands_by=True)
+        moved = documents.moved(document, path)
+        return succession.Incarnation(name, number, child, moved, content.encode())
+
+    def _take_over(self, successor: succession.Incarnation) -> succession.Incarnation:
+        """Put a successor in charge; return the predecessor."""
+        name, child = successor.name, successor.child
+        before = succession.Incarnation(
+            name, self.incarnation(name), self.children[name], self._document(name)
+        )
+        self._succession.charge(name, successor.number)
+        self.children[name] = child
+        child.launch = child.launch.serving()
+        if successor.document is not None and successor.content is not None:
+            self._know(name, successor.document, successor.content)
+        return before
+
+    def _forget(self, name: str, number: int) -> None:
+        """Remove the files of an incarnation that is gone."""
+        places = self.setting.folders
+        for path in (places.admin(name, number), places.document(name, number)):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     async def configure(self, name: str, document: documents.Wanted, content: bytes) -> None:
         """Give a data-plane process a document and wait until it is in force.
@@ -154,8 +259,7 @@ class Engine:
         """
         child = self.children.get(name)
         before = self._on_the_way.get(name)
-        path = self.setting.folders.document(name)
-        files.write_atomic(path, content)
+        files.write_atomic(self._document_path(name), content)
         self._on_the_way[name] = documents.either(before, document) if before else document
         try:
             await self._put(name, content)
@@ -165,9 +269,7 @@ class Engine:
             raise
         if self.children.get(name) is child:
             old = self._document(name)
-            self._documents[name] = document
-            self._contents[name] = content
-            self._on_the_way.pop(name, None)
+            self._know(name, document, content)
             self._let_finish(old.uses - document.uses if old is not None else frozenset())
 
     def _let_finish(self, names: frozenset[str]) -> None:
@@ -187,13 +289,16 @@ class Engine:
         del self._finishing[name]
         self._changed()
 
+    def _document_path(self, name: str) -> Path:
+        return self.setting.folders.document(name, self.incarnation(name))
+
     def _take_back(self, name: str, before: documents.Wanted | None) -> None:
         """Forget a refused document, so that a restart does not read it."""
         self._on_the_way.pop(name, None)
         if before is not None:
             self._on_the_way[name] = before
         if name in self._contents:
-            files.write_atomic(self.setting.folders.document(name), self._contents[name])
+            files.write_atomic(self._document_path(name), self._contents[name])
 
     async def _put(self, name: str, content: bytes) -> None:
         door = self.admin(name)
@@ -209,7 +314,7 @@ class Engine:
                 await self._clock.sleep(DOCUMENT_RETRY_S)
 
     def stop(self, name: str) -> None:
-        """Begin to end a process; it leaves `observed` when its whole group is gone.
+        """Begin to end a process in all its incarnations; it leaves `observed` when all is gone.
 
         Raises:
             errors.AddressTakenError: its listener moves to an address that was taken meanwhile;
@@ -223,10 +328,14 @@ class Engine:
     async def _stop(self, name: str) -> None:
         try:
             child = self.children[name]
+            self._succession.abandon(name)
             if await child.stop():
                 self.killed[name] = child.grace_s
+            await self._succession.until_alone(name)
         finally:
             del self.children[name]
+            self._forget(name, self.incarnation(name))
+            self._succession.charge(name, self._succession.next_number(name))
             self._documents.pop(name, None)
             self._contents.pop(name, None)
             self._on_the_way.pop(name, None)
@@ -235,7 +344,7 @@ class Engine:
 
     def hurry(self) -> None:
         """Kill what is stopping, without waiting for its grace period."""
-        for child in self.children.values():
+        for child in self.everyone():
             child.grace_s = 0.0
 
     async def close(self) -> None:
@@ -249,9 +358,33 @@ class Engine:
             await asyncio.gather(*self._stops.values(), return_exceptions=True)
         self.sockets.release()
 
+    def beside(self, name: str, *, timeout_s: float) -> list[admin.Admin]:
+        """Return the admin doors of the incarnations of a name that are not in charge."""
+        others = self._succession.others(name)
+        return [admin.Admin(one.child.launch.door, timeout_s=timeout_s) for one in others]
+
     def admin(self, name: str, *, timeout_s: float = admin.TIMEOUT_S) -> admin.Admin:
-        """Return the admin door of a data-plane process."""
-        return admin.Admin(self.setting.folders.admin(name), timeout_s=timeout_s)
+        """Return the admin door of the data-plane process in charge of a name."""
+        return admin.Admin(self.admin_path(name), timeout_s=timeout_s)
+
+    def admin_path(self, name: str) -> Path:
+        """Return where that door is, or will be."""
+        return self.setting.folders.admin(name, self.incarnation(name))
+
+    def use(self, binary: Path) -> None:
+        """Take another binary of the data plane for all that starts from now on."""
+        self.setting = replace(self.setting, binary=binary)
+        for child in self.everyone():
+            child.launch = child.launch.by(binary)
+
+    def outdated(self) -> list[str]:
+        """Return the data-plane processes that run another version than one started now would."""
+        current = versions.of(self.setting.binary)
+        return [
+            name
+            for name, child in self.children.items()
+            if current and child.identity is not None and child.version not in {"", current}
+        ]
 
     def tidy(self) -> None:
         """Bound the logs and reap orphans; called now and then."""
@@ -260,7 +393,9 @@ class Engine:
             logs.bound(path)
         groups.reap_orphans()
 
-    def _launch(self, process: shape.Process) -> children.Launch:
+    def _launch(
+        self, process: shape.Process, number: int, words: tuple[str, ...]
+    ) -> children.Launch:
         setting = self.setting
         marks = children.Marks(str(setting.folders.state), f"{setting.project}/{process.name}")
         variables = {
@@ -273,8 +408,8 @@ class Engine:
             variables.pop(name, None)
         argv = process.argv
         if process.role != "app":
-            document = setting.folders.document(process.name)
-            argv = (str(setting.binary), "--document", str(document))
+            document = setting.folders.document(process.name, number)
+            argv = (str(setting.binary), "--document", str(document), *words)
         passed: list[tuple[str, int]] = []
         if process.sockets:
             bound = self.sockets.held[process.name]
@@ -282,4 +417,5 @@ class Engine:
         program = spawning.Program(
             argv, variables, process.directory, setting.folders.log(process.name), tuple(passed)
         )
-        return children.Launch(program, marks, setting.folders.admin(process.name))
+        door = setting.folders.admin(process.name, number)
+        return children.Launch(program, marks, door, is_data_plane=process.role != "app")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SOCKET_PATH_BYTES_MAX = 107
 _SHORTEST_NAME_BYTES = 24
+_APART = "~"
+"""Stands in no name that a user may give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +50,30 @@ class Folders:
         """The output of a process."""
         return self.state / "logs" / f"{name}.log"
 
-    def document(self, name: str) -> Path:
-        """What a data-plane process reads when it starts."""
-        return self.state / "documents" / f"{name}.json"
+    def document(self, name: str, incarnation: int = 0) -> Path:
+        """What an incarnation of a data-plane process reads when it starts, and follows."""
+        return self.state / "documents" / f"{_of(name, incarnation)}.json"
 
-    def admin(self, name: str) -> Path:
-        """The admin socket of a data-plane process; a name that is too long is hashed."""
-        path = self.runtime / f"{name}.sock"
+    def admin(self, name: str, incarnation: int = 0) -> Path:
+        """The admin socket of an incarnation; a name that is too long is hashed.
+
+        Two incarnations run at once while one takes over from the other, so each has its own.
+        """
+        own = _of(name, incarnation)
+        path = self.runtime / f"{own}.sock"
         if len(bytes(path)) > SOCKET_PATH_BYTES_MAX:
-            digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+            digest = hashlib.sha256(own.encode()).hexdigest()[:16]
             path = self.runtime / f"{digest}.sock"
         return path
+
+    def tidy(self) -> None:
+        """Remove the sockets of a dead supervisor and its processes, and their documents.
+
+        All of them must be dead.
+        """
+        for path in (*self.runtime.glob("*.sock"), *(self.state / "documents").glob("*.json")):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def make(self) -> None:
         """Create the folders, for this user alone; raises PermanentError where that fails."""
@@ -95,6 +111,10 @@ def of_project(project: str, environment: Mapping[str, str]) -> Folders:
             "set XDG_RUNTIME_DIR to a shorter folder, or use a shorter --project"
         )
     return Folders(state, runtime)
+
+
+def _of(name: str, incarnation: int) -> str:
+    return f"{name}{_APART}{incarnation}" if incarnation else name
 
 
 def _absolute(path: str | None) -> str | None:
