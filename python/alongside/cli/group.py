@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import click
 
-from alongside.base import errors
+from alongside.base import errors, release
 from alongside.cli import options, table
 
 if TYPE_CHECKING:
@@ -41,11 +40,7 @@ class _LazyGroup(click.Group):
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: object) -> None:
     if not is_asked:
         return
-    try:
-        version = metadata.version("alongside")
-    except metadata.PackageNotFoundError:
-        version = "(not installed; run from its source)"
-    click.echo(f"alongside {version}")
+    click.echo(f"alongside {release.version()}")
     ctx.exit()
 
 

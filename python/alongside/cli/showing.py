@@ -37,6 +37,11 @@ def whole(state: status.Status) -> console.Group:
     """Return caches, processes and warnings of a project."""
     parts: list[console.RenderableType] = [text.Text(_cache(cache)) for cache in state["caches"]]
     parts.append(processes(state))
+    restart = state["restart"]
+    if restart is not None and restart["outcome"] == "running":
+        waits = f"; it {restart['reason']}" if restart["reason"] else ""
+        done = f"{restart['done']} of {restart['asked']} done"
+        parts.append(text.Text(f"restart ({restart['why']}): {done}{waits}"))
     parts += [text.Text(f"warning: {warning}", style="yellow") for warning in state["warnings"]]
     return console.Group(*parts)
 

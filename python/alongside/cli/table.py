@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "explain": "Say where a request goes, and why",
     "logs": "Show what a process wrote",
     "purge": "Forget what a cache keeps of a URL",
+    "restart": "Restart what runs, one after the other, so that nobody misses it",
     "route": "Spread HTTP requests over nodes by a key of each request",
     "status": "Show what runs, where it listens and what needs a look",
     "up": "Run what resource files ask for, on this machine",

@@ -67,10 +67,11 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
     )
     supervisor.plan_of(order)
     places = folders.of_project(project, variables)
-    binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
-    setting = engine.Setting(project, places, Path(binary).absolute(), variables)
+    found = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
+    binary = Path(found).absolute()
+    setting = engine.Setting(project, places, binary, variables)
     run = _Run(
-        order,
+        dataclasses.replace(order, binary=str(binary)),
         setting,
         is_detached=resolved.is_on("detach"),
         is_json=resolved.is_on("json"),
@@ -89,8 +90,9 @@ def _up(run: _Run, door: client.Client) -> int:
     while True:
         try:
             if door.is_up():
-                _tell(run, door.apply(run.order))
-                return asyncio.run(_until_ready(run, door))
+                applied = door.apply(run.order)
+                _tell(run, applied)
+                return asyncio.run(_until_ready(run, door, is_restarting=bool(applied["restarts"])))
             if run.is_detached:
                 return _detach(run, door)
             return asyncio.run(_foreground(run))
@@ -166,11 +168,12 @@ def _read(process: subprocess.Popen[bytes], *, deadline_s: float) -> bytes:
     return content
 
 
-async def _until_ready(run: _Run, door: client.Client) -> int:
+async def _until_ready(run: _Run, door: client.Client, *, is_restarting: bool = False) -> int:
+    """Wait until all is ready, and restarted where this command caused it; say how it went."""
     clock_ = clock.SystemClock()
     deadline_s = clock_.monotonic_s() + run.ready_s
     state, told = door.status(), set[str]()
-    while not state["ready"] and clock_.monotonic_s() < deadline_s:
+    while not _is_settled(state, is_restarting) and clock_.monotonic_s() < deadline_s:
         for process in state["processes"]:
             if process["state"] == "waiting" and process["name"] not in told:
                 told.add(process["name"])
@@ -178,7 +181,24 @@ async def _until_ready(run: _Run, door: client.Client) -> int:
         await clock_.sleep(POLL_S)
         state = door.status()
     _print(run, state)
-    return _result(run, state)
+    return max(_result(run, state), _result_of_restart(state) if is_restarting else 0)
+
+
+def _is_settled(state: status_of.Status, is_restarting: bool) -> bool:
+    restart = state["restart"]
+    is_over = restart is None or restart["outcome"] != "running"
+    return state["ready"] and (is_over or not is_restarting)
+
+
+def _result_of_restart(state: status_of.Status) -> int:
+    restart = state["restart"]
+    if restart is None or restart["outcome"] == "done":
+        return int(errors.ExitCode.DONE)
+    if restart["outcome"] == "running":
+        click.echo("alongside up: the restart goes on; alongside status shows it", err=True)
+        return int(errors.ExitCode.DONE)
+    click.echo(f"alongside up: the restart stopped: {restart['reason']}", err=True)
+    return int(errors.ExitCode.FAILED)
 
 
 async def _foreground(run: _Run) -> int:

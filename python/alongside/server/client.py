@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from alongside.engines.local import folders
-    from alongside.server import status
+    from alongside.server import rolling, status
 
 TIMEOUT_S = 10.0
 APPLY_TIMEOUT_S = 120.0
@@ -60,6 +60,11 @@ class Client:
         """Make files the new goal; raises as the supervisor's `apply` does."""
         value = orders.to_json(order)
         return self._ask("POST", "/apply", value=value, timeout_s=APPLY_TIMEOUT_S)
+
+    def restart(self, names: Sequence[str]) -> rolling.RestartStatus:
+        """Begin to restart caches and processes, or everything; it goes on without us."""
+        answer = self._ask("POST", "/restart", value={"names": list(names)})
+        return cast("rolling.RestartStatus", answer)
 
     def down(self) -> Mapping[str, object]:
         """Stop everything; returns when nothing runs any more."""

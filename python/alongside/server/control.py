@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ class Control:
         routes: list[tuple[str, str, Callable[[requests.Request], Awaitable[object]]]] = [
             ("GET", "/status", self._status),
             ("POST", "/apply", self._apply),
+            ("POST", "/restart", self._restart),
             ("POST", "/down", self._down),
             ("GET", "/explain", self._explain),
             ("POST", "/purge", self._purge),
@@ -57,14 +59,26 @@ class Control:
         project = self.engine.setting.project
         # Large files take seconds to read, in which the loop has to look after processes.
         plan = await asyncio.to_thread(supervisor.plan_of, order)
-        if self._is_ending:
-            raise errors.TemporaryError(
-                f'project "{project}" is being stopped; try again when it is stopped',
-                retry_after_s=1.0,
-            )
+        self._check_is_staying()
         order.check_folder(project, self.watched.folder)
         applied = self.watched.adopt(plan, order)
-        return {"changes": list(applied.changes), "warnings": list(applied.warnings)}
+        return dataclasses.asdict(applied)
+
+    def _check_is_staying(self) -> None:
+        if self._is_ending:
+            raise errors.TemporaryError(
+                f'project "{self.engine.setting.project}" is being stopped; '
+                "try again when it is stopped",
+                retry_after_s=1.0,
+            )
+
+    async def _restart(self, request: requests.Request) -> object:
+        """Begin to restart what is named; how it goes stands in the status."""
+        names = (await _object(request)).get("names", [])
+        self._check_is_staying()
+        if not isinstance(names, list):
+            raise errors.UsageError("not an order to restart; send {names: [...]}")
+        return self.watched.restart([str(name) for name in names])
 
     async def _down(self, _: requests.Request) -> object:
         stopped = list(reversed(self.watched.engine.children))

@@ -24,6 +24,8 @@ class Order:
     """Before a process is killed whose own resource does not say."""
     is_named: bool = False
     """Whether the user named the project; else a folder of the same name may be meant."""
+    binary: str = ""
+    """The data plane's, of whoever gives the order; empty for the one that is known."""
 
     @property
     def folder(self) -> str:
@@ -49,6 +51,8 @@ class Applied:
 
     changes: tuple[str, ...]
     warnings: tuple[str, ...]
+    restarts: tuple[str, ...] = ()
+    """What is restarted, one after the other, because its program has another content now."""
 
 
 def is_same_folder(one: str, other: str) -> bool:
@@ -73,10 +77,16 @@ def from_json(value: Mapping[str, object]) -> Order:
             for one in value["sources"]  # type: ignore[attr-defined]
         )
         grace_s = float(str(value.get("grace_s", GRACE_S)))
-        order = Order(sources, grace_s, is_named=bool(value.get("is_named", False)))
+        order = Order(
+            sources,
+            grace_s,
+            is_named=bool(value.get("is_named", False)),
+            binary=str(value.get("binary", "")),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise errors.UsageError(
-            "not an order to apply; send {sources: [{file, folder, text}], grace_s, is_named}"
+            "not an order to apply; send {sources: [{file, folder, text}], grace_s, is_named, "
+            "binary}"
         ) from error
     if not order.sources:
         raise errors.UsageError("an order to apply without files; send at least one source")

@@ -6,12 +6,14 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, TypedDict
 
+from alongside.base import release
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from alongside.engines.local import children
     from alongside.plan import shape
-    from alongside.server import sampling, supervisor, traffic
+    from alongside.server import rolling, sampling, supervisor, traffic
 
     Samples = Mapping[str, sampling.Sample]
 
@@ -88,12 +90,16 @@ class Status(TypedDict):
 
     project: str
     supervisor_pid: int
+    version: str
+    """Of the supervisor, which stays what it is while newer commands speak to it."""
     folder: str
     files: list[str]
     ready: bool
     warnings: list[str]
     caches: list[CacheStatus]
     processes: list[ProcessStatus]
+    restart: rolling.RestartStatus | None
+    """The present or last one."""
 
 
 async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
@@ -106,12 +112,14 @@ async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
     return Status(
         project=engine.setting.project,
         supervisor_pid=os.getpid(),
+        version=release.version(),
         folder=watched.folder,
         files=[source.file for source in sources],
         ready=watched.is_ready(),
         warnings=watched.warnings(),
         caches=[_cache(watched, cache, samples) for cache in watched.plan.caches],
         processes=[_process(watched, name, samples, now_s) for name in (*planned, *removed)],
+        restart=watched.rolling.status(),
     )
 
 

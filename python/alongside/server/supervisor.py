@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
+from alongside.engines.local import children
 from alongside.plan import building, documents, shape, stepping
 from alongside.resources import reading
-from alongside.server import journal, orders, purging, sampling
+from alongside.server import journal, orders, purging, rolling, sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Sequence
 
     from alongside.base import clock, log
     from alongside.engines.local import engine, folders
@@ -31,9 +32,9 @@ ORIGIN_TIMEOUT_S = 1.0
 TIDY_PERIOD_S = 5.0
 FAILED_RETRY_S = 2.0
 """Before one step that failed is taken again; the others go on meanwhile."""
+NEW_VERSION = "new version of the data plane"
+ASKED = "asked for"
 _JOURNAL = "write the journal"
-SUCCESS = "ended with 0"
-"""The reason of a process that did what it should and is not to start again."""
 
 
 class Supervisor:
@@ -50,6 +51,7 @@ class Supervisor:
     ) -> None:
         """Take an engine that runs nothing yet, its documents' epoch, and what it wakes us by."""
         self.engine = engine_
+        self.rolling = rolling.Rolling(engine_, clock_, log_)
         self.plan = shape.Plan()
         self.sources: tuple[reading.Source, ...] = ()
         self.folder = ""
@@ -93,18 +95,40 @@ class Supervisor:
         except Exception:
             prepared.release(self.engine.sockets)
             raise
+        if order.binary:
+            self.engine.use(Path(order.binary))
+        outdated = [name for name in self.engine.outdated() if self._stays(name, plan)]
+        changes += tuple(f"restart {name}: {NEW_VERSION}" for name in outdated)
         self.engine.adopt(prepared)
         self.plan, self.sources, self.folder = plan, order.sources, order.folder
         running = {node: one for node, one in self._caches.items() if node in self.engine.children}
         self._caches = running | {node: one.name for one in plan.caches for node in one.nodes}
         self._failed.clear()
+        self.rolling.follow(plan)
+        if outdated:
+            self.rolling.begin_soon(plan, outdated, NEW_VERSION)
         names = [source.file for source in order.sources]
         self._log.info("applied", files=names, changes=len(changes))
         self.wake.set()
-        return orders.Applied(changes, plan.warnings)
+        return orders.Applied(changes, plan.warnings, tuple(outdated))
+
+    def _stays(self, name: str, plan: shape.Plan) -> bool:
+        """Return whether a process needs no restart for another plan itself."""
+        return self.engine.children[name].process == plan.process(name)
+
+    def restart(self, names: Sequence[str]) -> rolling.RestartStatus | None:
+        """Begin to restart what the names of caches and processes mean; all for no name.
+
+        Raises:
+            errors.UsageError: names that the plan does not have.
+            errors.TemporaryError: a restart is on its way.
+        """
+        self.rolling.begin(self.plan, rolling.chosen(self.plan, names), ASKED)
+        return self.rolling.status()
 
     def abandon(self) -> None:
         """Make nothing the goal, so that everything stops in reverse order."""
+        self.rolling.abandon("the project is being stopped")
         self.plan, self.sources = shape.Plan(), ()
         self.engine.sockets.give_up()
         self._failed.clear()
@@ -140,6 +164,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """End every process at once; for when the supervisor itself has to end."""
+        await self.rolling.close()
         await self.engine.close()
         self._write_journal()
 
@@ -262,7 +287,7 @@ class Supervisor:
         waits += self.engine.sockets.waits()
         failed = [reason for _, reason in self._failed.values()]
         origins = [self._origins[c.name] for c in self.plan.caches if self._is_silent(c)]
-        away = [*self.sampler.warnings(), *self.purges.warnings()]
+        away = [*self.sampler.warnings(), *self.purges.warnings(), *self.rolling.warnings()]
         return [*self.plan.warnings, *origins, *waits, *failed, *away, *self._faults.values()]
 
     def _is_silent(self, cache: shape.Cache) -> bool:
@@ -288,7 +313,7 @@ class Supervisor:
 
     def _has_succeeded(self, name: str) -> bool:
         """Return whether a process that is not to start again did what it should."""
-        return self.engine.children[name].reason == SUCCESS
+        return self.engine.children[name].reason == children.SUCCESS
 
     def nodes_of(self, cache: str) -> list[str]:
         """Return the nodes of a cache; those that are still to be stopped are among them."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 REQUESTS = ("alongside_route_requests_total", "alongside_cache_requests_total")
 HITS = ("hit",)
+WARMTH = "alongside_cache_warmth"
+"""In percent, one sample a cache; a data plane that does not warm up has none."""
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -130,3 +132,9 @@ def rate(before: Reading | None, after: Reading) -> Rate:
         return Rate(0.0, ratio)
     count = after.requests - before.requests
     return Rate(max(0.0, count) / (after.at_s - before.at_s), ratio)
+
+
+def warmth_ratio(text: str) -> float:
+    """Return how warm a process is, 0 to 1, by the coldest of its caches; one that has none is."""
+    found = [value / 100 for family, _, value in samples(text) if family == WARMTH]
+    return min(found, default=1.0)

@@ -142,6 +142,43 @@ _FAILURES = (
         "1 where one was not kept",
     ),
     promise.Failure(
+        "`alongside restart` is called, or `up` brings a new version of the data plane",
+        "nodes and routers get successors on the same sockets, which serve as soon as their "
+        "predecessors let nobody in any more; these finish what they have. Of a shard one replica "
+        "at a time, and the next when the last is warm, or ready for 60s; at most two shards, one "
+        "router, one application at once. An application is stopped, then started",
+        "no client, but of an application's own absence. The command and `alongside status` show "
+        "each step",
+    ),
+    promise.Failure(
+        "A successor fails, or is not ready within 30s",
+        "it is ended, and its predecessor serves on; it is tried three times, then the restart "
+        "stops and leaves the rest as it was",
+        "the reason: stderr, exit code 1 of `restart` and `up`, a warning in `alongside status`",
+    ),
+    promise.Failure(
+        "Something that is not being restarted fails during a restart",
+        "nothing else of its shard, or of its cache's routers, begins until it can be used again; "
+        "after 5m the restart stops",
+        "`alongside status` says what is waited for; exit code 1 where it stops",
+    ),
+    promise.Failure(
+        "The supervisor ends during a restart",
+        "all incarnations serve on, and the next `up` or `down` finds them; the restart is not "
+        "resumed: it is asked for again. Where only `alongside restart` is interrupted, it goes on",
+        "exit code 1 of `restart`",
+    ),
+    promise.Failure(
+        "A second restart is asked for",
+        "it is refused; what a new version of the data plane needs is restarted after the first",
+        "one line with how far the first is; exit code 1",
+    ),
+    promise.Failure(
+        "The supervisor is of another version than the command",
+        "it goes on; it takes a new data plane for what it runs, and stays itself as it is",
+        "a warning in `alongside status`; `alongside down`, then `up`, replaces it",
+    ),
+    promise.Failure(
         "A process does not become ready within ready-timeout",
         "it is left running and named",
         "stderr: its name and its last log lines; exit code 1",
@@ -212,8 +249,8 @@ CONTRACT = promise.Contract(
         "all.\n\n"
         "In the foreground the command shows a live table and ends everything at SIGINT, or when "
         "its terminal is closed; with "
-        "`--detach` a supervisor stays, which `status`, `logs`, `explain`, `purge` and `down` "
-        "speak to. The files of the state folder are not part of the promise."
+        "`--detach` a supervisor stays, which `status`, `logs`, `explain`, `purge`, `restart` and "
+        "`down` speak to. The files of the state folder are not part of the promise."
     ),
     parameters=_PARAMETERS,
     examples=("alongside up photos.yaml", "alongside up --detach --project photos photos.yaml"),

@@ -1,0 +1,167 @@
+"""`alongside restart`, and `up` with a new data plane: all begins anew, and nobody misses it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e import dataplane, fleets, steady, wire
+
+pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
+NODES = ["photos-0-0", "photos-0-1", "photos-1-0", "photos-1-1"]
+ROUTERS = ["photos-router-0", "photos-router-1"]
+SLOW = """\
+        if self.path.startswith("/slow"):
+            import time; time.sleep(30)
+        self.send_response"""
+BROKEN = "#!/bin/sh\nexit 7\n"
+
+
+@pytest.fixture
+def fleet() -> Iterator[fleets.Fleet]:
+    with fleets.project() as made:
+        yield made
+
+
+def bring_up(fleet: fleets.Fleet) -> dict[str, int]:
+    """Bring up two shards of two replicas behind two routers; return the process ids."""
+    fleet.up(fleet.write(shards=2, more="replicas: 2\n  routers: 2"))
+    return fleet.pids()
+
+
+def address_of(fleet: fleets.Fleet) -> wire.Address:
+    host, _, port = fleet.address().rpartition(":")
+    return host, int(port)
+
+
+def with_binary(fleet: fleets.Fleet, content: bytes) -> fleets.Fleet:
+    """Return the same project for commands that bring another data plane."""
+    path = fleet.base / "another-dataplane"
+    path.write_bytes(content)
+    path.chmod(0o755)
+    return dataclasses.replace(fleet, extra=(("ALONGSIDE_DATAPLANE", str(path)),))
+
+
+def test_a_cache_is_restarted_under_load_and_no_request_fails(fleet: fleets.Fleet) -> None:
+    before = bring_up(fleet)
+    with steady.Load(address_of(fleet), targets=100) as load:
+        code, out, err = fleet.run("restart", "photos")
+        assert code == 0, err
+        fleets.until("more load", load.more(20))
+    assert load.failed == []
+    after = fleet.pids()
+    assert {name for name in before if before[name] == after[name]} == {"app"}
+    lines = out.splitlines()
+    assert lines[-1] == "restarted 6 of 6"
+    ended = [lines.index(f"restarted {name}") for name in (*NODES, *ROUTERS)]
+    assert max(ended[:4]) < min(ended[4:])
+    assert lines.index("restarted photos-0-0") < lines.index("restart photos-0-1")
+    state = fleet.status()
+    assert (state["ready"], state["warnings"]) == (True, [])
+    assert fleet.run("up", str(fleet.base / "photos" / "photos.yaml"))[1].startswith(
+        "nothing to change"
+    )
+
+
+def test_a_process_of_ones_own_is_stopped_then_started(fleet: fleets.Fleet) -> None:
+    before = bring_up(fleet)
+    code, out, err = fleet.run("restart", "app", "photos-0-1", "--json")
+    assert code == 0, err
+    ended = json.loads(out)
+    assert (ended["outcome"], ended["done"], ended["asked"]) == ("done", 2, 2)
+    after = fleet.pids()
+    assert {name for name in before if before[name] != after[name]} == {"app", "photos-0-1"}
+    assert fleets.get(fleet.address(), "/a") == (200, b"/a")
+    code, _, err = fleet.run("restart", "photo", "photos-router-0")
+    hint = 'there is no cache or process "photo"; did you mean "photos"?'
+    assert (code, hint in err) == (2, True)
+    assert fleet.pids() == after
+
+
+def test_a_new_data_plane_is_rolled_out_by_up(fleet: fleets.Fleet) -> None:
+    before = bring_up(fleet)
+    newer = with_binary(fleet, dataplane.binary().read_bytes() + b"\n")
+    path = str(fleet.base / "photos" / "photos.yaml")
+    with steady.Load(address_of(fleet), targets=100) as load:
+        code, out, err = newer.run("up", path)
+        assert code == 0, err
+    assert load.failed == []
+    lines = [f"restart {name}: new version of the data plane" for name in (*NODES, *ROUTERS)]
+    assert sorted(out.splitlines()[:6]) == sorted(lines)
+    after = fleet.pids()
+    assert {name for name in before if before[name] == after[name]} == {"app"}
+    for pid in (after[name] for name in NODES):
+        assert Path(f"/proc/{pid}/exe").readlink().name == "another-dataplane"
+    code, out, _ = newer.run("up", path)
+    assert (code, out.splitlines()[0]) == (0, "nothing to change")
+    assert fleet.pids() == after
+
+
+def test_a_data_plane_that_does_not_start_is_given_up_and_all_goes_on(fleet: fleets.Fleet) -> None:
+    before = bring_up(fleet)
+    broken = with_binary(fleet, BROKEN.encode())
+    path = str(fleet.base / "photos" / "photos.yaml")
+    with steady.Load(address_of(fleet), targets=100) as load:
+        code, out, err = broken.run("up", path)
+    assert load.failed == []
+    assert "alongside up: the restart stopped: photos-" in err
+    why = " was not restarted in 3 attempts: its successor failed: ended with 7"
+    assert (code, why in err) == (1, True), out + err
+    assert fleet.pids() == before
+    (warning,) = [one for one in warnings_of(fleet) if "the last restart stopped" in one]
+    assert "photos-router-0, photos-router-1 stayed as before" in warning
+    code, _, err = fleet.run("restart", "photos-router-0")
+    assert (code, "was not restarted in 3 attempts" in err) == (1, True), err
+    fleet.up(Path(path))  # with the data plane that starts
+    assert fleet.run("restart", "photos-router-0")[0] == 0
+    assert fleet.status()["warnings"] == []
+
+
+def warnings_of(fleet: fleets.Fleet) -> list[str]:
+    found = fleet.status()["warnings"]
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.mark.parametrize("next_command", ["up", "down"])
+def test_a_supervisor_killed_in_the_middle_leaves_nothing_unfound(
+    fleet: fleets.Fleet, next_command: str
+) -> None:
+    path = fleet.write(shards=1)
+    slow = fleets.ORIGIN.replace("        self.send_response", SLOW, 1)
+    (path.parent / "origin.py").write_text(slow)
+    fleet.up(path)
+    router = "photos-router-0"
+    before, count = fleet.pids()[router], len(fleet.left())
+    with wire.Wire(address_of(fleet), timeout_s=60) as client:
+        client.send(wire.request("/slow/1"))
+        fleets.until("the request is on its way", lambda: in_flight(fleet) == 1)
+        with fleet.start("restart", router) as restart:
+            fleets.until("its successor", lambda: fleet.pids()[router] != before)
+            assert len(fleet.left()) == count + 1
+            code, _, err = fleet.run("restart")
+            assert (code, "a restart is on its way (0 of 1 done)" in err) == (1, True), err
+            left = fleet.left()
+            os.kill(int(str(fleet.status()["supervisor_pid"])), signal.SIGKILL)
+            assert restart.wait(fleets.DEADLINE_S) == 1
+            restart.communicate()
+    if next_command == "up":
+        fleet.up(path)
+        assert not set(left) & set(fleet.left())
+        assert len(fleet.left()) == count
+        assert fleets.get(fleet.address(), "/a") == (200, b"/a")
+    assert fleet.run("down")[0] == 0
+    assert fleet.left() == []
+    run = fleet.base / "run" / "alongside" / "photos"
+    assert sorted(path.name for path in run.iterdir()) == []
+
+
+def in_flight(fleet: fleets.Fleet) -> int:
+    caches = fleet.status()["caches"]
+    assert isinstance(caches, list)
+    return int(caches[0]["in_flight"] or 0)
