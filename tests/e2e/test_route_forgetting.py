@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from tests.e2e import plane, upstream, wire
@@ -264,7 +265,7 @@ def test_a_router_that_ends_tells_what_it_has_to_tell() -> None:
             with plane.running(contents) as process:
                 wire.fetch(process.address, "/x", method="DELETE")
                 process.terminate()
-                wire.eventually(lambda process=process: process.events("draining"), "it drains")
+                wire.eventually(partial(process.events, "draining"), "it drains")
                 told = len(orders(a))
                 if comes_back:
                     is_away.clear()

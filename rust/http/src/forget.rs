@@ -391,3 +391,110 @@ const fn judge(status: u16, is_purged: bool) -> Verdict {
         _ => Verdict::Refused(status),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Servers;
+    use alongside_protocols::RequestHead;
+    use tokio::net::TcpListener;
+
+    fn url(number: usize) -> Arc<[u8]> {
+        head(format!("/{number}").as_bytes(), b"a", "http").into()
+    }
+
+    fn add(state: &mut State, head: Arc<[u8]>) -> oneshot::Receiver<()> {
+        let (done, wait) = oneshot::channel();
+        state.add(head, done);
+        wait
+    }
+
+    fn is_open(wait: &mut oneshot::Receiver<()>) -> bool {
+        matches!(wait.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+
+    #[test]
+    fn orders_for_one_url_are_joined_and_stay_in_order() {
+        let mut state = State::default();
+        let mut waits: Vec<_> = [1, 2, 1, 2, 3].map(|number| add(&mut state, url(number))).into();
+        assert_eq!(state.waiting.len(), 3);
+        let first = state.pop().unwrap();
+        // One that is on its way does not tell of what comes now.
+        waits.push(add(&mut state, url(1)));
+        assert_eq!(state.waiting.len(), 3);
+        state.put_back(first);
+        assert_eq!(state.waiting.len(), 3);
+        let heads: Vec<_> = std::iter::from_fn(|| state.pop()).map(|order| order.head).collect();
+        assert_eq!(heads, [url(2), url(3), url(1)]);
+        assert!(state.places.is_empty() && !waits.iter_mut().any(is_open));
+    }
+
+    #[test]
+    fn what_is_too_much_becomes_one_order_that_all_wait_for() {
+        let mut state = State::default();
+        let mut waits: Vec<_> = (0..QUEUE_MAX).map(|number| add(&mut state, url(number))).collect();
+        let before = state.pop().unwrap();
+        waits.push(add(&mut state, url(QUEUE_MAX)));
+        waits.push(add(&mut state, url(QUEUE_MAX + 1)));
+        assert_eq!(state.waiting.len(), 1);
+        // What was on its way and came to nothing is part of it, and so is what comes later.
+        state.put_back(before);
+        waits.push(add(&mut state, url(1)));
+        assert!(waits.iter_mut().all(is_open));
+        let everything = state.pop().unwrap();
+        assert_eq!(everything.head, *EVERYTHING);
+        drop(everything);
+        assert!(!waits.iter_mut().any(is_open));
+    }
+
+    #[test]
+    fn who_waits_no_longer_leaves_nothing_behind() {
+        let mut state = State::default();
+        for _ in 0..10_000 {
+            drop(add(&mut state, url(1)));
+        }
+        assert!(state.waiting[0].waits.len() < 64);
+    }
+
+    #[test]
+    fn only_what_may_pass_is_told_again() {
+        assert_eq!(judge(200, true), Verdict::Done);
+        for status in [200, 204, 301, 400, 404, 405, 501, 504] {
+            assert_eq!(judge(status, false), Verdict::Refused(status));
+        }
+        for status in [408, 429, 500, 502, 503] {
+            assert_eq!(judge(status, false), Verdict::Again);
+        }
+    }
+
+    #[test]
+    fn many_orders_are_on_their_way_at_one_time() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let server = Servers::default().get("a", &address);
+            let mut waits: Vec<_> = (0..BATCH_MAX).map(|number| tell(&server, url(number))).collect();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut buffer, mut seen) = (Buffer::new(), 0);
+            // It answers none before it has read all.
+            while seen < BATCH_MAX {
+                buffer.fill(&mut stream, usize::MAX).await.unwrap();
+                let mut room = scratch();
+                while let Ok(Some(head)) = guard::request(buffer.data(), &mut room, &Limits::default()) {
+                    let RequestHead { method, target, head_bytes, .. } = head;
+                    assert_eq!((method, target), ("HEAD", format!("/{seen}").as_bytes()));
+                    seen += 1;
+                    buffer.consume(head_bytes);
+                    room = scratch();
+                }
+            }
+            assert!(waits.iter_mut().all(is_open));
+            let answer = b"HTTP/1.1 200 OK\r\nx-alongside-purged: 1\r\ncontent-length: 0\r\n\r\n".repeat(seen);
+            stream.write_all(&answer).await.unwrap();
+            for wait in waits {
+                assert!(wait.await.is_err());
+            }
+        });
+    }
+}
