@@ -11,6 +11,8 @@ const ASK: &str = "x-alongside-ask";
 const FROM: &str = "x-alongside-from";
 /// How warm a cache is, 0 to 100.
 const WARMTH: &str = "x-alongside-warmth";
+/// How many answers were forgotten: without it nobody understood the order.
+const PURGED: &str = "x-alongside-purged";
 /// The age of an answer, finer than `Age` says it.
 const AGE: &str = "x-alongside-age-ms";
 /// How long the answer took, which is not part of its way.
@@ -76,6 +78,17 @@ pub(crate) fn write_question(question: Question, from: &str, out: &mut Vec<u8>) 
 /// Appends how warm a cache is.
 pub(crate) fn write_warmth(warmth: u8, out: &mut Vec<u8>) {
     write_number(WARMTH, u64::from(warmth), out);
+}
+
+/// Appends how many answers were forgotten, and returns a body that says so.
+pub(crate) fn write_purged(count: usize, out: &mut Vec<u8>) -> String {
+    write_number(PURGED, count as u64, out);
+    format!("{{\"purged\": {count}}}\n")
+}
+
+/// Whether the node that sent this head has forgotten what it was told to.
+pub(crate) fn has_purged(head: &ResponseHead<'_, '_>) -> bool {
+    head.status == 200 && head.field(PURGED).is_some()
 }
 
 /// Appends what a sibling must know of an answer: how old it is, and how long it took.

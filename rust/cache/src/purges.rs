@@ -124,7 +124,7 @@ async fn tell_next(sibling: &Arc<Sibling>) -> Told {
         }
     };
     match sibling.ask(&text, false, ATTEMPT_TIME_MAX).await {
-        Ok(answer) if answer.status == 200 => {
+        Ok(answer) if answer.has_purged => {
             sibling.heard();
             sibling.purges.lock().told(is_all);
             sibling.metrics.purge_told(if is_all { "all" } else { "told" });
@@ -154,6 +154,7 @@ fn purge(sibling: &Sibling, key: &[u8]) -> Vec<u8> {
     for part in [target, b" HTTP/1.1\r\nhost: ", host, b"\r\nx-forwarded-proto: ", scheme.as_bytes(), b"\r\n"] {
         text.extend_from_slice(part);
     }
+    text.extend_from_slice(b"cache-control: only-if-cached\r\n");
     between::write_question(Question::Purge, &sibling.own_id, &mut text);
     text.extend_from_slice(b"\r\n");
     text

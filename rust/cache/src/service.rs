@@ -154,6 +154,7 @@ impl Cache {
         };
         let metrics = caches.cache(&document.name);
         let clock = before.map_or_else(Clock::new, |before| before.clock);
+        let make_origin = || Arc::new(Upstream::new(address, address, http.upstream(address)));
         let replica = document.replica.as_ref();
         let siblings = Siblings::new(replica, before.map(|before| &before.siblings), http, (clock, &metrics));
         Self {
@@ -161,7 +162,10 @@ impl Cache {
             name: token(replica.map_or(&document.name, |replica| &replica.id)),
             host,
             store,
-            origin: Arc::new(Upstream::new(address, address, http.upstream(address))),
+            // What is under way there counts on.
+            origin: before
+                .filter(|before| before.origin.address == address)
+                .map_or_else(make_origin, |before| Arc::clone(&before.origin)),
             metrics,
             clock,
             board: Board::default(),
@@ -334,13 +338,11 @@ impl Cache {
         match question {
             Question::Warm => return Planned::Warm { asked_by },
             Question::Probe => between::write_warmth(self.warmup.warmth(self.clock.now_ms()), &mut lines),
-            Question::PurgeAll => {
-                body = format!("{{\"purged\": {}}}\n", self.purge_all());
-            }
+            Question::PurgeAll => body = between::write_purged(self.purge_all(), &mut lines),
             Question::Purge => {
                 let mut key = buffer::take_output();
                 write_key(head, arrival, &mut key);
-                body = format!("{{\"purged\": {}}}\n", self.purge_key(&key));
+                body = between::write_purged(self.purge_key(&key), &mut lines);
                 buffer::give_output(key);
             }
             Question::Meet | Question::Unknown => {

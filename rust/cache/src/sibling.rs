@@ -54,10 +54,10 @@ pub(crate) struct Sibling {
 /// A small answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Small {
-    /// Its status.
-    pub status: u16,
     /// How warm the node is.
     pub warmth: Option<u8>,
+    /// It has forgotten what it was told to.
+    pub has_purged: bool,
 }
 
 impl Sibling {
@@ -149,7 +149,9 @@ impl Sibling {
 
     /// Returns a question that is about no key.
     pub fn request(&self, question: Question) -> Vec<u8> {
-        let mut text = format!("GET / HTTP/1.1\r\nhost: {}\r\n", self.upstream.address).into_bytes();
+        let address = &self.upstream.address;
+        // Whoever does not understand the question asks nobody else because of it.
+        let mut text = format!("GET / HTTP/1.1\r\nhost: {address}\r\ncache-control: only-if-cached\r\n").into_bytes();
         between::write_question(question, &self.own_id, &mut text);
         text.extend_from_slice(b"\r\n");
         text
@@ -189,7 +191,7 @@ impl Sibling {
             let parsed = guard::response(link.buffer.data(), &mut room, &limits, Asked::default());
             if let Some(head) = parsed.map_err(|_| FetchError::Refused)? {
                 let used = head.head_bytes;
-                let answer = Small { status: head.status, warmth: between::warmth(&head) };
+                let answer = Small { warmth: between::warmth(&head), has_purged: between::has_purged(&head) };
                 let rest = (head.body, head.keep_alive);
                 link.buffer.consume(used);
                 break (answer, rest.0, rest.1);

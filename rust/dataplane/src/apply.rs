@@ -1,11 +1,12 @@
 //! Applying documents: all or nothing, while requests go on.
 
-use crate::compile::{self, Compiled, compile};
+use crate::compile::{self, Compiled, Tended, compile};
 use crate::serve::Served;
 use crate::source::LastGood;
 use crate::status::ProcessMetrics;
 use crate::worker::{Command, Shared, Worker};
 use alongside_document::{Document, Problem, Succession, succeeds};
+use alongside_http::link::{Server, Servers};
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_transport::admission::Admission;
@@ -77,6 +78,8 @@ struct Opened {
 pub struct Runtime {
     document: Option<Document>,
     compiled: Compiled,
+    tended: Tended,
+    servers: Servers,
     serving: BTreeMap<String, Serving>,
     workers: Vec<Worker>,
     inherited: Inherited,
@@ -107,6 +110,8 @@ impl Runtime {
         Self {
             document: None,
             compiled: Compiled::default(),
+            tended: Tended::default(),
+            servers: Servers::default(),
             serving: BTreeMap::new(),
             workers: Vec::new(),
             inherited,
@@ -174,9 +179,10 @@ impl Runtime {
                 return Err(Refused::Wrong(problems));
             }
         }
-        let meters = compile::Meters { http: &self.http, caches: &self.caches };
-        let compiled = compile(&document, &self.compiled, &meters).map_err(Refused::Wrong)?;
-        let opened = self.open(&document).inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
+        let mut meters = compile::Meters { http: &self.http, caches: &self.caches, servers: &mut self.servers };
+        let compiled = compile(&document, &self.compiled, &mut meters).map_err(Refused::Wrong);
+        let ready = compiled.and_then(|compiled| Ok((compiled, self.open(&document)?)));
+        let (compiled, opened) = ready.inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
         self.commit(document, compiled, opened);
         Ok(true)
     }
@@ -259,8 +265,9 @@ impl Runtime {
     fn commit(&mut self, document: Document, compiled: Compiled, mut opened: BTreeMap<String, Opened>) {
         self.pool_idle_ms.store(document.limits.pool_idle_timeout_ms, Ordering::Relaxed);
         self.retire_others(&document, &opened);
+        compiled.begin(&self.compiled);
         if !self.stands_by() {
-            compiled.caches.values().for_each(|cache| cache.begin());
+            compiled.begin_caches();
         }
         for wanted in &document.listeners {
             // The check made sure that something serves this name.
@@ -285,7 +292,8 @@ impl Runtime {
             self.forget_series(before, Some(&document));
         }
         self.document = Some(document);
-        compile::tend(&compiled);
+        self.tended.follow(&compiled);
+        self.servers.keep(|server| compiled.names(&server.id, &server.address));
         self.compiled = compiled;
     }
 
@@ -297,6 +305,7 @@ impl Runtime {
                 Series::Upstream(id) => self.http.forget_upstream(id),
                 Series::Shard(route, shard) => self.http.forget_shard(route, shard),
                 Series::Node(route, node) => self.http.forget_node(route, node),
+                Series::Route(name) => self.http.forget_route(name),
                 Series::Cache(name) => self.caches.forget(name),
             }
         }
@@ -355,6 +364,11 @@ impl Runtime {
         self.serving.insert(name, Serving { wanted: wanted.to_owned(), address, listener, socket: Some(held) });
     }
 
+    /// The servers that have still to be told to forget something.
+    pub fn untold(&self) -> Vec<Arc<Server>> {
+        self.servers.all().into_iter().filter(|server| server.forgets.open() > 0).collect()
+    }
+
     /// Lets no more connections in and ends the idle ones.
     pub fn drain(&mut self) {
         for serving in self.serving.values_mut() {
@@ -380,7 +394,7 @@ impl Runtime {
         if self.gate.send_replace(true) {
             return;
         }
-        self.compiled.caches.values().for_each(|cache| cache.begin());
+        self.compiled.begin_caches();
     }
 }
 
@@ -414,6 +428,7 @@ enum Series<'d> {
     Upstream(&'d str),
     Shard(&'d str, &'d str),
     Node(&'d str, &'d str),
+    Route(&'d str),
     Cache(&'d str),
 }
 
@@ -426,7 +441,8 @@ impl<'d> Series<'d> {
         let caches = document.caches.iter().map(|cache| Self::Cache(&cache.name));
         let of_route = |route: &'d alongside_document::Route| {
             let nodes = route.shards.iter().flat_map(|shard| &shard.replicas).map(|id| Self::Node(&route.name, id));
-            route.shards.iter().map(|shard| Self::Shard(&route.name, &shard.name)).chain(nodes)
+            let own = [Self::Route(&route.name)];
+            route.shards.iter().map(|shard| Self::Shard(&route.name, &shard.name)).chain(nodes).chain(own)
         };
         let direct = document.routes.iter().filter_map(|route| route.origin.as_ref());
         let origins = origins.chain(direct.map(|origin| Self::Upstream(origin.address.as_str())));

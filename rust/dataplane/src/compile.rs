@@ -3,16 +3,17 @@
 use crate::serve::Served;
 use alongside_cache::Cache;
 use alongside_document::{Document, Fallback, Function, Node, Problem};
-use alongside_http::link::Upstream;
+use alongside_http::link::{Servers, Upstream};
 use alongside_http::metrics::{Metrics, RouteMetrics};
 use alongside_http::probe;
 use alongside_http::route::{self, Route, Shard};
 use alongside_http::standing::Standing;
 use alongside_placement::{Placement, key};
 use alongside_policy::{budget, health};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::AbortHandle;
 
 /// What the routes and caches of a document became.
 #[derive(Debug, Default)]
@@ -29,23 +30,44 @@ impl Compiled {
         let route = self.routes.get(name).cloned().map(Served::Route);
         route.or_else(|| self.caches.get(name).cloned().map(Served::Cache))
     }
+
+    /// Puts it in force in the stead of what was, when nothing can fail any more.
+    pub fn begin(&self, before: &Self) {
+        before.routes.values().for_each(|route| route.retire());
+        self.routes.values().for_each(|route| route.begin());
+    }
+
+    /// Lets its caches ask their siblings for what these have.
+    pub fn begin_caches(&self) {
+        self.caches.values().for_each(|cache| cache.begin());
+    }
+
+    /// Whether a route sends requests to a server.
+    pub fn names(&self, id: &str, address: &str) -> bool {
+        let mut upstreams = self.routes.values().flat_map(|route| route.upstreams());
+        upstreams.any(|upstream| upstream.id == id && upstream.address == address)
+    }
 }
 
-/// What is counted with.
+/// What is counted with, and what outlives documents.
 pub struct Meters<'m> {
     /// The engine's.
     pub http: &'m Metrics,
     /// The caches'.
     pub caches: &'m alongside_cache::Metrics,
+    /// What is known of servers.
+    pub servers: &'m mut Servers,
 }
 
 /// Compiles a checked document. Caches whose memory stays keep what they hold, and of nodes that stay is known what was.
-pub fn compile(document: &Document, before: &Compiled, meters: &Meters<'_>) -> Result<Compiled, Vec<Problem>> {
+///
+/// Nothing of what runs changes before [`Compiled::begin`].
+pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) -> Result<Compiled, Vec<Problem>> {
     let mut compiled = Compiled::default();
     let nodes: BTreeMap<&str, &Node> = document.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
     let mut problems = Vec::new();
     for (index, route) in document.routes.iter().enumerate() {
-        match compile_route(route, &nodes, before.routes.get(route.name.as_str()), meters.http) {
+        match compile_route(route, &nodes, before.routes.get(route.name.as_str()), meters) {
             Ok(made) => {
                 compiled.routes.insert(route.name.to_string(), Arc::new(made));
             }
@@ -63,8 +85,9 @@ fn compile_route(
     route: &alongside_document::Route,
     listed: &BTreeMap<&str, &Node>,
     before: Option<&Arc<Route>>,
-    metrics: &Metrics,
+    meters: &mut Meters<'_>,
 ) -> Result<Route, String> {
+    let metrics = meters.http;
     let key = key::Key::parse(&route.key).map_err(|error| error.to_string())?;
     let on_ring: Vec<alongside_placement::Shard> = route
         .shards
@@ -85,7 +108,7 @@ fn compile_route(
         for id in &shard.replicas {
             // The check made sure that it is there.
             let Some(node) = listed.get(id.as_str()) else { continue };
-            let make = || upstream(node, route, before, &terms, metrics, &of_route);
+            let make = || upstream((node, before), route, &terms, &of_route, meters);
             replicas.push(Arc::clone(nodes.entry(id.as_str()).or_insert_with(make)));
         }
         let requests = metrics.shard(&route.name, &shard.name);
@@ -94,44 +117,47 @@ fn compile_route(
     let origin = route.origin.as_ref().map(|origin| {
         let address = origin.address.as_str();
         route::Origin {
-            upstream: Arc::new(Upstream::new(address, address, metrics.upstream(address))),
+            upstream: Arc::new(Upstream::of(meters.servers.get(address, address), metrics.upstream(address))),
             host: origin.host.as_ref().map(|host| host.as_str().to_owned()),
         }
     });
     let parts = (shards, nodes.into_values().collect());
-    Ok(Route::new((route.name.to_string(), of_route), (key, placement), parts, origin, terms))
+    let terms = (terms, looks(route));
+    Ok(Route::new((route.name.to_string(), of_route), (key, placement), parts, origin, terms, before.map(Arc::as_ref)))
 }
 
 /// Returns a node of a route: the one of the document before, if it is still at the same place.
 fn upstream(
-    node: &Node,
+    (node, before): (&Node, Option<&Arc<Route>>),
     route: &alongside_document::Route,
-    before: Option<&Arc<Route>>,
     terms: &route::Terms,
-    metrics: &Metrics,
     of_route: &RouteMetrics,
+    meters: &mut Meters<'_>,
 ) -> Arc<Upstream> {
-    let probe = probe::Terms {
-        probe: route.health.probe,
-        path: route.health.path.clone(),
-        timeout: Duration::from_millis(route.health.timeout_ms),
-    };
     let is_same = |known: &&Arc<Upstream>| {
         known.id == *node.id
             && known.address == node.address.as_str()
             && known.standing.is_some() == terms.has_elsewhere
     };
     if let Some(known) = before.and_then(|before| before.nodes().iter().find(is_same)) {
-        known.standing.iter().for_each(|standing| standing.configure(terms.health, probe.clone()));
         return Arc::clone(known);
     }
-    let upstream = Upstream::new(&node.id, node.address.as_str(), metrics.upstream(&node.id));
+    let server = meters.servers.get(&node.id, node.address.as_str());
+    let upstream = Upstream::of(server, meters.http.upstream(&node.id));
     if !terms.has_elsewhere {
         // There is nobody else: it is tried whatever is known of it.
         return Arc::new(upstream);
     }
-    let standing = Standing::new((&route.name, &node.id), (terms.health, probe), of_route.left());
+    let standing = Standing::new((&route.name, &node.id), (terms.health, looks(route)), of_route.left(&node.id));
     Arc::new(upstream.among_others(standing))
+}
+
+fn looks(route: &alongside_document::Route) -> probe::Terms {
+    probe::Terms {
+        probe: route.health.probe,
+        path: route.health.path.clone(),
+        timeout: Duration::from_millis(route.health.timeout_ms),
+    }
 }
 
 fn terms(route: &alongside_document::Route) -> route::Terms {
@@ -157,14 +183,28 @@ fn terms(route: &alongside_document::Route) -> route::Terms {
     }
 }
 
-/// Begins to look after what a compiled document brought. Must run where tasks can be started.
-pub fn tend(compiled: &Compiled) {
-    for route in compiled.routes.values() {
-        tokio::spawn(Route::tend(Arc::downgrade(route)));
-        for node in route.nodes() {
-            if node.standing.as_ref().is_some_and(Standing::begin_watch) {
-                tokio::spawn(probe::watch(Arc::downgrade(node)));
+/// The tasks that look after the routes and nodes in force.
+#[derive(Debug, Default)]
+pub struct Tended {
+    routes: Vec<AbortHandle>,
+    /// By the node's place in memory, which holding it keeps.
+    nodes: HashMap<usize, (Arc<Upstream>, AbortHandle)>,
+}
+
+impl Tended {
+    /// Looks after these from now on, and no longer after what is not among them. Must run where tasks can be started.
+    pub fn follow(&mut self, compiled: &Compiled) {
+        self.routes.drain(..).for_each(|task| task.abort());
+        let mut before = std::mem::take(&mut self.nodes);
+        for route in compiled.routes.values() {
+            self.routes.push(tokio::spawn(Route::tend(Arc::clone(route))).abort_handle());
+            for node in route.nodes().iter().filter(|node| node.standing.is_some()) {
+                let place = Arc::as_ptr(node).addr();
+                let watch = || tokio::spawn(probe::watch(Arc::clone(node))).abort_handle();
+                let tended = before.remove(&place).unwrap_or_else(|| (Arc::clone(node), watch()));
+                self.nodes.insert(place, tended);
             }
         }
+        before.into_values().for_each(|(_, task)| task.abort());
     }
 }

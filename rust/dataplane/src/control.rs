@@ -366,11 +366,21 @@ impl Control {
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };
+        let told = async {
+            emptied.await;
+            // What clients were promised while they waited is still to be told.
+            while !self.lock().untold().is_empty() {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        };
         tokio::select! {
-            () = emptied => {}
+            () = told => {}
             () = tokio::time::sleep(Duration::from_millis(limit_ms)) => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+        }
+        for server in self.lock().untold() {
+            server.forgets.give_up(&server.id, "the process ends");
         }
         tracing::info!(event = "ended", connections_cut = admission.open());
         Exit::Done

@@ -50,7 +50,9 @@ fn main() -> ExitCode {
         Ok(Command::Check(source)) => check(&source).into(),
         Ok(Command::Run(args)) => {
             log::start();
-            run(args).into()
+            let exit = run(args);
+            log::flush();
+            exit.into()
         }
         Err(message) => {
             log::complain(&message);

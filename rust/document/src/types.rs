@@ -201,11 +201,11 @@ impl Default for Health {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
-    /// It takes a connection.
+    /// It takes a connection. The kernel does that for a frozen process too, so that one is not seen.
     Tcp,
     /// It answers a GET.
     Http,
-    /// It is one of our caches, and says how warm it is.
+    /// It is one of our caches: it says how warm it is, and forgets what a method changed.
     Cache,
 }
 

@@ -26,6 +26,9 @@ pub enum Lost {
 }
 
 impl Lost {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::ConnectFailed, Self::Closed, Self::Left, Self::Cut];
+
     /// Whether another upstream does the work once more that this one may have done, so that a budget bounds it.
     #[must_use]
     pub const fn is_repeated(self) -> bool {

@@ -113,18 +113,15 @@ impl<S: Stream> Exchange<'_, S> {
         let mut kept = if sent.is_repeatable { upstream.reuse() } else { None };
         loop {
             let is_kept = kept.is_some();
-            let mut began = Instant::now();
             let stream = match kept.take() {
                 Some(stream) => stream,
                 None => match Box::pin(upstream.connect(self.deadline, self.limits.connect_timeout_ms)).await {
-                    Ok(stream) => {
-                        began = Instant::now();
-                        stream
-                    }
+                    Ok(stream) => stream,
                     // Nothing was sent: whoever is next may have it, whatever it is.
-                    Err(error) => return Tried::Lost(Lost::ConnectFailed, unconnected(upstream, &error, began)),
+                    Err(error) => return Tried::Lost(Lost::ConnectFailed, unconnected(upstream, &error)),
                 },
             };
+            let began = Instant::now();
             let trouble = match self.attempt(stream, (hop, began), sent, course).await {
                 Ok(result) => return Tried::Done(result),
                 Err(trouble) => trouble,
@@ -352,9 +349,8 @@ impl<S: Stream> Exchange<'_, S> {
 }
 
 /// Notes that there was no connection; returns what the client is told if there is nobody else.
-fn unconnected(upstream: &Upstream, error: &ConnectError, began: Instant) -> (u16, &'static str) {
+fn unconnected(upstream: &Upstream, error: &ConnectError) -> (u16, &'static str) {
     upstream.metrics.count(UpstreamOutcome::ConnectFailed);
-    upstream.connect_failed(began);
     match error {
         ConnectError::Failed { .. } => (502, "no upstream could be reached"),
         ConnectError::TimedOut { .. } => (504, "no upstream took the connection in time"),

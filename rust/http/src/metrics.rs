@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::course::Lost;
 use crate::route::Replica;
+use alongside_policy::health::Reason;
 use alongside_transport::gate::Gate;
 
 /// Upper bounds of the latency histogram in seconds.
@@ -73,15 +74,11 @@ struct FallbackLabel {
     to: &'static str,
 }
 
-/// Which node was left, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct LeftLabel {
-    /// The route's name.
-    pub route: String,
-    /// The node's id.
-    pub node: String,
-    /// [`alongside_policy::health::Reason`]'s word.
-    pub reason: &'static str,
+struct LeftLabel {
+    route: String,
+    node: String,
+    reason: &'static str,
 }
 
 /// All metrics of the engine in a process.
@@ -140,11 +137,16 @@ impl RouteFamilies {
     }
 }
 
-/// What one route counts.
+/// Where requests go for which no replica could be used.
+const FALLBACKS: [&str; 3] = ["origin", "next_shard", "error"];
+
+/// What one route counts. The counters outlive their series: who still holds them brings none back.
 #[derive(Debug, Clone)]
 pub struct RouteMetrics {
     name: String,
     families: RouteFamilies,
+    retries: [Counter; Lost::ALL.len()],
+    fallbacks: [Counter; FALLBACKS.len()],
     /// Requests that were not tried again, for want of budget.
     pub unretried: Counter,
     /// Answers that broke off and went on from elsewhere.
@@ -154,12 +156,14 @@ pub struct RouteMetrics {
 impl RouteMetrics {
     /// Counts a request that is tried again.
     pub fn retried(&self, lost: Lost) {
-        self.families.retries.get_or_create(&LostLabel { route: self.name.clone(), reason: lost.as_str() }).inc();
+        self.retries[lost as usize].inc();
     }
 
     /// Counts a request for which no replica could be used.
     pub fn fell_back(&self, to: &'static str) {
-        self.families.fallbacks.get_or_create(&FallbackLabel { route: self.name.clone(), to }).inc();
+        if let Some(at) = FALLBACKS.iter().position(|known| *known == to) {
+            self.fallbacks[at].inc();
+        }
     }
 
     /// Notes how a node is seen now.
@@ -172,11 +176,23 @@ impl RouteMetrics {
         self.families.waiting.get_or_create(&label).set(i64::from(node.waiting));
     }
 
-    /// How often nodes were left, by reason.
+    /// Returns how often a node was left, by reason.
     #[must_use]
-    pub fn left(&self) -> Family<LeftLabel, Counter> {
-        self.families.left.clone()
+    pub fn left(&self, node: &str) -> [Counter; Reason::ALL.len()] {
+        Reason::ALL.map(|reason| self.families.left.get_or_create_owned(&left_label(&self.name, node, reason)))
     }
+}
+
+fn lost_label(route: &str, lost: Lost) -> LostLabel {
+    LostLabel { route: route.to_owned(), reason: lost.as_str() }
+}
+
+fn fallback_label(route: &str, to: &'static str) -> FallbackLabel {
+    FallbackLabel { route: route.to_owned(), to }
+}
+
+fn left_label(route: &str, node: &str, reason: Reason) -> LeftLabel {
+    LeftLabel { route: route.to_owned(), node: node.to_owned(), reason: reason.as_str() }
 }
 
 /// What one listener counts.
@@ -333,6 +349,8 @@ impl Metrics {
         RouteMetrics {
             name: name.to_owned(),
             families: self.routes.clone(),
+            retries: Lost::ALL.map(|lost| self.routes.retries.get_or_create_owned(&lost_label(name, lost))),
+            fallbacks: FALLBACKS.map(|to| self.routes.fallbacks.get_or_create_owned(&fallback_label(name, to))),
             unretried: self.routes.unretried.get_or_create_owned(&label),
             resumed: self.routes.resumed.get_or_create_owned(&label),
         }
@@ -345,9 +363,21 @@ impl Metrics {
         self.routes.warmth.remove(&label);
         self.routes.in_flight.remove(&label);
         self.routes.waiting.remove(&label);
-        for reason in alongside_policy::health::Reason::ALL {
-            let (route, node) = (route.to_owned(), node.to_owned());
-            self.routes.left.remove(&LeftLabel { route, node, reason: reason.as_str() });
+        for reason in Reason::ALL {
+            self.routes.left.remove(&left_label(route, node, reason));
+        }
+    }
+
+    /// Forgets the series of a route that left.
+    pub fn forget_route(&self, name: &str) {
+        let label = RouteLabel { route: name.to_owned() };
+        self.routes.unretried.remove(&label);
+        self.routes.resumed.remove(&label);
+        for lost in Lost::ALL {
+            self.routes.retries.remove(&lost_label(name, lost));
+        }
+        for to in FALLBACKS {
+            self.routes.fallbacks.remove(&fallback_label(name, to));
         }
     }
 

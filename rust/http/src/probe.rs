@@ -1,11 +1,11 @@
 //! Looking whether nodes can be used, from time to time and when something happened.
 
-use crate::link::Upstream;
+use crate::link::{Server, Upstream, is_own_fault};
 use alongside_document::Probe;
 use alongside_policy::health::Look;
 use alongside_protocols::{Asked, Limits, guard, scratch};
 use alongside_transport::Buffer;
-use std::sync::Weak;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -24,22 +24,22 @@ pub struct Terms {
     pub timeout: Duration,
 }
 
-/// Looks at a node until nobody holds it any more. The first look is at once.
-pub async fn watch(node: Weak<Upstream>) {
+/// Looks at a node until the task is ended. The first look is at once.
+pub async fn watch(node: Arc<Upstream>) {
+    let Some(standing) = &node.standing else { return };
     loop {
-        let Some(held) = node.upgrade() else { return };
-        let Some(standing) = &held.standing else { return };
         let terms = standing.probe_terms();
         let began = Instant::now();
-        match tokio::time::timeout(terms.timeout, look(&held, &terms)).await {
+        match tokio::time::timeout(terms.timeout, look(&node.server, &terms)).await {
             Ok(Found::Good(warmth)) => standing.probed(Look::Good, warmth, began),
             Ok(Found::Unreachable) => {
                 standing.probed(Look::Bad, None, began);
                 standing.connect_failed(began);
             }
             Ok(Found::Bad) | Err(_) => standing.probed(Look::Bad, None, began),
+            Ok(Found::Nothing) => {}
         }
-        standing.next_look().await;
+        standing.next_look(began).await;
     }
 }
 
@@ -49,12 +49,19 @@ enum Found {
     Good(Option<u8>),
     /// It took no connection.
     Unreachable,
-    /// It gave no answer, or a bad one.
+    /// It gave no answer, or a bad one, or its name has no address.
     Bad,
+    /// Nothing, for want of something here.
+    Nothing,
 }
 
-async fn look(node: &Upstream, terms: &Terms) -> Found {
-    let Ok(stream) = node.open().await else { return Found::Unreachable };
+async fn look(node: &Server, terms: &Terms) -> Found {
+    let Ok(place) = node.find().await else { return Found::Bad };
+    let stream = match node.open_at(&place).await {
+        Ok(stream) => stream,
+        Err(error) if is_own_fault(&error) => return Found::Nothing,
+        Err(_) => return Found::Unreachable,
+    };
     if terms.probe == Probe::Tcp {
         return Found::Good(None);
     }

@@ -210,13 +210,11 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     async fn ask(&mut self, rest: &Rest, upstream: &Upstream, asked: &[u8], taken: u64) -> Option<Found> {
-        let began = Instant::now();
         // Never a kept connection: it may be closing just now, and this is the client's last chance.
         let mut stream = match upstream.connect(self.deadline, self.limits.connect_timeout_ms).await {
             Ok(stream) => stream,
             Err(_) => {
                 upstream.metrics.count(UpstreamOutcome::ConnectFailed);
-                upstream.connect_failed(began);
                 return None;
             }
         };

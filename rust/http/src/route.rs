@@ -1,5 +1,10 @@
 //! The router: key, shard, replica, and on.
 
+mod explain;
+mod review;
+
+pub use explain::{Explanation, Replica};
+
 use crate::course::{Course, Hop, Lost};
 use crate::exchange::{Broken, Exchange, Notice};
 use crate::forget;
@@ -8,8 +13,8 @@ use crate::metrics::RouteMetrics;
 use crate::service::{Arrival, Service, Stream};
 use crate::standing::{Standing, now_ms};
 use crate::view::View;
-use crate::{random, view};
-use alongside_document::Fallback;
+use crate::{probe, random, view};
+use alongside_document::{Fallback, Probe};
 use alongside_placement::{Placement, key};
 use alongside_policy::budget::{self, Budget};
 use alongside_policy::choice::{self, Candidate};
@@ -17,15 +22,8 @@ use alongside_policy::health;
 use alongside_protocols::{Body, Forward, RequestHead};
 use alongside_transport::buffer;
 use prometheus_client::metrics::counter::Counter;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
-
-/// How often the shards of a route are looked through for nodes that should be left or taken back.
-const REVIEW: Duration = Duration::from_secs(1);
-
-/// Replicas of a shard that are looked at; the document allows no more.
-const REPLICAS_MAX: usize = 64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One shard of a route.
 #[derive(Debug)]
@@ -73,46 +71,21 @@ pub struct Route {
     shards: Box<[Shard]>,
     /// Every node of every shard, once.
     nodes: Box<[Arc<Upstream>]>,
+    /// The places in which each shard's replicas stand: shard, and which replica.
+    places: Box<[Vec<review::Places>]>,
     origin: Option<Origin>,
     terms: Terms,
     metrics: RouteMetrics,
-    budget: Mutex<Budget>,
+    /// Handed on from document to document, as the requests before a change were requests too.
+    budget: Arc<Mutex<Budget>>,
     /// Requests since the budget was told.
-    unrolled: AtomicU64,
-}
-
-/// Where a request goes, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
-    /// The evaluated key, escaped as it is sent to nodes.
-    pub key: String,
-    /// What placement makes of the key.
-    pub hash: u32,
-    /// The shard's name.
-    pub shard: String,
-    /// The shard's nodes.
-    pub replicas: Vec<Replica>,
-    /// Who would answer now: a node's id, `origin`, or nobody.
-    pub now: Option<String>,
-}
-
-/// A node of a shard, as a route sees it now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replica {
-    /// Its id.
-    pub id: String,
-    /// Its address.
-    pub address: String,
-    /// The part of its requests that it gets, in percent.
-    pub share: u8,
-    /// How warm it says it is, in percent.
-    pub warmth: u8,
-    /// Requests that it is answering for this route.
-    pub in_flight: u32,
-    /// Requests that wait for one of these to end.
-    pub waiting: u32,
-    /// Why it is not read from; nothing where it is.
-    pub reason: Option<&'static str>,
+    unrolled: Arc<AtomicU64>,
+    /// How nodes are looked at.
+    looks: probe::Terms,
+    /// Its document is in force: an older one's exchanges judge nobody any more.
+    is_in_force: AtomicBool,
+    /// One reviews at a time.
+    reviewing: Mutex<()>,
 }
 
 /// A placed request; its head stands in the output.
@@ -130,27 +103,47 @@ pub struct Placed {
 }
 
 impl Route {
-    /// Returns a route over shards, in the order in which `placement` was made of them.
+    /// Returns a route over shards, in the order in which `placement` was made of them; [`Route::begin`] puts it in force.
     #[must_use]
     pub fn new(
         (name, metrics): (String, RouteMetrics),
         (key, placement): (key::Key, Placement),
         (shards, nodes): (Vec<Shard>, Vec<Arc<Upstream>>),
         origin: Option<Origin>,
-        terms: Terms,
+        (terms, looks): (Terms, probe::Terms),
+        before: Option<&Self>,
     ) -> Self {
+        let fresh = || Arc::new(Mutex::new(Budget::new(terms.budget, now_ms())));
         Self {
             name,
             key,
             placement,
+            places: review::places(&shards),
             shards: shards.into(),
             nodes: nodes.into(),
             origin,
             terms,
             metrics,
-            budget: Mutex::new(Budget::new(terms.budget, now_ms())),
-            unrolled: AtomicU64::new(0),
+            budget: before.map_or_else(fresh, |before| Arc::clone(&before.budget)),
+            unrolled: before.map(|before| Arc::clone(&before.unrolled)).unwrap_or_default(),
+            looks,
+            is_in_force: AtomicBool::new(false),
+            reviewing: Mutex::default(),
         }
+    }
+
+    /// Puts it in force: what its nodes and its budget go on with are its own terms.
+    pub fn begin(&self) {
+        self.is_in_force.store(true, Ordering::Relaxed);
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).configure(self.terms.budget);
+        for standing in self.nodes.iter().filter_map(|node| node.standing.as_ref()) {
+            standing.configure(self.terms.health, self.looks.clone());
+        }
+    }
+
+    /// Another one is in force in its stead.
+    pub fn retire(&self) {
+        self.is_in_force.store(false, Ordering::Relaxed);
     }
 
     /// The route's name.
@@ -165,69 +158,16 @@ impl Route {
         &self.nodes
     }
 
-    /// Returns where a request would go.
-    #[must_use]
-    pub fn explain(&self, request: &impl key::Request) -> Explanation {
-        let mut key = Vec::new();
-        self.key.evaluate(request, &mut key);
-        let at = self.placement.shard(&key);
-        let shard = &self.shards[at];
-        let mut escaped = Vec::new();
-        escape(&key, &mut escaped);
-        let placed = Placed { shard: at, key: Some(key.clone()), is_direct: false, is_safe: true, forget: None };
-        let now = Way::new(self, &placed, u32::MAX).find().map(|hop| match hop.is_origin {
-            true => "origin".to_owned(),
-            false => hop.upstream.id.clone(),
-        });
-        Explanation {
-            key: String::from_utf8_lossy(&escaped).into_owned(),
-            hash: self.placement.hash(&key),
-            shard: shard.name.clone(),
-            replicas: shard.replicas.iter().map(|node| Replica::of(node)).collect(),
-            now,
-        }
+    /// Every node, and the origin.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        let origin = self.origin.iter().map(|origin| &*origin.upstream);
+        self.nodes.iter().map(Arc::as_ref).chain(origin)
     }
 
     /// Brings the gauges up to date.
     pub fn refresh_metrics(&self) {
         for node in &self.nodes {
             self.metrics.refresh(&Replica::of(node));
-        }
-    }
-
-    /// Looks after the route's nodes until nobody holds the route any more.
-    pub async fn tend(route: Weak<Self>) {
-        loop {
-            let Some(route) = route.upgrade() else { return };
-            route.review();
-            route.roll();
-            drop(route);
-            tokio::time::sleep(REVIEW).await;
-        }
-    }
-
-    /// Leaves nodes for errors or slowness where their shards can spare them, and takes back the best of a shard that has
-    /// nobody else.
-    fn review(&self) {
-        for node in &self.nodes {
-            let Some(standing) = &node.standing else { continue };
-            let of_shards = self.shards.iter().filter_map(|shard| {
-                let at = shard.replicas.iter().position(|replica| Arc::ptr_eq(replica, node))?;
-                let mut standings = [health::Standing::default(); REPLICAS_MAX];
-                let count = shard.replicas.len().min(REPLICAS_MAX);
-                for (slot, replica) in standings.iter_mut().zip(&shard.replicas) {
-                    *slot = replica.standing.as_ref().map(Standing::standing).unwrap_or_default();
-                }
-                Some((at, health::outliers(&standings[..count], &self.terms.health)))
-            });
-            let found: Vec<_> = of_shards.collect();
-            if found.iter().any(|(at, outliers)| outliers.pardoned >> at & 1 != 0) {
-                standing.judge(None);
-            } else if let Some(reason) = found.first().and_then(|(at, outliers)| outliers.reason(*at))
-                && found.iter().all(|(at, outliers)| outliers.reason(*at).is_some())
-            {
-                standing.judge(Some(reason));
-            }
         }
     }
 
@@ -263,8 +203,8 @@ impl Route {
 
     /// Returns what tells the nodes that may hold a URL to forget it, and waits a moment until they have.
     fn forgetting(&self, shard: usize, head: Vec<u8>) -> Notice {
-        let replicas = &self.shards[shard].replicas;
-        let nodes = if self.key.is_of_target() { replicas.clone() } else { self.nodes.to_vec() };
+        let is_elsewhere = !self.key.is_of_target() || self.terms.fallback == Fallback::NextShard;
+        let nodes = if is_elsewhere { self.nodes.to_vec() } else { self.shards[shard].replicas.clone() };
         Notice::waiting(move |status| {
             //= RFC 9111 section 4.4: a cache must invalidate the target of an unsafe method that did not fail.
             (200..400).contains(&status).then(|| forget::everywhere(nodes, head.into()))
@@ -272,23 +212,8 @@ impl Route {
     }
 }
 
-impl Replica {
-    fn of(node: &Upstream) -> Self {
-        let standing = node.standing.as_ref();
-        Self {
-            id: node.id.clone(),
-            address: node.address.clone(),
-            share: candidate(node).share,
-            warmth: standing.map_or(100, Standing::warmth),
-            in_flight: node.gate.open(),
-            waiting: node.gate.waiting(),
-            reason: standing.and_then(Standing::reason),
-        }
-    }
-}
-
 fn candidate(node: &Upstream) -> Candidate {
-    Candidate { share: node.standing.as_ref().map_or(100, Standing::share), in_flight: node.gate.open() }
+    Candidate { share: node.share(), in_flight: node.gate.open() }
 }
 
 /// Where a way looks next.
@@ -395,7 +320,7 @@ impl Course for Way<'_> {
         match lost {
             None => drop(self.route.unrolled.fetch_add(1, Ordering::Relaxed)),
             // What happened may have left the shard with nobody else than those it had left for errors.
-            Some(_) => self.route.review(),
+            Some(_) => self.route.review_shard(self.shard),
         }
         let hop = self.find();
         match (&hop, lost) {
@@ -487,7 +412,8 @@ impl Service for Route {
             buffer::give_output(key);
             None
         };
-        let forget = (direct.is_some() && !is_safe)
+        // Only caches of ours understand.
+        let forget = (direct.is_some() && !is_safe && self.looks.probe == Probe::Cache)
             .then(|| forget::head(head.target, head.authority, view::scheme(head, arrival)));
         Placed { shard, key, is_direct: direct.is_some(), is_safe, forget }
     }
@@ -499,7 +425,7 @@ impl Service for Route {
         let result = exchange.forward(&mut way).await;
         let is_suspected = |node: &Arc<Upstream>| node.standing.as_ref().is_some_and(Standing::take_suspected);
         if exchange.trail.upstream.as_ref().is_some_and(is_suspected) {
-            self.review();
+            self.review_shard(placed.shard);
         }
         if let Some(key) = placed.key {
             buffer::give_output(key);

@@ -1,16 +1,17 @@
 //! Whether an upstream can be used, as every thread sees it: a number that is read for each request, and behind a lock
 //! what it is made of.
 
-use alongside_policy::health::{Answer, Attempt, Change, Health, Look, Settings};
+use alongside_policy::health::{Answer, Attempt, Change, Health, Look, Reason, Settings};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-use crate::metrics::LeftLabel;
 use crate::probe;
+
+/// Between the beginnings of two looks, also where something makes one worth while earlier.
+const EARLY: Duration = Duration::from_millis(50);
 
 /// Milliseconds since this process first asked.
 #[must_use]
@@ -33,8 +34,6 @@ pub struct Standing {
     /// What [`Health::share`] said last; 0 while it is left.
     share: AtomicU8,
     warmth: AtomicU8,
-    /// It has not forgotten yet what it was told to, and must not be read from.
-    is_behind: AtomicBool,
     /// It should be left if its shards can spare it.
     is_suspected: AtomicBool,
     /// Answers matter: errors or slowness are looked at.
@@ -44,9 +43,8 @@ pub struct Standing {
     probe: Mutex<probe::Terms>,
     /// Something happened that makes a look worth while.
     looks: Notify,
-    /// Somebody looks at it.
-    is_watched: AtomicBool,
-    left: Family<LeftLabel, Counter>,
+    /// How often it was left, by reason.
+    left: [Counter; Reason::ALL.len()],
 }
 
 impl Standing {
@@ -55,29 +53,32 @@ impl Standing {
     pub fn new(
         (route, node): (&str, &str),
         (settings, probe): (Settings, probe::Terms),
-        left: Family<LeftLabel, Counter>,
+        left: [Counter; Reason::ALL.len()],
     ) -> Self {
         Self {
             route: route.to_owned(),
             node: node.to_owned(),
             share: AtomicU8::new(100),
             warmth: AtomicU8::new(100),
-            is_behind: AtomicBool::new(false),
             is_suspected: AtomicBool::new(false),
             judges_answers: AtomicBool::new(judges(&settings)),
             health: Mutex::new(Health::new(settings)),
             probe: Mutex::new(probe),
             looks: Notify::new(),
-            is_watched: AtomicBool::new(false),
             left,
         }
     }
 
-    /// Goes on with a new document's parameters.
+    /// Goes on with the parameters of a document that is in force now.
     pub fn configure(&self, settings: Settings, probe: probe::Terms) {
-        *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = probe;
+        let before = std::mem::replace(&mut *self.probe.lock().unwrap_or_else(PoisonError::into_inner), probe.clone());
         self.judges_answers.store(judges(&settings), Ordering::Relaxed);
-        self.lock().configure(settings);
+        let mut health = self.lock();
+        let interval_ms = health.probe_interval_ms();
+        health.configure(settings);
+        if interval_ms != health.probe_interval_ms() || before != probe {
+            self.looks.notify_one();
+        }
     }
 
     /// How it is looked at.
@@ -86,16 +87,10 @@ impl Standing {
         self.probe.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether nobody has looked at it yet; from now on somebody does.
-    #[must_use]
-    pub fn begin_watch(&self) -> bool {
-        !self.is_watched.swap(true, Ordering::Relaxed)
-    }
-
     /// The part of its requests it should get, in percent; 0 while it cannot be used.
     #[must_use]
     pub fn share(&self) -> u8 {
-        if self.is_behind.load(Ordering::Relaxed) { 0 } else { self.share.load(Ordering::Relaxed) }
+        self.share.load(Ordering::Relaxed)
     }
 
     /// How warm it says it is, 0 to 100.
@@ -110,18 +105,10 @@ impl Standing {
         self.share.load(Ordering::Relaxed) == 0
     }
 
-    /// Why it is not read from; nothing where it is.
+    /// Why it is left; nothing where it is not.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
-        let left = self.lock().reason().map(alongside_policy::health::Reason::as_str);
-        left.or_else(|| self.is_behind.load(Ordering::Relaxed).then_some("behind"))
-    }
-
-    /// Notes whether it has still to forget what it was told to.
-    pub fn set_behind(&self, is_behind: bool) {
-        if self.is_behind.swap(is_behind, Ordering::Relaxed) != is_behind {
-            tracing::warn!(event = "node_behind", route = self.route, node = self.node, is_behind);
-        }
+        self.lock().reason().map(Reason::as_str)
     }
 
     /// Notes that no connection came about. What its probes find tells when it can be used again.
@@ -148,19 +135,29 @@ impl Standing {
         self.looks.notify_one();
     }
 
-    /// Notes an answer's head.
+    /// Notes an answer's head, `took` after `began`. Where another thread is at it, one answer more says nothing new.
     pub fn answered(&self, status: u16, began: Instant, took: Duration) {
-        if self.judges_answers.load(Ordering::Relaxed) {
-            let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-            let answer = if status >= 500 { Answer::Error } else { Answer::Good { latency_us } };
-            self.change(|health| health.answered(answer, since(began)));
+        if !self.judges_answers.load(Ordering::Relaxed) {
+            return;
         }
+        let mut health = match self.health.try_lock() {
+            Ok(health) => health,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let answer = if status >= 500 { Answer::Error } else { Answer::Good { latency_us } };
+        let change = health.answered(answer, Attempt { asked_ms: of(began), now_ms: of(began + took) });
+        drop(health);
+        self.tell(change);
     }
 
     /// Notes what a look found.
     pub fn probed(&self, look: Look, warmth: Option<u8>, began: Instant) {
+        // A good one that says nothing of warmth is warm.
+        let warmth = if look == Look::Good { Some(warmth.unwrap_or(100).min(100)) } else { None };
         if let Some(warmth) = warmth {
-            self.warmth.store(warmth.min(100), Ordering::Relaxed);
+            self.warmth.store(warmth, Ordering::Relaxed);
         }
         self.change(|health| {
             if let Some(warmth) = warmth {
@@ -170,8 +167,13 @@ impl Standing {
         });
     }
 
+    /// Brings the share up to date, which grows by itself after a return.
+    pub fn refresh(&self) {
+        self.change(|_| None);
+    }
+
     /// Leaves it for errors or slowness, or takes it back early.
-    pub fn judge(&self, reason: Option<alongside_policy::health::Reason>) {
+    pub fn judge(&self, reason: Option<Reason>) {
         self.change(|health| match reason {
             Some(reason) => health.eject(reason, now_ms()),
             None => health.pardon(now_ms()),
@@ -181,9 +183,7 @@ impl Standing {
     /// What its shards have to know of it.
     #[must_use]
     pub fn standing(&self) -> alongside_policy::health::Standing {
-        let standing = self.lock().standing();
-        let is_behind = self.is_behind.load(Ordering::Relaxed);
-        alongside_policy::health::Standing { is_usable: standing.is_usable && !is_behind, ..standing }
+        self.lock().standing()
     }
 
     /// Whether it was suspected since the last call.
@@ -192,10 +192,17 @@ impl Standing {
         self.is_suspected.load(Ordering::Relaxed) && self.is_suspected.swap(false, Ordering::Relaxed)
     }
 
-    /// Waits until the next look is due, or something makes one worth while.
-    pub async fn next_look(&self) {
-        let interval_ms = self.lock().probe_interval_ms();
-        let _ = tokio::time::timeout(Duration::from_millis(interval_ms), self.looks.notified()).await;
+    /// Waits until the next look is due, or something makes one worth while; `began` is when the last one did.
+    pub async fn next_look(&self, began: Instant) {
+        let (early, due) = self.next_looks(began);
+        let _ = tokio::time::timeout_at(due.into(), self.looks.notified()).await;
+        tokio::time::sleep_until(early.into()).await;
+    }
+
+    /// Returns when the next look may begin, and when it does.
+    fn next_looks(&self, began: Instant) -> (Instant, Instant) {
+        let interval = Duration::from_millis(self.lock().probe_interval_ms());
+        (began + EARLY.min(interval), began + interval)
     }
 
     fn lock(&self) -> MutexGuard<'_, Health> {
@@ -207,14 +214,17 @@ impl Standing {
         let change = act(&mut health);
         self.share.store(health.share(now_ms()), Ordering::Relaxed);
         drop(health);
+        self.tell(change);
+    }
+
+    fn tell(&self, change: Option<Change>) {
         let (route, node) = (self.route.as_str(), self.node.as_str());
         match change {
             None => {}
             Some(Change::Suspected(_)) => self.is_suspected.store(true, Ordering::Relaxed),
             Some(Change::Left(reason)) => {
-                let reason = reason.as_str();
-                self.left.get_or_create(&LeftLabel { route: route.to_owned(), node: node.to_owned(), reason }).inc();
-                tracing::warn!(event = "node_left", route, node, reason);
+                self.left[reason as usize].inc();
+                tracing::warn!(event = "node_left", route, node, reason = reason.as_str());
             }
             Some(Change::Back(reason)) => {
                 tracing::info!(event = "node_back", route, node, was = reason.as_str());
@@ -229,4 +239,92 @@ fn judges(settings: &Settings) -> bool {
 
 fn since(began: Instant) -> Attempt {
     Attempt { asked_ms: of(began), now_ms: now_ms() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alongside_document::Probe;
+
+    const SETTINGS: Settings = Settings {
+        interval_ms: 3_600_000,
+        failures: 2,
+        successes: 1,
+        errors_max: Some(2),
+        slow_times: None,
+        ejected_percent_max: 50,
+        ejection_ms: 1_000,
+        slow_start_ms: 0,
+    };
+
+    fn terms() -> probe::Terms {
+        probe::Terms { probe: Probe::Cache, path: "/".to_owned(), timeout: Duration::from_secs(1) }
+    }
+
+    fn standing() -> Standing {
+        Standing::new(("main", "a"), (SETTINGS, terms()), Default::default())
+    }
+
+    fn is_next_asked_for(standing: &Standing, began: Instant) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let next = async { tokio::time::timeout(Duration::from_millis(200), standing.next_look(began)).await.is_ok() };
+        runtime.block_on(next)
+    }
+
+    #[test]
+    fn looks_begin_an_interval_apart_and_not_more_often_than_is_good() {
+        let standing = standing();
+        let (began, after) = (Instant::now(), |ms| Duration::from_millis(ms));
+        assert_eq!(standing.next_looks(began), (began + after(50), began + after(3_600_000)));
+        assert!(!is_next_asked_for(&standing, began));
+        standing.look_again();
+        assert!(is_next_asked_for(&standing, began));
+        // What is new is in force at once, and nothing is where nothing is new.
+        standing.configure(Settings { interval_ms: 1_800_000, ..SETTINGS }, terms());
+        assert!(is_next_asked_for(&standing, began));
+        standing.configure(Settings { interval_ms: 1_800_000, ..SETTINGS }, terms());
+        assert!(!is_next_asked_for(&standing, began));
+        standing.configure(Settings { interval_ms: 20, ..SETTINGS }, terms());
+        assert_eq!(standing.next_looks(began), (began + after(20), began + after(20)));
+    }
+
+    #[test]
+    fn a_good_look_without_a_word_of_warmth_is_a_warm_one() {
+        let standing = standing();
+        standing.probed(Look::Good, Some(30), Instant::now());
+        assert_eq!((standing.warmth(), standing.share()), (30, 30));
+        standing.probed(Look::Bad, None, Instant::now());
+        assert_eq!(standing.warmth(), 30);
+        standing.probed(Look::Good, None, Instant::now());
+        assert_eq!((standing.warmth(), standing.share()), (100, 100));
+    }
+
+    #[test]
+    fn a_share_grows_by_itself() {
+        let settings = Settings { slow_start_ms: 1, ..SETTINGS };
+        let standing = Standing::new(("main", "a"), (settings, terms()), Default::default());
+        standing.connect_failed(Instant::now());
+        let end = Instant::now() + Duration::from_secs(10);
+        while standing.share() == 0 && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+            standing.probed(Look::Good, None, Instant::now());
+        }
+        while standing.share() < 100 && Instant::now() < end {
+            standing.refresh();
+        }
+        assert_eq!(standing.share(), 100);
+    }
+
+    #[test]
+    fn an_answer_waits_for_nobody() {
+        let standing = standing();
+        let held = standing.lock();
+        standing.answered(500, Instant::now(), Duration::ZERO);
+        drop(held);
+        for _ in 0..2 {
+            assert!(!standing.take_suspected());
+            standing.answered(500, Instant::now(), Duration::ZERO);
+        }
+        assert!(standing.take_suspected());
+    }
 }

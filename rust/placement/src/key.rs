@@ -73,7 +73,12 @@ impl Key {
     /// Return whether requests for one URL have one key, whoever sends them.
     #[must_use]
     pub fn is_of_target(&self) -> bool {
-        self.terms.iter().all(|term| matches!(term, Term::Uri | Term::Path | Term::Query(_) | Term::Text(_)))
+        self.terms.iter().all(|term| match term {
+            Term::Uri | Term::Path | Term::Query(_) | Term::Text(_) => true,
+            // The host is part of the URL.
+            Term::Header(name) => name == "host",
+            Term::Ip | Term::Cookie(_) => false,
+        })
     }
 
     /// Append a request's key to `out`, which is not cleared.

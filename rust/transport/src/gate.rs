@@ -1,19 +1,38 @@
 //! How many requests are under way at one time, and who waits for one of them to end.
 //!
 //! A gate is shared by all threads. Passing it costs two atomic operations while nobody waits; whoever finds it full
-//! stands in a queue of bounded length, first come, first served.
+//! stands in a queue of bounded length, and who leaves hands the place over: first come, first served.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 
 /// A count of requests under way, with a limit that each caller brings.
 #[derive(Debug, Default)]
 pub struct Gate {
+    // A leaver counts itself off and then looks whether somebody waits; who comes to wait says so and then looks whether there is
+    // room. One of them sees the other, as all of this is sequentially consistent.
     open: AtomicU32,
+    /// The length of the queue, written under its lock.
     waiting: AtomicU32,
-    left: Notify,
+    queue: Mutex<Queue>,
+}
+
+/// Those who wait, by ascending number.
+#[derive(Debug, Default)]
+struct Queue {
+    waiters: VecDeque<Waiter>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    open_max: u32,
+    /// Told when it is counted as one who passed.
+    passes: oneshot::Sender<()>,
 }
 
 /// How many may pass, how many may wait, and how long.
@@ -64,21 +83,16 @@ impl Gate {
     /// Requests that wait now.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.load(Ordering::SeqCst)
     }
 
     /// Passes at once, or not at all. Nobody overtakes those who wait.
     #[must_use]
     pub fn try_pass(self: &Arc<Self>, open_max: u32) -> Option<Passed> {
-        if self.waiting() > 0 { None } else { self.take(open_max) }
+        (self.waiting() == 0 && self.count_in(open_max)).then(|| Passed(Arc::clone(self)))
     }
 
-    fn take(self: &Arc<Self>, open_max: u32) -> Option<Passed> {
-        let more = |open: u32| (open < open_max).then_some(open + 1);
-        self.open.try_update(Ordering::AcqRel, Ordering::Relaxed, more).ok().map(|_| Passed(Arc::clone(self)))
-    }
-
-    /// Passes as soon as there is room.
+    /// Passes as soon as there is room, and nobody waits who came before.
     ///
     /// # Errors
     /// [`Shut`]: the queue is full, or the wait was too long.
@@ -86,26 +100,61 @@ impl Gate {
         if let Some(passed) = self.try_pass(terms.open_max) {
             return Ok(passed);
         }
-        let Some(_place) = Place::take(self, terms.queue_max) else { return Err(Shut::QueueFull) };
-        let waited = async {
-            loop {
-                let left = self.left.notified();
-                tokio::pin!(left);
-                // Registered before the look, so that no leaver falls between.
-                left.as_mut().enable();
-                if let Some(passed) = self.take(terms.open_max) {
-                    return passed;
-                }
-                left.await;
-            }
+        let Some(mut place) = self.stand(&terms)? else { return Ok(Passed(Arc::clone(self))) };
+        let is_told = matches!(tokio::time::timeout(terms.wait_max, &mut place.told).await, Ok(Ok(())));
+        // In the last moment it may have been told all the same.
+        if is_told || place.told.try_recv().is_ok() {
+            place.is_used = true;
+            return Ok(Passed(Arc::clone(self)));
+        }
+        Err(Shut::WaitedTooLong)
+    }
+
+    /// Takes a place in the queue; nothing where there was room at last, so that it has passed.
+    fn stand(self: &Arc<Self>, terms: &Terms) -> Result<Option<Place<'_>>, Shut> {
+        let mut queue = self.lock();
+        if queue.waiters.is_empty() && self.count_in(terms.open_max) {
+            return Ok(None);
+        }
+        if queue.waiters.len() >= terms.queue_max as usize {
+            return Err(Shut::QueueFull);
+        }
+        let (passes, told) = oneshot::channel();
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiters.push_back(Waiter { number, open_max: terms.open_max, passes });
+        self.let_in(&mut queue);
+        Ok(Some(Place { gate: self, number, told, is_used: false }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_in(&self, open_max: u32) -> bool {
+        let more = |open: u32| (open < open_max).then_some(open + 1);
+        self.open.try_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
+    }
+
+    /// Says how long the queue is, and lets in whoever stands at its head while there is room.
+    fn let_in(&self, queue: &mut Queue) {
+        let say = |queue: &Queue| {
+            self.waiting.store(u32::try_from(queue.waiters.len()).unwrap_or(u32::MAX), Ordering::SeqCst);
         };
-        tokio::time::timeout(terms.wait_max, waited).await.map_err(|_| Shut::WaitedTooLong)
+        say(queue);
+        while queue.waiters.front().is_some_and(|first| self.count_in(first.open_max)) {
+            let is_there = queue.waiters.pop_front().is_some_and(|first| first.passes.send(()).is_ok());
+            say(queue);
+            if !is_there {
+                self.open.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
     }
 
     fn leave(&self) {
-        self.open.fetch_sub(1, Ordering::AcqRel);
+        self.open.fetch_sub(1, Ordering::SeqCst);
         if self.waiting() > 0 {
-            self.left.notify_one();
+            self.let_in(&mut self.lock());
         }
     }
 }
@@ -117,22 +166,28 @@ impl Drop for Passed {
 }
 
 /// A place in the queue.
-struct Place<'g>(&'g Gate);
-
-impl<'g> Place<'g> {
-    fn take(gate: &'g Gate, queue_max: u32) -> Option<Self> {
-        let place = Self(gate);
-        (gate.waiting.fetch_add(1, Ordering::AcqRel) < queue_max).then_some(place)
-    }
+struct Place<'g> {
+    gate: &'g Gate,
+    number: u64,
+    told: oneshot::Receiver<()>,
+    /// It has passed, and whoever has that counts it off.
+    is_used: bool,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-        // Whoever was woken and went away in that moment must not have been woken for nothing.
-        if self.0.waiting() > 0 {
-            self.0.left.notify_one();
+        if self.is_used {
+            return;
         }
+        let mut queue = self.gate.lock();
+        if let Ok(at) = queue.waiters.binary_search_by_key(&self.number, |waiter| waiter.number) {
+            queue.waiters.remove(at);
+        } else {
+            // It was let in and went away.
+            self.gate.open.fetch_sub(1, Ordering::SeqCst);
+        }
+        // Who stands behind it may have more room.
+        self.gate.let_in(&mut queue);
     }
 }
 
@@ -203,6 +258,117 @@ mod tests {
                         for _ in 0..500 {
                             let passed = gate.pass(terms).await.unwrap();
                             assert!(gate.open() <= 3);
+                            tokio::task::yield_now().await;
+                            drop(passed);
+                        }
+                    });
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!((gate.open(), gate.waiting()), (0, 0));
+    }
+
+    type Waiting = std::pin::Pin<Box<dyn Future<Output = Result<Passed, Shut>>>>;
+
+    /// Lets one come and wait.
+    fn waits(gate: &Arc<Gate>, terms: Terms) -> Waiting {
+        let gate = Arc::clone(gate);
+        let mut waiting: Waiting = Box::pin(async move { gate.pass(terms).await });
+        assert!(poll(&mut waiting).is_none());
+        waiting
+    }
+
+    fn poll(waiting: &mut Waiting) -> Option<Result<Passed, Shut>> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match waiting.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(passed) => Some(passed),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn first_come_first_served_whoever_looks_first() {
+        block_on(async {
+            let gate = Arc::new(Gate::default());
+            let terms = Terms { queue_max: 64, ..TERMS };
+            let mut passed = gate.try_pass(1);
+            let mut waiting: Vec<Waiting> = (0..9).map(|_| waits(&gate, terms)).collect();
+            while !waiting.is_empty() {
+                drop(passed.take());
+                // The last ones look first, and a newcomer stands behind them all.
+                let mut found: Vec<_> = waiting.iter_mut().rev().map(poll).collect();
+                passed = found.pop().flatten().and_then(Result::ok);
+                assert!(passed.is_some() && found.iter().all(Option::is_none));
+                drop(waiting.remove(0));
+                assert!(gate.try_pass(1).is_none());
+            }
+        });
+    }
+
+    #[test]
+    fn who_goes_away_leaves_its_place_to_the_next() {
+        block_on(async {
+            let gate = Arc::new(Gate::default());
+            let terms = Terms { queue_max: 64, ..TERMS };
+            let first = gate.try_pass(1);
+            let (early, told, mut next) = (waits(&gate, terms), waits(&gate, terms), waits(&gate, terms));
+            drop(early);
+            assert_eq!(gate.waiting(), 2);
+            drop(first);
+            // It was let in, and never looked.
+            assert_eq!((gate.open(), gate.waiting()), (1, 1));
+            drop(told);
+            let passed = poll(&mut next).unwrap().unwrap();
+            assert_eq!((gate.open(), gate.waiting()), (1, 0));
+            drop(passed);
+            assert_eq!(gate.open(), 0);
+        });
+    }
+
+    #[test]
+    fn who_has_more_room_passes_when_the_one_before_gives_up() {
+        block_on(async {
+            let gate = Arc::new(Gate::default());
+            let first = gate.try_pass(1);
+            let narrow = waits(&gate, Terms { queue_max: 2, ..TERMS });
+            let mut wide = waits(&gate, Terms { open_max: 2, queue_max: 2, ..TERMS });
+            drop(narrow);
+            assert!(poll(&mut wide).is_some_and(|passed| passed.is_ok()));
+            drop((first, wide));
+        });
+    }
+
+    #[test]
+    fn who_is_refused_never_stands_in_the_way() {
+        block_on(async {
+            let gate = Arc::new(Gate::default());
+            let none = Terms { queue_max: 0, ..TERMS };
+            let first = gate.try_pass(1);
+            let mut refused: Waiting = {
+                let gate = Arc::clone(&gate);
+                Box::pin(async move { gate.pass(none).await })
+            };
+            assert!(matches!(poll(&mut refused), Some(Err(Shut::QueueFull))));
+            assert_eq!(gate.waiting(), 0);
+            drop(first);
+            assert!(gate.try_pass(1).is_some());
+        });
+    }
+
+    #[test]
+    fn many_threads_that_give_up_at_any_time_lose_no_place() {
+        let gate = Arc::new(Gate::default());
+        let threads: Vec<_> = (0..8_u64)
+            .map(|thread| {
+                let gate = Arc::clone(&gate);
+                std::thread::spawn(move || {
+                    block_on(async {
+                        for turn in 0..500_u64 {
+                            let wait_max = Duration::from_micros((turn * 7 + thread) % 60);
+                            let terms = Terms { open_max: 2, queue_max: 4, wait_max };
+                            let passed = gate.pass(terms).await;
+                            assert!(gate.open() <= 2);
                             tokio::task::yield_now().await;
                             drop(passed);
                         }

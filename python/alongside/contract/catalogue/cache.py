@@ -306,6 +306,7 @@ CONTRACT = promise.Contract(
     failures=(
         *dataplane.CLIENT_FAILURES,
         dataplane.LOAD_FAILURE,
+        dataplane.LOG_FAILURE,
         *_FAILURES,
         *dataplane.START_FAILURES,
     ),

@@ -268,6 +268,9 @@ METRICS = (
     promise.Metric("alongside_document_applied_total", "counter", (), "documents put in force"),
     promise.Metric("alongside_document_refused_total", "counter", (), "documents refused"),
     promise.Metric("alongside_process_resident_bytes", "gauge", (), "memory in use"),
+    promise.Metric(
+        "alongside_log_dropped_total", "counter", (), "log lines that nobody read in time"
+    ),
     promise.Metric("alongside_build_info", "gauge", ("version",), "always 1"),
 )
 """What every data-plane process counts; rust/http and rust/dataplane name them."""
@@ -295,6 +298,12 @@ CLIENT_FAILURES = (
         "client: the connection closes. Operator: `alongside_http_connections_rejected_total` "
         "names the limit",
     ),
+)
+LOG_FAILURE = promise.Failure(
+    "Nobody reads stderr",
+    "requests go on; up to 1Mi of log lines wait (2Mi where it is not the access log), more are "
+    "dropped, which the log says when it is read again",
+    "operator: `alongside_log_dropped_total`",
 )
 LOAD_FAILURE = promise.Failure(
     "More requests come than requests-max or upstream-requests-max allow",

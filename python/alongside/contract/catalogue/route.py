@@ -11,9 +11,10 @@ _PROBING = (
     promise.Parameter(
         name="probe",
         kind=promise.Kind.CHOICE,
-        description="how nodes are looked at: tcp (they take a connection), http (they answer a "
-        "GET), or cache (they are ours: they say how warm they are, and errors that they pass on "
-        "from their origin are not held against them)",
+        description="how nodes are looked at: tcp (they take a connection, which a frozen process "
+        "does too), http (they answer a GET), or cache (they are ours: they say how warm they are, "
+        "forget what a method changed, and errors that they pass on from their origin are not held "
+        "against them)",
         example="cache",
         default="tcp",
         choices=("tcp", "http", "cache"),
@@ -218,8 +219,9 @@ _FAILURES = (
     ),
     promise.Failure(
         "A node freezes: it takes connections and answers nothing",
-        "after two failed probes it is left, and who waited for it is answered by another node; a "
-        "node that is only slow is not asked twice",
+        "after two failed probes (http or cache; a connection is taken also by a frozen process, "
+        "so that tcp does not see it) it is left, and who waited for it is answered by another "
+        "node; a node that is only slow is not asked twice",
         "client: an answer that takes up to twice probe-timeout longer. Operator: reason "
         "`probe_failed`",
     ),
@@ -260,9 +262,22 @@ _FAILURES = (
     promise.Failure(
         "A method that changes something (POST, PUT, DELETE, …) fails on its way",
         "with origin it goes there once, past the nodes, and is never sent again; when it was "
-        "accepted, the nodes that may hold the URL are told to forget it, for up to 250ms before "
-        "the client has its answer, and those that did not answer are told again",
+        "accepted, the nodes that may hold the URL are told to forget it (probe cache), for up to "
+        "250ms before the client has its answer, and those that did not answer are told again and "
+        "not read from before",
         "client: the origin's answer, or 502",
+    ),
+    promise.Failure(
+        "A node is told to forget and does not understand: it is no cache of ours, or its inner "
+        "lacks the router",
+        "it does nothing, the log says so once, and it is read from on",
+        "client: pages that it stored, until they expire",
+    ),
+    promise.Failure(
+        "The router has no descriptor, memory or port left, or its resolver fails",
+        "requests fail or wait, but no node is left for it; the last known addresses of a name are "
+        "used for 5m",
+        "client: 502. Operator: `alongside_http_upstream_requests_total`, `connect_failed`",
     ),
     promise.Failure(
         "A node sends a malformed or ambiguous answer",
@@ -315,6 +330,7 @@ CONTRACT = promise.Contract(
     failures=(
         *dataplane.CLIENT_FAILURES,
         dataplane.LOAD_FAILURE,
+        dataplane.LOG_FAILURE,
         *_FAILURES,
         *dataplane.START_FAILURES,
     ),
