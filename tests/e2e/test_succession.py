@@ -161,22 +161,23 @@ def test_what_is_in_flight_is_finished_by_the_predecessor(folder: Path) -> None:
         return wire.answer(got.target.encode())
 
     async def work(one: Held) -> None:
-        before = one.pid
+        before = one.engine.children[NAME].identity
+        assert before is not None
         with wire.Wire(one.address) as slow:
             slow.send(wire.request("/slow"))
             await one.until(lambda: "/slow" in seen)
             replacing = asyncio.create_task(one.engine.replace(NAME))
-            await one.until(lambda: one.pid != before)
+            await one.until(lambda: one.pid != before.pid)
             with wire.Wire(one.address) as other:
                 got = await asyncio.to_thread(other.ask, "/new")
                 assert (got.status, got.field("connection")) == (200, None)
-            assert groups.identity(before) is not None
+            assert groups.is_alive(before)
             assert not replacing.done()
             release.set()
             got = await asyncio.to_thread(slow.answer)
             assert (got.status, got.body) == (200, b"/slow")
             await replacing
-        assert groups.identity(before) is None
+        assert not groups.is_alive(before)
 
     seen: list[str] = []
 
