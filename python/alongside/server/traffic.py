@@ -107,20 +107,26 @@ def _sight(counts: Mapping[str, list[tuple[dict[str, str], float]]]) -> Sight:
 
     left: dict[str, Counter[str]] = defaultdict(Counter)
     for labels, value in counts.get("alongside_route_node_left_total", []):
-        left[labels.get("node", "")][labels.get("reason", "")] += int(value)
+        if value:
+            left[labels.get("node", "")][labels.get("reason", "")] += int(value)
     return Sight(
         shares=by("node", "node_share_ratio"),
         warmths=by("node", "node_warmth_ratio"),
         in_flight=_whole(by("node", "node_in_flight")),
         left={node: dict(reasons) for node, reasons in left.items()},
-        retries=_whole(by("reason", "retries_total")),
-        fallbacks=_whole(by("to", "fallbacks_total")),
+        retries=_happened(by("reason", "retries_total")),
+        fallbacks=_happened(by("to", "fallbacks_total")),
         resumed=int(sum(by("route", "resumed_total").values())),
     )
 
 
 def _whole(found: Mapping[str, float]) -> dict[str, int]:
     return {name: int(value) for name, value in found.items()}
+
+
+def _happened(found: Mapping[str, float]) -> dict[str, int]:
+    """Return what was counted; a router names also what never happened."""
+    return {name: count for name, count in _whole(found).items() if count}
 
 
 def rate(before: Reading | None, after: Reading) -> Rate:

@@ -41,6 +41,8 @@ alongside_route_node_left_total{route="photos",node="photos-0-1",reason="unreach
 alongside_route_node_left_total{route="photos",node="photos-0-1",reason="probe_failed"} 1
 alongside_route_retries_total{route="photos",reason="closed"} 4
 alongside_route_fallbacks_total{route="photos",to="origin"} 6
+alongside_route_fallbacks_total{route="photos",to="error"} 0
+alongside_route_node_left_total{route="photos",node="photos-0-1",reason="slow"} 0
 alongside_route_resumed_total{route="photos"} 7
 alongside_document_epoch 2
 alongside_document_generation 9
