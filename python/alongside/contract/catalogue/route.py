@@ -154,8 +154,8 @@ _METRICS = (
         "alongside_route_retries_total",
         "counter",
         ("route", "reason"),
-        "requests tried again elsewhere: `connect_failed`, `closed`, `left`; `cut` for the rest of a "
-        "long answer",
+        "requests tried again elsewhere: `connect_failed`, `closed`, `left`; `cut` for the rest of "
+        "a long answer",
     ),
     promise.Metric(
         "alongside_route_retries_refused_total",
