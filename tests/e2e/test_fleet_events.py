@@ -219,6 +219,8 @@ def test_a_changed_field_is_not_noticed(change: dict[str, object], changing: Sys
     found = changing.tried(
         lambda: asyncio.to_thread(changing.apply, **change), before_s=1.0, after_s=4.0
     )
+    hits = f"hits {found.before.hit_ratio:.1%}, then {found.after.hit_ratio:.1%} for 4 s"
+    print(f"{change}: {hits}")  # noqa: T201 - pytest -rP shows what a change costs
     keeps_hits = {"replicas", "routers", "memory", "more"} >= set(change)
     unnoticed(found, points_max=POINTS_MAX if keeps_hits else None)
 
