@@ -8,6 +8,7 @@ import errno
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from tests.e2e import fleets
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 WORKERS = 3
+GAP_S_MAX = 2.0
 
 
 @pytest.fixture
@@ -45,9 +47,10 @@ def is_refused(host: str, port: int) -> bool:
 
 
 @contextlib.contextmanager
-def load(address: str) -> Iterator[list[str]]:
-    """Ask on new connections all the time; give what failed."""
-    is_over, failed = threading.Event(), []
+def load(address: str) -> Iterator[list[tuple[float, str]]]:
+    """Ask on new connections all the time; give what failed, and when."""
+    is_over = threading.Event()
+    failed: list[tuple[float, str]] = []
     counts = [0] * WORKERS
 
     def ask(worker: int) -> None:
@@ -55,9 +58,9 @@ def load(address: str) -> Iterator[list[str]]:
             try:
                 status, body = fleets.get(address, "/kept")
                 if (status, body) != (200, b"/kept"):
-                    failed.append(f"{status} {body[:80]!r}")
+                    failed.append((time.monotonic(), f"{status} {body[:80]!r}"))
             except OSError as error:
-                failed.append(repr(error))
+                failed.append((time.monotonic(), repr(error)))
             counts[worker] += 1
 
     workers = [threading.Thread(target=ask, args=(at,)) for at in range(WORKERS)]
@@ -81,8 +84,11 @@ def test_a_listener_becomes_public_and_local_again_under_load(fleet: fleets.Flee
     for expose, is_public in (("public", True), ("local", False)):
         with load(f"127.0.0.1:{port}") as failed:
             write(fleet, f"port: {port}\n  expose: {expose}")
-        # The address is closed for some microseconds; each worker can meet that once.
-        assert len(failed) <= WORKERS, failed
+        # The address is closed for some microseconds, now and then for a tenth of a second: see
+        # docs/next.md. Then it is refused, and never answered wrongly.
+        moments = [moment for moment, _ in failed]
+        assert max(moments, default=0.0) - min(moments, default=0.0) < GAP_S_MAX, failed
+        assert all("ConnectionRefused" in what or "Reset" in what for _, what in failed), failed
         assert is_refused("127.0.0.2", port) is not is_public
         assert fleet.status()["ready"] is True
     assert {name: fleet.pids()[name] for name in nodes} == nodes
