@@ -267,3 +267,22 @@ def test_only_if_cached_never_asks_the_origin() -> None:
             assert client.ask("/a").status == 200
             assert client.ask("/a", "Cache-Control: only-if-cached").status == 200
         assert len(origin.requests) == 1
+
+
+def test_a_cache_that_ends_answers_nothing_from_its_store() -> None:
+    """What it has may be old by then: its successor is told what to forget."""
+
+    def fresh(_: wire.Message) -> bytes:
+        return wire.answer(b"x", "Cache-Control: max-age=600")
+
+    with plane.answering(fresh, "cache") as (address, origin, process):
+        with wire.many(address, 10) as clients:
+            assert {client.ask("/a").body for client in clients} == {b"x"}
+            assert origin.targets() == ["/a"]
+            process.terminate()
+            wire.eventually(lambda: process.events("draining"), "it drains")
+            for client in clients:
+                # The thread that serves learns of it a moment later.
+                if len(origin.requests) == 1:
+                    assert client.ask("/a").body == b"x"
+            assert origin.targets() == ["/a", "/a"]

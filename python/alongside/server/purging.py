@@ -148,8 +148,16 @@ class Purges:
                     self._log.warning("purge_refused", process=node, reason=str(error))
                 else:
                     self._log.info("purge_taken_late", process=node, cache=purge.cache)
-                    await self.purge(purge.cache, purge.url)
+                    self._forgive(node, purge, process)
+                    await self._tell_again(purge)
             self._forgive(node, purge, process)
+
+    async def _tell_again(self, purge: Purge) -> None:
+        """Tell all nodes once more: one may have copied the old page from the one that was away."""
+        try:
+            await self.purge(purge.cache, purge.url)
+        except errors.PeerError as error:
+            self._log.warning("purge_refused", cache=purge.cache, reason=str(error))
 
     def _forgive(self, node: str, purge: Purge, process: groups.Identity) -> None:
         owed = self._owed.get(node, {})

@@ -25,6 +25,8 @@ PERIOD_S = 0.25
 """Between two looks while a roll-out runs."""
 STEPS_MAX = 200
 """The last steps that are kept for whoever asks."""
+WARMTH_S = 1.0
+"""For a node to say how warm it is; steps wait for the slowest."""
 FULL_RATIO = 1.0
 
 
@@ -231,7 +233,8 @@ class Rolling:
         ratio = FULL_RATIO
         if child.process.role == "node":
             try:
-                ratio = traffic.warmth_ratio(await self._engine.admin(name).metrics())
+                door = self._engine.admin(name, timeout_s=WARMTH_S)
+                ratio = traffic.warmth_ratio(await door.metrics())
             except errors.AlongsideError:
                 return
         self._warmth[name] = (run, ratio)

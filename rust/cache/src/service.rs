@@ -246,7 +246,9 @@ impl Cache {
 
     fn plan_serve(&self, asked: &Asked<'_, '_, '_>, serve: &Serve, key: &[u8], output: &mut Vec<u8>) -> Planned {
         let mut room = buffer::take_output();
-        let found = self.store.find(key, asked.request.fields, &mut room);
+        // Whoever succeeds it is told what to forget by now; what is stored here may be old.
+        let is_leaving = deadline::is_draining();
+        let found = if is_leaving { Found::Miss } else { self.store.find(key, asked.request.fields, &mut room) };
         buffer::give_output(room);
         let (why, stale, names) = match found {
             Found::Object(object) => match state(object.meta(), object.validators(), serve, self.clock.now_ms()) {
@@ -281,7 +283,7 @@ impl Cache {
         }
         self.write_head(asked, &conditional::FIELDS, output);
         // Who need not wait for another's answer has no question in common with others.
-        let names = names.filter(|_| !serve.is_authorized && !self.is_passed(key));
+        let names = names.filter(|_| !serve.is_authorized && !is_leaving && !self.is_passed(key));
         Planned::Fetch(Box::new(Wanted {
             key: key.to_vec(),
             question: names.map(|names| terms::question(key, &names, asked.request.fields)),
