@@ -275,14 +275,16 @@ def test_a_cache_that_ends_answers_nothing_from_its_store() -> None:
     def fresh(_: wire.Message) -> bytes:
         return wire.answer(b"x", "Cache-Control: max-age=600")
 
-    with plane.answering(fresh, "cache") as (address, origin, process):
-        with wire.many(address, 10) as clients:
-            assert {client.ask("/a").body for client in clients} == {b"x"}
-            assert origin.targets() == ["/a"]
-            process.terminate()
-            wire.eventually(lambda: process.events("draining"), "it drains")
-            for client in clients:
-                # The thread that serves learns of it a moment later.
-                if len(origin.requests) == 1:
-                    assert client.ask("/a").body == b"x"
-            assert origin.targets() == ["/a", "/a"]
+    with (
+        plane.answering(fresh, "cache") as (address, origin, process),
+        wire.many(address, 10) as clients,
+    ):
+        assert {client.ask("/a").body for client in clients} == {b"x"}
+        assert origin.targets() == ["/a"]
+        process.terminate()
+        wire.eventually(lambda: process.events("draining"), "it drains")
+        for client in clients:
+            # The thread that serves learns of it a moment later.
+            if len(origin.requests) == 1:
+                assert client.ask("/a").body == b"x"
+        assert origin.targets() == ["/a", "/a"]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -267,6 +273,39 @@ def test_who_stands_by_lets_nobody_in_before_the_word() -> None:
             assert process.admin("POST", "/serve") == (200, {"serving": True})
             assert late.ask("/").body == b"ok"
         assert process.admin("GET", "/snapshot")[1]["stands_by"] is False
+
+
+def test_who_stands_by_serves_when_the_one_that_started_it_is_gone() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="plane") as name,
+        upstream.Upstream.answering(lambda _: wire.answer(b"ok")) as origin,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        path = Path(name) / "document.json"
+        contents = plane.with_admin(plane.document("route", origin.address), Path(name) / "a.sock")
+        path.write_text(json.dumps(contents))
+        number, program = str(listener.fileno()), str(dataplane.binary())
+        words = [sys.executable, "-ISc", dataplane.LAUNCH, number, program]
+        starter = subprocess.Popen(
+            ["sh", "-c", '"$@" & echo $!; wait', "sh", *words, "--standby", "--document", path],
+            pass_fds=[listener.fileno()],
+            env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert starter.stdout is not None
+        with starter.stdout:
+            pid = int(starter.stdout.readline())
+        try:
+            plane.await_start(plane.Plane(Path(name), starter))
+            with wire.Wire(listener.getsockname()) as client:
+                client.send(wire.request("/"))
+                starter.kill()
+                assert client.answer().body == b"ok"
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            starter.kill()
+            starter.wait()
 
 
 def test_who_drains_says_that_it_is_not_the_one_to_forget() -> None:

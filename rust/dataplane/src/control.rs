@@ -30,6 +30,9 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How often a followed file is looked at even if nothing was noticed.
 const WATCH_LOOK: Duration = Duration::from_secs(30);
 
+/// How often a process that stands by looks whether the one that started it is still there.
+const ORPHAN_LOOK: Duration = Duration::from_millis(500);
+
 /// How often a document is tried again that was refused for a reason that may pass, such as a taken address.
 const RETRY_LOOK: Duration = Duration::from_secs(3);
 
@@ -261,8 +264,23 @@ impl Control {
         if let Some(socket) = admin {
             tokio::spawn(accept_private(socket, self.door(Door::admin(Arc::clone(self)), "admin")));
         }
+        if self.lock().stands_by() {
+            tokio::spawn(Arc::clone(self).serve_when_orphaned());
+        }
         self.warn_of_unclaimed();
         Ok(())
+    }
+
+    /// Serves also without being told to when whoever would tell it is gone: nobody else may be left.
+    async fn serve_when_orphaned(self: Arc<Self>) {
+        let parent = rustix::process::getppid();
+        while self.lock().stands_by() {
+            if rustix::process::getppid() != parent {
+                tracing::warn!(event = "serving_unasked", reason = "the process that started this one is gone");
+                self.lock().serve_on();
+            }
+            tokio::time::sleep(ORPHAN_LOOK).await;
+        }
     }
 
     fn bind_status(&self, address: &str) -> Result<tokio::net::TcpListener, Failed> {

@@ -165,7 +165,7 @@ _FAILURES = (
     promise.Failure(
         "The supervisor ends during a restart",
         "what serves goes on, and the next `up` or `down` finds all incarnations; one that was "
-        "about to take over in that moment waits for it; the restart is not "
+        "about to take over in that moment serves by itself; the restart is not "
         "resumed: it is asked for again. Where only `alongside restart` is interrupted, it goes on",
         "exit code 1 of `restart`",
     ),
