@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.http import cases, figures, load, machine, peers, servers
 
 WARM_S = 1
+WARM_TRIES_MAX = 10
 Say = Callable[[str], None]
 
 
@@ -60,6 +61,19 @@ class Arena:
     origin: Entry
     load: load.Load
     cores: tuple[int, int]
+
+    def warm(self, name: str) -> None:
+        """Run the load until a cached case asks the origin no more: replicas fill one by one.
+
+        Raises:
+            load.LoadError: a request failed.
+        """
+        for _ in range(WARM_TRIES_MAX):
+            asked = load.asked_of_origin(self.origin.port)
+            self.load.run(self.entries[name].port, WARM_S)
+            asked = load.asked_of_origin(self.origin.port) - asked - 1
+            if not self.case.is_cached or not asked:
+                return
 
     def sample(self, name: str, seconds: int) -> figures.Sample:
         """Measure one run of the load against one contestant.
@@ -118,7 +132,7 @@ def measure(case: cases.Case, plan: Plan, say: Say) -> Outcome:
     with _set_up(case, plan) as arena:
         _check_answers(arena)
         for name in arena.entries:
-            arena.sample(name, WARM_S)
+            arena.warm(name)
         while len(rounds) < plan.rounds and len(rounds) + len(discarded) < 2 * plan.rounds:
             names = figures.order(list(arena.entries), len(rounds) + len(discarded))
             one = {name: arena.sample(name, plan.seconds) for name in names}
