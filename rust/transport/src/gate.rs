@@ -56,9 +56,6 @@ pub enum Shut {
 }
 
 impl Shut {
-    /// Every reason.
-    pub const ALL: [Self; 2] = [Self::QueueFull, Self::WaitedTooLong];
-
     /// Returns the metric's label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
