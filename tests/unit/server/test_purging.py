@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -13,10 +14,14 @@ from alongside.engines.local import engine, groups
 from alongside.server import purging
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 URL = "http://photos/a"
 NODES = ("photos-0-0", "photos-0-1")
+URLS = [f"{URL}{at}" for at in range(3)]
+SLOW_S = 1.0
+SOON_S = 2 * purging.RETRY_S
+assert SOON_S < purging.TIMEOUT_S
 
 
 class Child:
@@ -29,10 +34,22 @@ class Child:
 class Fleet:
     """An engine whose nodes note what they are told, refuse it, or do not answer."""
 
-    def __init__(self) -> None:
-        self.children = {name: Child(at) for at, name in enumerate(NODES)}
+    def __init__(self, clock_: fake_clock.FakeClock, nodes: Sequence[str]) -> None:
+        self.clock = clock_
+        self.children = {name: Child(at) for at, name in enumerate(nodes)}
         self.away: set[str] = set()
+        self.frozen: set[str] = set()
+        """They take the connection, and answer nothing."""
+        self.slow: set[str] = set()
+        """They forget at once, and say so later."""
+        self.broken: set[str] = set()
+        """Telling them meets a fault that nobody foresaw."""
         self.refuses = False
+        self.tried: list[tuple[str, float]] = []
+        """Who was asked, and when."""
+        self.asked = 0
+        self.asked_max = 0
+        """How many were asked at once."""
         self.others: dict[str, list[str]] = {}
         """Incarnations beside the one in charge, by node."""
         self.told: list[tuple[str, str]] = []
@@ -57,22 +74,63 @@ class Door:
     async def purge(self, cache: str, url: str) -> int:
         """Note a purge, or fail as the fleet says."""
         assert cache == "photos"
-        if self._name in self._fleet.away:
-            raise errors.TemporaryError("away", retry_after_s=1.0)
-        if self._fleet.refuses:
-            raise errors.PeerError("no URL", side="upstream", retry=False)
-        self._fleet.told.append((self._name, url))
+        fleet = self._fleet
+        fleet.tried.append((self._name, fleet.clock.monotonic_s()))
+        fleet.asked += 1
+        fleet.asked_max = max(fleet.asked_max, fleet.asked)
+        try:
+            await self._answer(url)
+        finally:
+            fleet.asked -= 1
         return 1
 
+    async def _answer(self, url: str) -> None:
+        fleet = self._fleet
+        if self._name in fleet.frozen:
+            await fleet.clock.sleep(purging.TIMEOUT_S)
+        if self._name in fleet.away | fleet.frozen:
+            raise errors.TemporaryError("away", retry_after_s=1.0)
+        if self._name in fleet.broken:
+            raise KeyError("lost")
+        if fleet.refuses:
+            raise errors.PeerError("no URL", side="upstream", retry=False)
+        fleet.told.append((self._name, url))
+        if self._name in fleet.slow:
+            await fleet.clock.sleep(SLOW_S)
 
-def run(scenario: Callable[[Fleet, purging.Purges, fake_clock.FakeClock], Awaitable[None]]) -> None:
+
+def run(
+    scenario: Callable[[Fleet, purging.Purges, fake_clock.FakeClock], Awaitable[None]],
+    nodes: Sequence[str] = NODES,
+) -> None:
+    """Play a scenario while what is owed is delivered."""
+
+    async def deliver(purges: purging.Purges) -> None:
+        while True:
+            await purges.deliver()
+
     async def whole() -> None:
-        fleet, clock_ = Fleet(), fake_clock.FakeClock()
-        log_ = log.Log(clock_, stream=io.StringIO())
-        purges = purging.Purges(cast("engine.Engine", fleet), clock_, log_, lambda _: NODES)
+        clock_ = fake_clock.FakeClock()
+        fleet, log_ = Fleet(clock_, nodes), log.Log(clock_, stream=io.StringIO())
+        purges = purging.Purges(cast("engine.Engine", fleet), clock_, log_, lambda _: nodes)
+        delivery = asyncio.create_task(deliver(purges))
         await scenario(fleet, purges, clock_)
+        assert not delivery.done()
+        delivery.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivery
 
     asyncio.run(whole())
+
+
+async def purge(purges: purging.Purges, clock_: fake_clock.FakeClock, *urls: str) -> None:
+    """Purge URLs one after the other, while time goes on."""
+    for url in urls:
+        task = asyncio.create_task(purges.purge("photos", url))
+        await clock_.advance(0)
+        if not task.done():
+            await clock_.advance(purging.TIMEOUT_S)
+        await task
 
 
 def test_all_nodes_forget_at_once() -> None:
@@ -91,26 +149,129 @@ def test_a_node_that_is_away_is_told_later_and_the_others_once_more() -> None:
         assert (told.counts, told.owed) == ({"photos-0-0": 1}, ("photos-0-1",))
         (warning,) = purges.warnings()
         assert warning.startswith("photos-0-1 does not answer and may serve what 1 purge should")
-        turn = asyncio.create_task(purges.deliver())
-        await clock_.advance(purging.RETRY_S)
-        await turn
+        await clock_.advance(60.0)
         assert purges.owed() == {"photos-0-1": 1}
         fleet.away, fleet.told = set(), []
-        await purges.deliver()
+        await clock_.advance(purging.RETRY_S_MAX)
+        assert (purges.owed(), purges.warnings()) == ({}, [])
+        assert fleet.told == [("photos-0-1", URL), ("photos-0-0", URL)]
+
+    run(scenario)
+
+
+def test_a_frozen_node_delays_no_other() -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, clock_: fake_clock.FakeClock) -> None:
+        frozen, *others = nodes
+        fleet.frozen, fleet.away = {frozen}, {*others}
+        await purge(purges, clock_, *URLS)
+        assert purges.owed() == dict.fromkeys(nodes, len(URLS))
+        fleet.away, fleet.told = set(), []
+        await clock_.advance(purging.RETRY_S_MAX)
+        assert purges.owed() == {frozen: len(URLS)}
+        for node in others:
+            told = [url for name, url in fleet.told if name == node]
+            assert told[: len(URLS)] == URLS, "not in order"
+        fleet.frozen, fleet.told = set(), []
+        await clock_.advance(purging.TIMEOUT_S + purging.RETRY_S_MAX)
         assert purges.owed() == {}
-        assert set(fleet.told) == {("photos-0-0", URL), ("photos-0-1", URL)}
+        for node in nodes:
+            assert [url for name, url in fleet.told if name == node] == URLS
+
+    nodes = [f"photos-0-{at}" for at in range(3)]
+    run(scenario, nodes)
+
+
+def test_who_is_only_told_once_more_is_not_warned_of_and_its_answer_moves_nobody() -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, clock_: fake_clock.FakeClock) -> None:
+        fleet.away = {"photos-0-1"}
+        await purges.purge("photos", URL)
+        fleet.away, fleet.told = set(), []
+        while not fleet.told:
+            await clock_.advance(0.1)
+        assert purges.warnings() == []
+        await clock_.advance(60.0)
+        assert fleet.told == [("photos-0-1", URL), ("photos-0-0", URL)]
+
+    run(scenario)
+
+
+def test_each_node_is_told_again_after_waits_of_its_own_that_grow_to_a_limit() -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, clock_: fake_clock.FakeClock) -> None:
+        fleet.away = set(NODES)
+        await purges.purge("photos", URL)
+        fleet.tried = []
+        await clock_.advance(60.0)
+        for node in NODES:
+            moments = [moment_s for name, moment_s in fleet.tried if name == node]
+            pairs = itertools.pairwise(moments)
+            waits = [round(after - before, 3) for before, after in pairs]
+            assert waits[:2] == [purging.RETRY_S, 2 * purging.RETRY_S]
+            assert (waits == sorted(waits), waits[-1]) == (True, purging.RETRY_S_MAX)
+        fleet.away = {NODES[0]}
+        await clock_.advance(purging.RETRY_S_MAX)
+        fleet.away, fleet.tried = set(NODES), []
+        await purges.purge("photos", f"{URL}/more")
+        assert [name for name, _ in fleet.tried].count(NODES[1]) == 1
+        await clock_.advance(SOON_S)
+        again = [name for name, _ in fleet.tried].count(NODES[1])
+        assert again >= 3, "who answered in between is waited for as if it never had"
+
+    run(scenario)
+
+
+def test_few_are_told_at_once() -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, clock_: fake_clock.FakeClock) -> None:
+        fleet.frozen = set(nodes)
+        await purge(purges, clock_, URL)
+        fleet.asked_max = 0
+        await clock_.advance(30.0)
+        assert fleet.asked_max == purging.TOGETHER_MAX
+        assert len({name for name, _ in fleet.tried}) == len(nodes)
+
+    nodes = [f"photos-{at}-0" for at in range(2 * purging.TOGETHER_MAX)]
+    run(scenario, nodes)
+
+
+def test_a_fault_while_one_is_told_delays_no_other_and_it_is_told_again() -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, clock_: fake_clock.FakeClock) -> None:
+        fleet.away = set(NODES)
+        await purges.purge("photos", URL)
+        fleet.away, fleet.broken, fleet.told = set(), {NODES[0]}, []
+        await clock_.advance(30.0)
+        assert (purges.owed(), fleet.told) == ({NODES[0]: 1}, [(NODES[1], URL)])
+        fleet.broken = set()
+        await clock_.advance(purging.RETRY_S_MAX)
+        assert purges.owed() == {}
+
+    run(scenario)
+
+
+def test_what_is_owed_anew_while_it_is_told_is_told_again() -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, clock_: fake_clock.FakeClock) -> None:
+        fleet.away = {NODES[1]}
+        await purges.purge("photos", URL)
+        fleet.away, fleet.slow, fleet.told = set(), {NODES[1]}, []
+        while not fleet.told:  # it has forgotten, and its answer is on the way
+            await clock_.advance(0.1)
+        fleet.away, fleet.slow = {NODES[1]}, set()
+        assert (await purges.purge("photos", URL)).owed == (NODES[1],)
+        await clock_.advance(SLOW_S)
+        assert purges.owed()[NODES[1]] == 1
+        fleet.away, fleet.told = set(), []
+        await clock_.advance(purging.RETRY_S_MAX)
+        assert ((NODES[1], URL) in fleet.told, purges.owed()) == (True, {})
 
     run(scenario)
 
 
 @pytest.mark.parametrize("identity", [None, groups.Identity(77, 2)])
 def test_a_node_whose_process_was_replaced_owes_nothing(identity: groups.Identity | None) -> None:
-    async def scenario(fleet: Fleet, purges: purging.Purges, _: fake_clock.FakeClock) -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, clock_: fake_clock.FakeClock) -> None:
         fleet.away = {"photos-0-1"}
         await purges.purge("photos", URL)
         fleet.children["photos-0-1"].identity = identity
         fleet.told = []
-        await purges.deliver()
+        await clock_.advance(purging.RETRY_S)
         assert (purges.owed(), fleet.told) == ({}, [])
 
     run(scenario)

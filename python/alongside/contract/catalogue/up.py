@@ -135,9 +135,11 @@ _FAILURES = (
     ),
     promise.Failure(
         "A node does not take a purge",
-        "the others forget at once; it is told again until it has forgotten, or its process was "
-        "replaced, and the others once more after it. Up to 1024 purges are kept for a node, in "
-        "memory: they are lost with the supervisor",
+        "the others forget at once; it is told again, after 0.5s and later every 2s, until it has "
+        "forgotten, or its process was replaced, and the others once more after it; however many "
+        "do not answer, each is told by itself. Up to 1024 purges are kept for a node, in memory: "
+        "they are lost with the supervisor, and the next one begins every process anew, with "
+        "nothing to forget",
         "`alongside purge` names who has yet to forget, `alongside status` warns of it; exit code "
         "1 where one was not kept",
     ),
