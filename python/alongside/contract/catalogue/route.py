@@ -223,7 +223,8 @@ _FAILURES = (
         "after two failed probes (http or cache; a connection is taken also by a frozen process, "
         "so that tcp does not see it) it is left, and who waited for it is answered by another "
         "node; a node that is only slow is not asked twice",
-        "client: an answer that takes up to twice probe-timeout longer. Operator: reason "
+        "client: an answer that takes up to probe-interval and twice probe-timeout longer (twice "
+        "probe-interval and once probe-timeout where the interval is longer). Operator: reason "
         "`probe_failed`",
     ),
     promise.Failure(
