@@ -34,11 +34,12 @@ ATTEMPT_S_MAX = 120.0
 READY_S_MAX = 60.0
 """For a restarted process to be ready, and to be so again where it fails by itself."""
 SETTLE_S_MAX = 300.0
-"""For a restarted process to be of use, however often it is ready in between."""
+"""For a restarted process to be of use, however often it is ready in between, and for its
+predecessor to be gone, beside the time that this one may take to stop."""
 WARM_S_MAX = 60.0
 """For a process that is ready to be warm; then it counts as warm."""
 PAUSE_S_MAX = 300.0
-"""For what is unready by itself."""
+"""For what is unready by itself, beside the longest time that anything may take to stop."""
 WARM_RATIO = 0.9
 """From here on the warmth of a process is no reason to wait."""
 
@@ -169,8 +170,9 @@ def step(state: State, observation: Observation, now_s: float) -> tuple[State, l
         return replace(turn.result(), outcome="done", reason=""), []
     actions = turn.begin()
     result = turn.result()
-    if result.paused_since_s is not None and now_s - result.paused_since_s > PAUSE_S_MAX:
-        limit = units.format_duration(PAUSE_S_MAX)
+    limit_s = PAUSE_S_MAX + max((group.grace_s for group in state.groups), default=0.0)
+    if result.paused_since_s is not None and now_s - result.paused_since_s > limit_s:
+        limit = units.format_duration(limit_s)
         return replace(result, outcome="failed", reason=f"{result.reason}, for {limit}"), []
     return result, actions
 
@@ -258,8 +260,9 @@ class _Turn:
         if one.stage == "settling" and self.now_s - one.ready_s > READY_S_MAX:
             limit = units.format_duration(READY_S_MAX)
             return f"{name} was restarted, and was not ready within {limit}"
-        if one.stage == "settling" and self.now_s - one.since_s > SETTLE_S_MAX:
-            limit = units.format_duration(SETTLE_S_MAX)
+        settle_s_max = SETTLE_S_MAX + group.grace_s
+        if one.stage == "settling" and self.now_s - one.since_s > settle_s_max:
+            limit = units.format_duration(settle_s_max)
             return f"{name} was restarted, and could not be used within {limit}"
         return ""
 
@@ -300,10 +303,15 @@ class _Turn:
         for name in group.members:
             one = self.progress.get(name)
             if one is not None and one.stage in {"begun", "settling"}:
-                seen = self.observation.get(name)
-                is_ready = seen is not None and seen.is_ready and one.stage == "settling"
-                what = "warm" if is_ready and not self.is_usable(name) else "ready"
-                self.waits[f"waits until {name} is {what}"] = False
+                self.waits[f"waits until {self._awaited(name, one)}"] = False
+
+    def _awaited(self, name: str, one: Progress) -> str:
+        seen = self.observation.get(name)
+        if seen is None or not seen.is_ready or one.stage == "begun":
+            return f"{name} is ready"
+        if not self.is_usable(name):
+            return f"{name} is warm"
+        return f"the predecessor of {name} has finished what it has"
 
     def _next(self, group: Group) -> str | None:
         """Return the member to begin with; None to wait.

@@ -156,6 +156,29 @@ def test_a_process_that_comes_and_goes_is_given_up() -> None:
     assert rolled.state.reason == expected
 
 
+def test_who_may_take_long_to_stop_is_waited_for_as_long() -> None:
+    patient = dataclasses.replace(GROUP, grace_s=3600.0)
+    rolled = Rolled(patient)
+    rolled.step()
+    rolled.step(a=dataclasses.replace(NEW, is_busy=True))
+    assert rolled.state.reason == "waits until the predecessor of a has finished what it has"
+    rolled.step(rollout.SETTLE_S_MAX + 3600.0)
+    assert rolled.state.outcome == "running"
+    assert rolled.step(a=NEW) == [rollout.Replace("b")]
+    rolled.step(b=dataclasses.replace(NEW, is_busy=True))
+    rolled.step(rollout.SETTLE_S_MAX + 3601.0)
+    assert rolled.state.reason == "b was restarted, and could not be used within 1h5m"
+
+
+def test_what_stops_by_itself_is_waited_for_as_long_as_it_may_take() -> None:
+    rolled = Rolled(dataclasses.replace(GROUP, grace_s=3600.0), b=AWAY, a=AWAY)
+    rolled.step()
+    rolled.step(rollout.PAUSE_S_MAX + 3600.0)
+    assert rolled.state.outcome == "running"
+    rolled.step(1.0)
+    assert rolled.state.reason.endswith("can be used, for 1h5m")
+
+
 def test_a_pause_ends_with_a_reason() -> None:
     rolled = Rolled(a=AWAY, b=AWAY)
     rolled.step()

@@ -20,7 +20,7 @@ Fate = Literal["lives", "fails", "dies", "flaps"]
 comes after a restart crashes again and again."""
 NEVER_S = float("inf")
 SUCCESSOR_S_MAX = 30.0
-DRAIN_S_MAX = 25.0
+GRACES_S = (5.0, 25.0, 900.0)
 
 
 @dataclasses.dataclass(slots=True)
@@ -89,7 +89,8 @@ class World:
             if not is_partial
             else self.chance.sample(members, self.chance.randint(0, count))
         )
-        return rollout.Group(name, role, members, frozenset(asked), grace_s=5.0)
+        grace_s = self.chance.choice(GRACES_S)
+        return rollout.Group(name, role, members, frozenset(asked), grace_s=grace_s)
 
     def pass_time(self) -> None:
         """Let some seconds go by."""
@@ -129,7 +130,7 @@ class World:
                 process.incarnation += 1
                 self._start(process, 0.1)
                 process.ready_at_s = self.now_s
-                self._then(process, "drained", self.chance.uniform(0, DRAIN_S_MAX))
+                self._then(process, "drained", self.chance.uniform(0, process.group.grace_s))
             case "drained":
                 process.is_busy = False
             case "gone":
@@ -150,7 +151,7 @@ class World:
         process.attempts += 1
         if isinstance(action, rollout.Restart):
             process.ready_at_s = NEVER_S
-            self._then(process, "gone", self.chance.uniform(0.1, 5))
+            self._then(process, "gone", self.chance.uniform(0.1, process.group.grace_s))
             return
         takes_s = self.chance.uniform(0.1, 20 if self.is_calm else 33)
         is_in_time = takes_s < SUCCESSOR_S_MAX and process.fate != "fails"

@@ -161,7 +161,7 @@ _FAILURES = (
     promise.Failure(
         "Something that is not being restarted fails during a restart",
         "nothing else of its shard, or of its cache's routers, begins until it can be used again; "
-        "after 5m the restart stops",
+        "after 5m, and the longest time that a process may take to stop, the restart stops",
         "`alongside status` says what is waited for; exit code 1 where it stops",
     ),
     promise.Failure(
