@@ -135,11 +135,13 @@ class Fleet:
         (self.base / "elsewhere").mkdir(exist_ok=True)
         return self.run(*words, folder="elsewhere")
 
-    def run(self, *words: str, folder: str = "photos") -> tuple[int, str, str]:
+    def run(
+        self, *words: str, folder: str = "photos", deadline_s: float = DEADLINE_S
+    ) -> tuple[int, str, str]:
         """Run a command to its end; return exit code, stdout and stderr."""
         process = self.start(*words, folder=folder)
         try:
-            out, err = process.communicate(timeout=DEADLINE_S)
+            out, err = process.communicate(timeout=deadline_s)
         finally:
             process.kill()
             process.wait()

@@ -19,7 +19,10 @@ SLOW = """\
         if self.path.startswith("/slow"):
             import time; time.sleep(30)
         self.send_response"""
-BROKEN = "#!/bin/sh\nexit 7\n"
+BROKEN = "#!/bin/sh\necho this is no data plane >&2\nexit 7\n"
+HANGING = "#!/bin/sh\nexec sleep 3600\n"
+HANGS_S = 150.0
+"""Longer than three successors are waited for."""
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_a_cache_is_restarted_under_load_and_no_request_fails(fleet: fleets.Flee
     assert lines[-1] == "restarted 6 of 6"
     ended = [lines.index(f"restarted {name}") for name in (*NODES, *ROUTERS)]
     assert max(ended[:4]) < min(ended[4:])
-    assert lines.index("restarted photos-0-0") < lines.index("restart photos-0-1")
+    assert lines.index("restarted photos-0-0") < lines.index("restarting photos-0-1")
     state = fleet.status()
     assert (state["ready"], state["warnings"]) == (True, [])
     assert fleet.run("up", str(fleet.base / "photos" / "photos.yaml"))[1].startswith(
@@ -107,19 +110,86 @@ def test_a_data_plane_that_does_not_start_is_given_up_and_all_goes_on(fleet: fle
     broken = with_binary(fleet, BROKEN.encode())
     path = str(fleet.base / "photos" / "photos.yaml")
     with steady.Load(address_of(fleet), targets=100) as load:
-        code, out, err = broken.run("up", path)
+        code, out, err = broken.run("up", path, "--ready-timeout", "100ms")  # it takes longer
     assert load.failed == []
-    assert "alongside up: the restart stopped: photos-" in err
+    lines = err.splitlines()
+    stopped = "alongside up: the restart stopped with 0 of 6 done: photos-"
+    assert any(line.startswith(stopped) for line in lines), err
     why = " was not restarted in 3 attempts: its successor failed: ended with 7"
     assert (code, why in err) == (1, True), out + err
+    kept = f"alongside up: {', '.join((*NODES, *ROUTERS))} run on as they were"
+    assert any(line.startswith(kept) for line in lines), err
+    assert "this is no data plane" in lines
+    mend = f"alongside up: mend {broken.base}/another-dataplane, then run alongside up again"
+    assert lines[-1] == mend
     assert fleet.pids() == before
     (warning,) = [one for one in warnings_of(fleet) if "the last restart stopped" in one]
     assert "photos-router-0, photos-router-1 stayed as before" in warning
     code, _, err = fleet.run("restart", "photos-router-0")
     assert (code, "was not restarted in 3 attempts" in err) == (1, True), err
+    assert err.splitlines()[-1].endswith("then run alongside restart again"), err
     fleet.up(Path(path))  # with the data plane that starts
     assert fleet.run("restart", "photos-router-0")[0] == 0
     assert fleet.status()["warnings"] == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_a_data_plane_that_hangs_at_its_start_fails_up_and_all_goes_on(
+    fleet: fleets.Fleet,
+) -> None:
+    before = bring_up(fleet)
+    hanging = with_binary(fleet, HANGING.encode())
+    words = ("up", str(fleet.base / "photos" / "photos.yaml"))
+    code, out, err = hanging.run(*words, deadline_s=HANGS_S)
+    assert "in 3 attempts: its successor was not ready within 30s" in err, out + err
+    assert (code, fleet.pids()) == (1, before), err
+
+
+def test_each_command_tells_of_its_own_restart_though_one_waits_for_the_other(
+    fleet: fleets.Fleet,
+) -> None:
+    path = fleet.write(shards=1)
+    slow = fleets.ORIGIN.replace("        self.send_response", SLOW, 1)
+    (path.parent / "origin.py").write_text(slow)
+    fleet.up(path)
+    router = "photos-router-0"
+    newer = with_binary(fleet, dataplane.binary().read_bytes() + b"\n")
+    with wire.Wire(address_of(fleet), timeout_s=60) as client:
+        client.send(wire.request("/slow/1"))
+        fleets.until("the request is on its way", lambda: in_flight(fleet) == 1)
+        before = fleet.pids()[router]
+        with fleet.start("restart", router) as restart:
+            fleets.until("its successor", lambda: fleet.pids()[router] != before)
+            with newer.start("up", str(path)) as up:
+                out, err = restart.communicate(timeout=fleets.DEADLINE_S)
+                assert (restart.returncode, out.splitlines()[-1]) == (0, "restarted 1 of 1"), err
+                out, err = up.communicate(timeout=fleets.DEADLINE_S)
+                assert up.returncode == 0, out + err
+    changes = [line for line in out.splitlines() if line.endswith("new version of the data plane")]
+    done = [line for line in out.splitlines() if line.startswith("restarted photos-")]
+    assert len(done) == len(changes) > 0, out
+    for name in ("photos-0-0", router):
+        exe = Path(f"/proc/{fleet.pids()[name]}/exe").readlink().name
+        assert exe == "another-dataplane"
+
+
+def test_an_interrupted_command_says_that_its_restart_goes_on(fleet: fleets.Fleet) -> None:
+    fleet.up(fleet.write(shards=1))
+    before = fleet.pids()
+    with fleet.start("restart") as restart:
+        fleets.until("it has begun", lambda: fleet.pids() != before)
+        restart.send_signal(signal.SIGINT)
+        _, err = restart.communicate(timeout=fleets.DEADLINE_S)
+    assert (restart.returncode, "interrupted; the restart goes on" in err) == (130, True), err
+    fleets.until("its end", lambda: restart_of(fleet)["outcome"] == "done")
+    assert not set(before.values()) & set(fleet.pids().values())
+
+
+def restart_of(fleet: fleets.Fleet) -> dict[str, object]:
+    found = fleet.status()["restart"]
+    assert isinstance(found, dict)
+    return found
 
 
 def warnings_of(fleet: fleets.Fleet) -> list[str]:

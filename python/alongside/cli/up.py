@@ -19,7 +19,7 @@ import click
 from rich import live
 
 from alongside.base import clock, environment, errors, log
-from alongside.cli import options, projects, showing
+from alongside.cli import following, options, projects, showing
 from alongside.components.dataplane import launch
 from alongside.contract import flags, values
 from alongside.contract.catalogue import up
@@ -92,7 +92,7 @@ def _up(run: _Run, door: client.Client) -> int:
             if door.is_up():
                 applied = door.apply(run.order)
                 _tell(run, applied)
-                return asyncio.run(_until_ready(run, door, is_restarting=bool(applied["restarts"])))
+                return _follow(run, door, applied["restart"])
             if run.is_detached:
                 return _detach(run, door)
             return asyncio.run(_foreground(run))
@@ -168,37 +168,44 @@ def _read(process: subprocess.Popen[bytes], *, deadline_s: float) -> bytes:
     return content
 
 
-async def _until_ready(run: _Run, door: client.Client, *, is_restarting: bool = False) -> int:
-    """Wait until all is ready, and restarted where this command caused it; say how it went."""
+def _follow(run: _Run, door: client.Client, number: object) -> int:
+    """Wait for what this command changed in a project that is up, and for its roll-out if any."""
+    followed = None
+    if isinstance(number, int):
+        followed = following.Following("up", door, number, is_shown=not run.is_json)
+    try:
+        with followed.interruptible() if followed is not None else contextlib.nullcontext():
+            return asyncio.run(_until_ready(run, door, followed))
+    except client.NotRunningError as error:
+        raise projects.not_running(run.places) from error
+
+
+async def _until_ready(
+    run: _Run, door: client.Client, followed: following.Following | None = None
+) -> int:
+    """Wait until all is ready and a roll-out has ended; say how it went.
+
+    The time to become ready is for what is not ready; the waits of a roll-out have their own.
+    """
     clock_ = clock.SystemClock()
-    deadline_s = clock_.monotonic_s() + run.ready_s
-    state, told = door.status(), set[str]()
-    while not _is_settled(state, is_restarting) and clock_.monotonic_s() < deadline_s:
+    ready_s, told = clock_.monotonic_s(), set[str]()
+    while True:
+        state, restart = door.status(), followed.look() if followed is not None else None
+        if state["ready"]:
+            ready_s = clock_.monotonic_s()
+        is_over = restart is None or following.is_over(restart)
+        if (state["ready"] and is_over) or clock_.monotonic_s() - ready_s > run.ready_s:
+            break
         for process in state["processes"]:
             if process["state"] == "waiting" and process["name"] not in told:
                 told.add(process["name"])
                 click.echo(f"alongside up: {process['name']} {process['reason']}", err=True)
-        await clock_.sleep(POLL_S)
-        state = door.status()
+        await clock_.sleep(following.POLL_S if state["ready"] else POLL_S)
     _print(run, state)
-    return max(_result(run, state), _result_of_restart(state) if is_restarting else 0)
-
-
-def _is_settled(state: status_of.Status, is_restarting: bool) -> bool:
-    restart = state["restart"]
-    is_over = restart is None or restart["outcome"] != "running"
-    return state["ready"] and (is_over or not is_restarting)
-
-
-def _result_of_restart(state: status_of.Status) -> int:
-    restart = state["restart"]
-    if restart is None or restart["outcome"] == "done":
-        return int(errors.ExitCode.DONE)
-    if restart["outcome"] == "running":
-        click.echo("alongside up: the restart goes on; alongside status shows it", err=True)
-        return int(errors.ExitCode.DONE)
-    click.echo(f"alongside up: the restart stopped: {restart['reason']}", err=True)
-    return int(errors.ExitCode.FAILED)
+    code = _result(run, state)
+    if followed is not None and restart is not None:
+        code = max(code, followed.result(restart, run.places, binary=str(run.setting.binary)))
+    return code
 
 
 async def _foreground(run: _Run) -> int:

@@ -139,11 +139,13 @@ class State:
         """Return the processes that are restarted."""
         return [name for name, one in self.progress.items() if one.stage == "done"]
 
-    def untouched(self) -> list[str]:
-        """Return the processes that were asked for and never begun."""
-        return [
-            name for name, one in self.progress.items() if one.stage == "asked" and not one.attempts
-        ]
+    def begun(self) -> list[str]:
+        """Return the processes that were begun and are not restarted."""
+        return [name for name, one in self.progress.items() if one.stage != "done" and one.attempts]
+
+    def unchanged(self) -> list[str]:
+        """Return the processes that were asked for and are what they were, tried or not."""
+        return [name for name, one in self.progress.items() if one.stage == "asked"]
 
 
 def begin(groups: tuple[Group, ...]) -> State:

@@ -66,6 +66,11 @@ class Client:
         answer = self._ask("POST", "/restart", value={"names": list(names)})
         return cast("rolling.RestartStatus", answer)
 
+    def restarted(self, number: int) -> rolling.RestartStatus:
+        """Return how the restart of a number goes, or went."""
+        answer = self._ask("GET", "/restart", parameters=[("number", str(number))])
+        return cast("rolling.RestartStatus", answer)
+
     def down(self) -> Mapping[str, object]:
         """Stop everything; returns when nothing runs any more."""
         return self._ask("POST", "/down", timeout_s=DOWN_TIMEOUT_S)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette import applications, requests, responses, routing
 
-from alongside.base import errors
+from alongside.base import errors, units
 from alongside.engines.local import logs
 from alongside.server import explaining, orders, status, supervisor
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REQUEST_BYTES_MAX = 32 * 2**20
 DOWN_POLL_S = 0.03
+NUMBER_LENGTH_MAX = 18
 
 
 class Control:
@@ -38,6 +39,7 @@ class Control:
         routes: list[tuple[str, str, Callable[[requests.Request], Awaitable[object]]]] = [
             ("GET", "/status", self._status),
             ("POST", "/apply", self._apply),
+            ("GET", "/restart", self._restarted),
             ("POST", "/restart", self._restart),
             ("POST", "/down", self._down),
             ("GET", "/explain", self._explain),
@@ -79,6 +81,18 @@ class Control:
         if not isinstance(names, list):
             raise errors.UsageError("not an order to restart; send {names: [...]}")
         return self.watched.restart([str(name) for name in names])
+
+    async def _restarted(self, request: requests.Request) -> object:
+        """Return how the restart of a number goes, or went."""
+        text = request.query_params.get("number", "")
+        is_number = text.isdecimal() and len(text) <= NUMBER_LENGTH_MAX
+        found = self.watched.rolling.restart(int(text)) if is_number else None
+        if found is None:
+            raise errors.UsageError(
+                f"no restart {units.shown(text)} is known any more; "
+                "alongside status shows the last one"
+            )
+        return found
 
     async def _down(self, _: requests.Request) -> object:
         stopped = list(reversed(self.watched.engine.children))

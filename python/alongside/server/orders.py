@@ -53,6 +53,8 @@ class Applied:
     warnings: tuple[str, ...]
     restarts: tuple[str, ...] = ()
     """What is restarted, one after the other, because its program has another content now."""
+    restart: int | None = None
+    """The number of the roll-out that does; None where nothing is restarted."""
 
 
 def is_same_folder(one: str, other: str) -> bool:

@@ -6,7 +6,7 @@ One at a time for a project. It goes on whoever asked for it; it ends with its s
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import errors, nearest
@@ -28,6 +28,8 @@ STEPS_MAX = 200
 WARMTH_S = 1.0
 """For a node to say how warm it is; steps wait for the slowest."""
 FULL_RATIO = 1.0
+ENDED_MAX = 32
+"""The last roll-outs that have ended, kept for whoever asked for them."""
 
 
 class RestartStatus(TypedDict):
@@ -37,14 +39,41 @@ class RestartStatus(TypedDict):
     """1 for the supervisor's first one."""
     why: str
     outcome: str
-    """`running`, `done` or `failed`."""
+    """`waiting`, `running`, `done` or `failed`."""
     reason: str
     """What it waits for, or why it failed."""
     asked: int
     done: int
+    begun: list[str]
+    """What was begun and is not done."""
+    unchanged: list[str]
+    """What was asked for and goes on as it was, whether it was tried or not."""
     told: int
     """Steps told so far, of which `steps` holds the last ones."""
     steps: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be restarted, now or when the present roll-out has ended."""
+
+    number: int
+    names: frozenset[str]
+    why: str
+
+    def status(self, outcome: str, reason: str) -> RestartStatus:
+        return RestartStatus(
+            number=self.number,
+            why=self.why,
+            outcome=outcome,
+            reason=reason,
+            asked=len(self.names),
+            done=0,
+            begun=[],
+            unchanged=sorted(self.names),
+            told=0,
+            steps=[],
+        )
 
 
 class Rolling:
@@ -58,6 +87,9 @@ class Rolling:
         self._state: rollout.State | None = None
         self._plan: shape.Plan | None = None
         self._number = 0
+        """Of the present or the last one."""
+        self._numbers = 0
+        """How many numbers were given away."""
         self._why = ""
         self._told = 0
         self._steps: list[str] = []
@@ -67,16 +99,16 @@ class Rolling:
         """What each process last said, in which of its runs."""
         self._actions: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
-        self._later: frozenset[str] = frozenset()
-        """To be restarted when the present roll-out has ended."""
-        self._why_later = ""
+        self._later: _Asked | None = None
+        self._ended: dict[int, RestartStatus] = {}
+        """How the last ones ended, by number."""
 
     def is_running(self) -> bool:
         """Return whether a roll-out is on its way."""
         return self._state is not None and self._state.outcome == "running"
 
-    def begin(self, plan: shape.Plan, names: Collection[str], why: str) -> None:
-        """Begin to restart processes of a plan, in the safe order.
+    def begin(self, plan: shape.Plan, names: Collection[str], why: str) -> int:
+        """Begin to restart processes of a plan, in the safe order; return the roll-out's number.
 
         Raises:
             errors.TemporaryError: a roll-out is on its way.
@@ -87,20 +119,32 @@ class Rolling:
                 "wait for its end, which alongside status shows",
                 retry_after_s=1.0,
             )
-        self._number += 1
-        self._why, self._plan = why, plan
-        self._state = rollout.begin(tuple(groups(plan, names)))
+        return self._begin(plan, _Asked(self._next_number(), frozenset(names), why))
+
+    def _next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _begin(self, plan: shape.Plan, asked: _Asked) -> int:
+        self._number, self._why, self._plan = asked.number, asked.why, plan
+        self._state = rollout.begin(tuple(groups(plan, asked.names)))
         self._steps, self._told = [], 0
         self._failures, self._warmth = {}, {}
-        self._log.info("restart_begun", why=why, processes=sorted(names))
+        self._log.info("restart_begun", why=asked.why, processes=sorted(asked.names))
         self._loop = asyncio.get_running_loop().create_task(self._run())
+        return self._number
 
-    def begin_soon(self, plan: shape.Plan, names: Collection[str], why: str) -> None:
-        """Begin to restart processes, or do so when the present roll-out has ended."""
-        if self.is_running():
-            self._later, self._why_later = frozenset(names), why
-        else:
-            self.begin(plan, names, why)
+    def begin_soon(self, plan: shape.Plan, names: Collection[str], why: str) -> int:
+        """Begin to restart processes, or do so when the present roll-out has ended.
+
+        Returns:
+            The number of the roll-out that does; what waits already is part of it.
+        """
+        if not self.is_running():
+            return self.begin(plan, names, why)
+        number = self._later.number if self._later is not None else self._next_number()
+        self._later = _Asked(number, frozenset(names), why)
+        return number
 
     def follow(self, plan: shape.Plan) -> None:
         """Take another plan; what is not in it is not restarted any more."""
@@ -111,9 +155,12 @@ class Rolling:
 
     def abandon(self, reason: str) -> None:
         """End a roll-out where it stands; what is being replaced is for the engine to stop."""
-        self._later = frozenset()
+        later, self._later = self._later, None
         if self._state is not None and self.is_running():
             self._end(replace(self._state, outcome="failed", reason=reason))
+            self._keep({**self._ended[self._number], "begun": [], "unchanged": []})
+        if later is not None:
+            self._keep({**later.status("failed", reason), "unchanged": []})
         for task in (self._loop, *self._actions.values()):
             if task is not None:
                 task.cancel()
@@ -136,16 +183,26 @@ class Rolling:
             reason=state.reason,
             asked=len(state.progress),
             done=len(state.done()),
+            begun=state.begun(),
+            unchanged=state.unchanged(),
             told=self._told,
             steps=list(self._steps),
         )
+
+    def restart(self, number: int) -> RestartStatus | None:
+        """Return one roll-out, whether it waits, runs or has ended; None for one nobody knows."""
+        if self._later is not None and self._later.number == number:
+            return self._later.status("waiting", "waits for the end of the restart before it")
+        if number in self._ended:
+            return self._ended[number]
+        return self.status() if number == self._number else None
 
     def warnings(self) -> list[str]:
         """Return why the last roll-out stopped before its end, if it did."""
         state = self._state
         if state is None or state.outcome != "failed":
             return []
-        left = state.untouched()
+        left = state.unchanged()
         others = f"; {', '.join(left)} stayed as before" if left else ""
         return [f"the last restart stopped: {state.reason}{others}"]
 
@@ -160,9 +217,10 @@ class Rolling:
             if self._state is not None:
                 reason = f"a fault of the supervisor: {type(error).__name__}: {error}"
                 self._end(replace(self._state, outcome="failed", reason=reason))
-        later, self._later = self._later, frozenset()
-        if later and self._plan is not None:
-            self.begin(self._plan, later.intersection(self._engine.outdated()), self._why_later)
+        later, self._later = self._later, None
+        if later is not None and self._plan is not None:
+            names = later.names.intersection(self._engine.outdated())
+            self._begin(self._plan, replace(later, names=names))
 
     async def _turn(self) -> None:
         await asyncio.gather(*[self._ask_warmth(name) for name in self._engine.children])
@@ -262,6 +320,13 @@ class Rolling:
         self._state = state
         level = self._log.info if state.outcome == "done" else self._log.error
         level("restart_ended", outcome=state.outcome, reason=state.reason)
+        if (ended := self.status()) is not None:
+            self._keep(ended)
+
+    def _keep(self, ended: RestartStatus) -> None:
+        self._ended[ended["number"]] = ended
+        while len(self._ended) > ENDED_MAX:
+            del self._ended[min(self._ended)]
 
 
 def chosen(plan: shape.Plan, names: Collection[str]) -> list[str]:
@@ -323,10 +388,10 @@ def _words(
             return f"restarted {name}"
         case "begun", "asked":
             why = seen.reason if seen is not None else ""
-            return f"{name} is not restarted: {why}"
+            return f"could not restart {name}: {why}"
         case "asked", "begun":
             again = f", attempt {now.attempts}" if now.attempts > 1 else ""
-            return f"restart {name}{again}"
+            return f"restarting {name}{again}"
         case "begun", "settling":
             return f"{name} has begun anew"
         case _:

@@ -105,12 +105,11 @@ class Supervisor:
         self._caches = running | {node: one.name for one in plan.caches for node in one.nodes}
         self._failed.clear()
         self.rolling.follow(plan)
-        if outdated:
-            self.rolling.begin_soon(plan, outdated, NEW_VERSION)
+        restart = self.rolling.begin_soon(plan, outdated, NEW_VERSION) if outdated else None
         names = [source.file for source in order.sources]
         self._log.info("applied", files=names, changes=len(changes))
         self.wake.set()
-        return orders.Applied(changes, plan.warnings, tuple(outdated))
+        return orders.Applied(changes, plan.warnings, tuple(outdated), restart)
 
     def _stays(self, name: str, plan: shape.Plan) -> bool:
         """Return whether a process needs no restart for another plan itself."""

@@ -114,7 +114,8 @@ def test_a_failure_is_tried_again_before_anything_else_and_then_given_up() -> No
     assert rolled.step(a=failed(rollout.ATTEMPTS_MAX)) == []
     assert rolled.state.outcome == "failed"
     assert rolled.state.reason == "a was not restarted in 3 attempts: its successor failed"
-    assert (rolled.state.done(), rolled.state.untouched()) == (["x"], ["b"])
+    assert (rolled.state.done(), rolled.state.begun()) == (["x"], ["a"])
+    assert rolled.state.unchanged() == ["a", "b"]
     assert rolled.step(1000.0) == []
 
 

@@ -88,7 +88,9 @@ class Simulation:
             return
         assert not self.world.is_calm, f"calm, and yet {self.state.reason}"
         assert any(name in self.state.reason for name in self.world.processes), self.state.reason
-        assert not self.acted.intersection(self.state.untouched())
+        assert set(self.state.begun()) <= self.acted
+        for name in self.state.unchanged():
+            assert self.world.processes[name].incarnation == 0, f"{name} is another"
 
 
 def outcomes(seeds: Sequence[int]) -> list[str]:

@@ -87,6 +87,14 @@ def test_what_is_being_stopped_takes_no_new_goal(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("number", ["", "1", "-1", "x", "9" * 5000])
+def test_a_restart_that_nobody_knows_is_told_of(tmp_path: Path, number: str) -> None:
+    query = f"number={number}".encode()
+    scope = {"type": "http", "method": "GET", "headers": [], "query_string": query}
+    with pytest.raises(errors.UsageError, match="is known any more; alongside status shows"):
+        asyncio.run(door_of(tmp_path)._restarted(requests.Request(scope)))
+
+
 @pytest.mark.parametrize(("code", "expected"), [(0, True), (1, False), (-9, False), (None, False)])
 def test_a_pod_that_runs_once_is_ready_when_it_succeeded(
     tmp_path: Path, code: int | None, expected: bool

@@ -75,6 +75,10 @@ class Nothing:
 
     children: dict[str, SimpleNamespace] = {}  # noqa: RUF012 - never changed
 
+    def outdated(self) -> list[str]:
+        """Return what runs another version."""
+        return ["photos-0-0"]
+
 
 def test_one_goes_on_at_a_time_and_what_a_new_version_needs_comes_after() -> None:
     async def scenario() -> None:
@@ -82,10 +86,10 @@ def test_one_goes_on_at_a_time_and_what_a_new_version_needs_comes_after() -> Non
         made = rolling.Rolling(
             cast("engine.Engine", Nothing()), clock_, log.Log(clock_, stream=io.StringIO())
         )
-        made.begin(PLAN, ["app"], "asked for")
+        assert made.begin(PLAN, ["app"], "asked for") == 1
         with pytest.raises(errors.TemporaryError, match=r"on its way \(0 of 1 done\)"):
             made.begin(PLAN, ["app"], "asked for")
-        made.begin_soon(PLAN, ["photos-0-0"], "new version")
+        assert made.begin_soon(PLAN, ["photos-0-0"], "new version") == 2
         await clock_.advance(1.0)
         before = made.status()
         assert before is not None
@@ -95,6 +99,59 @@ def test_one_goes_on_at_a_time_and_what_a_new_version_needs_comes_after() -> Non
         after = made.status()
         assert after is not None
         assert (after["number"], after["outcome"]) == (1, "failed")
+        assert (outcome_of(made, 1)[0], made.restart(3)) == ("failed", None)
+        never = made.restart(2)
+        assert never is not None
+        assert (never["outcome"], never["reason"]) == ("failed", "the project is being stopped")
+        await made.close()
+
+    asyncio.run(scenario())
+
+
+def test_one_that_is_done_is_told_of_after_the_next_began() -> None:
+    async def scenario() -> None:
+        clock_ = fake_clock.FakeClock()
+        made = rolling.Rolling(
+            cast("engine.Engine", Nothing()), clock_, log.Log(clock_, stream=io.StringIO())
+        )
+        first = made.begin(PLAN, ["app"], "asked for")
+        second = made.begin_soon(PLAN, ["photos-0-0", "photos-0-1"], "new version")
+        assert made.begin_soon(PLAN, ["photos-0-0"], "newer version") == second
+        assert outcome_of(made, second) == ("waiting", "waits for the end of the restart before it")
+        made.follow(fleet.fleet({"photos": 2}, (), replicas=2, routers=2))  # the first is done
+        await clock_.advance(1.0)
+        assert outcome_of(made, first) == ("done", "")
+        assert outcome_of(made, second) == ("running", "waits until photos-0-0 runs")
+        restart = made.restart(second)
+        assert restart is not None
+        assert (restart["unchanged"], restart["begun"]) == (["photos-0-0"], [])
+        await made.close()
+        assert outcome_of(made, second) == ("failed", "the supervisor ends")
+        restart = made.restart(second)
+        assert restart is not None
+        assert restart["unchanged"] == [], "nothing goes on"
+
+    asyncio.run(scenario())
+
+
+def outcome_of(made: rolling.Rolling, number: int) -> tuple[str, str]:
+    restart = made.restart(number)
+    assert restart is not None
+    assert restart["number"] == number
+    return restart["outcome"], restart["reason"]
+
+
+def test_only_the_last_ones_are_kept() -> None:
+    async def scenario() -> None:
+        clock_ = fake_clock.FakeClock()
+        made = rolling.Rolling(
+            cast("engine.Engine", Nothing()), clock_, log.Log(clock_, stream=io.StringIO())
+        )
+        for _ in range(rolling.ENDED_MAX + 2):
+            last = made.begin(PLAN, ["app"], "asked for")
+            made.abandon("because")
+        assert (made.restart(1), outcome_of(made, last)) == (None, ("failed", "because"))
+        assert outcome_of(made, 3) == ("failed", "because")
         await made.close()
 
     asyncio.run(scenario())

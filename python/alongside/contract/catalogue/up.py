@@ -39,7 +39,7 @@ _PARAMETERS = (
     promise.Parameter(
         name="ready_timeout",
         kind=promise.Kind.DURATION,
-        description="time for everything to become ready",
+        description="time for what is not ready to become so; a restart has limits of its own",
         example="1m",
         default="1m",
         minimum="100ms",
@@ -155,8 +155,10 @@ _FAILURES = (
     promise.Failure(
         "A successor fails, or is not ready within 30s",
         "it is ended, and its predecessor serves on; it is tried three times, then the restart "
-        "stops and leaves the rest as it was",
-        "the reason: stderr, exit code 1 of `restart` and `up`, a warning in `alongside status`",
+        "stops and leaves the rest as it was. What ends by itself from then on is started with the "
+        "new data plane, too, until the next `up`",
+        "`restart` and `up` wait for the end, however long; stderr: the reason, the last log "
+        "lines, what runs on and what to mend; exit code 1; a warning in `alongside status`",
     ),
     promise.Failure(
         "Something that is not being restarted fails during a restart",
@@ -168,13 +170,14 @@ _FAILURES = (
         "The supervisor ends during a restart",
         "what serves goes on, and the next `up` or `down` finds all incarnations; one that was "
         "about to take over in that moment serves by itself; the restart is not "
-        "resumed: it is asked for again. Where only `alongside restart` is interrupted, it goes on",
-        "exit code 1 of `restart`",
+        "resumed: it is asked for again. Where only the command is interrupted, it goes on",
+        "exit code 1 of `restart` and `up`; 130 and one line where they are interrupted",
     ),
     promise.Failure(
         "A second restart is asked for",
         "it is refused; what a new version of the data plane needs is restarted after the first",
-        "one line with how far the first is; exit code 1",
+        "one line with how far the first is; exit code 1. Each command tells of its own restart, "
+        "`up` also of one that waits for another",
     ),
     promise.Failure(
         "The supervisor is of another version than the command",
@@ -284,7 +287,7 @@ CONTRACT = promise.Contract(
     ),
     exits=(
         promise.Exit(0, "everything was started, or stopped when told to"),
-        promise.Exit(1, "something failed to start or to become ready"),
+        promise.Exit(1, "something failed to start, to become ready or to be restarted"),
         promise.Exit(
             2, "wrong usage or a wrong file: every mistake is listed, nothing was touched"
         ),
