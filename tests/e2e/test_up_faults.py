@@ -155,6 +155,22 @@ def test_a_supervisor_that_hangs_is_killed_and_what_it_leaves_is_ended(
     assert not fleet.left()
 
 
+def test_a_purge_that_is_owed_when_the_supervisor_dies_is_owed_to_nobody_who_serves_later(
+    fleet: fleets.Fleet,
+) -> None:
+    fleet.up(fleet.write(shards=1, word="old "))
+    address, frozen = fleet.address(), fleet.pids()["photos-0-0"]
+    assert fleets.get(address, "/a") == (200, b"old /a")
+    os.kill(frozen, signal.SIGSTOP)
+    code, out, _ = fleet.run("purge", "photos", f"http://{address}/a")
+    assert (code, "photos-0-0 did not answer: it is told again" in out) == (0, True), out
+    kill_supervisor(fleet)
+    fleet.up(fleet.write(shards=1, word="new "))
+    assert frozen not in fleet.left()
+    assert fleets.get(fleet.address(), "/a") == (200, b"new /a")
+    assert fleet.status()["warnings"] == []
+
+
 @contextlib.contextmanager
 def small_disk(at: Path) -> Iterator[None]:
     """Mount a disk of little room at a folder."""
