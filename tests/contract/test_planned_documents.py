@@ -32,6 +32,7 @@ spec:
   retries: {percent: 10, attempts: 2}
   accessLog: {oneIn: 100}
   warmup: {bandwidth: 8Mi}
+  drainTimeout: 3s
 """
 
 

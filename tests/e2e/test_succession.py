@@ -76,8 +76,9 @@ class Held:
     async def start(self) -> None:
         """Start the router and wait until it is ready."""
         outside = shape.Socket(shape.LISTENER, "127.0.0.1", 0)
-        process = building._data_plane(NAME, "router", outside)
-        self.engine.adopt(self.engine.prepare(shape.Plan((process,))))
+        process = building._data_plane(NAME, "router", outside, shape.Terms())
+        plan = shape.Plan((process,))
+        self.engine.adopt(plan, self.engine.prepare(plan))
         wanted = self.wanted()
         content = documents.numbered(wanted.body, epoch=1, generation=1)
         self.engine.start(process, wanted, content)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 GRACE_S = 30.0
 """Kubernetes' default between SIGTERM and SIGKILL."""
-DATA_PLANE_GRACE_S = 15.0
-"""Longer than the data plane's own limit for draining, so that it ends by itself."""
+DRAIN_MARGIN_S = 5.0
+"""What a data-plane process gets beyond its drain timeout, so that it ends by itself."""
 DATA_PLANE_PROBE = shape.Probe("admin", period_s=10.0, timeout_s=2.0)
 """Seldom, because the death of a process is told at once without looking."""
 NODES_MAX = 256
@@ -123,8 +123,10 @@ class _Builder:
             self.claim_name(cache, ("metadata", "name"), name)
         inside = shape.Socket(shape.LISTENER, origins.LOOPBACK, 0)
         door = shape.Socket(shape.LISTENER, HOSTS[spec.expose], spec.port or 0, cache.name)
-        self.processes += [_data_plane(name, "node", inside) for name in planned.nodes]
-        self.processes += [_data_plane(name, "router", door) for name in routers]
+        self.processes += [
+            _data_plane(name, "node", inside, planned.terms) for name in planned.nodes
+        ]
+        self.processes += [_data_plane(name, "router", door, planned.terms) for name in routers]
         self.caches.append(planned)
 
     def check_scale(self, cache: reading.Resource[kinds.ShardedCache]) -> None:
@@ -197,13 +199,15 @@ def _terms(spec: kinds.ShardedCacheSpec) -> shape.Terms:
         queue_timeout_ms=limits.queue_timeout,
         access_log_one_in=log.one_in if log is not None else None,
         warm_bytes_per_s=spec.warmup.bandwidth,
+        drain_timeout_ms=spec.drain_timeout,
     )
 
 
-def _data_plane(name: str, role: shape.Role, socket: shape.Socket) -> shape.Process:
-    return shape.Process(
-        name, role, sockets=(socket,), probe=DATA_PLANE_PROBE, grace_s=DATA_PLANE_GRACE_S
-    )
+def _data_plane(
+    name: str, role: shape.Role, socket: shape.Socket, terms: shape.Terms
+) -> shape.Process:
+    grace_s = terms.drain_timeout_ms / 1000 + DRAIN_MARGIN_S
+    return shape.Process(name, role, sockets=(socket,), probe=DATA_PLANE_PROBE, grace_s=grace_s)
 
 
 def _app(

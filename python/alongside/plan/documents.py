@@ -129,6 +129,7 @@ def _node(
         listeners=(_listener(cache, addresses[name], inner=INNER),),
         caches=(kept,),
         admin=document.Admin(path=admin),
+        limits=document.Limits(drain_timeout_ms=cache.terms.drain_timeout_ms),
     )
     origins = _origins(cache)
     return _wanted(whole, uses=origins, siblings=frozenset(siblings), origins=origins)
@@ -165,6 +166,7 @@ def _router(cache: shape.Cache, name: str, addresses: Addresses, admin: str) -> 
             upstream_requests_max=terms.node_requests_max,
             queue_max=terms.queue_max,
             queue_timeout_ms=terms.queue_timeout_ms,
+            drain_timeout_ms=terms.drain_timeout_ms,
         ),
         access_log=(
             document.AccessLog(one_in=terms.access_log_one_in)

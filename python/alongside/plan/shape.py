@@ -53,7 +53,8 @@ class Process:
     claims: tuple[str, ...] = ()
     """Addresses that it binds by itself."""
     probe: Probe | None = None
-    grace_s: float = 30.0
+    grace_s: float = field(default=30.0, compare=False)
+    """Between SIGTERM and SIGKILL; another one needs no restart."""
     restart: Restart = "always"
 
 
@@ -93,6 +94,8 @@ class Terms:
     """None for no access log."""
     warm_bytes_per_s: int | None = 32 * 2**20
     """None for no warm-up."""
+    drain_timeout_ms: int = 10_000
+    """What a router or node that ends gives the requests and tunnels it has."""
 
 
 @dataclass(frozen=True, slots=True)

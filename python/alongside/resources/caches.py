@@ -17,6 +17,7 @@ BANDWIDTH_BYTES_MIN = 2**10
 BANDWIDTH_BYTES_MAX = 2**40
 COUNT_MAX = 2**20
 _DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
 
 
 def _between(least: int, most: int) -> pydantic.AfterValidator:
@@ -31,12 +32,18 @@ def _between(least: int, most: int) -> pydantic.AfterValidator:
     return pydantic.AfterValidator(check)
 
 
-def _queue_timeout(value: int) -> int:
-    if value > _DAY_MS:
-        raise ValueError(
-            f"{units.format_duration(value / 1000)} is out of range; write at most 24h"
-        )
-    return value
+def _at_most(most_ms: int) -> pydantic.AfterValidator:
+    """Return a check of a duration's bound, which is told with its unit."""
+
+    def check(value: int) -> int:
+        if value > most_ms:
+            most = units.format_duration(most_ms / 1000)
+            raise ValueError(
+                f"{units.format_duration(value / 1000)} is out of range; write at most {most}"
+            )
+        return value
+
+    return pydantic.AfterValidator(check)
 
 
 class Scale(fields.Model):
@@ -80,7 +87,7 @@ class Limits(fields.Model):
     """The same for each node, and for the origin."""
     queue: Annotated[int, pydantic.Field(ge=0, le=COUNT_MAX)] = 1024
     """That may wait for one of these to end; more are answered with 503 at once."""
-    queue_timeout: Annotated[fields.DurationMs, pydantic.AfterValidator(_queue_timeout)] = 1000
+    queue_timeout: Annotated[fields.DurationMs, _at_most(_DAY_MS)] = 1000
     """How long one may wait so, in milliseconds; written with a unit. Then it gets a 503."""
 
 
@@ -121,3 +128,4 @@ class Warmup(fields.Model):
 
 
 BufferBytes = Annotated[fields.SizeBytes, _between(0, BUFFER_BYTES_MAX)]
+DrainMs = Annotated[fields.DurationMs, _at_most(_HOUR_MS)]

@@ -120,6 +120,7 @@ class ShardedCacheSpec(fields.Model):
     retries: caches.Retries = caches.Retries()
     access_log: caches.AccessLog | None = None
     warmup: caches.Warmup = caches.Warmup()
+    drain_timeout: caches.DrainMs = 10_000
 
 
 class ShardedCache(fields.Model):

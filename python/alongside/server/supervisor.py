@@ -99,7 +99,7 @@ class Supervisor:
             self.engine.use(Path(order.binary))
         outdated = [name for name in self.engine.outdated() if self._stays(name, plan)]
         changes += tuple(f"restart {name}: {NEW_VERSION}" for name in outdated)
-        self.engine.adopt(prepared)
+        self.engine.adopt(plan, prepared)
         self.plan, self.sources, self.folder = plan, order.sources, order.folder
         running = {node: one for node, one in self._caches.items() if node in self.engine.children}
         self._caches = running | {node: one.name for one in plan.caches for node in one.nodes}

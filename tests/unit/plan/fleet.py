@@ -37,8 +37,10 @@ def of(*caches: shape.Cache, apps: tuple[shape.Process, ...] = (), port: int = 0
     inside = shape.Socket(shape.LISTENER, "127.0.0.1", 0)
     for one in caches:
         door = shape.Socket(shape.LISTENER, "127.0.0.1", port, one.name)
-        processes += [building._data_plane(node, "node", inside) for node in one.nodes]
-        processes += [building._data_plane(router, "router", door) for router in one.routers]
+        processes += [building._data_plane(node, "node", inside, one.terms) for node in one.nodes]
+        processes += [
+            building._data_plane(router, "router", door, one.terms) for router in one.routers
+        ]
     return shape.Plan(tuple(processes), caches)
 
 

@@ -103,10 +103,17 @@ class Engine:
         inside = {one.identity.pid for one in groups.all_entries() if one.group in leaders}
         return frozenset({os.getpid(), *marked, *inside})
 
-    def adopt(self, prepared: sockets.Sockets) -> None:
-        """Hold the prepared sockets from now on; those no longer needed are closed."""
+    def adopt(self, plan: shape.Plan, prepared: sockets.Sockets) -> None:
+        """Hold a plan's prepared sockets from now on; those no longer needed are closed.
+
+        What runs and stays has the plan's grace from now on.
+        """
         self.sockets.release(prepared)
         self.sockets = prepared
+        for process in plan.processes:
+            child = self.children.get(process.name)
+            if child is not None and child.process == process and child.state != "stopping":
+                child.process, child.grace_s = process, process.grace_s
 
     def everyone(self) -> list[children.Child]:
         """Return what runs: those in charge, and the incarnations beside them."""

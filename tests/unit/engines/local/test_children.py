@@ -114,7 +114,8 @@ def test_a_killed_child_comes_back_on_the_same_socket(tmp_path: Path) -> None:
     process = python(SERVE, sockets=(shape.Socket("http", "127.0.0.1", 0),))
 
     async def work(made: engine.Engine) -> None:
-        made.adopt(made.prepare(shape.Plan((process,))))
+        plan = shape.Plan((process,))
+        made.adopt(plan, made.prepare(plan))
         made.start(process, None, None)
         address = made.sockets.address("a") or ""
         pid = await ask(address)

@@ -1,0 +1,96 @@
+"""What a process that ends still finishes: as long as `drainTimeout` says, and no longer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e import fleets, wire
+
+pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
+HELD = """\
+        if self.path == "/held":
+            import pathlib, time
+            self.send_response(200)
+            self.send_header("content-length", "8")
+            self.end_headers()
+            self.wfile.write(b"one ")
+            while not pathlib.Path("go").exists():
+                time.sleep(0.01)
+            self.wfile.write(b"two.")
+            return
+        body = """
+BUFFER = "buffer: 0B\n  drainTimeout: {}"
+
+
+@pytest.fixture
+def fleet() -> Iterator[fleets.Fleet]:
+    with fleets.project() as made:
+        yield made
+
+
+def write(fleet: fleets.Fleet, drain: str) -> Path:
+    """Write a file with an origin that holds back the end of an answer until it finds `go`."""
+    path = fleet.write(shards=1, more=BUFFER.format(drain))
+    origin = path.parent / "origin.py"
+    origin.write_text(origin.read_text().replace("        body = ", HELD, 1))
+    return path
+
+
+def half_answered(fleet: fleets.Fleet) -> wire.Wire:
+    """Return a connection on which half of an answer has arrived."""
+    host, _, port = fleet.address().rpartition(":")
+    connection = wire.Wire((host, int(port)))
+    connection.send(wire.request("/held"))
+    head = connection.head()
+    assert (head.status, connection.take(4)) == (200, b"one ")
+    return connection
+
+
+def events(fleet: fleets.Fleet, name: str, event: str) -> list[dict[str, object]]:
+    lines = fleet.run("logs", name)[1].splitlines()
+    told = [json.loads(line[line.index("{") :]) for line in lines if "{" in line]
+    return [one for one in told if one.get("event") == event]
+
+
+def test_a_longer_answer_is_cut_and_counted(fleet: fleets.Fleet) -> None:
+    fleet.up(write(fleet, "200ms"))
+    with half_answered(fleet) as connection:
+        code, _, err = fleet.run("restart", "photos-router-0")
+        assert code == 0, err
+        assert connection.rest() == b""
+    [ended] = events(fleet, "photos-router-0", "ended")
+    assert ended["connections_cut"] == 1
+
+
+def test_an_answer_that_ends_in_time_is_whole_though_all_is_restarted(fleet: fleets.Fleet) -> None:
+    path = write(fleet, "10m")
+    fleet.up(path)
+    with half_answered(fleet) as connection:
+        restart = fleet.start("restart", "photos")
+        for name in ("photos-0-0", "photos-router-0"):
+            fleets.until(f"{name} drains", lambda: bool(events(fleet, name, "draining")))  # noqa: B023
+            if name == "photos-0-0":
+                (path.parent / "go").touch()
+        assert connection.take(4) == b"two."
+        out, err = restart.communicate(timeout=fleets.DEADLINE_S)
+        assert (restart.returncode, "restarted 2 of 2" in out) == (0, True), err
+
+
+def test_another_drain_timeout_restarts_nothing_and_holds_from_then_on(fleet: fleets.Fleet) -> None:
+    fleet.up(write(fleet, "10m"))
+    before = fleet.pids()
+    with half_answered(fleet) as connection:
+        fleet.up(write(fleet, "200ms"))
+        assert fleet.pids() == before
+        code, _, err = fleet.run("restart", "photos-router-0")
+        assert code == 0, err
+        assert connection.rest() == b""
+
+
+def test_a_drain_timeout_out_of_range_is_refused(fleet: fleets.Fleet) -> None:
+    for wrong, told in (("61m", "write at most 1h"), ("10", "has no unit"), ("-1s", "sign")):
+        code, _, err = fleet.run("up", "--detach", str(write(fleet, wrong)))
+        assert (code, told in err) == (2, True), err
