@@ -139,6 +139,23 @@ def test_an_end_finishes_what_is_on_its_way_and_leaves_new_ones_in_the_queue() -
                     assert late.answer().body == b"/late"
 
 
+def test_a_socket_that_its_owner_closed_makes_nobody_leave() -> None:
+    with (
+        upstream.Upstream.answering(ok) as origin,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        document = plane.document("route", origin.address)
+        with (
+            plane.running(document, inherited={"web": listener}) as process,
+            wire.Wire(listener.getsockname()) as client,
+        ):
+            assert client.ask("/").body == b"ok"
+            listener.shutdown(socket.SHUT_RD)
+            wire.eventually(lambda: process.events("accept_failed"), "it is seen")
+            for _ in range(3):
+                assert client.ask("/").body == b"ok"
+
+
 def test_a_taken_door_ends_the_start_before_a_connection_is_taken() -> None:
     with (
         upstream.Upstream.answering(ok) as origin,

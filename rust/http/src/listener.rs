@@ -1,6 +1,7 @@
 //! Listeners: what they serve, and letting connections in.
 
 use crate::connection;
+use crate::link;
 use crate::metrics::ListenerMetrics;
 use crate::service::Service;
 use alongside_document::{Limits, Network};
@@ -125,9 +126,12 @@ impl<V: Service> Listener<V> {
                     }
                 }
                 Err(error) => {
-                    // Out of descriptors or memory: make room rather than spin.
                     failures.tell(&error);
-                    deadline::shed_oldest_idle();
+                    // Out of descriptors or memory: make room rather than spin. Where the socket's owner closed it for
+                    // all who share it, nobody who is in would make any.
+                    if link::is_own_fault(&error) {
+                        deadline::shed_oldest_idle();
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -86,10 +86,11 @@ _FAILURES = (
     ),
     promise.Failure(
         "A listener moves between addresses that overlap, as by `expose: local` and `public`",
-        "the old one listens until its process is told to stop; then it closes, and the new one "
-        "opens some microseconds later. A connection made between the two is refused, one that "
-        "was not yet accepted is reset; all later ones wait for the successor",
-        "nobody but such a client",
+        "at each moment one of them listens: the new one opens before the old one closes, and who "
+        "came to the old one is let in before its process is told to stop. Who comes later waits "
+        "for the successor. Only where that process lets nobody in for a second, or Linux is older "
+        "than 5.7 and `alongside` not root, are those reset that wait in the old one",
+        "no client",
     ),
     promise.Failure(
         "The origin does not answer yet",

@@ -19,10 +19,12 @@ from alongside.engines.local import (
     spawning,
     succession,
     versions,
+    yielding,
 )
 from alongside.plan import documents, stepping
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -70,6 +72,8 @@ class Engine:
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._finishing: dict[str, asyncio.Task[None]] = {}
         """The applications that documents named until a moment ago; each task ends it."""
+        self._seeing_off: set[asyncio.Task[None]] = set()
+        """Each closes a socket that another one took over from, when nobody waits in it."""
         self.killed: dict[str, float] = {}
         """The processes that did not end by themselves when told, and their grace in seconds."""
         self._clock = clock_
@@ -133,7 +137,7 @@ class Engine:
         in_charge = {
             name: stepping.Seen(
                 child.process,
-                child.state,
+                "stopping" if name in self._stops else child.state,
                 self._document(name),
                 frozenset(self._finishing) if child.process.role != "app" else frozenset(),
             )
@@ -168,7 +172,7 @@ class Engine:
                 meanwhile; it does not run.
         """
         name, number = process.name, self.incarnation(process.name)
-        self.sockets.settle(name)
+        self._see_off(self.sockets.settle(name))
         child = self._child(process, number, content)
         if document is not None and content is not None:
             self._know(name, document, content)
@@ -329,11 +333,24 @@ class Engine:
         """
         if name in self.children and name not in self._stops:
             # Before it is told, so that who connects while it finishes waits for its successor.
-            self.sockets.leave(name)
+            self._see_off(self.sockets.leave(name))
             self._stops[name] = asyncio.get_running_loop().create_task(self._stop(name))
+
+    def _see_off(self, left: list[socket.socket]) -> None:
+        """Begin to close sockets that others took over from."""
+        for old in left:
+            task = asyncio.get_running_loop().create_task(yielding.see_off(old, self._clock))
+            self._seeing_off.add(task)
+            task.add_done_callback(self._seen_off)
+
+    def _seen_off(self, task: asyncio.Task[None]) -> None:
+        self._seeing_off.discard(task)
+        self._changed()  # what awaits its address need not wait for the next look
 
     async def _stop(self, name: str) -> None:
         try:
+            if self._seeing_off:  # maybe by this process, which accepts no more when it is told
+                await asyncio.wait(set(self._seeing_off))
             child = self.children[name]
             self._succession.abandon(name)
             if await child.stop():
@@ -363,6 +380,7 @@ class Engine:
             self.stop(name)
         while self._stops:
             await asyncio.gather(*self._stops.values(), return_exceptions=True)
+        await asyncio.gather(*self._seeing_off, return_exceptions=True)
         self.sockets.release()
 
     def beside(self, name: str, *, timeout_s: float) -> list[admin.Admin]:

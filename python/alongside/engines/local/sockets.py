@@ -1,9 +1,9 @@
 """Bind the listening sockets of a plan's processes, and say who holds an address that is taken.
 
 An address that this project itself has is not taken. Where a socket of ours is in the way (a
-listener moves from 127.0.0.1:80 to 0.0.0.0:80), it goes on listening until its process is told to
-stop, and yields in that moment. Where a process of ours has bound the address by itself, the new
-socket is awaited until that one has gone.
+listener moves from 127.0.0.1:80 to 0.0.0.0:80), it goes on listening until its process is to stop,
+and then yields to the new one, which listens by then. Where a process of ours has bound the address
+by itself, the new socket is awaited until that one has gone.
 
 Processes that share an address (the routers of a cache) are given one and the same socket: the
 kernel hands each connection to one of them, and it listens as long as there is one of them.
@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import listeners
+from alongside.engines.local import listeners, yielding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from alongside.plan import shape
 
@@ -113,38 +113,44 @@ class Sockets:
             raise errors.AddressTakenError(*dict.fromkeys(taken))
         return prepared
 
-    def settle(self, process: str) -> None:
+    def settle(self, process: str) -> list[socket.socket]:
         """Bind the socket that is coming for a process, if one is; ours in the way yield.
 
-        Between the two the address is closed for some microseconds. What an old socket had not
-        handed out by then is reset.
+        At each moment one of them listens. Nobody new comes to those that yield.
+
+        Returns:
+            The sockets that yield, for the caller to close when who waits in them was accepted.
 
         Raises:
-            errors.AddressTakenError: someone else has it; the old sockets listen on.
+            errors.AddressTakenError: someone else has it; nothing was changed.
         """
         coming = self.coming.get(process)
         if coming is None:
-            return
-        before = [(one.socket, one.place) for one in coming.yields]
-        for old, _ in before:
-            with contextlib.suppress(OSError):
-                old.shutdown(socket.SHUT_RD)  # it keeps its port and stops listening
+            return []
+        old = [one.socket for one in coming.yields]
         try:
-            bound = bind(coming.wanted)
+            bound = self._bind(coming.wanted, old)
         except OSError as error:
-            for old, place in before:
-                _listen_again(old, place)
             what = f"{process}: {coming.wanted.host}:{coming.wanted.port}"
             raise errors.AddressTakenError(refusal(what, error)) from error
         self._hold(coming, bound)
-        for old, _ in before:
-            old.close()
+        for one in old:
+            yielding.turn_away(one)
+        return old
 
-    def leave(self, process: str) -> None:
-        """Let the sockets of a process yield to those that come; raises as `settle` does."""
-        for name, coming in list(self.coming.items()):
-            if name in self.coming and any(one.process == process for one in coming.yields):
-                self.settle(name)
+    def _bind(self, wanted: shape.Socket, old: Sequence[socket.socket]) -> socket.socket:
+        if old and self._moving(wanted) is None:  # one of our user's that shares would be let in
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        return bind(wanted, old)
+
+    def leave(self, process: str) -> list[socket.socket]:
+        """Let the sockets of a process yield to those that come; as `settle` does."""
+        return [
+            old
+            for name, coming in list(self.coming.items())
+            if name in self.coming and any(one.process == process for one in coming.yields)
+            for old in self.settle(name)
+        ]
 
     def look_again(self) -> None:
         """Bind what was awaited, where its address is free now."""
@@ -236,25 +242,24 @@ class Sockets:
         return Coming(wanted, tuple(ours[inode] for inode in sorted(in_the_way)))
 
 
-def bind(wanted: shape.Socket) -> socket.socket:
-    """Return a listening socket; raises OSError where the address is taken or not allowed."""
+def bind(wanted: shape.Socket, beside: Sequence[socket.socket] = ()) -> socket.socket:
+    """Return a listening socket; raises OSError where the address is taken or not allowed.
+
+    Args:
+        wanted: what it is to be.
+        beside: sockets of ours that listen on, although their addresses overlap with it.
+    """
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((wanted.host, wanted.port))
-        bound.listen(BACKLOG)
+        with yielding.sharing(bound, beside) if beside else contextlib.nullcontext():
+            bound.bind((wanted.host, wanted.port))
+            bound.listen(BACKLOG)
         bound.setblocking(False)
     except OSError:
         bound.close()
         raise
     return bound
-
-
-def _listen_again(old: socket.socket, place: tuple[str, int]) -> None:
-    with contextlib.suppress(OSError):
-        old.bind(place)  # only a port that the kernel had chosen was given back
-    with contextlib.suppress(OSError):
-        old.listen(BACKLOG)
 
 
 def check(plan: shape.Plan, pids: Pids) -> list[str]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
+import math
 import os
 import random
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
 from alongside.base import errors
-from alongside.engines.local import sockets
+from alongside.engines.local import sockets, yielding
 from alongside.plan import shape
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - closed at the test's end
@@ -75,6 +77,23 @@ def reaches(listener: sockets.Bound, host: str, port: int) -> bool:
         return bool(address == client.getsockname())
 
 
+def drained(listener: socket.socket) -> list[tuple[str, int]]:
+    """Accept and close all connections that wait; return where they came from."""
+    came = []
+    listener.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            peer, address = listener.accept()
+            peer.close()
+            came.append(address)
+    return came
+
+
+def close(opened: Iterable[socket.socket]) -> None:
+    for one in opened:
+        one.close()
+
+
 def test_an_equal_socket_is_kept_and_another_is_closed() -> None:
     first = sockets.Sockets().prepare(plan(a=0, b=0))
     before = first.addresses()
@@ -125,9 +144,106 @@ def test_a_listener_moves_when_its_process_leaves(old: str, new: str, name: str)
     first.release(second)
     assert second.addresses() == {name: f"{new}:{port}"}
     assert reaches(kept, LOOPBACK, port)
-    second.leave("a")
+    left = second.leave("a")
     assert reaches(second.held[name], LOOPBACK, port)
-    assert (second.coming, kept.socket.fileno()) == ({}, -1)
+    assert (second.coming, left) == ({}, [kept.socket])
+    close(left)
+    second.release()
+
+
+@pytest.mark.parametrize(("old", "new"), [(LOOPBACK, EVERYWHERE), (EVERYWHERE, LOOPBACK)])
+def test_an_address_is_open_at_each_moment_of_a_move(
+    old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    first = sockets.Sockets().prepare(plan(old, a=port))
+    second = first.prepare(plan(new, a=port))
+    first.release(second)
+    clients: list[socket.socket] = []
+
+    def watch(_: object, event: str, called: object) -> None:
+        if event == "c_call" and isinstance(getattr(called, "__self__", None), socket.socket):
+            sys.setprofile(None)
+            clients.append(socket.create_connection((LOOPBACK, port)))
+            sys.setprofile(watch)
+
+    sys.setprofile(watch)  # a client before each call that may change a socket
+    try:
+        left = second.leave("a")
+    finally:
+        sys.setprofile(None)
+    assert len(clients) > 5
+    came = {*drained(left[0]), *drained(second.held["a"].socket)}
+    assert came == {client.getsockname() for client in clients}
+    close([*left, *clients])
+    second.release()
+
+
+def test_who_waits_in_an_old_listener_is_still_accepted_and_nobody_new_comes_to_it() -> None:
+    port = free_port()
+    first = sockets.Sockets().prepare(plan(a=port))
+    second = first.prepare(plan(EVERYWHERE, a=port))
+    first.release(second)
+    with socket.create_connection((LOOPBACK, port)) as early:
+        [left] = second.leave("a")
+        with socket.create_connection((LOOPBACK, port)) as late:
+            assert yielding.waiting(left) == 1
+            assert drained(left) == [early.getsockname()]
+            assert yielding.waiting(left) == 0
+            assert drained(second.held["a"].socket) == [late.getsockname()]
+    close([left])
+    second.release()
+
+
+class Ticks:
+    """A clock that goes on when someone sleeps; it may do something at a moment."""
+
+    def __init__(self, at_s: float = math.inf, act: Callable[[], object] = dict) -> None:
+        self.now_s = 0.0
+        self._at_s, self._act = at_s, act
+
+    def monotonic_s(self) -> float:
+        """Return the seconds slept."""
+        return self.now_s
+
+    def wall_s(self) -> float:
+        """Return the same."""
+        return self.now_s
+
+    async def sleep(self, duration_s: float) -> None:
+        """Go on, and act where the moment has come."""
+        if self.now_s < self._at_s <= self.now_s + duration_s:
+            self._act()
+        self.now_s += duration_s
+
+
+def test_an_old_listener_is_closed_when_nobody_waits_in_it_any_more() -> None:
+    listener = sockets.bind(shape.Socket("http", LOOPBACK, 0))
+    with socket.create_connection(listener.getsockname()):
+        ticks = Ticks(0.5, lambda: drained(listener))
+        asyncio.run(yielding.see_off(listener, ticks))
+    assert 0.5 <= ticks.now_s < 0.6
+    assert listener.fileno() == -1
+
+
+def test_an_old_listener_whose_process_is_frozen_is_closed_in_a_second() -> None:
+    listener = sockets.bind(shape.Socket("http", LOOPBACK, 0))
+    with socket.create_connection(listener.getsockname()):
+        ticks = Ticks()
+        asyncio.run(yielding.see_off(listener, ticks))
+    assert ticks.now_s == pytest.approx(yielding.DRY_S_MAX, abs=0.01)
+    assert listener.fileno() == -1
+
+
+def test_an_address_is_shared_with_nobody_after_a_move() -> None:
+    port = free_port()
+    first = sockets.Sockets().prepare(plan(a=port))
+    second = first.prepare(plan(EVERYWHERE, a=port))
+    first.release(second)
+    close(second.leave("a"))
+    for host in (LOOPBACK, EVERYWHERE):
+        with pytest.raises(errors.AddressTakenError):
+            sockets.Sockets().prepare(plan(host, b=port))
     second.release()
 
 
@@ -145,22 +261,20 @@ def test_a_move_that_is_taken_back_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("asked", [0, 1])
-def test_a_move_that_fails_leaves_the_old_listening(
-    asked: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_move_that_fails_loses_nobody(asked: int, *, shares: bool) -> None:
     first = sockets.Sockets().prepare(plan(a=free_port() if asked else 0))
     kept = first.held["a"]
     port = kept.place[1]
     second = first.prepare(plan(EVERYWHERE, a=port))
     first.release(second)
-
-    def taken_meanwhile(_: shape.Socket) -> socket.socket:
-        raise OSError(errno.EADDRINUSE, "Address already in use")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sockets, "bind", taken_meanwhile)
-        with pytest.raises(errors.AddressTakenError):
+    with socket.socket() as stranger, socket.create_connection((LOOPBACK, port)) as early:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares)
+        stranger.bind(("127.0.0.2", port))
+        stranger.listen()
+        with pytest.raises(errors.AddressTakenError, match="choose another port"):
             second.leave("a")
+        assert drained(kept.socket) == [early.getsockname()]
     assert reaches(kept, LOOPBACK, port)
     assert second.addresses() == {"a": f"{EVERYWHERE}:{port}"}
     second.release()
@@ -233,7 +347,7 @@ def test_a_shared_socket_that_moves_is_there_for_all_at_once() -> None:
     moved = held.prepare(sharing("a", "b", host=EVERYWHERE, port=port))
     held.release(moved)
     assert set(moved.coming) == {"a", "b"}
-    moved.settle("a")
+    close(moved.settle("a"))
     assert moved.coming == {}
     assert moved.held["a"].socket is moved.held["b"].socket
     assert reaches(moved.held["a"], LOOPBACK, port)
