@@ -116,6 +116,11 @@ async def held(folder: Path, origin: str) -> AsyncIterator[Held]:
     assert one.files() == []
 
 
+def command(pid: int) -> list[str]:
+    """Return the words by which a process was started."""
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
 def echo(got: wire.Message) -> bytes:
     """Answer a request by its target."""
     return wire.answer(got.target.encode())
@@ -144,11 +149,13 @@ def folder() -> Iterator[Path]:
 
 def test_no_request_fails_while_one_takes_over_after_the_other(folder: Path) -> None:
     async def work(one: Held) -> None:
-        pids = [one.pid]
+        pids, doors = [one.pid], [one.engine.admin_path(NAME)]
         with steady.Load(one.address) as load:
             for _ in range(REPLACEMENTS):
                 await one.engine.replace(NAME)
                 pids.append(one.pid)
+                assert f"--standby={doors[-1]}" in command(one.pid)  # whom it follows unasked
+                doors.append(one.engine.admin_path(NAME))
                 await one.until(load.more(5))
         assert load.failed == []
         assert len(set(pids)) == REPLACEMENTS + 1
@@ -276,37 +283,94 @@ def test_who_stands_by_lets_nobody_in_before_the_word() -> None:
         assert process.admin("GET", "/snapshot")[1]["stands_by"] is False
 
 
-def test_who_stands_by_serves_when_the_one_that_started_it_is_gone() -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="plane") as name,
-        upstream.Upstream.answering(lambda _: wire.answer(b"ok")) as origin,
-        socket.create_server(("127.0.0.1", 0)) as listener,
-    ):
+@contextlib.contextmanager
+def standing_by(
+    origin: str, listener: socket.socket, word: str
+) -> Iterator[tuple[plane.Plane, Callable[[], None]]]:
+    """Give a process that stands by, and what kills the one that started it."""
+    with tempfile.TemporaryDirectory(prefix="plane") as name:
         path = Path(name) / "document.json"
-        contents = plane.with_admin(plane.document("route", origin.address), Path(name) / "a.sock")
-        path.write_text(json.dumps(contents))
+        path.write_text(
+            json.dumps(plane.with_admin(plane.document("route", origin), Path(name) / "a.sock"))
+        )
         number, program = str(listener.fileno()), str(dataplane.binary())
         words = [sys.executable, "-ISc", dataplane.LAUNCH, number, program]
-        starter = subprocess.Popen(
-            ["sh", "-c", '"$@" & echo $!; wait', "sh", *words, "--standby", "--document", path],
-            pass_fds=[listener.fileno()],
-            env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        with (Path(name) / "stderr.log").open("wb") as log:
+            starter = subprocess.Popen(
+                ["sh", "-c", '"$@" & echo $!; wait', "sh", *words, word, "--document", path],
+                pass_fds=[listener.fileno()],
+                env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"},
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         assert starter.stdout is not None
         with starter.stdout:
             pid = int(starter.stdout.readline())
         try:
-            plane.await_start(plane.Plane(Path(name), starter))
-            with wire.Wire(listener.getsockname()) as client:
-                client.send(wire.request("/"))
-                starter.kill()
-                assert client.answer().body == b"ok"
+            made = plane.Plane(Path(name), starter)
+            plane.await_start(made)
+            yield made, starter.kill
         finally:
             os.kill(pid, signal.SIGKILL)
             starter.kill()
             starter.wait()
+
+
+def test_who_stands_by_serves_when_the_one_that_started_it_is_gone(tmp_path: Path) -> None:
+    with (
+        upstream.Upstream.answering(lambda _: wire.answer(b"ok")) as origin,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        for word in ("--standby", f"--standby={tmp_path / 'gone'}"):
+            with (
+                standing_by(origin.address, listener, word) as (_, kill_starter),
+                wire.Wire(listener.getsockname()) as client,
+            ):
+                client.send(wire.request("/"))
+                kill_starter()
+                assert client.answer().body == b"ok"
+
+
+def test_who_takes_over_unasked_ends_its_predecessor_first() -> None:
+    with (
+        upstream.Upstream.answering(lambda _: wire.answer(b"old")) as old,
+        upstream.Upstream.answering(lambda _: wire.answer(b"new")) as new,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        plane.running(plane.document("route", old.address), inherited={"web": listener}) as before,
+        standing_by(new.address, listener, f"--standby={before.folder / 'a.sock'}") as it,
+    ):
+        after, kill_starter = it
+        came = [wire.fetch(listener.getsockname(), "/").body]
+
+        def is_over() -> bool:
+            came.append(wire.fetch(listener.getsockname(), "/").body)
+            return came[-1] == b"new"
+
+        kill_starter()
+        wire.eventually(is_over, "it takes over")
+        assert before.process.wait(timeout=15) == 0
+        assert came == sorted(came, reverse=True)  # never both
+        draining, unasked = before.events("draining"), after.events("serving_unasked")
+        assert (len(draining), len(unasked)) == (1, 1)
+
+
+def test_who_takes_over_unasked_waits_not_for_ever_for_a_frozen_predecessor() -> None:
+    with (
+        upstream.Upstream.answering(lambda _: wire.answer(b"ok")) as origin,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        plane.running(plane.document("route", origin.address)) as frozen,
+        standing_by(origin.address, listener, f"--standby={frozen.folder / 'a.sock'}") as it,
+        wire.Wire(listener.getsockname()) as client,
+    ):
+        client.send(wire.request("/"))
+        frozen.process.send_signal(signal.SIGSTOP)
+        try:
+            it[1]()
+            assert client.answer().body == b"ok"
+            assert it[0].events("predecessor_silent")
+        finally:
+            frozen.process.send_signal(signal.SIGCONT)
+        assert frozen.process.wait(timeout=15) == 0  # it was told all the same
 
 
 def test_who_drains_says_that_it_is_not_the_one_to_forget() -> None:

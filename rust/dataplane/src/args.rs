@@ -1,19 +1,21 @@
 //! The binary's few arguments; people use `alongside`, which has the many.
 
 use crate::source::Source;
+use crate::standby::Standby;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-alongside-dataplane --document PATH|fd:N [--state DIR] [--standby]
+alongside-dataplane --document PATH|fd:N [--state DIR] [--standby[=SOCKET]]
 alongside-dataplane --check PATH|fd:N
 alongside-dataplane --version
 
   --document  what to serve; a file is followed when it changes, a descriptor is read once
   --state     a directory for the last good document, used where the given one cannot be read at a start
-  --standby   let nobody in before POST /serve at the admin door: for a successor on the sockets of one that still serves
+  --standby   let nobody in before POST /serve at the admin door: for a successor on the sockets of one that still serves,
+              whose own admin door is SOCKET; where the process that started it is gone, it drains that one and serves
   --check     read a document, print what is wrong with it, exit 0 or 2
 
 Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound.
@@ -39,27 +41,27 @@ pub struct Args {
     pub document: Source,
     /// Where the last good document is kept.
     pub state: Option<PathBuf>,
-    /// Whether to wait for the word before connections are let in.
-    pub stands_by: bool,
+    /// How to wait for the word before connections are let in, where it is to.
+    pub standby: Option<Standby>,
 }
 
 /// Reads the command line, the program's name first.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_iter(words);
-    let (mut document, mut state, mut stands_by) = (None, None, false);
+    let (mut document, mut state, mut standby) = (None, None, None);
     while let Some(word) = parser.next().map_err(|error| error.to_string())? {
         match word {
             Long("version") => return Ok(Command::Version),
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("check") => return Ok(Command::Check(source(&mut parser)?)),
             Long("document") => document = Some(source(&mut parser)?),
-            Long("standby") => stands_by = true,
+            Long("standby") => standby = Some(Standby::new(parser.optional_value().map(PathBuf::from))),
             Long("state") => state = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
             other => return Err(format!("{}; see --help", other.unexpected())),
         }
     }
     let document = document.ok_or("--document is missing: what should be served? see --help")?;
-    Ok(Command::Run(Args { document, state, stands_by }))
+    Ok(Command::Run(Args { document, state, standby }))
 }
 
 fn source(parser: &mut lexopt::Parser) -> Result<Source, String> {
@@ -85,12 +87,13 @@ mod tests {
     fn reads_files_and_descriptors() {
         assert!(matches!(
             words("x --document a.json --state s"),
-            Ok(Command::Run(Args { document: Source::File(_), state: Some(_), stands_by: false }))
+            Ok(Command::Run(Args { document: Source::File(_), state: Some(_), standby: None }))
         ));
         assert!(matches!(
             words("x --document fd:3 --standby"),
-            Ok(Command::Run(Args { document: Source::Descriptor(3), state: None, stands_by: true }))
+            Ok(Command::Run(Args { document: Source::Descriptor(3), state: None, standby: Some(_) }))
         ));
+        assert!(words("x --standby=a.sock --document fd:3").is_ok());
         assert!(matches!(words("x --check fd:3"), Ok(Command::Check(Source::Descriptor(3)))));
     }
 

@@ -5,6 +5,7 @@ use crate::apply::{Meters, Refused, Runtime};
 use crate::args::Args;
 use crate::doors::Door;
 use crate::source::{LastGood, Source};
+use crate::standby::Standby;
 use crate::status::ProcessMetrics;
 use crate::watch::Watch;
 use alongside_document::{Document, Limits, Problem, Succession};
@@ -76,14 +77,19 @@ pub async fn run(args: Args) -> Exit {
         Ok(document) => document,
         Err(problems) => return complain(&problems, Exit::Usage),
     };
-    let control = Arc::new(Control::new(inherited, last_good, args.stands_by));
+    let control = Arc::new(Control::new(inherited, last_good, args.standby.is_some()));
     let (result, admin) = match document.admin.as_ref().map(|admin| bind_admin(admin.path.as_path())).transpose() {
         Ok(Some((socket, file))) => (control.start(document, Some(socket)), Some(file)),
         Ok(None) => (control.start(document, None), None),
         Err(failed) => (Err(failed), None),
     };
     let exit = match result {
-        Ok(()) => control.follow(&args.document).await,
+        Ok(()) => {
+            if let Some(standby) = args.standby {
+                tokio::spawn(Arc::clone(&control).serve_when_orphaned(standby));
+            }
+            control.follow(&args.document).await
+        }
         Err(Failed::Door(problem, exit)) => complain(&[problem], exit),
         Err(Failed::Document(refused)) => complain(&refused.problems(), exit_of(&refused)),
     };
@@ -162,9 +168,13 @@ impl Control {
 
     /// Starts the end: no new connections, idle ones end, the process ends with the last one or in `drain_timeout_ms`.
     pub fn drain(&self) {
-        if !self.is_draining.swap(true, Ordering::Relaxed) {
+        let is_first = !self.is_draining.swap(true, Ordering::Relaxed);
+        if is_first {
             tracing::info!(event = "draining");
-            self.lock().drain();
+        }
+        // Whoever asks is told when nobody is let in any more, also the second one.
+        self.lock().drain();
+        if is_first {
             self.drained.notify_one();
         }
     }
@@ -264,20 +274,18 @@ impl Control {
         if let Some(socket) = admin {
             tokio::spawn(accept_private(socket, self.door(Door::admin(Arc::clone(self)), "admin")));
         }
-        if self.lock().stands_by() {
-            tokio::spawn(Arc::clone(self).serve_when_orphaned());
-        }
         self.warn_of_unclaimed();
         Ok(())
     }
 
-    /// Serves also without being told to when whoever would tell it is gone: nobody else may be left.
-    async fn serve_when_orphaned(self: Arc<Self>) {
-        let parent = rustix::process::getppid();
+    /// Takes over also without being told to when whoever would tell is gone.
+    async fn serve_when_orphaned(self: Arc<Self>, standby: Standby) {
         while self.lock().stands_by() {
-            if rustix::process::getppid() != parent {
+            if standby.is_orphaned() {
                 tracing::warn!(event = "serving_unasked", reason = "the process that started this one is gone");
-                self.lock().serve_on();
+                standby.end_predecessor().await;
+                self.serve();
+                return;
             }
             tokio::time::sleep(ORPHAN_LOOK).await;
         }

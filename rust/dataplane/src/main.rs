@@ -14,6 +14,7 @@ mod explain;
 mod log;
 mod serve;
 mod source;
+mod standby;
 mod status;
 mod watch;
 mod worker;

@@ -170,7 +170,8 @@ _FAILURES = (
     promise.Failure(
         "The supervisor ends during a restart",
         "what serves goes on, and the next `up` or `down` finds all incarnations; one that was "
-        "about to take over in that moment serves by itself; the restart is not "
+        "about to take over in that moment ends its predecessor and serves by itself, after 2s "
+        "also where that one is frozen; the restart is not "
         "resumed: it is asked for again. Where only the command is interrupted, it goes on",
         "exit code 1 of `restart` and `up`; 130 and one line where they are interrupted",
     ),

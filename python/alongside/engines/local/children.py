@@ -24,8 +24,11 @@ POLL_S = 0.03
 LEFTOVER_GRACE_S = 2.0
 """Given to what a dead leader left in its group."""
 KILL_WAIT_S = 10.0
-STANDBY = "--standby"
-"""Lets a data-plane process wait, with its sockets, for the word to let connections in."""
+STANDBY = "--standby="
+"""Lets a data-plane process wait, with its sockets, for the word to let connections in.
+
+The admin door of its predecessor follows, for when nobody is left to give the word.
+"""
 SUCCESS = "ended with 0"
 """The reason of a process that did what it should and is not to start again."""
 
@@ -56,7 +59,7 @@ class Launch:
 
     def serving(self) -> Launch:
         """Return the launch of what needs not wait for a predecessor any more."""
-        argv = tuple(word for word in self.program.argv if word != STANDBY)
+        argv = tuple(word for word in self.program.argv if not word.startswith(STANDBY))
         return replace(self, program=replace(self.program, argv=argv))
 
 

@@ -181,12 +181,12 @@ class Engine:
         child.start()
 
     def _child(
-        self, process: shape.Process, number: int, content: bytes | None, *, stands_by: bool = False
+        self, process: shape.Process, number: int, content: bytes | None, *words: str
     ) -> children.Child:
         """Return an incarnation that can start, with its document where it has one."""
         if content is not None:
             files.write_atomic(self.setting.folders.document(process.name, number), content)
-        launch = self._launch(process, number, (children.STANDBY,) if stands_by else ())
+        launch = self._launch(process, number, words)
         return children.Child(process, launch, self._clock, self._changed, self._log)
 
     def _know(self, name: str, document: documents.Wanted, content: bytes) -> None:
@@ -234,7 +234,8 @@ class Engine:
         name, number = process.name, self._succession.next_number(process.name)
         path = str(self.setting.folders.admin(name, number))
         content = json.dumps({**json.loads(self._contents[name]), "admin": {"path": path}})
-        child = self._child(process, number, content.encode(), stands_by=True)
+        stands_by = f"{children.STANDBY}{self.admin_path(name)}"
+        child = self._child(process, number, content.encode(), stands_by)
         moved = documents.moved(document, path)
         return succession.Incarnation(name, number, child, moved, content.encode())
 
