@@ -182,9 +182,12 @@ def test_what_is_in_flight_is_finished_by_the_predecessor(folder: Path) -> None:
             await one.until(lambda: "/slow" in seen)
             replacing = asyncio.create_task(one.engine.replace(NAME))
             await one.until(lambda: one.pid != before.pid)
-            with wire.Wire(one.address) as other:
-                got = await asyncio.to_thread(other.ask, "/new")
-                assert (got.status, got.field("connection")) == (200, None)
+            ending = "close"
+            while ending == "close":  # let in by the predecessor in the moment before it closed
+                with wire.Wire(one.address) as other:
+                    got = await asyncio.to_thread(other.ask, "/new")
+                ending = got.field("connection") or ""
+                assert (got.status, ending) in {(200, "close"), (200, "")}
             assert groups.is_alive(before)
             assert not replacing.done()
             release.set()
