@@ -27,6 +27,10 @@ pub enum Standing {
 pub struct Circuit {
     failures: u32,
     until_ms: u64,
+    /// Until when the trial that runs has time to end.
+    trial_until_ms: Option<u64>,
+    /// It asked something since that trial began.
+    has_spoken: bool,
 }
 
 impl Circuit {
@@ -35,22 +39,35 @@ impl Circuit {
         if self.failures == 0 {
             return Standing::Usable;
         }
-        if now_ms < self.until_ms {
+        if now_ms < self.until_ms || self.is_tried(now_ms) {
             return Standing::Left;
         }
-        self.until_ms = now_ms + TRIAL_MS;
+        self.trial_until_ms = Some(now_ms + TRIAL_MS);
+        self.has_spoken = false;
         Standing::Due
+    }
+
+    fn is_tried(&self, now_ms: u64) -> bool {
+        self.trial_until_ms.is_some_and(|until_ms| now_ms < until_ms)
     }
 
     /// A question failed. What many askers find at one time counts once.
     pub fn failed(&mut self, now_ms: u64) {
-        if self.failures == 0 || now_ms >= self.until_ms {
-            self.trial_failed(now_ms);
+        if self.failures == 0 || (now_ms >= self.until_ms && !self.is_tried(now_ms)) {
+            self.leave(now_ms);
         }
     }
 
-    /// A trial failed.
+    /// A trial failed. One that spoke meanwhile is tried again at once.
     pub fn trial_failed(&mut self, now_ms: u64) {
+        self.trial_until_ms = None;
+        self.leave(now_ms);
+        if std::mem::take(&mut self.has_spoken) {
+            self.until_ms = now_ms;
+        }
+    }
+
+    fn leave(&mut self, now_ms: u64) {
         let pause_ms = SIBLING_PAUSE_MS.checked_shl(self.failures).unwrap_or(SIBLING_PAUSE_MS_MAX);
         self.failures = (self.failures + 1).min(32);
         self.until_ms = now_ms + pause_ms.min(SIBLING_PAUSE_MS_MAX);
@@ -61,8 +78,9 @@ impl Circuit {
         *self = Self::default();
     }
 
-    /// It asked something itself: it may be tried at once.
+    /// It asked something itself: it may be tried at once, or when the trial that runs has ended.
     pub fn spoke(&mut self, now_ms: u64) {
+        self.has_spoken = true;
         self.until_ms = self.until_ms.min(now_ms);
     }
 }
@@ -103,6 +121,24 @@ mod tests {
         circuit.failed(0);
         assert_eq!(circuit.standing(1_000), Standing::Due);
         assert_eq!(circuit.standing(1_000 + TRIAL_MS), Standing::Due);
+    }
+
+    #[test]
+    fn only_one_trial_runs_at_a_time_whatever_is_said_meanwhile() {
+        let mut circuit = Circuit::default();
+        circuit.failed(0);
+        assert_eq!(circuit.standing(1_000), Standing::Due);
+        for now_ms in 1_001..1_500 {
+            circuit.spoke(now_ms);
+            circuit.failed(now_ms);
+            assert_eq!(circuit.standing(now_ms), Standing::Left);
+        }
+        // It spoke while it was tried: the next trial is at once, and one again.
+        circuit.trial_failed(1_500);
+        assert_eq!(circuit.standing(1_500), Standing::Due);
+        assert_eq!(circuit.standing(1_500), Standing::Left);
+        circuit.trial_failed(1_600);
+        assert_eq!(circuit.standing(1_600), Standing::Left);
     }
 
     #[test]
