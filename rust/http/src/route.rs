@@ -204,7 +204,8 @@ impl Route {
     /// Returns what tells the nodes that may hold a URL to forget it, and waits a moment until they have.
     fn forgetting(&self, shard: usize, head: Vec<u8>) -> Notice {
         let is_elsewhere = !self.key.is_of_target() || self.terms.fallback == Fallback::NextShard;
-        let nodes = if is_elsewhere { self.nodes.to_vec() } else { self.shards[shard].replicas.clone() };
+        let shards = if is_elsewhere { &self.shards[..] } else { &self.shards[shard..=shard] };
+        let nodes = shards.iter().map(|shard| shard.replicas.clone()).collect();
         Notice::waiting(move |status| {
             //= RFC 9111 section 4.4: a cache must invalidate the target of an unsafe method that did not fail.
             (200..400).contains(&status).then(|| forget::everywhere(nodes, head.into()))
@@ -414,7 +415,7 @@ impl Service for Route {
         };
         // Only caches of ours understand.
         let forget = (direct.is_some() && !is_safe && self.looks.probe == Probe::Cache)
-            .then(|| forget::head(head.target, head.authority, view::scheme(head, arrival)));
+            .then(|| forget::head(head.target, head.authority, view::scheme(head, arrival), ""));
         Placed { shard, key, is_direct: direct.is_some(), is_safe, forget }
     }
 
