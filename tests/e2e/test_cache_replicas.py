@@ -7,7 +7,7 @@ import functools
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 
 import pytest
@@ -598,3 +598,123 @@ def test_a_client_that_waits_sees_who_asked_the_origin_when_it_has_said_so() -> 
         miss, hit = wire.fetch(address, "/a"), wire.fetch(address, "/a")
         assert names(miss) == ["cdn", "lb", "main"]
         assert names(hit) == ["main"]
+
+
+def test_a_replica_tells_a_sibling_what_a_router_could_not() -> None:
+    with (
+        upstream.Upstream.answering(numbered()) as origin,
+        replicas.fleet(origin.address) as fleet,
+    ):
+        for target in ["/a", "/b", "/c"]:
+            assert fleet.ask(0, target).body == fleet.ask(1, target).body
+        said = fleet.ask(1, "/a", "X-Alongside-Ask: purge", "X-Alongside-For: n0")
+        assert (said.status, said.field("x-alongside-owed")) == (200, "1")
+        assert said.field("x-alongside-purged") is None
+        wire.eventually(lambda: not fleet.holds(0, "/a"), "n0 was told")
+        # What is for a sibling is for it alone.
+        assert [fleet.holds(at, "/b") for at in range(2)] == [True, True]
+        assert fleet.holds(1, "/a")
+        fleet.ask(1, "/", "X-Alongside-Ask: purge-all", "X-Alongside-For: n0")
+        wire.eventually(lambda: not fleet.holds(0, "/b"), "n0 was told")
+        assert not fleet.holds(0, "/c")
+        assert fleet.holds(1, "/b")
+
+
+def test_a_replica_promises_nothing_for_who_is_no_sibling_and_to_nobody_outside() -> None:
+    with (
+        upstream.Upstream.answering(numbered()) as origin,
+        replicas.fleet(origin.address) as fleet,
+    ):
+        fleet.ask(0, "/a")
+        for name in ["n1x", "n0", "", "x" * 300]:
+            order = ["X-Alongside-Ask: purge", f"X-Alongside-For: {name}"]
+            said = fleet.ask(0, "/a", *order)
+            assert (said.status, said.field("x-alongside-owed")) == (404, None), name
+        outer = fleet.nodes[1].addresses()["outer"]
+        said = wire.fetch(outer, "/a", "X-Alongside-Ask: purge", "X-Alongside-For: n0")
+        assert said.field("x-alongside-owed") is None
+        assert fleet.holds(0, "/a")
+        assert not leaked(origin)
+
+
+def is_order(request: wire.Message) -> bool:
+    return (request.field("x-alongside-ask") or "").startswith("purge")
+
+
+def sibling_of_ours(answers: list[int]) -> Callable[[wire.Message], bytes]:
+    """Answer orders with these statuses, then like a cache of ours; nothing else is stored."""
+    left = iter(answers)
+
+    def answer(request: wire.Message) -> bytes:
+        if not is_order(request):
+            return wire.answer(status=504)
+        status_ = next(left, 200)
+        fields = ["X-Alongside-Purged: 1"] if status_ == 200 else []
+        return wire.answer(b"", *fields, status=status_)
+
+    return answer
+
+
+@contextlib.contextmanager
+def beside(sibling: upstream.Upstream, origin: upstream.Upstream) -> Iterator[replicas.Fleet]:
+    """Start `n0`, whose sibling `n1` is a program of the test."""
+    with replicas.fleet(origin.address, 2, started=0) as fleet:
+        caches = fleet.documents[0]["caches"]
+        assert isinstance(caches, list)
+        caches[0]["replica"]["siblings"] = [{"id": "n1", "address": sibling.address}]
+        caches[0]["replica"]["warm_bytes_per_s"] = None
+        fleet.start(0)
+        yield fleet
+
+
+def test_siblings_are_told_as_routers_tell() -> None:
+    with (
+        upstream.Upstream.answering(numbered()) as origin,
+        upstream.Upstream.answering(sibling_of_ours([503, 500])) as sibling,
+        beside(sibling, origin) as fleet,
+    ):
+        assert fleet.ask(0, "/a?b", method="DELETE").status == 200
+
+        def told() -> list[tuple[str, ...]]:
+            names_ = ["host", "cache-control", "x-alongside-ask", "x-alongside-from"]
+            return [
+                (r.method, r.target, *(str(r.field(name)) for name in names_))
+                for r in sibling.requests
+                if is_order(r)
+            ]
+
+        order = ("HEAD", "/a?b", "a", "only-if-cached", "purge", "n0")
+        wire.eventually(lambda: told() == [order] * 3, "told until it has forgotten")
+        purges = functools.partial(fleet.nodes[0].metric, "alongside_cache_sibling_purges")
+        wire.eventually(lambda: purges(outcome="told") == 1, "it is counted")
+        assert purges(outcome="failed") == 2
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_replica_that_ends_tells_its_siblings_first(*, comes_back: bool) -> None:
+    is_away = threading.Event()
+    is_away.set()
+    told: list[str] = []
+
+    def absent(peer: upstream.Peer) -> None:
+        while (head := peer.next()) is not None:
+            if is_away.is_set():
+                return
+            told.extend([head.target] if is_order(head) else [])
+            peer.send(sibling_of_ours([])(head))
+
+    with (
+        upstream.Upstream.answering(numbered()) as origin,
+        upstream.Upstream(absent) as sibling,
+        beside(sibling, origin) as fleet,
+    ):
+        node = fleet.nodes[0]
+        assert fleet.ask(0, "/a", method="DELETE").status == 200
+        wire.eventually(lambda: any(map(is_order, sibling.requests)), "it is told in vain")
+        node.terminate()
+        wire.eventually(functools.partial(node.events, "draining"), "it drains")
+        if comes_back:
+            is_away.clear()
+        node.process.wait(timeout=wire.TIMEOUT_S)
+        dropped = [(line["node"], line["open"]) for line in node.events("forgets_dropped")]
+        assert (told, dropped) == ((["/a"], []) if comes_back else ([], [("n1", 1)]))

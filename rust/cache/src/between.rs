@@ -9,6 +9,10 @@ use alongside_protocols::{RequestHead, ResponseHead, write_decimal};
 
 const ASK: &str = "x-alongside-ask";
 const FROM: &str = "x-alongside-from";
+/// The sibling that is to be told what an order says.
+const FOR: &str = "x-alongside-for";
+/// It will be: without it nobody understood the order.
+const OWED: &str = "x-alongside-owed";
 /// How warm a cache is, 0 to 100.
 const WARMTH: &str = "x-alongside-warmth";
 /// How many answers were forgotten: without it nobody understood the order.
@@ -67,6 +71,22 @@ impl Question {
 /// Returns the id of the node that asks; empty where it does not say.
 pub(crate) fn from(head: &RequestHead<'_, '_>) -> String {
     head.field(FROM).map(|id| String::from_utf8_lossy(id).into_owned()).unwrap_or_default()
+}
+
+/// Returns the id of the node that an order is for; nothing where it is for who gets it.
+pub(crate) fn meant(head: &RequestHead<'_, '_>) -> Option<String> {
+    head.field(FOR).map(|id| String::from_utf8_lossy(id).into_owned())
+}
+
+/// Returns the line that says who asks.
+pub(crate) fn from_line(id: &str) -> String {
+    format!("{FROM}: {id}\r\n")
+}
+
+/// Appends that somebody else will be told, and returns a body that says so.
+pub(crate) fn write_owed(out: &mut Vec<u8>) -> String {
+    write_number(OWED, 1, out);
+    "{\"owed\": 1}\n".to_owned()
 }
 
 /// Appends the lines of a question.

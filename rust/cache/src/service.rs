@@ -10,6 +10,7 @@ use crate::meeting::{Meeting, Siblings};
 use crate::metrics::{CacheMetrics, Metrics};
 use crate::object::Object;
 use crate::purged::Purged;
+use crate::purges;
 use crate::store::{Found, Store};
 use crate::terms;
 use crate::warmup::{self, Warmup};
@@ -336,6 +337,11 @@ impl Cache {
     /// Answers a question of one of ours.
     fn reply(&self, question: Question, head: &RequestHead<'_, '_>, arrival: &Arrival<'_>) -> Planned {
         let asked_by = self.hear_from(head);
+        if question.forgets()
+            && let Some(id) = between::meant(head)
+        {
+            return Planned::Reply(self.see_to(question, &id, head, arrival));
+        }
         let (mut status, mut lines, mut body) = (200, Vec::new(), String::new());
         match question {
             Question::Warm => return Planned::Warm { asked_by },
@@ -357,6 +363,39 @@ impl Cache {
             status = 503;
         }
         Planned::Reply(Reply { status, lines, body })
+    }
+
+    /// Promises that a sibling will be told what a router could not tell it.
+    fn see_to(&self, question: Question, id: &str, head: &RequestHead<'_, '_>, arrival: &Arrival<'_>) -> Reply {
+        let mut lines = Vec::new();
+        let Some(sibling) = self.siblings.find(id) else {
+            return Reply { status: 404, lines, body: format!("404 Not Found: no sibling here is {id:?}\n") };
+        };
+        // The list would end with this process.
+        if deadline::is_draining() {
+            return Reply { status: 503, lines, body: "503 Service Unavailable: this process ends\n".to_owned() };
+        }
+        if question == Question::PurgeAll {
+            purges::tell_all(sibling);
+        } else {
+            let mut key = buffer::take_output();
+            write_key(head, arrival, &mut key);
+            purges::tell(sibling, &key);
+            buffer::give_output(key);
+        }
+        let body = between::write_owed(&mut lines);
+        Reply { status: 200, lines, body }
+    }
+
+    /// Orders that siblings have still to be told.
+    #[must_use]
+    pub fn untold(&self) -> usize {
+        self.siblings.all().iter().map(|sibling| sibling.purges.open()).sum()
+    }
+
+    /// Drops what siblings have still to be told; says so where there was something.
+    pub fn give_up(&self, reason: &str) {
+        self.siblings.all().iter().for_each(|sibling| purges::give_up(sibling, reason));
     }
 
     /// Writes the head of a request that is passed on as it is.

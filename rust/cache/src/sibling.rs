@@ -115,6 +115,11 @@ impl Sibling {
         self.circuit().spoke(self.clock.now_ms());
     }
 
+    /// The time by the cache's clock.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
     fn was_heard(&self) -> bool {
         let silent_ms = self.clock.now_ms().saturating_sub(self.heard_ms.load(Relaxed));
         Duration::from_millis(silent_ms) < SILENCE
@@ -129,14 +134,15 @@ impl Sibling {
         if self.was_heard() {
             return true;
         }
-        if self.circuit().standing(self.clock.now_ms()) == Standing::Left {
+        let standing = self.circuit().standing(self.clock.now_ms());
+        if standing == Standing::Left {
             return false;
         }
         let is_alive = self.probe().await.is_ok();
-        if is_alive {
-            self.heard()
-        } else {
-            self.failed()
+        match standing {
+            _ if is_alive => self.heard(),
+            Standing::Due => self.circuit().trial_failed(self.clock.now_ms()),
+            Standing::Usable | Standing::Left => self.failed(),
         }
         is_alive
     }
@@ -169,7 +175,7 @@ impl Sibling {
             // The caller's limit comes first.
             link.deadline.set(u64::from(u32::MAX));
             let answered = match link.send(text).await {
-                Ok(()) => self.small(&mut link).await,
+                Ok(()) => self.small(&mut link, text.starts_with(b"HEAD ")).await,
                 Err(error) => Err(error),
             };
             match answered {
@@ -184,11 +190,11 @@ impl Sibling {
         }
     }
 
-    async fn small(&self, link: &mut Link) -> Result<(Small, bool), FetchError> {
-        let limits = Limits::default();
+    async fn small(&self, link: &mut Link, is_head: bool) -> Result<(Small, bool), FetchError> {
+        let (limits, asked) = (Limits::default(), Asked { head: is_head, upgrade: false });
         let (answer, body, keep_alive) = loop {
             let mut room = scratch();
-            let parsed = guard::response(link.buffer.data(), &mut room, &limits, Asked::default());
+            let parsed = guard::response(link.buffer.data(), &mut room, &limits, asked);
             if let Some(head) = parsed.map_err(|_| FetchError::Refused)? {
                 let used = head.head_bytes;
                 let answer = Small { warmth: between::warmth(&head), has_purged: between::has_purged(&head) };

@@ -42,6 +42,11 @@ impl Compiled {
         self.caches.values().for_each(|cache| cache.begin());
     }
 
+    /// Orders of its caches that siblings have still to be told.
+    pub fn untold(&self) -> usize {
+        self.caches.values().map(|cache| cache.untold()).sum()
+    }
+
     /// Whether a route sends requests to a server.
     pub fn names(&self, id: &str, address: &str) -> bool {
         let mut upstreams = self.routes.values().flat_map(|route| route.upstreams());

@@ -380,6 +380,11 @@ impl Control {
         runtime.document().is_some_and(|current| alongside_document::succeeds(current, document) == Succession::Older)
     }
 
+    fn has_untold(&self) -> bool {
+        let runtime = self.lock();
+        !runtime.untold().is_empty() || runtime.compiled().untold() > 0
+    }
+
     /// Waits for the last connection, for the limit, or for the same signal once more.
     async fn finish(&self, terminate: &mut Signal, interrupt: &mut Signal) -> Exit {
         let (admission, limit_ms) = {
@@ -395,7 +400,7 @@ impl Control {
         let told = async {
             emptied.await;
             // What clients were promised while they waited is still to be told.
-            while !self.lock().untold().is_empty() {
+            while self.has_untold() {
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };
@@ -408,6 +413,7 @@ impl Control {
         for server in self.lock().untold() {
             server.forgets.give_up(&server.id, "the process ends");
         }
+        self.lock().compiled().caches.values().for_each(|cache| cache.give_up("the process ends"));
         tracing::info!(event = "ended", connections_cut = admission.open());
         Exit::Done
     }

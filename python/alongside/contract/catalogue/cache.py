@@ -253,6 +253,13 @@ _FAILURES = (
         "`alongside_cache_sibling_purges_total`",
     ),
     promise.Failure(
+        "A router asks a replica to tell a sibling what the router cannot tell it",
+        "the sibling is told by this replica, like of a change through it. A replica that ends "
+        "tells its siblings first, for as long as it drains, and takes no more of it",
+        "client: nothing. Operator: `alongside_cache_sibling_purges_total`; log event "
+        "`forgets_dropped` for what could not be told",
+    ),
+    promise.Failure(
         "A sibling dies in the middle of a warm-up, or sends nonsense",
         "what came whole stays, nothing else is stored; the next sibling is asked",
         "operator: log event `warm_up_cut`",

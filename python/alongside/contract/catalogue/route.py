@@ -270,6 +270,16 @@ _FAILURES = (
         "client: the origin's answer, or 502",
     ),
     promise.Failure(
+        "The router is killed while a node has yet to be told what to forget, or another router "
+        "can reach that node",
+        "a sibling of the node was asked within these 250ms to tell it too, and does so until it "
+        "has. The sibling is told again by the router, or another one is, while it does not "
+        "answer. With one node a shard there is no sibling, and what it was not told is lost",
+        "client of another router: the old page from such a node, until its sibling reaches it: "
+        "about a second after it can. Operator: log events `node_behind`, `node_minded`, "
+        "`forgets_dropped`",
+    ),
+    promise.Failure(
         "A node is told to forget and does not understand: it is no cache of ours, or its inner "
         "lacks the router",
         "it does nothing, the log says so once, and it is read from on",
