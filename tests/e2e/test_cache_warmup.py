@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
 import time
 from collections.abc import Iterator
@@ -182,6 +183,29 @@ def test_a_sender_that_is_killed_leaves_whole_answers_only() -> None:
         for target in targets:
             assert fleet.ask(1, target).body == body_of(target)
         assert len(origin.requests) == before + len(targets) - len(found)
+
+
+@pytest.mark.parametrize("more", [{}, {"host": "elsewhere"}])
+def test_nothing_is_taken_from_a_sibling_of_another_origin(more: dict[str, object]) -> None:
+    def other(request: wire.Message) -> bytes:
+        return wire.answer(b"other" + body_of(request.target), FRESH)
+
+    copied = [f"/1000/{number}" for number in range(10)]
+    with warm_fleet(copied, FAST) as (fleet, origin), upstream.Upstream.answering(other) as new:
+        caches = fleet.documents[1]["caches"]
+        assert isinstance(caches, list)
+        caches[0]["origin"] = {"address": origin.address if more else new.address, **more}
+        fleet.start(1)
+        await_warm(fleet, 1)
+        assert held(fleet, 1, copied) == []
+        # Neither where one meets at the other, nor where that one asks for what is stored.
+        for asked_first, met_at in itertools.product(range(2), repeat=2):
+            for target in fleet.targets(met_at, 3, prefix=f"/10/{asked_first}/"):
+                for at in (asked_first, 1 - asked_first):
+                    before = len(origin.requests), len(new.requests)
+                    assert fleet.ask(at, target).status == 200
+                    came = len(origin.requests) - before[0], len(new.requests) - before[1]
+                    assert came == ((0, 1) if at and not more else (1, 0))
 
 
 def test_the_next_sibling_is_asked_where_one_is_gone() -> None:

@@ -13,6 +13,8 @@ const FROM: &str = "x-alongside-from";
 const FOR: &str = "x-alongside-for";
 /// It will be: without it nobody understood the order.
 const OWED: &str = "x-alongside-owed";
+/// Whose answers are asked for: those of another origin are other pages.
+const ORIGIN: &str = "x-alongside-origin";
 /// How warm a cache is, 0 to 100.
 const WARMTH: &str = "x-alongside-warmth";
 /// How many answers were forgotten: without it nobody understood the order.
@@ -87,6 +89,16 @@ pub(crate) fn from_line(id: &str) -> String {
 pub(crate) fn write_owed(out: &mut Vec<u8>) -> String {
     write_number(OWED, 1, out);
     "{\"owed\": 1}\n".to_owned()
+}
+
+/// Whether the node that asks wants answers of this origin; one that does not say is believed to.
+pub(crate) fn is_of_origin(head: &RequestHead<'_, '_>, origin: &str) -> bool {
+    head.field(ORIGIN).is_none_or(|asked| asked == origin.as_bytes())
+}
+
+/// Appends whose answers are asked for.
+pub(crate) fn write_origin(origin: &str, out: &mut Vec<u8>) {
+    write_line(ORIGIN, origin.as_bytes(), out);
 }
 
 /// Appends the lines of a question.
@@ -209,6 +221,20 @@ mod tests {
         assert_eq!(asked("X-Alongside-Ask: dance\r\n", true), Some(Question::Unknown));
         assert_eq!(asked("X-Alongside-Ask:\r\n", true), Some(Question::Unknown));
         assert_eq!(asked("", true), None);
+    }
+
+    #[test]
+    fn tells_origins_apart() {
+        let is_of = |asked: Option<&str>| {
+            let mut text = b"GET / HTTP/1.1\r\nhost: a\r\n".to_vec();
+            asked.iter().for_each(|origin| write_origin(origin, &mut text));
+            text.extend_from_slice(b"\r\n");
+            let mut room = scratch();
+            let head = guard::request(&text, &mut room, &Limits::default()).unwrap().unwrap();
+            is_of_origin(&head, "127.0.0.1:80")
+        };
+        assert!(is_of(Some("127.0.0.1:80")) && is_of(None));
+        assert!(!is_of(Some("127.0.0.1:8000")) && !is_of(Some("127.0.0.1:80 example.org")) && !is_of(Some("")));
     }
 
     #[test]

@@ -181,6 +181,7 @@ fn question(cache: &Cache, ask: &Ask, source: Source<'_>) -> Vec<u8> {
     };
     if source.sibling().is_some() {
         between::write_question(Question::Meet, cache.siblings.own_id(), &mut text);
+        between::write_origin(&cache.source, &mut text);
     }
     if matches!(source, Source::Stored(_)) {
         text.extend_from_slice(b"cache-control: only-if-cached\r\n");

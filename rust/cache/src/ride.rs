@@ -299,13 +299,11 @@ async fn send_failure<S: Stream>(
     is_for_sibling: bool,
     exchange: &mut Exchange<'_, S>,
 ) -> Result<(), Broken> {
-    let (status, why) = error.answer();
-    if !is_for_sibling {
-        return exchange.refuse(status, why).await;
+    if is_for_sibling {
+        return send_reply(&Reply::fault(error), exchange).await;
     }
-    let mut lines = Vec::new();
-    between::write_fault(error, &mut lines);
-    send_reply(&Reply { status, lines, body: String::new() }, exchange).await
+    let (status, why) = error.answer();
+    exchange.refuse(status, why).await
 }
 
 /// Writes what a sibling must know of an answer.

@@ -4,7 +4,7 @@ use crate::answer::{self, Part, Says};
 use crate::asker::{Asker, Sent};
 use crate::between::{self, Question};
 use crate::clock::Clock;
-use crate::flight::Board;
+use crate::flight::{Board, FetchError};
 use crate::key::{self, Url};
 use crate::meeting::{Meeting, Siblings};
 use crate::metrics::{CacheMetrics, Metrics};
@@ -36,6 +36,8 @@ const PASSES_MAX: usize = 8192;
 pub struct Cache {
     name: String,
     host: Option<String>,
+    /// Address and host of the origin, as siblings name it to each other.
+    pub(crate) source: Arc<str>,
     pub(crate) store: Arc<Store>,
     pub(crate) origin: Arc<Upstream>,
     pub(crate) metrics: CacheMetrics,
@@ -98,6 +100,15 @@ pub struct Reply {
     pub body: String,
 }
 
+impl Reply {
+    /// Returns what tells a sibling that there is no answer, and why.
+    pub(crate) fn fault(error: FetchError) -> Self {
+        let mut lines = Vec::new();
+        between::write_fault(error, &mut lines);
+        Self { status: error.answer().0, lines, body: String::new() }
+    }
+}
+
 /// A sibling that asks for all of a shard.
 #[derive(Debug, Clone)]
 pub struct AskedBy {
@@ -145,8 +156,9 @@ impl Cache {
         let sizes = (document.memory_bytes, document.object_bytes_max());
         let address = document.origin.address.as_str();
         let host = document.origin.host.as_ref().map(|host| host.as_str().to_owned());
+        let source: Arc<str> = host.as_ref().map_or_else(|| address.into(), |host| format!("{address} {host}").into());
         // Another origin's pages are other pages.
-        let is_same = |before: &Self| before.origin.address == address && before.host == host;
+        let is_same = |before: &Self| before.source == source;
         let keeps = |before: &Self| before.sizes == sizes || before.store.can_resize(sizes.0, Some(sizes.1));
         let kept = before.filter(|before| is_same(before) && keeps(before));
         let (store, warmup) = match kept {
@@ -161,6 +173,7 @@ impl Cache {
         Self {
             // Replicas of one cache are told apart in `Cache-Status`.
             name: token(replica.map_or(&document.name, |replica| &replica.id)),
+            source,
             host,
             store,
             // What is under way there counts on.
@@ -225,6 +238,11 @@ impl Cache {
         let mut asked_by = None;
         match Question::of(head, arrival) {
             None => {}
+            // During a change of the origin: whoever asks goes on to where its document says.
+            Some(Question::Meet) if !between::is_of_origin(head, &self.source) => {
+                self.hear_from(head);
+                return Planned::Reply(Reply::fault(FetchError::Unreachable));
+            }
             Some(Question::Meet) => asked_by = Some(self.asked_by(head)),
             Some(question) => return self.reply(question, head, arrival),
         }
@@ -344,7 +362,11 @@ impl Cache {
         }
         let (mut status, mut lines, mut body) = (200, Vec::new(), String::new());
         match question {
-            Question::Warm => return Planned::Warm { asked_by },
+            Question::Warm if between::is_of_origin(head, &self.source) => return Planned::Warm { asked_by },
+            Question::Warm => {
+                status = 409;
+                body = "409 Conflict: what is stored here is of another origin\n".to_owned();
+            }
             Question::Probe => between::write_warmth(self.warmup.warmth(self.clock.now_ms()), &mut lines),
             Question::PurgeAll => body = between::write_purged(self.purge_all(), &mut lines),
             Question::Purge => {

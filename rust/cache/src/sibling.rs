@@ -155,11 +155,24 @@ impl Sibling {
 
     /// Returns a question that is about no key.
     pub fn request(&self, question: Question) -> Vec<u8> {
+        let mut text = self.lines(question);
+        text.extend_from_slice(b"\r\n");
+        text
+    }
+
+    /// Returns the question for all that it has of an origin.
+    pub fn warm_request(&self, origin: &str) -> Vec<u8> {
+        let mut text = self.lines(Question::Warm);
+        between::write_origin(origin, &mut text);
+        text.extend_from_slice(b"\r\n");
+        text
+    }
+
+    fn lines(&self, question: Question) -> Vec<u8> {
         let address = &self.upstream.address;
         // Whoever does not understand the question asks nobody else because of it.
         let mut text = format!("GET / HTTP/1.1\r\nhost: {address}\r\ncache-control: only-if-cached\r\n").into_bytes();
         between::write_question(question, &self.own_id, &mut text);
-        text.extend_from_slice(b"\r\n");
         text
     }
 

@@ -1,6 +1,5 @@
 //! Warming an empty store up with what siblings have: one task for each store, in the runtime that began it.
 
-use crate::between::Question;
 use crate::budget::Reservation;
 use crate::clock::Clock;
 use crate::flight::FetchError;
@@ -63,6 +62,7 @@ pub(crate) fn begin(cache: &Cache, bytes_per_s: Option<u64>) {
     *warming = Some(Warming::new(cache.clock.now_ms()));
     let job = Job {
         store: Arc::downgrade(&cache.store),
+        origin: Arc::clone(&cache.source),
         warmup: Arc::clone(&cache.warmup),
         purged: Arc::clone(&cache.purged),
         clock: cache.clock,
@@ -82,6 +82,8 @@ pub(crate) fn begin(cache: &Cache, bytes_per_s: Option<u64>) {
 /// What a warm-up needs. A store that nobody holds any more ends it.
 struct Job {
     store: Weak<Store>,
+    /// Whose answers the store is for.
+    origin: Arc<str>,
     warmup: Arc<Warmup>,
     purged: Arc<Purged>,
     clock: Clock,
@@ -125,7 +127,7 @@ impl Job {
             .await
             .unwrap_or(Err(FetchError::TimedOut))?;
         link.deadline.set(STALL_MS_MAX);
-        link.send(&sibling.request(Question::Warm)).await?;
+        link.send(&sibling.warm_request(&self.origin)).await?;
         let (status, body) = head(&mut link).await?;
         match (status, body) {
             (200, Body::Chunked) => sibling.heard(),

@@ -246,6 +246,11 @@ _FAILURES = (
         "client: nothing. Operator: outcome `refused`",
     ),
     promise.Failure(
+        "A sibling has another origin, as while the origin of all is being changed",
+        "neither takes what the other has; each asks its own origin",
+        "nobody notices. Origin: a request of each replica",
+    ),
+    promise.Failure(
         "A page is changed through one replica (POST, PUT, DELETE, …, answered below 400)",
         "its siblings are told to forget it, again until they answer; after a minute away they "
         "have to forget everything. What a sibling holds from before the change is not taken",
