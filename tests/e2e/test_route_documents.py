@@ -8,7 +8,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,8 +84,9 @@ def test_an_exchange_of_an_older_document_keeps_nothing_of_it_alive() -> None:
             probed = b.connections
             for n in range(20):
                 assert wire.fetch(process.address, f"/{n}").status == 500
-            # Two reviews of every route that is alive.
-            time.sleep(2.2)
+            # Two reviews of every route that is alive: one has its turn at each fifth look.
+            looks = a.connections
+            wire.eventually(lambda: a.connections > looks + 11, "it is looked at on")
             # It is the last of its shard now; of the older document's two it could be spared.
             assert not process.events("node_left")
             assert b.connections <= probed + 1
@@ -164,7 +164,8 @@ def test_nothing_is_counted_for_a_route_that_left() -> None:
 
 def test_want_of_descriptors_is_no_fault_of_the_nodes() -> None:
     with (
-        answering(named("a"), named("b")) as (a, b),
+        answering(*map(named, "abcd")) as (a, b, c, d),
+        plane.running(document({"c": c.address, "d": d.address})),
         plane.running(document({"a": a.address, "b": b.address})) as process,
         wire.Wire(process.address) as client,
     ):
@@ -172,7 +173,10 @@ def test_want_of_descriptors_is_no_fault_of_the_nodes() -> None:
         before = resource.prlimit(process.process.pid, resource.RLIMIT_NOFILE)
         looks = (a.connections, b.connections)
         resource.prlimit(process.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
-        time.sleep(1.0)
+        others = c.connections
+        wire.eventually(
+            lambda: c.connections > others + 5, "another router, as often, looked five times"
+        )
         resource.prlimit(process.process.pid, resource.RLIMIT_NOFILE, before)
         wire.eventually(
             lambda: a.connections > looks[0] + 2 and b.connections > looks[1] + 2, "looks go on"
