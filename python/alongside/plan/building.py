@@ -48,6 +48,8 @@ def plan(resources: reading.Resources, *, grace_s: float = GRACE_S) -> shape.Pla
         builder.add_cache(cache, resources)
     if builder.found:
         raise problems.ResourceError(builder.found)
+    for pod in resources.pods:
+        builder.check_origins(pod)
     order: dict[shape.Role, int] = {"app": 0, "node": 1, "router": 2}
     return shape.Plan(
         tuple(sorted(builder.processes, key=lambda process: order[process.role])),
@@ -99,6 +101,19 @@ class _Builder:
         path: problems.Path = ("spec", "containers", at, "readinessProbe", way, "port")
         reason = f'container "{container.name}" declares no port named "{port}"; {hint}'
         self.found.append(pod.problem(path, reason))
+
+    def check_origins(self, pod: reading.Resource[kubernetes.Pod]) -> None:
+        """Warn of containers that are asked by caches and counted as ready before they answer."""
+        addresses = {one.origin.process: one.origin.address for one in reversed(self.caches)}
+        for at, container in enumerate(pod.model.spec.containers):
+            address = addresses.get(origins.container_process(pod, at))
+            if container.readiness_probe is None and address is not None:
+                reason = (
+                    f'container "{container.name}" is an origin without readinessProbe, so it '
+                    "counts as ready when it is started, and may be asked before it answers; "
+                    f"add readinessProbe: {{tcpSocket: {{port: {address.rpartition(':')[2]}}}}}"
+                )
+                self.warnings.append(str(pod.problem(("spec", "containers", at), reason)))
 
     def add_cache(
         self, cache: reading.Resource[kinds.ShardedCache], resources: reading.Resources

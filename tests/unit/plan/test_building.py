@@ -181,6 +181,23 @@ def test_a_probe_may_look_at_a_port_number_that_nobody_declares() -> None:
     assert app.probe.address == "127.0.0.1:9000"
 
 
+UNPROBED = POD[: POD.index("    readinessProbe")]
+
+
+def test_warns_once_of_an_origin_that_counts_as_ready_before_it_answers() -> None:
+    second = "---\n" + CACHE.replace("photos", "more").replace("8080", "8081")
+    other = "  - {name: other, command: [x], ports: [{containerPort: 1}]}\n"
+    made = plan(CACHE + second + SERVICE + UNPROBED + other)
+    assert made.warnings == (
+        'f.yaml:32: Pod/pod: spec.containers[0]: container "app" is an origin without '
+        "readinessProbe, so it counts as ready when it is started, and may be asked before it "
+        "answers; add readinessProbe: {tcpSocket: {port: 8000}}",
+    )
+    unused = CACHE.replace("{service: app, port: 80}", '{url: "http://127.0.0.1:1"}')
+    assert plan(unused + SERVICE + UNPROBED).warnings == ()
+    assert plan(CACHE + SERVICE + POD).warnings == ()
+
+
 ADDRESSES = {
     "photos-0-0": "127.0.0.1:1",
     "photos-0-1": "127.0.0.1:2",

@@ -74,6 +74,12 @@ _FAILURES = (
         "one line with file, line, field and the nearest declared name; exit code 2",
     ),
     promise.Failure(
+        "A container that is an origin has no readinessProbe",
+        "it counts as ready when it is started, as in Kubernetes, and may be asked before it "
+        "answers: what misses meanwhile is answered with an error",
+        "one line with file, line and the probe to add, shown by `up` and `alongside status`",
+    ),
+    promise.Failure(
         "An address that the files ask for is taken by another program",
         "nothing is started, and nothing that runs is touched",
         "one line naming the address and, where it can be seen, its owner; exit code 3",
