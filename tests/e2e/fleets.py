@@ -32,10 +32,15 @@ from alongside.engines.local import groups
 DEADLINE_S = 60.0
 ORIGIN = """\
 import http.server, os
+asked = []
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         body = (os.environ.get("WORD", "") + self.path).encode()
+        if self.path == "/asked":
+            body = str(len(asked)).encode()
+        else:
+            asked.append(self.path)
         self.send_response(200)
         self.send_header("cache-control", "max-age=600")
         self.send_header("content-length", str(len(body)))
@@ -43,19 +48,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
-FILE = """\
+CACHE = """\
 apiVersion: alongside.dev/v1alpha1
 kind: ShardedCache
-metadata: {{name: photos}}
+metadata: {name: photos}
 spec:
   protocol: http
-  origin: {{service: app, port: {port}}}
-  shards: {shards}
-  memory: 16Mi
+"""
+POD = """\
 ---
 apiVersion: v1
 kind: Pod
-metadata: {{name: app}}
+metadata: {{name: {name}}}
 spec:
   terminationGracePeriodSeconds: 5
   containers:
@@ -65,6 +69,21 @@ spec:
     ports: [{{containerPort: {port}}}]
     readinessProbe: {{tcpSocket: {{port: {port}}}, periodSeconds: 1}}
 """
+
+
+def cache(**spec: object) -> str:
+    """Return the part of a file that asks for the cache `photos`, with fields of its spec."""
+    return CACHE + "".join(f"  {field}: {value}\n" for field, value in spec.items())
+
+
+def service(name: str, port: int) -> str:
+    """Return an origin of the same file."""
+    return f"{{service: {name}, port: {port}}}"
+
+
+def pod(name: str, port: int, *, word: str = "") -> str:
+    """Return the part of a file that runs an origin, which says a word before each path."""
+    return POD.format(name=name, port=port, word=word, python=sys.executable)
 
 
 def free_port() -> int:
@@ -103,7 +122,8 @@ class Fleet:
         folder = self.base / "photos"
         folder.mkdir(exist_ok=True)
         (folder / "origin.py").write_text(ORIGIN)
-        text = FILE.format(port=self.port, shards=shards, word=word, python=sys.executable)
+        text = cache(origin=service("app", self.port), shards=shards, memory="16Mi")
+        text += pod("app", self.port, word=word)
         path = folder / name
         path.write_text(
             text.replace("memory: 16Mi", f"memory: 16Mi\n  {more}" if more else "memory: 16Mi")

@@ -8,6 +8,7 @@ Next:  test_succession.py, test_restart.py.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Self
@@ -17,17 +18,14 @@ from tests.e2e import wire
 WORKERS = 4
 
 
-class Load:
-    """Half of the clients keep their connections, half of them open one for each request."""
+class Crowd:
+    """Threads that go on until the block ends."""
 
-    def __init__(self, address: wire.Address, targets: int | None = None) -> None:
-        self.address = address
-        self.targets = targets
-        """How many different ones each client asks for; without it no two are the same."""
-        self.failed: list[str] = []
-        self.counts = [0] * WORKERS
-        self._is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(at,)) for at in range(WORKERS)]
+    def __init__(self, *works: Callable[[], None]) -> None:
+        self.is_over = threading.Event()
+        self.counts = [0] * len(works)
+        """How much each has asked, as it says itself."""
+        self._threads = [threading.Thread(target=work) for work in works]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -35,17 +33,28 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_over.set()
+        self.is_over.set()
         for thread in self._threads:
             thread.join()
 
-    def more(self, count: int) -> Callable[[], bool]:
-        """Return a condition that holds when every client has asked so often from now on."""
-        goal = [now + count for now in self.counts]
-        return lambda: all(now >= then for now, then in zip(self.counts, goal, strict=True))
+    def more(self, count: int, *, of: int | None = None) -> Callable[[], bool]:
+        """Return a condition that holds when each, or the first few, asked so often from now on."""
+        goal = [now + count for now in self.counts[:of]]
+        return lambda: all(now >= then for now, then in zip(self.counts, goal, strict=False))
+
+
+class Load(Crowd):
+    """Half of the clients keep their connections, half of them open one for each request."""
+
+    def __init__(self, address: wire.Address, targets: int | None = None) -> None:
+        super().__init__(*(functools.partial(self._run, at) for at in range(WORKERS)))
+        self.address = address
+        self.targets = targets
+        """How many different ones each client asks for; without it no two are the same."""
+        self.failed: list[str] = []
 
     def _run(self, at: int) -> None:
-        while not self._is_over.is_set():
+        while not self.is_over.is_set():
             try:
                 with wire.Wire(self.address) as client:
                     self._ask(at, client)
@@ -54,7 +63,7 @@ class Load:
 
     def _ask(self, at: int, client: wire.Wire) -> None:
         is_kept = True
-        while is_kept and not self._is_over.is_set():
+        while is_kept and not self.is_over.is_set():
             number = self.counts[at] % self.targets if self.targets else self.counts[at]
             self.counts[at] += 1
             target = f"/{at}/{number}"

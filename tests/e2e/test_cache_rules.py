@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent import futures
@@ -181,9 +182,9 @@ def test_a_page_is_forgotten_on_request() -> None:
             assert process.admin("POST", "/purge", bad)[0] == 400
 
 
-def test_a_page_that_is_purged_on_its_way_is_not_kept() -> None:
-    gate = threading.Event()
-    count = iter(range(100))
+def slow_at_first(gate: threading.Event) -> upstream.Answer:
+    """Answer with the request's number, the first one when a gate is open."""
+    count = itertools.count()
 
     def answer(_: wire.Message) -> bytes:
         number = next(count)
@@ -191,7 +192,12 @@ def test_a_page_that_is_purged_on_its_way_is_not_kept() -> None:
             gate.wait(wire.TIMEOUT_S)
         return wire.answer(str(number).encode(), FRESH)
 
-    with plane.answering(answer, "cache") as (address, origin, process):
+    return answer
+
+
+def test_a_page_that_is_purged_on_its_way_is_not_kept() -> None:
+    gate = threading.Event()
+    with plane.answering(slow_at_first(gate), "cache") as (address, origin, process):
         with futures.ThreadPoolExecutor(1) as pool:
             asked = pool.submit(wire.fetch, address, "/a")
             wire.eventually(lambda: origin.requests, "the fetch is on its way")
@@ -204,15 +210,7 @@ def test_a_page_that_is_purged_on_its_way_is_not_kept() -> None:
 
 def test_who_asks_after_a_purge_does_not_get_what_was_fetched_before() -> None:
     gate = threading.Event()
-    count = iter(range(100))
-
-    def answer(_: wire.Message) -> bytes:
-        number = next(count)
-        if number == 0:
-            gate.wait(wire.TIMEOUT_S)
-        return wire.answer(str(number).encode(), FRESH)
-
-    with plane.answering(answer, "cache") as (address, origin, process):
+    with plane.answering(slow_at_first(gate), "cache") as (address, origin, process):
         with wire.Wire(address) as early, wire.Wire(address) as late:
             early.send(wire.request("/a"))
             wire.eventually(lambda: origin.requests, "the fetch is on its way")

@@ -15,28 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.e2e import fleets
 
-from alongside.base import environment, errors
-from alongside.components.dataplane import launch
+from alongside.base import environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "photos"
 ORIGINALS = 12
 
 
-def _has_data_plane() -> bool:
-    try:
-        variables = environment.of_process()
-        return bool(launch.find(variables, program="", interpreter=sys.executable))
-    except errors.AlongsideError:
-        return False
-
-
-pytestmark = [
-    pytest.mark.skipif(
-        not _has_data_plane(), reason="alongside-dataplane is not built; run make build"
-    ),
-    pytest.mark.timeout(180),
-]
+pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 
 
 @dataclass(frozen=True)

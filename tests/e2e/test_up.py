@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e import fleets
+from tests.e2e import fleets, steady
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 
@@ -188,6 +186,17 @@ def test_a_changed_application_restarts_alone(fleet: fleets.Fleet) -> None:
     assert fleets.get(address, "/x") == (200, b"new/x")
 
 
+def test_an_origin_without_a_readiness_probe_is_a_warning(fleet: fleets.Fleet) -> None:
+    path = fleet.write()
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "readinessProbe" not in line))
+    code, out, err = fleet.run("up", str(path), "--detach")
+    assert code == 0, err
+    assert out.count("is an origin without readinessProbe") == 1
+    warnings = fleet.status()["warnings"]
+    assert f"{path}:16: Pod/app: spec.containers[0]: container" in str(warnings)
+
+
 def test_an_origin_that_does_not_answer_is_a_warning(fleet: fleets.Fleet) -> None:
     path = fleet.write()
     text = path.read_text().split("---")[0]
@@ -240,41 +249,13 @@ def test_the_foreground_ends_all_in_order_at_an_interrupt(fleet: fleets.Fleet) -
 
 def test_growing_and_shrinking_under_load_fails_no_request(fleet: fleets.Fleet) -> None:
     fleet.up(fleet.write(shards=3))
-    address, before = fleet.address(), fleet.pids()
-    is_over = threading.Event()
-    failed: list[str] = []
-    counts = [0, 0, 0, 0]
-
-    def load(worker: int) -> None:
-        connection = http.client.HTTPConnection(address, timeout=20)
-        while not is_over.is_set():
-            target = f"/{worker}/{counts[worker] % 500}"
-            try:
-                connection.request("GET", target)
-                answer = connection.getresponse()
-                body = answer.read()
-            except (OSError, http.client.HTTPException) as error:
-                failed.append(f"{target}: {error!r}")
-                connection.close()
-                continue
-            if (answer.status, body) != (200, target.encode()):
-                failed.append(f"{target}: {answer.status} {body[:80]!r}")
-            counts[worker] += 1
-        connection.close()
-
-    workers = [threading.Thread(target=load, args=(at,)) for at in range(len(counts))]
-    for worker in workers:
-        worker.start()
-    try:
+    before = fleet.pids()
+    host, _, port = fleet.address().rpartition(":")
+    with steady.Load((host, int(port)), targets=500) as load:
         for shards in (4, 3, 4):
             fleet.up(fleet.write(shards=shards))
-            mark = sum(counts)
-            fleets.until("more load", lambda mark=mark: sum(counts) > mark + 200)  # type: ignore[misc]
-    finally:
-        is_over.set()
-        for worker in workers:
-            worker.join()
-    assert failed == []
+            fleets.until("more load", load.more(50))
+    assert load.failed == []
     after = fleet.pids()
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"photos-3-0"}

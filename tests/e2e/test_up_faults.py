@@ -216,17 +216,23 @@ def test_a_full_disk_holds_up_the_change_alone_until_there_is_room(fleet: fleets
         assert fleet.run("down")[0] == 0
 
 
-def test_many_at_once_make_one_project(fleet: fleets.Fleet) -> None:
-    path = str(fleet.write())
-    started = [fleet.start("up", path, "--detach", "--json") for _ in range(4)]
+def all_at_once(fleet: fleets.Fleet, *commands: tuple[str, ...]) -> list[tuple[int, str, str]]:
+    """Run commands side by side; return exit code, stdout and stderr of each."""
+    started = [fleet.start(*words) for words in commands]
     try:
         ended = [one.communicate(timeout=fleets.DEADLINE_S) for one in started]
     finally:
         for one in started:
             one.kill()
             one.wait()
-    assert [one.returncode for one in started] == [0, 0, 0, 0], ended
-    states = [json.loads(out.splitlines()[-1]) for out, _ in ended]
+    return [(one.returncode, *said) for one, said in zip(started, ended, strict=True)]
+
+
+def test_many_at_once_make_one_project(fleet: fleets.Fleet) -> None:
+    path = str(fleet.write())
+    ended = all_at_once(fleet, *[("up", path, "--detach", "--json")] * 4)
+    assert [code for code, _, _ in ended] == [0, 0, 0, 0], ended
+    states = [json.loads(out.splitlines()[-1]) for _, out, _ in ended]
     assert {state["supervisor_pid"] for state in states} == {fleet.status()["supervisor_pid"]}
     assert all(state["ready"] for state in states)
     assert sorted(fleet.left()) == sorted(fleet.pids().values())
@@ -240,14 +246,8 @@ def test_a_bad_one_of_many_at_once_ends_nobody_elses(fleet: fleets.Fleet) -> Non
         taken = good.with_name("taken.yaml")
         port = owner.getsockname()[1]
         taken.write_text(good.read_text().replace("shards: 3", f"shards: 3\n  port: {port}"))
-        started = [fleet.start("up", str(path), "--detach") for path in (taken, good, taken)]
-        try:
-            ended = [one.communicate(timeout=fleets.DEADLINE_S) for one in started]
-        finally:
-            for one in started:
-                one.kill()
-                one.wait()
-    assert [one.returncode for one in started] == [3, 0, 3], ended
+        ended = all_at_once(fleet, *[("up", str(one), "--detach") for one in (taken, good, taken)])
+    assert [code for code, _, _ in ended] == [3, 0, 3], ended
     assert fleet.status()["ready"] is True
 
 

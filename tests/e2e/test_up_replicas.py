@@ -143,6 +143,27 @@ def test_an_origin_changes_under_load_and_the_old_one_ends(fleet: fleets.Fleet) 
     assert "app" not in fleet.pids()
 
 
+def test_no_answer_of_an_old_origin_is_given_when_the_new_one_is_in_force(
+    fleet: fleets.Fleet,
+) -> None:
+    path = fleet.write(shards=2, more="replicas: 3\n  routers: 2")
+    port = fleets.free_port()
+    both = path.read_text() + fleets.pod("next", port, word="new")
+    path.write_text(both)
+    fleet.up(path)
+    address, targets = fleet.address(), [f"/{number}" for number in range(50)]
+    with load(address, is_kept=True) as failed:
+        for target in targets * 4:
+            assert fleets.get(address, target) == (200, target.encode())
+        path.write_text(
+            both.replace(f"service: app, port: {fleet.port}", f"service: next, port: {port}")
+        )
+        fleet.up(path)
+        bodies = [fleets.get(address, target)[1] for target in targets]
+    assert bodies == [f"new{target}".encode() for target in targets]
+    assert failed == []
+
+
 def test_routers_share_one_address_and_one_that_is_killed_refuses_nobody(
     fleet: fleets.Fleet,
 ) -> None:
