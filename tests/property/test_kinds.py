@@ -27,7 +27,7 @@ def test_answers_any_text_with_a_value_or_a_usage_error(kind: promise.Kind, text
     except errors.UsageError as error:
         assert str(error).isprintable()  # noqa: PT017 - both outcomes are right
     else:
-        assert kinds.read(kinds.shown(value, kind), asked) == value
+        assert kinds.read(kinds.shown(value, asked), asked) == value
 
 
 @given(
@@ -41,7 +41,7 @@ def test_a_node_is_read_back_whatever_its_id_holds(
 ) -> None:
     node = kinds.Node(node_id, f"{host}:{port}", weight)
     asked = route.CONTRACT.parameter("node")
-    assert kinds.read(kinds.shown(node, asked.kind), asked) == node
+    assert kinds.read(kinds.shown(node, asked), asked) == node
 
 
 @given(words=st.lists(st.text(max_size=20) | st.sampled_from(["--listen", "--node", "--", "-"])))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import clock, environment, log
 from alongside.components.dataplane import checking, launch
-from alongside.contract import flags, promise, values
+from alongside.contract import promise, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,11 +30,12 @@ def become(
         errors.UsageError: every mistake of flags and environment at once.
         errors.PermanentError: the binary is missing or cannot be run.
     """
-    resolved = values.resolve(contract, flags.read(contract, words), variables)
+    resolved = values.gather(contract, words, variables)
     binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
     content = json.dumps(document_of(resolved).to_json()).encode()
-    checking.check(content, contract, resolved)
-    log.Log(clock.SystemClock()).info(
-        "effective_values", component=contract.component, values=resolved.effective()
-    )
+    checking.check(content, resolved)
+    lines = log.Log(clock.SystemClock()).bind(component=contract.component)
+    for warning in resolved.warnings():
+        lines.warning("name_goes", told=warning)
+    lines.info("effective_values", values=resolved.effective())
     launch.become(binary, content)

@@ -91,8 +91,17 @@ def _option_help(contract: promise.Contract, parameter: promise.Parameter) -> st
         page.range_shown(parameter).replace("`", ""),
         f"for example {parameter.example}" if parameter.example != parameter.default else "",
         contract.variable(parameter) or "",
+        f"also {', '.join(alias.name for alias in parameter.aliases)}" if parameter.aliases else "",
+        _goes(parameter.deprecated),
     ]
     return f"{parameter.description}  [{'; '.join(note for note in notes if note)}]"
+
+
+def _goes(deprecated: promise.Deprecation | None) -> str:
+    if deprecated is None:
+        return ""
+    instead = f"; use {deprecated.instead}" if deprecated.instead else ""
+    return f"goes with version {deprecated.until}{instead}"
 
 
 def _help(contract: promise.Contract) -> str:

@@ -21,7 +21,7 @@ from rich import live
 from alongside.base import clock, environment, errors, log
 from alongside.cli import following, options, projects, showing
 from alongside.components.dataplane import launch
-from alongside.contract import flags, values
+from alongside.contract import values
 from alongside.contract.catalogue import up
 from alongside.engines.local import engine, folders, logs
 from alongside.resources import reading
@@ -57,7 +57,7 @@ class _Run:
 
 def start(words: Sequence[str], variables: environment.Environment) -> int:
     """Run by the words after the command's name; return the exit code."""
-    resolved = values.resolve(CONTRACT, flags.read(CONTRACT, words), variables)
+    resolved = values.gather(CONTRACT, words, variables)
     paths = [Path(text) for text in resolved.texts("file")]
     is_named = resolved.is_set("project")
     given = projects.checked(resolved.text("project")) if is_named else None

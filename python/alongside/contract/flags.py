@@ -13,12 +13,15 @@ from alongside.base import nearest, units
 from alongside.contract import promise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Flags:
-    """What a command line said: texts by parameter name in their order, and its mistakes."""
+    """What a command line said: texts by flag as written, in their order, and its mistakes.
+
+    Texts without a flag stand under the argument's name: `FILE`.
+    """
 
     texts: dict[str, list[str]]
     problems: tuple[str, ...]
@@ -30,7 +33,7 @@ def read(contract: promise.Contract, words: Sequence[str]) -> Flags:
     `--name value` and `--name=value` mean the same; a boolean takes no value, or `=true`,
     `=false`; after `--` every word is an argument. Names are not abbreviated.
     """
-    by_flag = {p.flag: p for p in contract.parameters if not p.is_argument}
+    by_flag = dict(_by_flag(contract))
     positional = next((p for p in contract.parameters if p.is_argument), None)
     texts: dict[str, list[str]] = {}
     problems: list[str] = []
@@ -38,24 +41,31 @@ def read(contract: promise.Contract, words: Sequence[str]) -> Flags:
     while rest:
         word = rest.pop()
         if word == "--" and positional is not None:
-            texts.setdefault(positional.name, []).extend(reversed(rest))
+            texts.setdefault(positional.flag, []).extend(reversed(rest))
             break
         flag, equals, text = word.partition("=")
         if flag in by_flag:
             parameter = by_flag[flag]
             given = [text] if equals else _value(parameter, rest, by_flag)
-            texts.setdefault(parameter.name, []).extend(given)
+            texts.setdefault(flag, []).extend(given)
             if not given:
                 problems.append(f"{flag}: has no value; write {flag} {parameter.example}")
         elif word.startswith("-") and word != "-":
             problems.append(_unknown(contract, flag, by_flag))
             _drop_value(rest, has_own_value=bool(equals))
         elif positional is not None:
-            texts.setdefault(positional.name, []).append(word)
+            texts.setdefault(positional.flag, []).append(word)
         else:
             what = f"{units.shown(word)}: is not expected here"
             problems.append(f"{what}; every value follows its flag")
     return Flags(texts, tuple(problems))
+
+
+def _by_flag(contract: promise.Contract) -> Iterator[tuple[str, promise.Parameter]]:
+    for parameter in contract.parameters:
+        if parameter.flag and not parameter.is_argument:
+            yield parameter.flag, parameter
+        yield from ((alias.name, parameter) for alias in parameter.aliases if alias.is_flag)
 
 
 def _value(

@@ -21,6 +21,7 @@ TEXT_BYTES_MAX = 8192
 WEIGHT_MAX = 65_535
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
@@ -67,7 +68,7 @@ def read(text: str, parameter: promise.Parameter) -> Value:
     return _READERS[parameter.kind](text, parameter)
 
 
-def shown(value: Value, kind: promise.Kind) -> str:
+def shown(value: Value, parameter: promise.Parameter) -> str:
     """Return a value as a user would write it, with its unit."""
     match value:
         case bool():
@@ -77,12 +78,22 @@ def shown(value: Value, kind: promise.Kind) -> str:
             return f"{value.id}={value.address}{weight}"
         case Replica():
             return f"{value.shard}/{value.id}={value.address}"
-        case int() | float() if kind is promise.Kind.DURATION:
-            return units.format_duration(value)
-        case int() if kind is promise.Kind.SIZE:
-            return units.format_size(value)
+        case int() | float():
+            return _number_shown(value, parameter)
         case _:
-            return str(value)
+            return value
+
+
+def _number_shown(value: float, parameter: promise.Parameter) -> str:
+    match parameter.kind:
+        case promise.Kind.DURATION:
+            return units.format_duration(value)
+        case promise.Kind.SIZE:
+            return units.format_size(int(value))
+        case promise.Kind.NUMBER:
+            return f"{value:.15f}".rstrip("0").rstrip(".") + parameter.unit
+        case _:
+            return f"{value}{parameter.unit}"
 
 
 def address(text: str, *, port_minimum: int = 1) -> str:
@@ -156,6 +167,15 @@ def _integer(text: str, parameter: promise.Parameter) -> Value:
     return int(text)
 
 
+def _number(text: str, parameter: promise.Parameter) -> Value:
+    if not _NUMBER.fullmatch(text):
+        raise errors.UsageError(
+            f"{units.shown(text)} is not a number; write for example {parameter.example}"
+        )
+    _check_range(float(text), text, parameter)
+    return float(text)
+
+
 def _boolean(text: str, _: promise.Parameter) -> Value:
     if text not in {"true", "false"}:
         raise errors.UsageError(f"{units.shown(text)} is neither true nor false; write one of them")
@@ -164,6 +184,7 @@ def _boolean(text: str, _: promise.Parameter) -> Value:
 
 def _duration(text: str, parameter: promise.Parameter) -> Value:
     zero_allowed = parameter.minimum in {"0", "0s", "0ms"}
+    text = _with_unit(text, parameter)
     duration_s = units.parse_duration_s(text, zero_allowed=zero_allowed)
     if abs(duration_s * 1000 - round(duration_s * 1000)) > 1e-6:
         raise errors.UsageError(f"{units.shown(text)} is finer than 1ms; write whole milliseconds")
@@ -172,9 +193,15 @@ def _duration(text: str, parameter: promise.Parameter) -> Value:
 
 
 def _size(text: str, parameter: promise.Parameter) -> Value:
+    text = _with_unit(text, parameter)
     size_bytes = units.parse_size_bytes(text)
     _check_range(size_bytes, text, parameter)
     return size_bytes
+
+
+def _with_unit(text: str, parameter: promise.Parameter) -> str:
+    """Return a bare number with the unit that it has under this name, if it has one."""
+    return text + parameter.unit if parameter.unit and _NUMBER.fullmatch(text) else text
 
 
 def _address(text: str, parameter: promise.Parameter) -> Value:
@@ -299,6 +326,8 @@ def _bound(parameter: promise.Parameter, text: str | None) -> float | None:
             return units.parse_duration_s(text, zero_allowed=True)
         case promise.Kind.SIZE:
             return units.parse_size_bytes(text)
+        case promise.Kind.NUMBER:
+            return float(text)
         case _:
             return int(text)
 
@@ -306,6 +335,7 @@ def _bound(parameter: promise.Parameter, text: str | None) -> float | None:
 _READERS: dict[promise.Kind, Callable[[str, promise.Parameter], Value]] = {
     promise.Kind.TEXT: _text,
     promise.Kind.INTEGER: _integer,
+    promise.Kind.NUMBER: _number,
     promise.Kind.BOOLEAN: _boolean,
     promise.Kind.DURATION: _duration,
     promise.Kind.SIZE: _size,

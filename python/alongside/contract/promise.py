@@ -140,6 +140,16 @@ class Parameter:
                 return f"{minimum} to {maximum}"
 
 
+PARAMETERS_FILE = Parameter(
+    name="parameters",
+    kind=Kind.PATH,
+    description="YAML file of parameters, named like flags without dashes: `memory: 256Mi`",
+    example="/etc/alongside/cache.yaml",
+    unset="no file is read",
+)
+"""The parameter that names a file with values of all others, in every component that has one."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Port:
     """A socket the component opens."""

@@ -1,4 +1,4 @@
-"""Resolve a contract's parameters: flag over environment over default, every mistake at once."""
+"""Resolve a contract's parameters: flag over variable over file over default."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from alongside.base import errors, log, nearest, units
-from alongside.contract import flags, kinds, promise
+from alongside.contract import filed, flags, kinds, promise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from alongside.base import environment
 
-Source = Literal["flag", "environment", "default", "unset"]
+Source = Literal["flag", "environment", "file", "default", "unset"]
 REPEATS_MAX = 4096
 """More values of one repeated parameter are refused."""
 
@@ -34,6 +34,20 @@ class Setting:
     parameter: promise.Parameter
     values: tuple[kinds.Value, ...]
     source: Source
+    place: str
+    """The flag, the variable, or the line of the file that said so; empty where nobody did."""
+    warning: str = ""
+    """What to change, where the name it was set by goes one day."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Name:
+    """One way to set a parameter: a flag or a variable, its own or an alias."""
+
+    text: str
+    parameter: promise.Parameter
+    """With the unit that a bare number has under this name."""
+    deprecated: promise.Deprecation | None
 
 
 class Values:
@@ -54,6 +68,17 @@ class Values:
     def source(self, name: str) -> Source:
         """Return where the value came from."""
         return self._settings[name].source
+
+    def place(self, name: str) -> str:
+        """Return where its user set it: `--memory`, `CACHE_MEMORY`, `cache.yaml:3: memory`.
+
+        Where nobody did, the flag is named, with which it can be set.
+        """
+        return self._settings[name].place or self._settings[name].parameter.flag
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a line for each name in use that goes one day."""
+        return tuple(one.warning for one in self._settings.values() if one.warning)
 
     def text(self, name: str) -> str:
         """Return a text, address, path, choice, network or URL."""
@@ -93,7 +118,7 @@ class Values:
 
     def _effective(self) -> Iterator[tuple[str, object]]:
         for name, setting in self._settings.items():
-            texts = [kinds.shown(value, setting.parameter.kind) for value in setting.values]
+            texts = [kinds.shown(value, setting.parameter) for value in setting.values]
             if setting.parameter.is_secret and texts:
                 texts = [log.MASK]
             if setting.parameter.is_repeated:
@@ -114,27 +139,60 @@ class Values:
         return tuple(value for value in found if isinstance(value, wanted))
 
 
+def gather(
+    contract: promise.Contract, words: Sequence[str], variables: environment.Environment
+) -> Values:
+    """Return the values of a contract's parameters from a command line and its surroundings.
+
+    Args:
+        contract: the parameters and their names; one of them may name a file of values.
+        words: the words after the command's name.
+        variables: the whole environment.
+
+    Raises:
+        errors.UsageError: every mistake at once, each with its place and a remedy.
+    """
+    given = flags.read(contract, words)
+    said = _Given(given.texts, variables, filed.NONE, contract.prefix)
+    return resolve(contract, given, variables, _file(contract, said))
+
+
+def _file(contract: promise.Contract, said: _Given) -> filed.Filed:
+    if promise.PARAMETERS_FILE not in contract.parameters:
+        return filed.NONE
+    try:
+        setting = _setting(contract, promise.PARAMETERS_FILE, said)
+    except errors.UsageError:
+        return filed.NONE  # `resolve` comes upon it too, and says so with all the rest
+    if not setting.values:
+        return filed.NONE
+    return filed.read(contract, str(setting.values[0]), setting.place)
+
+
 def resolve(
     contract: promise.Contract,
     given: flags.Flags,
     variables: environment.Environment,
+    file: filed.Filed = filed.NONE,
 ) -> Values:
-    """Return the values of a contract's parameters: flag over environment over default.
+    """Return the values of a contract's parameters: flag over variable over file over default.
 
     Args:
         contract: the parameters and their names.
         given: what the command line said; its mistakes are reported with the others.
         variables: the whole environment; variables with the contract's prefix that no parameter
             owns are refused, but for those Kubernetes injects for a Service of that name.
+        file: what a file of values said, likewise.
 
     Raises:
-        errors.UsageError: every mistake at once, each with its flag or variable and a remedy.
+        errors.UsageError: every mistake at once, each with its place and a remedy.
     """
-    problems = list(given.problems)
+    problems = [*given.problems, *file.problems]
     settings: dict[str, Setting] = {}
+    said = _Given(given.texts, variables, file, contract.prefix)
     for parameter in contract.parameters:
         try:
-            settings[parameter.name] = _setting(contract, parameter, given.texts, variables)
+            settings[parameter.name] = _setting(contract, parameter, said)
         except errors.UsageError as error:
             problems.extend(error.problems)
     problems.extend(_unknown_variables(contract, variables))
@@ -143,30 +201,93 @@ def resolve(
     return Values(settings)
 
 
-def _setting(
-    contract: promise.Contract,
-    parameter: promise.Parameter,
-    texts_by_name: Mapping[str, Sequence[str]],
-    variables: environment.Environment,
-) -> Setting:
-    variable = contract.variable(parameter)
-    given = variables.get(variable) if variable else None
-    if parameter.name in texts_by_name:
-        values = _read_all(texts_by_name[parameter.name], parameter, parameter.flag)
-        return Setting(parameter, values, "flag")
-    if variable and given is not None and not _is_injected(contract, variable, given):
-        texts = _split(given) if parameter.is_repeated else [given]
-        return Setting(parameter, _read_all(texts, parameter, variable), "environment")
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Given:
+    """Everything that was said, by the names it was said under."""
+
+    texts_by_flag: Mapping[str, Sequence[str]]
+    variables: environment.Environment
+    file: filed.Filed
+    prefix: str
+
+    def flag(self, name: str) -> Sequence[str] | None:
+        return self.texts_by_flag.get(name)
+
+    def variable(self, name: str) -> str | None:
+        text = self.variables.get(name)
+        return None if text is None or _is_injected(self.prefix, name, text) else text
+
+
+def _setting(contract: promise.Contract, parameter: promise.Parameter, said: _Given) -> Setting:
+    flag_names = list(_flag_names(parameter))
+    variable_names = list(_variable_names(contract, parameter))
+    texts = [(name, said.flag(name.text)) for name in flag_names]
+    if any(words is not None for _, words in texts):
+        return _chosen(texts, "flag")
+    split = [(name, _split(name.parameter, said.variable(name.text))) for name in variable_names]
+    if any(words is not None for _, words in split):
+        return _chosen(split, "environment")
+    lines = [_line(name, said.file) for name in flag_names]
+    if any(words is not None for _, words in lines):
+        return _chosen(lines, "file")
     if parameter.default is not None:
-        texts = _split(parameter.default) if parameter.is_repeated else [parameter.default]
-        return Setting(parameter, _read_all(texts, parameter, "default"), "default")
+        words = _split(parameter, parameter.default) or []
+        return Setting(parameter, _read_all(words, parameter, "default"), "default", "")
     if parameter.is_required:
-        remedy = f"write {parameter.flag} {parameter.example}"
-        if parameter.is_argument:
-            remedy = f"write for example {parameter.example}"
-        also = f" or set {variable}" if variable else ""
-        raise errors.UsageError(f"{parameter.flag}: is missing; {remedy}{also}")
-    return Setting(parameter, (), "unset")
+        raise errors.UsageError(_missing(parameter, contract.variable(parameter)))
+    return Setting(parameter, (), "unset", "")
+
+
+def _chosen(found: Iterable[tuple[_Name, Sequence[str] | None]], source: Source) -> Setting:
+    given = [(name, words) for name, words in found if words is not None]
+    name, words = given[0]
+    if len(given) > 1:
+        both = " and ".join(one.text for one, _ in given)
+        raise errors.UsageError(f"{both}: are one parameter; keep {name.text} alone")
+    values = _read_all(words, name.parameter, name.text)
+    return Setting(name.parameter, values, source, name.text, _warning(name))
+
+
+def _warning(name: _Name) -> str:
+    if name.deprecated is None:
+        return ""
+    instead = name.deprecated.instead
+    remedy = f"write {instead} instead" if instead else "nothing takes its place"
+    return f"{name.text}: goes with version {name.deprecated.until}; {remedy}"
+
+
+def _missing(parameter: promise.Parameter, variable: str | None) -> str:
+    remedy = f"write {parameter.flag} {parameter.example}" if parameter.flag else ""
+    if parameter.is_argument:
+        remedy = f"write for example {parameter.example}"
+    ways = [remedy, f"set {variable}" if variable else ""]
+    place = parameter.flag or variable or parameter.name
+    return f"{place}: is missing; {' or '.join(filter(None, ways))}"
+
+
+def _flag_names(parameter: promise.Parameter) -> Iterator[_Name]:
+    if parameter.flag:
+        yield _Name(parameter.flag, parameter, parameter.deprecated)
+    yield from (_alias(parameter, alias) for alias in parameter.aliases if alias.is_flag)
+
+
+def _variable_names(contract: promise.Contract, parameter: promise.Parameter) -> Iterator[_Name]:
+    variable = contract.variable(parameter)
+    if variable:
+        yield _Name(variable, parameter, parameter.deprecated)
+    yield from (_alias(parameter, alias) for alias in parameter.aliases if not alias.is_flag)
+
+
+def _line(name: _Name, file: filed.Filed) -> tuple[_Name, Sequence[str] | None]:
+    line = file.lines.get(filed.key_of(name.text))
+    if line is None:
+        return name, None
+    return dataclasses.replace(name, text=line.place), line.texts
+
+
+def _alias(parameter: promise.Parameter, alias: promise.Alias) -> _Name:
+    renamed = dataclasses.replace(parameter, unit=alias.unit or parameter.unit)
+    return _Name(alias.name, renamed, alias.deprecated or parameter.deprecated)
 
 
 def _read_all(
@@ -182,11 +303,15 @@ def _read_all(
         try:
             values.append(kinds.read(text, parameter))
         except errors.UsageError as error:
-            problems.extend(f"{place}: {problem}" for problem in error.problems)
+            told = [_HIDDEN] if parameter.is_secret and text else error.problems
+            problems.extend(f"{place}: {problem}" for problem in told)
     problems.extend(f"{place}: {twice} is given twice; write it once" for twice in _twice(values))
     if problems:
         raise errors.UsageError(*problems)
     return tuple(values)
+
+
+_HIDDEN = "is not of its kind or out of its range, and not shown; the page of its contract says"
 
 
 def _twice(values: Sequence[kinds.Value]) -> list[str]:
@@ -196,28 +321,30 @@ def _twice(values: Sequence[kinds.Value]) -> list[str]:
     return [units.shown(name) for name in dict.fromkeys(a for a, b in pairs if a == b)]
 
 
-def _split(text: str) -> list[str]:
+def _split(parameter: promise.Parameter, text: str | None) -> list[str] | None:
+    if text is None or not parameter.is_repeated:
+        return None if text is None else [text]
     return [part for part in re.split(r"[,\s]+", text) if part] or [""]
 
 
 def _unknown_variables(
     contract: promise.Contract, variables: environment.Environment
 ) -> Iterator[str]:
-    known = {contract.variable(parameter) for parameter in contract.parameters} - {None}
-    names = [name for name in known if name is not None]
+    if not contract.prefix:
+        return
+    names = [name.text for p in contract.parameters for name in _variable_names(contract, p)]
     for name in sorted(variables):
-        if not name.startswith(contract.prefix) or name in known:
+        if not name.startswith(contract.prefix) or name in names:
             continue
-        if _is_injected(contract, name, variables[name]):
+        if _is_injected(contract.prefix, name, variables[name]):
             continue
         near = nearest.nearest(name, names)
         hint = f"did you mean {near}?" if near else "unset it"
         yield f"{units.shown(name)}: is no variable of {contract.component}; {hint}"
 
 
-def _is_injected(contract: promise.Contract, name: str, value: str) -> bool:
-    """Return whether Kubernetes sets this variable for a Service that is named like us."""
-    rest = name.removeprefix(contract.prefix)
-    if _SERVICE_VARIABLE.fullmatch(rest):
+def _is_injected(prefix: str, name: str, value: str) -> bool:
+    """Return whether Kubernetes sets this variable for a Service, which may be named like us."""
+    if f"_{name}".endswith("_PORT") and _SERVICE_URL.match(value):
         return True
-    return f"_{rest}".endswith("_PORT") and _SERVICE_URL.match(value) is not None
+    return name.startswith(prefix) and bool(_SERVICE_VARIABLE.fullmatch(name.removeprefix(prefix)))

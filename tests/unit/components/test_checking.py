@@ -21,7 +21,7 @@ def problems(
     read = flags.read(route.CONTRACT, words.split())
     given = values.resolve(route.CONTRACT, read, environment.Environment(variables))
     try:
-        checking.check(b"{}", route.CONTRACT, given)
+        checking.check(b"{}", given)
     except errors.UsageError as error:
         return error.problems
     return ()

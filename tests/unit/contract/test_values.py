@@ -1,5 +1,7 @@
 """Parameters resolve by flag over environment over default, with every mistake at once."""
 
+import pathlib
+
 import pytest
 
 from alongside.base import environment, errors
@@ -15,6 +17,7 @@ def parameter(name: str, kind: Kind, example: str, **rest: object) -> promise.Pa
     return dataclasses.replace(plain, **rest)  # type: ignore[arg-type]
 
 
+GOES = promise.Deprecation(since="1.1", until="2.0", instead="--period")
 CONTRACT = promise.Contract(
     component="route",
     summary="Show",
@@ -28,6 +31,17 @@ CONTRACT = promise.Contract(
         parameter("detach", Kind.BOOLEAN, "true", default="false"),
         parameter("password", Kind.TEXT, "x", is_secret=True),
         parameter("port", Kind.PORT, "80"),
+        parameter(
+            "period",
+            Kind.DURATION,
+            "10s",
+            aliases=(
+                promise.Alias(name="--wait-seconds", unit="s", deprecated=GOES),
+                promise.Alias(name="UPDATE_FREQUENCY", unit="s"),
+                promise.Alias(name="PROXY_PORT"),
+            ),
+        ),
+        promise.PARAMETERS_FILE,
     ),
 )
 
@@ -150,6 +164,8 @@ def test_effective_values_carry_units_and_hide_secrets() -> None:
         "detach": "false",
         "password": "***",
         "port": None,
+        "period": None,
+        "parameters": None,
     }
 
 
@@ -160,3 +176,112 @@ def test_asking_for_a_wrong_name_or_type_is_a_mistake_of_the_code() -> None:
         resolve().text("memory")
     with pytest.raises(TypeError):
         resolve().integer("threads")
+
+
+def test_an_old_name_keeps_the_unit_that_its_bare_number_had() -> None:
+    assert resolve("--listen a:1 --wait-seconds 90").duration_s("period") == 90
+    assert resolve(UPDATE_FREQUENCY="90").duration_s("period") == 90
+    assert resolve(UPDATE_FREQUENCY="90").place("period") == "UPDATE_FREQUENCY"
+    assert "it has no unit" in problems("--listen a:1 --period 90")[0]
+
+
+def test_two_names_of_one_parameter_are_a_mistake_even_where_they_agree() -> None:
+    assert problems("--listen a:1 --period 10s --wait-seconds 10") == (
+        "--period and --wait-seconds: are one parameter; keep --period alone",
+    )
+    assert problems(ROUTE_PERIOD="10s", UPDATE_FREQUENCY="10") == (
+        "ROUTE_PERIOD and UPDATE_FREQUENCY: are one parameter; keep ROUTE_PERIOD alone",
+    )
+
+
+def test_a_flag_wins_over_the_variable_of_an_old_name() -> None:
+    assert resolve("--listen a:1 --period 1s", UPDATE_FREQUENCY="9").duration_s("period") == 1
+
+
+def test_the_use_of_a_name_that_goes_is_said_with_what_to_write_instead() -> None:
+    assert resolve("--listen a:1 --wait-seconds 9").warnings() == (
+        "--wait-seconds: goes with version 2.0; write --period instead",
+    )
+    assert resolve("--listen a:1 --period 9s").warnings() == ()
+
+
+def test_a_short_name_that_kubernetes_injects_for_a_service_is_not_ours() -> None:
+    assert not resolve(PROXY_PORT="tcp://10.0.0.1:80").is_set("period")
+    assert problems(PROXY_PORT="80")[0].startswith("PROXY_PORT: ")
+
+
+def test_the_value_of_a_secret_is_never_shown_not_even_a_wrong_one() -> None:
+    [problem] = problems("--listen a:1", ROUTE_PASSWORD="hunter2\x07")  # noqa: S106 - the test's own
+    assert "hunter2" not in problem
+    assert problem.startswith("ROUTE_PASSWORD: is not of its kind")
+    shown = resolve("--listen a:1 --password hunter2").effective()
+    assert "hunter2" not in str(shown)
+
+
+def gather(folder: pathlib.Path, text: str, words: str = "", **variables: str) -> values.Values:
+    path = folder / "route.yaml"
+    path.write_text(text)
+    everything = [*words.split(), "--parameters", str(path)]
+    return values.gather(CONTRACT, everything, environment.Environment(variables))
+
+
+def file_problems(folder: pathlib.Path, text: str, words: str = "") -> tuple[str, ...]:
+    with pytest.raises(errors.UsageError) as caught:
+        gather(folder, text, words)
+    return caught.value.problems
+
+
+def test_a_file_wins_over_the_default_and_loses_to_variables_and_flags(
+    tmp_path: pathlib.Path,
+) -> None:
+    text = "listen: a:1\nmemory: 2Mi\nthreads: 3\nnode: [x=b:1, y=c:1]\ndetach: true\n"
+    alone = gather(tmp_path, text)
+    assert (alone.size_bytes("memory"), alone.source("memory")) == (2 * 2**20, "file")
+    assert alone.place("memory") == "route.yaml:2: memory"
+    assert alone.integer("threads") == 3
+    assert [node.id for node in alone.nodes("node")] == ["x", "y"]
+    assert alone.is_on("detach")
+    assert gather(tmp_path, text, ROUTE_MEMORY="3Mi").source("memory") == "environment"
+    assert gather(tmp_path, text, "--memory 4Mi").source("memory") == "flag"
+
+
+def test_the_file_may_be_named_by_a_variable(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("listen: a:1")
+    variables = environment.Environment({"ROUTE_PARAMETERS": str(path)})
+    assert values.gather(CONTRACT, [], variables).text("listen") == "a:1"
+
+
+def test_every_mistake_of_a_file_is_reported_with_its_line(tmp_path: pathlib.Path) -> None:
+    text = (
+        "memry: 1Mi\nwait: 10\nmemory: 1Mi\nmemory: 2Mi\nnode: {a: b}\nthreads:\n"
+        "parameters: x\nfalse: 1\nwait-seconds: 3\n"
+    )
+    found = file_problems(tmp_path, text, "--listen a:1")
+    assert [problem.partition(";")[0] for problem in found] == [
+        "route.yaml:1: memry: is no parameter of route",
+        "route.yaml:4: memory: is set above already",
+        "route.yaml:5: node: is neither a text nor a list of texts",
+        "route.yaml:7: parameters: is no parameter of route",
+        "route.yaml:8: false: is no parameter of route",
+        'route.yaml:2: wait: "10" is not a duration: it has no unit',
+        "route.yaml:6: threads: is empty",
+    ]
+
+
+def test_a_file_that_is_missing_or_no_mapping_is_one_mistake(tmp_path: pathlib.Path) -> None:
+    for text, wanted in (
+        ("- a", "holds no names"),
+        ("{", "is no YAML"),
+        ("a: " + "[" * 5000, "is no YAML"),
+        ("x" * (2**20 + 1), "larger than"),
+    ):
+        [problem] = file_problems(tmp_path, text, "--listen a:1")
+        assert problem.startswith("--parameters: ")
+        assert wanted in problem
+    with pytest.raises(errors.UsageError, match="does not exist"):
+        values.gather(
+            CONTRACT,
+            ["--listen", "a:1", "--parameters", str(tmp_path / "none")],
+            environment.Environment(),
+        )

@@ -9,30 +9,27 @@ from alongside.base import errors
 from alongside.components.dataplane import documents
 
 if TYPE_CHECKING:
-    from alongside.contract import promise, values
+    from alongside.contract import values
 
 
-def check(content: bytes, contract: promise.Contract, given: values.Values) -> None:
+def check(content: bytes, given: values.Values) -> None:
     """Do nothing where a document is right.
 
     Args:
         content: the document as JSON.
-        contract: names the flags and variables that mistakes are traced back to.
-        given: the values that the document was made of.
+        given: the values that the document was made of, whose places mistakes are traced to.
 
     Raises:
         errors.UsageError: every mistake, each with its flag or variable and its remedy.
     """
     found = native.check_document(content)
-    problems = [f"{_place(path, contract, given)}: {message}" for path, message in found]
+    problems = [f"{_place(path, given)}: {message}" for path, message in found]
     if problems:
         raise errors.UsageError(*dict.fromkeys(problems))
 
 
-def _place(path: str, contract: promise.Contract, given: values.Values) -> str:
+def _place(path: str, given: values.Values) -> str:
     name = documents.parameter_of(path)
     if name is None:
         return path or "document"
-    parameter = contract.parameter(name)
-    variable = contract.variable(parameter)
-    return variable if variable and given.source(name) == "environment" else parameter.flag
+    return given.place(name)

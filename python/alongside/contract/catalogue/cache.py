@@ -67,6 +67,7 @@ _PARAMETERS = (
     dataplane.INNER,
     dataplane.STATUS,
     dataplane.ADMIN,
+    promise.PARAMETERS_FILE,
     dataplane.THREADS,
     dataplane.ACCESS_LOG,
     *dataplane.LIMITS,
