@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from alongside.contract import written
 from alongside.contract.catalogue import cache, route
 
 DEADLINE_S = 10.0
@@ -256,6 +257,25 @@ def test_the_status_door_tells_that_it_is_ready(start: Start) -> None:
     admin = router.stderr.parent / "admin.sock"
     wait_for(admin.exists, "the admin socket")
     assert admin.stat().st_mode & 0o777 == 0o600
+
+
+def test_version_tells_the_contract_and_the_values_in_force(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "cache.yaml").write_text("memory: 8Mi\nthreads: 2\n")
+    node = start(
+        "cache --listen 127.0.0.1:0 --origin http://127.0.0.1:1 --status 127.0.0.1:0 "
+        "--parameters cache.yaml --inner 10.0.0.0/8 --inner 127.0.0.0/8 --threads 1"
+    )
+    status, _, body = get(node.ready("status"), "/version")
+    about = json.loads(body)["about"]
+    texts = {value["name"]: value["texts"] for value in about["values"]}
+    assert status == 200
+    assert (about["component"], about["contract"]) == ("cache", written.digest(cache.CONTRACT))
+    assert texts["memory"] == ["8Mi"]
+    assert texts["threads"] == ["1"]
+    assert texts["inner"] == ["10.0.0.0/8", "127.0.0.0/8"]
+    assert texts["head_timeout"] == ["10s"]
+    assert texts["object_max"] == []
+    assert set(texts) == {parameter.name for parameter in cache.CONTRACT.parameters}
 
 
 @pytest.mark.parametrize("component", sorted(CONTRACTS))

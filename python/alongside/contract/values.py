@@ -57,8 +57,9 @@ class Values:
     both are mistakes of the code, never of a user.
     """
 
-    def __init__(self, settings: Mapping[str, Setting]) -> None:
+    def __init__(self, contract: promise.Contract, settings: Mapping[str, Setting]) -> None:
         """Take the settings by parameter name, in the contract's order."""
+        self.contract = contract
         self._settings = dict(settings)
 
     def is_set(self, name: str) -> bool:
@@ -116,13 +117,15 @@ class Values:
         """Return every parameter as its user would write it, units included, secrets masked."""
         return dict(self._effective())
 
+    def shown(self) -> dict[str, tuple[str, ...]]:
+        """Return the same as texts: none where a parameter is not set."""
+        return {name: _shown(setting) for name, setting in self._settings.items()}
+
     def _effective(self) -> Iterator[tuple[str, object]]:
         for name, setting in self._settings.items():
-            texts = [kinds.shown(value, setting.parameter) for value in setting.values]
-            if setting.parameter.is_secret and texts:
-                texts = [log.MASK]
+            texts = _shown(setting)
             if setting.parameter.is_repeated:
-                yield name, texts
+                yield name, list(texts)
             else:
                 yield name, texts[0] if texts else None
 
@@ -137,6 +140,12 @@ class Values:
         if not all(isinstance(value, wanted) for value in found):
             raise TypeError(f"parameter {name} is {self._settings[name].parameter.kind.value}")
         return tuple(value for value in found if isinstance(value, wanted))
+
+
+def _shown(setting: Setting) -> tuple[str, ...]:
+    if setting.parameter.is_secret and setting.values:
+        return (log.MASK,)
+    return tuple(kinds.shown(value, setting.parameter) for value in setting.values)
 
 
 def gather(
@@ -198,7 +207,7 @@ def resolve(
     problems.extend(_unknown_variables(contract, variables))
     if problems:
         raise errors.UsageError(*problems)
-    return Values(settings)
+    return Values(contract, settings)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -31,19 +31,7 @@ def to_json(contract: promise.Contract) -> dict[str, object]:
 
     Equal contracts give equal data, in the same order.
     """
-    explicit = dataclasses.replace(
-        contract,
-        version=contract.version or release.version(),
-        own_prefix=contract.prefix,
-        parameters=tuple(
-            dataclasses.replace(
-                parameter,
-                own_flag=parameter.flag,
-                own_variable=contract.variable(parameter) or "",
-            )
-            for parameter in contract.parameters
-        ),
-    )
+    explicit = _explicit(contract, contract.version or release.version())
     data = _adapter().dump_python(explicit, mode="json", by_alias=True, exclude_defaults=True)
     return {"contract": FORMAT, **cast("dict[str, object]", data)}
 
@@ -58,9 +46,22 @@ def digest(contract: promise.Contract) -> str:
 
     The version is left out, so that a release which changes nothing keeps the digest.
     """
-    data = {key: value for key, value in to_json(contract).items() if key != "version"}
-    canonical = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    data = dataclasses.asdict(_explicit(contract, ""))
+    canonical = json.dumps(data, sort_keys=True, default=lambda kind: kind.value).encode()
     return hashlib.sha256(canonical).hexdigest()
+
+
+def _explicit(contract: promise.Contract, version: str) -> promise.Contract:
+    """Return a contract in which nothing is derived from its component's name."""
+    parameters = tuple(
+        dataclasses.replace(
+            parameter, own_flag=parameter.flag, own_variable=contract.variable(parameter) or ""
+        )
+        for parameter in contract.parameters
+    )
+    return dataclasses.replace(
+        contract, version=version, own_prefix=contract.prefix, parameters=parameters
+    )
 
 
 def from_text(text: str, place: str) -> promise.Contract:

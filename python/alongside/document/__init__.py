@@ -14,11 +14,13 @@ from typing import cast
 from alongside import native
 from alongside.base import errors
 from alongside.document.generated import (
+    About,
     AccessLog,
     Admin,
     Cache,
     CompatibleWith,
     Document,
+    EffectiveValue,
     Fallback,
     Function,
     Health,
@@ -36,11 +38,13 @@ from alongside.document.generated import (
 )
 
 __all__ = [
+    "About",
     "AccessLog",
     "Admin",
     "Cache",
     "CompatibleWith",
     "Document",
+    "EffectiveValue",
     "Fallback",
     "Function",
     "Health",

@@ -13,6 +13,61 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 JsonObject: TypeAlias = dict[str, Json]
 
 
+class EffectiveValue(values.Value):
+    """A parameter as it took effect."""
+
+    name: str
+    """The parameter's name."""
+    texts: tuple[str, ...] = ()
+    """Its values as a user would write them, with units; none where it is not set."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "name": self.name,
+            "texts": list(self.texts),
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> EffectiveValue:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            name=cast("str", value["name"]),
+            texts=tuple(cast("list[str]", value.get("texts", []))),
+        )
+
+
+class About(values.Value):
+    """What a process was started as, for whoever asks it."""
+
+    component: str
+    """The component, such as `cache`."""
+    contract: str
+    """The SHA-256 of its contract in hexadecimal: equal promises have equal ones."""
+    values: tuple[EffectiveValue, ...] = ()
+    """Its parameters as they took effect, secrets masked."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "component": self.component,
+            "contract": self.contract,
+            "values": [item.to_json() for item in self.values],
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> About:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            component=cast("str", value["component"]),
+            contract=cast("str", value["contract"]),
+            values=tuple(
+                EffectiveValue.from_json(item)
+                for item in cast("list[JsonObject]", value.get("values", []))
+            ),
+        )
+
+
 class AccessLog(values.Value):
     """A line in the log for some of the requests."""
 
@@ -554,6 +609,11 @@ class Status(values.Value):
 class Document(values.Value):
     """Everything a data-plane process does, version 1. It holds paths, never secrets."""
 
+    about: About | None = None
+    """What the process was started as; shown by its doors at /version, without any effect.
+
+    Null for none.
+    """
     access_log: AccessLog | None = None
     """A line in the log for some of the requests; null for none."""
     admin: Admin | None = None
@@ -588,6 +648,7 @@ class Document(values.Value):
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
         return {
+            "about": None if self.about is None else self.about.to_json(),
             "access_log": None if self.access_log is None else self.access_log.to_json(),
             "admin": None if self.admin is None else self.admin.to_json(),
             "caches": [item.to_json() for item in self.caches],
@@ -606,6 +667,9 @@ class Document(values.Value):
     def from_json(cls, value: JsonObject) -> Document:
         """Return what a checked JSON object says, defaults filled in."""
         return cls(
+            about=None
+            if value.get("about") is None
+            else About.from_json(cast("JsonObject", value.get("about"))),
             access_log=None
             if value.get("access_log") is None
             else AccessLog.from_json(cast("JsonObject", value.get("access_log"))),

@@ -188,10 +188,17 @@ impl Control {
         true
     }
 
-    /// What runs.
+    /// What runs, and as what it was started.
     pub fn version(&self) -> Value {
         let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-        json!({ "name": "alongside-dataplane", "version": env!("CARGO_PKG_VERSION"), "schema": 1, "profile": profile })
+        let runtime = self.lock();
+        json!({
+            "name": "alongside-dataplane",
+            "version": env!("CARGO_PKG_VERSION"),
+            "schema": 1,
+            "profile": profile,
+            "about": runtime.document().and_then(|document| document.about.as_ref()),
+        })
     }
 
     /// The document in force and where its listeners really listen.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from alongside import document
 from alongside.base import errors, nearest, units
+from alongside.contract import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,6 +227,7 @@ def _around(
         status=status,
         admin=admin,
         access_log=access_log,
+        about=_about(values),
     )
 
 
@@ -234,6 +236,18 @@ def _limits(values: contract_values.Values) -> document.Limits:
     counts = {name: values.integer(name) for name in _COUNT_LIMITS if values.is_set(name)}
     durations = {f"{name}_ms": round(values.duration_s(name) * 1000) for name in _DURATION_LIMITS}
     return document.Limits(**(sizes | counts | durations))
+
+
+def _about(values: contract_values.Values) -> document.About:
+    """Return what a process says of itself at /version: its contract and effective values."""
+    shown = [
+        document.EffectiveValue(name=name, texts=texts) for name, texts in values.shown().items()
+    ]
+    return document.About(
+        component=values.contract.component,
+        contract=written.digest(values.contract),
+        values=tuple(shown),
+    )
 
 
 def parameter_of(path: str) -> str | None:

@@ -167,7 +167,8 @@ ROUTES = (
         "status, admin",
         "GET",
         "/version",
-        "name, version, build profile and document schema as JSON",
+        "name, version, build profile and document schema as JSON; `about`: the component, the "
+        "digest of its contract, its parameters in force",
     ),
     promise.Route("admin", "GET", "/snapshot", "the document in force, its epoch and generation"),
     promise.Route("admin", "GET", "/explain", "how a request would be placed: route=NAME&url=URL"),
