@@ -7,3 +7,4 @@ python=.venv/bin/python
 "$python" -m alongside.contract --check docs/contracts
 "$python" schema/generate.py --check
 "$python" scripts/document_reference.py --check
+"$python" scripts/crates.py --check

@@ -12,7 +12,7 @@ from alongside.contract import __main__ as writer
 from alongside.contract import catalogue, kinds, promise
 
 PAGES = Path(__file__).parents[2] / "docs" / "contracts"
-CONTRACTS = [writer.contract_of(name) for name in catalogue.NAMES]
+CONTRACTS = [catalogue.contract_of(name) for name in catalogue.NAMES]
 
 
 def by_parameter() -> list[tuple[promise.Contract, promise.Parameter]]:

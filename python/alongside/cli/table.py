@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "cache": "Keep an origin's answers in memory and serve them while they are fresh",
     "down": "Stop a project in reverse order, or end what a dead supervisor left",
     "explain": "Say where a request goes, and why",
+    "images": "Make container images of alongside",
     "logs": "Show what a process wrote",
     "purge": "Forget what a cache keeps of a URL",
     "restart": "Restart what runs, one after the other, so that nobody misses it",

@@ -5,21 +5,13 @@ python -m alongside.contract [--check] docs/contracts
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 
 from alongside.base import errors, files
-from alongside.contract import catalogue, page, promise
+from alongside.contract import catalogue, page
 
 _PAGE_BYTES_MAX = 1_000_000
-
-
-def contract_of(component: str) -> promise.Contract:
-    """Return the contract of a component named in the catalogue."""
-    module = importlib.import_module(f"alongside.contract.catalogue.{component}")
-    contract: promise.Contract = module.CONTRACT
-    return contract
 
 
 def stale(folder: Path) -> list[Path]:
@@ -34,7 +26,8 @@ def stale(folder: Path) -> list[Path]:
 def pages(folder: Path) -> dict[Path, bytes]:
     """Return the content of every page by its path."""
     return {
-        folder / f"{name}.md": page.render(contract_of(name)).encode() for name in catalogue.NAMES
+        folder / f"{name}.md": page.render(catalogue.contract_of(name)).encode()
+        for name in catalogue.NAMES
     }
 
 

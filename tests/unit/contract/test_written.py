@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 from alongside.base import errors
-from alongside.contract import __main__ as writer
 from alongside.contract import catalogue, promise, written
 
-CONTRACTS = [writer.contract_of(name) for name in catalogue.NAMES]
+CONTRACTS = [catalogue.contract_of(name) for name in catalogue.NAMES]
 LEAST = "contract: 1\ncomponent: x\nsummary: Do\npromise: It does\nparameters: []\n"
 GOES = promise.Deprecation(since="1.1", until="2", instead="--b")
 

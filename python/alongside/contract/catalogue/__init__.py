@@ -6,5 +6,20 @@ Not:   anything that runs; what is said here is kept by components and the data 
 Next:  cli reads flags by these; docs/contracts holds their pages.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alongside.contract import promise
+
 NAMES = ("cache", "route", "up")
 """The components that have a contract; each is a module of this package."""
+
+
+def contract_of(component: str) -> promise.Contract:
+    """Return the contract of a component; raise ImportError where there is none of that name."""
+    module = importlib.import_module(f"alongside.contract.catalogue.{component}")
+    contract: promise.Contract = module.CONTRACT
+    return contract

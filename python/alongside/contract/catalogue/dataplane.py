@@ -150,8 +150,8 @@ ACCESS_LOG = promise.Parameter(
 )
 
 PORTS = (
-    promise.Port("web", "listen", "HTTP/1.1", "where clients come in"),
-    promise.Port("status", "status", "HTTP/1.1, GET only", "the status door, if asked for"),
+    promise.Port("web", "listen", "HTTP/1.1", "where clients come in", number=8080),
+    promise.Port("status", "status", "HTTP/1.1, GET only", "the status door, if asked for", 9090),
     promise.Port("admin", "admin", "HTTP/1.1 on a UNIX socket", "the admin door, if asked for"),
 )
 ROUTES = (

@@ -1,0 +1,210 @@
+"""Build our two images: `alongside` with every component, and the data plane alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from alongside.base import errors, release
+from alongside.contract import catalogue, promise, written
+from alongside.images import archive, bases, bill, contents, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Name = Literal["alongside", "alongside-dataplane"]
+NAMES: tuple[Name, ...] = ("alongside", "alongside-dataplane")
+DATAPLANE_BYTES_MAX = 15 * 1024 * 1024
+"""What the data plane's image may hold, unpacked."""
+LABEL = "dev.alongside.contract"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TITLES: dict[Name, str] = {
+    "alongside": "Sidecars and sharded services beside a program that stays as it is",
+    "alongside-dataplane": "The data plane of alongside, fed a document",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What images to make, and of what."""
+
+    folder: Path
+    """Where the archives go."""
+    binary: Path
+    certificates: Path
+    base: Path | None = None
+    """The archive that `alongside` stands on; the data plane stands on nothing."""
+    tag: str = ""
+    """The version where empty."""
+    source: str = ""
+    """The URL of the source, for its label; none where empty."""
+    revision: str = ""
+    time_s: int = 0
+    """The time of every file and of the image, in seconds since 1970."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Image:
+    """An image that was built."""
+
+    name: str
+    path: Path
+    digest: str
+    size_bytes: int
+    """Of all its files, unpacked."""
+
+
+def build(name: Name, order: Order) -> Image:
+    """Build one image into its archive.
+
+    Raises:
+        errors.UsageError: the base is wrong for it.
+        errors.PermanentError: something it needs is missing, or it cannot be written.
+    """
+    order.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=order.folder, prefix=".build-") as text:
+        folder = Path(text)
+        if name == "alongside-dataplane":
+            return _dataplane(order, folder)
+        return _alongside(order, folder)
+
+
+def settings(name: Name, order: Order, base: bases.Base | None = None) -> archive.Settings:
+    """Return what an image says about how it is run: from our contracts, and from nothing else."""
+    is_dataplane = name == "alongside-dataplane"
+    command = ("--document", contents.DOCUMENT) if is_dataplane else ("--help",)
+    program = f"/{contents.BINARY}" if is_dataplane else "/usr/local/bin/alongside"
+    return archive.Settings(
+        name=f"{name}:{order.tag or release.version()}",
+        architecture=_architecture(),
+        entrypoint=(program,),
+        command=command,
+        user=f"{tree.USER_ID}:{tree.USER_ID}",
+        environment=_environment(base),
+        exposed=tuple(f"{number}/tcp" for number in exposed()),
+        labels=labels(name, order, base),
+        created=_created(order),
+    )
+
+
+def exposed() -> tuple[int, ...]:
+    """Return the usual ports of the components that an image runs, sorted."""
+    numbers = {port.number for one in _native_contracts() for port in one.ports}
+    return tuple(sorted(number for number in numbers if number is not None))
+
+
+def labels(name: Name, order: Order, base: bases.Base | None) -> dict[str, str]:
+    """Return the labels of an image: what the OCI says everybody reads, and our promises."""
+    known = {
+        "title": name,
+        "description": _TITLES[name],
+        "version": release.version(),
+        "licenses": "Apache-2.0",
+        "created": _created(order),
+        "source": order.source,
+        "revision": order.revision,
+        "base.name": base.name if base else "",
+        "base.digest": base.digest if base else "",
+    }
+    said = {f"org.opencontainers.image.{key}": text for key, text in known.items() if text}
+    promises = {f"{LABEL}.{one.component}": written.digest(one) for one in _native_contracts()}
+    return {**said, **promises, f"{LABEL}.format": str(written.FORMAT), f"{LABEL}.sbom": bill.PLACE}
+
+
+def _native_contracts() -> Iterator[promise.Contract]:
+    for name in catalogue.NAMES:
+        contract = catalogue.contract_of(name)
+        if contract.ports:
+            yield contract
+
+
+def _dataplane(order: Order, folder: Path) -> Image:
+    libraries = contents.libraries(order.binary)
+    parts = [*bill.crates(), *bill.libraries(libraries)]
+    entries = [
+        *contents.people(),
+        *contents.folders(),
+        *contents.names(),
+        *contents.certificates(order.certificates),
+        *contents.of_libraries(libraries),
+        *contents.binary(order.binary),
+        _bill("alongside-dataplane", parts, order),
+    ]
+    layer = tree.write_layer(entries, folder, time_s=order.time_s)
+    size_bytes = sum(entry.size_bytes for entry in entries)
+    if size_bytes > DATAPLANE_BYTES_MAX:
+        raise errors.PermanentError(
+            f"alongside-dataplane would hold {size_bytes} bytes, more than {DATAPLANE_BYTES_MAX}; "
+            "build the binary in release mode, without symbols"
+        )
+    said = settings("alongside-dataplane", order)
+    return _archived(said, [layer], order, size_bytes)
+
+
+def _alongside(order: Order, folder: Path) -> Image:
+    if order.base is None:
+        raise errors.UsageError(
+            "--base: is missing; name an archive with Python in it, such as the tar of "
+            "`debootstrap --variant=minbase --include=python3 bookworm DIR`"
+        )
+    base = bases.read(order.base, folder)
+    _check_python(base, order.base)
+    staged = folder / "staged"
+    staged.mkdir()
+    contents.stage(staged)
+    distributions = contents.distributions()
+    parts = [*bill.crates(), *bill.packages(distributions)]
+    entries = [
+        *contents.folders(),
+        *tree.of_folder(staged, contents.PACKAGE),
+        *contents.command(base.python),
+        *contents.binary(order.binary),
+        _bill("alongside", parts, order),
+    ]
+    layer = tree.write_layer(entries, folder, time_s=order.time_s)
+    size_bytes = sum(entry.size_bytes for entry in entries)
+    layers = [*base.layers, layer]
+    return _archived(settings("alongside", order, base), layers, order, size_bytes)
+
+
+def _archived(
+    said: archive.Settings, layers: list[tree.Layer], order: Order, size_bytes: int
+) -> Image:
+    path = order.folder / f"{said.name.replace(':', '-')}.tar"
+    digest = archive.write(said, layers, path)
+    return Image(said.name, path, digest, size_bytes)
+
+
+def _bill(name: Name, parts: list[bill.Part], order: Order) -> tree.Entry:
+    return tree.Entry(path=bill.PLACE, content=bill.render(name, parts, _created(order)))
+
+
+def _check_python(base: bases.Base, path: Path) -> None:
+    wanted = f"python3.{sys.version_info.minor}"
+    if base.python.rpartition("/")[2] != wanted:
+        has = f"has {base.python}" if base.python else "has no Python"
+        raise errors.UsageError(
+            f"--base: {path} {has}, but the packages here are for {wanted}; "
+            f"name a base with {wanted}, or build with its Python"
+        )
+
+
+def _environment(base: bases.Base | None) -> tuple[str, ...]:
+    found = base.environment if base else ()
+    return found if any(line.startswith("PATH=") for line in found) else (*found, _PATH)
+
+
+def _architecture() -> str:
+    machine = platform.machine()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def _created(order: Order) -> str:
+    moment = datetime.datetime.fromtimestamp(order.time_s, datetime.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
