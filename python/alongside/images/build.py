@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from alongside.base import errors, release
-from alongside.contract import catalogue, promise, written
+from alongside.contract import catalogue, exports, promise, written
 from alongside.images import archive, bases, bill, contents, tree
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ Name = Literal["alongside", "alongside-dataplane"]
 NAMES: tuple[Name, ...] = ("alongside", "alongside-dataplane")
 DATAPLANE_BYTES_MAX = 15 * 1024 * 1024
 """What the data plane's image may hold, unpacked."""
-LABEL = "dev.alongside.contract"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TITLES: dict[Name, str] = {
@@ -113,8 +112,15 @@ def labels(name: Name, order: Order, base: bases.Base | None) -> dict[str, str]:
         "base.digest": base.digest if base else "",
     }
     said = {f"org.opencontainers.image.{key}": text for key, text in known.items() if text}
-    promises = {f"{LABEL}.{one.component}": written.digest(one) for one in _native_contracts()}
-    return {**said, **promises, f"{LABEL}.format": str(written.FORMAT), f"{LABEL}.sbom": bill.PLACE}
+    promises = {
+        f"{exports.LABEL}.{one.component}": written.digest(one) for one in _native_contracts()
+    }
+    return {
+        **said,
+        **promises,
+        f"{exports.LABEL}.format": str(written.FORMAT),
+        f"{exports.LABEL}.sbom": bill.PLACE,
+    }
 
 
 def _native_contracts() -> Iterator[promise.Contract]:
