@@ -13,6 +13,7 @@ from alongside.contract import page, promise
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    _Complete = Callable[[click.Context, click.Parameter, str], list[str]]
     Start = Callable[[Sequence[str], environment.Environment], int | None]
 
 
@@ -65,13 +66,43 @@ class ContractCommand(click.Command):
 
 def _option(contract: promise.Contract, parameter: promise.Parameter) -> click.Parameter:
     if parameter.is_argument:
-        return click.Argument([parameter.name], nargs=-1, metavar=_usage(parameter))
+        return click.Argument(
+            [parameter.name],
+            nargs=-1,
+            metavar=_usage(parameter),
+            type=_type(parameter),
+            shell_complete=_completer(parameter),
+        )
     return click.Option(
         [parameter.flag, parameter.name],
+        type=_type(parameter),
+        shell_complete=_completer(parameter),
         multiple=parameter.kind is not promise.Kind.BOOLEAN,
         is_flag=parameter.kind is promise.Kind.BOOLEAN,
         help=_option_help(contract, parameter),
     )
+
+
+def _completer(parameter: promise.Parameter) -> _Complete | None:
+    """Return what offers a shell the values that a parameter may have, or samples of them."""
+    if parameter.kind is promise.Kind.PATH:
+        return None  # by its type
+    samples = tuple(filter(None, (parameter.default, parameter.example)))
+    offered = dict.fromkeys(parameter.choices if _is_choice(parameter) else samples)
+
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+        return [text for text in offered if text.startswith(begun)]
+
+    return complete
+
+
+def _type(parameter: promise.Parameter) -> click.Path | None:
+    """Return what click has to know of a value, which is whether a shell completes files."""
+    return click.Path() if parameter.kind is promise.Kind.PATH else None
+
+
+def _is_choice(parameter: promise.Parameter) -> bool:
+    return parameter.kind is promise.Kind.CHOICE
 
 
 def _usage(parameter: promise.Parameter) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 COMMANDS: dict[str, str] = {
     "cache": "Keep an origin's answers in memory and serve them while they are fresh",
+    "completion": "Make a shell complete alongside's commands and flags",
     "down": "Stop a project in reverse order, or end what a dead supervisor left",
     "explain": "Say where a request goes, and why",
     "images": "Make container images of alongside",
