@@ -179,7 +179,7 @@ def _bounds(pair: pairs.Pair) -> Iterator[changes.Change]:
     if measure is None or measure != quantities.bound_measure(pair.new):
         return  # another type or unit, which is told already
     for which in ("minimum", "maximum"):
-        old, new = quantities.bound(pair.old, which), quantities.bound(pair.new, which)
+        old, new = quantities.bounds(pair.old, pair.new, which)
         if old == new:
             continue
         if isinstance(old, str) or isinstance(new, str):
@@ -195,7 +195,7 @@ def _bounds(pair: pairs.Pair) -> Iterator[changes.Change]:
 
 
 def _said(parameter: promise.Parameter, which: quantities.Bound) -> str:
-    text = parameter.minimum if which == "minimum" else parameter.maximum
+    text = quantities.said(parameter, which)
     return f"no {which}" if text is None else f"{which} {text}"
 
 

@@ -66,11 +66,11 @@ class Policy:
 
 def policy(parameter: promise.Parameter, unit: str = "") -> Policy:
     """Return what texts count for a parameter, under an alias that has a unit of its own."""
-    said = unit or parameter.unit
+    counted = unit or parameter.unit
     carries = _CARRIES.get(parameter.kind)
-    if said or (parameter.kind in QUANTITIES and carries is None):
-        bare = Amount(*unit_of(said))
-        counts = f"a bare number counts {said or 'things'}"
+    if counted or (parameter.kind in QUANTITIES and carries is None):
+        bare = Amount(*unit_of(counted))
+        counts = f"a bare number counts {counted or 'things'}"
         return Policy(bare, carries, f"{parameter.kind.value}, {counts}")
     refused = ", a bare number is refused" if carries else ""
     return Policy(None, carries, f"{parameter.kind.value}{refused}")
@@ -91,12 +91,28 @@ _BOUND_OF = {Kind.TEXT: "length", Kind.PATH: "length", Kind.ADDRESS: "port numbe
 _UNBOUNDED = frozenset({Kind.BOOLEAN, Kind.CHOICE, Kind.URL, Kind.CIDR, Kind.NODE, Kind.REPLICA})
 
 
-def bound(parameter: promise.Parameter, which: Bound) -> Amount | str | None:
-    """Return the least or greatest value; None where there is none, a text that has no meaning."""
+def bounds(
+    old: promise.Parameter, new: promise.Parameter, which: Bound
+) -> tuple[Amount | str | None, Amount | str | None]:
+    """Return the least or greatest value of both; None where there is none, a text without meaning.
+
+    What a kind implies counts beside one of the same kind, or beside a bound that is said: an
+    integer that becomes a duration was hardly ever negative, but may well have been 0 to 60.
+    """
+    are_unsaid = old.kind is not new.kind and said(old, which) is None and said(new, which) is None
+    return (None, None) if are_unsaid else (_bound(old, which), _bound(new, which))
+
+
+def said(parameter: promise.Parameter, which: Bound) -> str | None:
+    """Return a bound as the contract says it; None where it does not."""
+    return parameter.minimum if which == "minimum" else parameter.maximum
+
+
+def _bound(parameter: promise.Parameter, which: Bound) -> Amount | str | None:
+    text = said(parameter, which)
     if parameter.kind in _UNBOUNDED:
         return None
-    said = parameter.minimum if which == "minimum" else parameter.maximum
-    text = _IMPLIED.get((parameter.kind, which)) if said is None else said
+    text = _IMPLIED.get((parameter.kind, which)) if text is None else text
     if text is None:
         return None
     amount = _amount(parameter, text)
