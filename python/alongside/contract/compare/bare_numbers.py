@@ -83,7 +83,7 @@ def judge(parameters: pairs.Parameters) -> Iterator[changes.Change]:
         after = parameters.new_names.get(text)
         if after is not None:
             names.setdefault((before.owner.name, after.owner.name), []).append(text)
-    for pair in parameters.pairs:
+    for pair in parameters.changed():
         shared = names.get((pair.old.name, pair.new.name), [])
         yield from _of_pair(parameters, pair, shared)
     for text, before in parameters.old_names.items():

@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alongside.contract import promise
 
 
@@ -75,6 +77,10 @@ class Parameters:
         """Return whether the parameters of these names are one before and after."""
         return (old, new) in self.joined
 
+    def changed(self) -> Iterator[Pair]:
+        """Yield the pairs of which anything at all changed."""
+        return (pair for pair in self.pairs if pair.old != pair.new)
+
 
 def names(contract: promise.Contract) -> dict[str, Name]:
     """Return every flag and variable that a contract accepts."""
@@ -131,13 +137,21 @@ def _pairs(
         for name, parameter in in_old.items()
         if name in in_new
     }
-    for text, before in old_names.items():
-        after = new_names.get(text)
-        if after is None or (before.owner.name in in_new and after.owner.name in in_old):
+    for text, name in old_names.items():
+        if text not in new_names:
             continue
-        key = (before.owner.name, after.owner.name)
-        pairs.setdefault(key, Pair(before.owner, after.owner))
+        was, now = name.owner, new_names[text].owner
+        if was.name not in in_new or now.name not in in_old:
+            pairs.setdefault((was.name, now.name), Pair(was, now))
+    # An argument's name is never written, its place is.
+    for before, after in zip(_arguments(old), _arguments(new), strict=False):
+        if before.name not in in_new and after.name not in in_old:
+            pairs.setdefault((before.name, after.name), Pair(before, after))
     return list(pairs.values())
+
+
+def _arguments(contract: promise.Contract) -> list[promise.Parameter]:
+    return [parameter for parameter in contract.parameters if parameter.is_argument]
 
 
 def _guessed(gone: list[promise.Parameter], come: list[promise.Parameter]) -> list[Pair]:

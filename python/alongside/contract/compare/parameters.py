@@ -247,7 +247,9 @@ def judge_pair(pair: pairs.Pair) -> Iterator[changes.Change]:
 def _default(pair: pairs.Pair) -> Iterator[changes.Change]:
     old, new = pair.old, pair.new
     is_worded = old.default is None and new.default is None and old.unset and new.unset
-    if quantities.default(old) != quantities.default(new):
+    # The same text with another unit or type is told by the rules of those.
+    is_same = old.default == new.default or quantities.default(old) == quantities.default(new)
+    if not is_same:
         yield changes.Change(DEFAULT_CHANGED, pair.where, _left_out(old), _left_out(new))
     elif is_worded and not changes.same_words(old.unset, new.unset):
         yield changes.Change(UNSET_CHANGED, pair.where, _left_out(old), _left_out(new))

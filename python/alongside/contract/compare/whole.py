@@ -57,7 +57,7 @@ def _found(old: promise.Contract, new: promise.Contract) -> Iterator[changes.Cha
     both = pairs.side_by_side(old, new)
     yield from bare_numbers.judge(both)
     yield from parameters.judge(both, new.version)
-    for pair in both.pairs:
+    for pair in both.changed():
         yield from parameters.judge_pair(pair)
         yield from grammar.judge(pair)
     yield from deprecations.judge(both)

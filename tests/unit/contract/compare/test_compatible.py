@@ -189,6 +189,13 @@ CASES: dict[str, tuple[tuple[str, str], str]] = {
         "parameter-renamed at parameter branch -> ref & parameter-renamed at parameter rev -> ref"
         " & flag-added at flag --ref & variable-added at variable SYNC_REF",
     ),
+    "an_argument_has_another_name": (
+        (
+            "parameters: {file: {type: path, argument: true}}",
+            "parameters: {path: {type: path, argument: true}}",
+        ),
+        "parameter-renamed at parameter file -> path",
+    ),
     "a_port_follows_its_renamed_parameter": (
         (
             "{parameters: {listen: {}}, ports: [{name: web, parameter: listen, protocol: HTTP, "
