@@ -8,3 +8,4 @@ python=.venv/bin/python
 "$python" schema/generate.py --check
 "$python" scripts/document_reference.py --check
 "$python" scripts/crates.py --check
+"$python" scripts/contract_rules.py --check

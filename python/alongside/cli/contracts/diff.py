@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -32,7 +31,7 @@ _STYLES = {"breaking": "bold red", "notice": "yellow", "info": "dim", "accepted"
     default="text",
     help="text for people (default), json for programs, markdown for a pull request",
 )
-def command(old: str, new: str, waivers_file: str | None, form: str) -> None:
+def command(old: str, new: str, waivers_file: str | None, form: str) -> int:
     """Say what changed from the contract OLD to NEW, and whom it breaks.
 
     OLD and NEW are files, YAML or JSON, or names of our components, such as cache. The exit code
@@ -48,14 +47,18 @@ def command(old: str, new: str, waivers_file: str | None, form: str) -> None:
         case _:
             _write(before, after, verdict)
     for one in verdict.refused:
-        click.echo(f"alongside contract diff: {waivers_file}: {waivers.refusal(one)}", err=True)
-    for one in verdict.unused:
         click.echo(
-            f"alongside contract diff: {waivers_file}: {one.rule} of {one.where} did not happen; "
-            "remove the waiver, lest it hide a later change",
+            f"alongside contract diff: {waivers_file}: {shown.plain(waivers.refusal(one))}",
             err=True,
         )
-    sys.exit(int(errors.ExitCode.DONE if verdict.is_compatible else errors.ExitCode.FAILED))
+    for one in verdict.unused:
+        place = shown.plain(f"{one.rule} of {one.where}")
+        click.echo(
+            f"alongside contract diff: {waivers_file}: {place} did not happen; remove the waiver, "
+            "lest it hide a later change",
+            err=True,
+        )
+    return int(errors.ExitCode.DONE if verdict.is_compatible else errors.ExitCode.FAILED)
 
 
 def _read(

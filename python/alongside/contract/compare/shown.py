@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The version of the JSON, which stands in it as `diff`."""
-_WIDTH_MAX = 300
+_WIDTH_MAX = 400
 """Longer texts of a contract are cut where people read them."""
 _ACCEPTED = "accepted"
 
