@@ -84,9 +84,10 @@ _IMPLIED: dict[tuple[Kind, Bound], str] = {
     (Kind.TEXT, "minimum"): "1",
     (Kind.PATH, "minimum"): "1",
     (Kind.SIZE, "minimum"): "0B",
-    (Kind.DURATION, "minimum"): "0.001ms",
+    (Kind.DURATION, "minimum"): "1ms",
 }
-"""What the grammar of a kind allows by itself; a duration of zero has to be allowed expressly."""
+"""What the grammar of a kind allows by itself: durations are whole milliseconds, and zero has to be
+allowed expressly."""
 _BOUND_OF = {Kind.TEXT: "length", Kind.PATH: "length", Kind.ADDRESS: "port number"}
 _UNBOUNDED = frozenset({Kind.BOOLEAN, Kind.CHOICE, Kind.URL, Kind.CIDR, Kind.NODE, Kind.REPLICA})
 

@@ -43,7 +43,11 @@ def minimum_unsaid(parameter: promise.Parameter) -> str:
         return "none"
     if parameter.minimum == "0" and parameter.kind in {Kind.DURATION, Kind.ADDRESS}:
         return "breaking"  # zero has to be allowed expressly
-    implied = {Kind.TEXT: "1", Kind.PATH: "1", Kind.PORT: "1", Kind.SIZE: "0B"}
+    implied = {
+        **dict.fromkeys((Kind.TEXT, Kind.PATH, Kind.PORT), "1"),
+        Kind.SIZE: "0B",
+        Kind.DURATION: "1ms",
+    }
     return "none" if implied.get(parameter.kind) == parameter.minimum else "info"
 
 
