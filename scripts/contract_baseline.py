@@ -5,6 +5,7 @@ python scripts/contract_baseline.py --accept   take today's contracts as the pro
 
 Between two acceptances `make test` refuses what breaks, unless schema/contracts/NAME.waivers.yaml
 accepts it with a note. Accepting removes that file: what it told is then part of the promise.
+A component whose promise was never released begins anew when its file is removed first.
 """
 
 from __future__ import annotations
