@@ -37,7 +37,12 @@ FOUND = {(one.rule.id, one.where): one for one in whole.compare(V3, V4)}
         ("deprecated", "flag --wait", "", "stays until 5.0, instead --period"),
         ("deprecated", "flag --timeout", "", "stays until 5.0, instead --sync-timeout"),
         ("flag-added", "flag --period", "", "sets period"),
-        ("parameter-removed", "parameter change_permissions", "", ""),
+        (
+            "parameter-removed",
+            "parameter change_permissions",
+            "mode of everything in the checkout",
+            "",
+        ),
     ],
 )
 def test_names_what_v4_changed(rule: str, where: str, old: str, new: str) -> None:

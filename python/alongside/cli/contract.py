@@ -10,6 +10,7 @@ from alongside.cli import table
 
 SUBCOMMANDS: dict[str, str] = {
     "diff": "Say what changed between two contracts, and whom it breaks",
+    "show": "Write a contract as data, as its page, or for other tools",
 }
 """Every subcommand and its line of help, sorted; `contracts/<name>.py` holds its `command`."""
 

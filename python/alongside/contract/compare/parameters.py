@@ -212,7 +212,8 @@ def judge(parameters: pairs.Parameters, version: str) -> Iterator[changes.Change
     """
     for one in parameters.gone:
         rule = _gone(one.deprecated, version, (REMOVED, REMOVED_EARLY, REMOVED_AS_PROMISED))
-        yield changes.Change(rule, f"parameter {one.name}", deprecations.words(one.deprecated), "")
+        was = f"{one.description}{_aside(deprecations.words(one.deprecated))}"
+        yield changes.Change(rule, f"parameter {one.name}", was, "")
     for pair in parameters.guessed:
         old, new = (_shown(one) for one in (pair.old, pair.new))
         yield changes.Change(RENAMED_WITHOUT_ALIAS, pair.where, old, new)
