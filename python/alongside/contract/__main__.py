@@ -12,6 +12,7 @@ from alongside.base import errors, files
 from alongside.contract import catalogue, page
 
 _PAGE_BYTES_MAX = 1_000_000
+_REMARK = "Written by `python -m alongside.contract docs/contracts`; edit the catalogue."
 
 
 def stale(folder: Path) -> list[Path]:
@@ -25,10 +26,12 @@ def stale(folder: Path) -> list[Path]:
 
 def pages(folder: Path) -> dict[Path, bytes]:
     """Return the content of every page by its path."""
-    return {
-        folder / f"{name}.md": page.render(catalogue.contract_of(name)).encode()
-        for name in catalogue.NAMES
-    }
+    return {folder / f"{name}.md": _page(name).encode() for name in catalogue.NAMES}
+
+
+def _page(name: str) -> str:
+    contract = catalogue.contract_of(name)
+    return page.render(contract, title=catalogue.title(name), remark=_REMARK)
 
 
 def main(arguments: list[str]) -> int:

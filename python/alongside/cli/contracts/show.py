@@ -7,7 +7,7 @@ import json
 import click
 
 from alongside.cli.contracts import reading
-from alongside.contract import exports, page, promise, written
+from alongside.contract import catalogue, exports, page, promise, written
 
 FORMATS = ("json", "yaml", "markdown", "schema", "dockerfile")
 
@@ -23,10 +23,11 @@ def command(contract: str, shape: str) -> None:
     json and yaml are what `contract diff` reads; markdown is its page; schema is the JSON Schema of
     its file of parameters; dockerfile is ENV, EXPOSE, VOLUME, LABEL and USER lines for an image.
     """
-    click.echo(_written(reading.contract(contract), shape), nl=False)
+    title = catalogue.title(contract)
+    click.echo(_written(reading.contract(contract), shape, title), nl=False)
 
 
-def _written(contract: promise.Contract, shape: str) -> str:
+def _written(contract: promise.Contract, shape: str, title: str) -> str:
     match shape:
         case "yaml":
             import yaml  # noqa: PLC0415 - only this format needs it
@@ -34,7 +35,7 @@ def _written(contract: promise.Contract, shape: str) -> str:
             data = written.to_json(contract)
             return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
         case "markdown":
-            return page.render(contract)
+            return page.render(contract, title=title)
         case "schema":
             return json.dumps(exports.parameters_schema(contract), indent=2) + "\n"
         case "dockerfile":

@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 NAMES = ("cache", "route", "up")
 """The components that have a contract; each is a module of this package."""
 
+COMMANDS: dict[str, str] = {}
+"""The command of a component, where it is not its name."""
+
 
 def contract_of(component: str) -> promise.Contract:
     """Return the contract of a component; raise ImportError where there is none of that name."""
     module = importlib.import_module(f"alongside.contract.catalogue.{component}")
     contract: promise.Contract = module.CONTRACT
     return contract
+
+
+def title(word: str) -> str:
+    """Return the heading of a page: a component's command; empty for what is none of ours."""
+    return f"alongside {COMMANDS.get(word, word)}" if word in NAMES else ""
