@@ -11,6 +11,7 @@ from alongside.cli import table
 SUBCOMMANDS: dict[str, str] = {
     "diff": "Say what changed between two contracts, and whom it breaks",
     "show": "Write a contract as data, as its page, or for other tools",
+    "wrap": "Check what a program is given, then become the program",
 }
 """Every subcommand and its line of help, sorted; `contracts/<name>.py` holds its `command`."""
 
@@ -40,4 +41,4 @@ class _LazyGroup(click.Group):
     "contract", cls=_LazyGroup, context_settings={"help_option_names": list(table.HELP_FLAGS)}
 )
 def command() -> None:
-    """Compare what components promise, and say whom a change breaks."""
+    """Write, check, show and compare what components promise."""

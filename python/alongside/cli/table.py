@@ -11,7 +11,7 @@ from __future__ import annotations
 COMMANDS: dict[str, str] = {
     "cache": "Keep an origin's answers in memory and serve them while they are fresh",
     "completion": "Make a shell complete alongside's commands and flags",
-    "contract": "Compare what components promise, and say whom a change breaks",
+    "contract": "Write, check, show and compare what components promise",
     "down": "Stop a project in reverse order, or end what a dead supervisor left",
     "explain": "Say where a request goes, and why",
     "images": "Make container images of alongside",

@@ -13,6 +13,7 @@ from alongside.contract import catalogue, promise, values
 
 ROUTE = ("--listen", "127.0.0.1:0", "--node", "a=127.0.0.1:9001")
 CACHE = ("--listen", "127.0.0.1:0", "--origin", "http://photos:8000")
+WRAP = ("nginx", "--contract", "web.yaml")
 
 
 def resolved(component: str, *words: str) -> values.Values:
@@ -48,6 +49,10 @@ def test_up_waits_and_ends_as_kubernetes_does() -> None:
     assert (usual.is_on("detach"), usual.is_on("json")) == (False, False)
 
 
+def test_templates_have_ten_seconds() -> None:
+    assert resolved("wrap", *WRAP).duration_s("template_timeout") == 10
+
+
 def defaults() -> list[tuple[str, promise.Parameter]]:
     contracts = [catalogue.contract_of(name) for name in catalogue.NAMES]
     return [
@@ -62,7 +67,7 @@ def defaults() -> list[tuple[str, promise.Parameter]]:
 def test_a_default_may_be_written_out_and_means_the_same(
     component: str, parameter: promise.Parameter
 ) -> None:
-    least = {"route": ROUTE, "cache": CACHE, "up": ("photos.yaml",)}.get(component, ())
+    least = {"route": ROUTE, "cache": CACHE, "up": ("photos.yaml",), "wrap": WRAP}[component]
     silent = resolved(component, *least)
     told = resolved(component, *least, f"{parameter.flag}={parameter.default}")
     assert silent.shown() == told.shown()

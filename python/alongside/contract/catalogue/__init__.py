@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alongside.contract import promise
 
-NAMES = ("cache", "route", "up")
+NAMES = ("cache", "route", "up", "wrap")
 """The components that have a contract; each is a module of this package."""
 
-COMMANDS: dict[str, str] = {}
+COMMANDS = {"wrap": "contract wrap"}
 """The command of a component, where it is not its name."""
 
 
