@@ -9,7 +9,10 @@ import click
 from alongside.cli import table
 
 SUBCOMMANDS: dict[str, str] = {
+    "check": "Say what a contract's file, a Dockerfile or an image lacks",
     "diff": "Say what changed between two contracts, and whom it breaks",
+    "docs": "Write the page of a contract",
+    "init": "Draft the contract of a Dockerfile or an image",
     "show": "Write a contract as data, as its page, or for other tools",
     "wrap": "Check what a program is given, then become the program",
 }
