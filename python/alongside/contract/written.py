@@ -5,7 +5,9 @@ A contract is the same in both; JSON is what `contract show` prints and `contrac
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import hashlib
 import json
 from typing import TYPE_CHECKING, cast
@@ -98,7 +100,7 @@ def faults(contract: promise.Contract) -> list[str]:
         *(f"flag {flag}" for flag in _flags(contract)),
         *(f"variable {variable}" for variable in _variables(contract)),
     ]
-    twice = dict.fromkeys(name for name in names if names.count(name) > 1)
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
     return [f"{name} stands here twice; keep one" for name in twice]
 
 
@@ -121,6 +123,7 @@ def _variables(contract: promise.Contract) -> list[str]:
     return [*filter(None, own), *aliases]
 
 
+@functools.cache
 def _adapter() -> pydantic.TypeAdapter[promise.Contract]:
     # Late: no component needs it to start.
     import pydantic  # noqa: PLC0415
