@@ -12,6 +12,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from tests.e2e import plane, wire
 
@@ -63,7 +64,10 @@ class Fleet:
     def frozen(self, at: int) -> Iterator[None]:
         """Stop a replica's process until the block ends."""
         self.signal(at, signal.SIGSTOP)
+        threads = Path(f"/proc/{self.nodes[at].process.pid}/task")
         try:
+            # Until all of them stand still, it may answer on, and ask the origin.
+            wire.eventually(lambda: all(map(_is_stopped, threads.iterdir())), "it is frozen")
             yield
         finally:
             self.signal(at, signal.SIGCONT)
@@ -88,6 +92,10 @@ class Fleet:
 
     def _ids(self) -> list[bytes]:
         return [f"n{at}".encode() for at in range(len(self.documents))]
+
+
+def _is_stopped(thread: Path) -> bool:
+    return (thread / "stat").read_text().rpartition(") ")[2].startswith("T")
 
 
 def _hash(data: bytes) -> int:
