@@ -57,3 +57,7 @@ def test_a_closed_stream_does_not_stop_the_work() -> None:
     stream = io.StringIO()
     stream.close()
     log.Log(fake_clock.FakeClock(), stream=stream).info("x")
+
+
+def test_that_a_secret_is_not_set_is_no_secret() -> None:
+    assert log.masked({"password": None, "token": ""}) == {"password": None, "token": log.MASK}
