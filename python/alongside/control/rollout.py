@@ -180,7 +180,15 @@ def step(state: State, observation: Observation, now_s: float) -> tuple[State, l
 
 
 def regrouped(state: State, groups: tuple[Group, ...]) -> State:
-    """Return a roll-out for other groups; what they do not ask for is not restarted any more."""
+    """Return a roll-out for other groups; what they do not ask for is not restarted any more.
+
+    Who was told to end keeps the time that it was given, so no group's becomes shorter.
+    """
+    graces_s = {group.name: group.grace_s for group in state.groups}
+    groups = tuple(
+        replace(group, grace_s=max(group.grace_s, graces_s.get(group.name, 0.0)))
+        for group in groups
+    )
     asked = {name for group in groups for name in group.asked}
     progress = {name: one for name, one in state.progress.items() if name in asked}
     return replace(state, groups=groups, progress=progress)

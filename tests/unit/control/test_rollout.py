@@ -171,6 +171,15 @@ def test_who_may_take_long_to_stop_is_waited_for_as_long() -> None:
     assert rolled.state.reason == "b was restarted, and could not be used within 1h5m"
 
 
+def test_who_was_told_to_end_keeps_its_time_when_a_later_one_gets_less() -> None:
+    rolled = Rolled(dataclasses.replace(GROUP, grace_s=3600.0))
+    rolled.step()
+    rolled.step(a=dataclasses.replace(NEW, is_busy=True))
+    rolled.state = rollout.regrouped(rolled.state, (dataclasses.replace(GROUP, grace_s=5.0),))
+    rolled.step(rollout.SETTLE_S_MAX + 3600.0)
+    assert rolled.state.outcome == "running"
+
+
 def test_what_stops_by_itself_is_waited_for_as_long_as_it_may_take() -> None:
     rolled = Rolled(dataclasses.replace(GROUP, grace_s=3600.0), b=AWAY, a=AWAY)
     rolled.step()
