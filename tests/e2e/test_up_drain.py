@@ -11,7 +11,7 @@ from tests.e2e import fleets, wire
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 HELD = """\
-        if self.path == "/held":
+        if self.path.startswith("/held"):
             import pathlib, time
             self.send_response(200)
             self.send_header("content-length", "8")
@@ -31,22 +31,38 @@ def fleet() -> Iterator[fleets.Fleet]:
         yield made
 
 
-def write(fleet: fleets.Fleet, drain: str) -> Path:
+def write(fleet: fleets.Fleet, drain: str, *, shards: int = 1) -> Path:
     """Write a file with an origin that holds back the end of an answer until it finds `go`."""
-    path = fleet.write(shards=1, more=BUFFER.format(drain))
+    path = fleet.write(shards=shards, more=BUFFER.format(drain))
     origin = path.parent / "origin.py"
     origin.write_text(origin.read_text().replace("        body = ", HELD, 1))
     return path
 
 
-def half_answered(fleet: fleets.Fleet) -> wire.Wire:
-    """Return a connection on which half of an answer has arrived."""
+def connected(fleet: fleets.Fleet) -> wire.Wire:
     host, _, port = fleet.address().rpartition(":")
-    connection = wire.Wire((host, int(port)))
-    connection.send(wire.request("/held"))
+    return wire.Wire((host, int(port)))
+
+
+def half_answered(fleet: fleets.Fleet, target: str = "/held") -> wire.Wire:
+    """Return a connection on which half of an answer has arrived."""
+    connection = connected(fleet)
+    connection.send(wire.request(target))
     head = connection.head()
     assert (head.status, connection.take(4)) == (200, b"one ")
     return connection
+
+
+def target_of(fleet: fleets.Fleet, node: str) -> str:
+    """Return what a node answers, and its origin holds back."""
+    for number in range(100):
+        target = f"/held/{number}"
+        url = f"http://{fleet.address()}{target}"
+        code, out, err = fleet.run("explain", "photos", url, "--json")
+        assert code == 0, err
+        if json.loads(out)["shard"] == node.rpartition("-")[0]:
+            return target
+    raise AssertionError(f"no key of a hundred is {node}'s")
 
 
 def events(fleet: fleets.Fleet, name: str, event: str) -> list[dict[str, object]]:
@@ -55,13 +71,14 @@ def events(fleet: fleets.Fleet, name: str, event: str) -> list[dict[str, object]
     return [one for one in told if one.get("event") == event]
 
 
-def test_a_longer_answer_is_cut_and_counted(fleet: fleets.Fleet) -> None:
+@pytest.mark.parametrize("name", ["photos-router-0", "photos-0-0"])
+def test_a_longer_answer_is_cut_and_counted(fleet: fleets.Fleet, name: str) -> None:
     fleet.up(write(fleet, "200ms"))
     with half_answered(fleet) as connection:
-        code, _, err = fleet.run("restart", "photos-router-0")
+        code, _, err = fleet.run("restart", name)
         assert code == 0, err
         assert connection.rest() == b""
-    [ended] = events(fleet, "photos-router-0", "ended")
+    [ended] = events(fleet, name, "ended")
     assert ended["connections_cut"] == 1
 
 
@@ -94,3 +111,27 @@ def test_a_drain_timeout_out_of_range_is_refused(fleet: fleets.Fleet) -> None:
     for wrong, told in (("61m", "write at most 1h"), ("10", "has no unit"), ("-1s", "sign")):
         code, _, err = fleet.run("up", "--detach", str(write(fleet, wrong)))
         assert (code, told in err) == (2, True), err
+
+
+def test_up_waits_for_who_finishes_longer_than_anything_may_be_unready(
+    fleet: fleets.Fleet,
+) -> None:
+    path = write(fleet, "10m", shards=2)
+    fleet.up(path)
+    ready_s = 5.0
+    with half_answered(fleet, target_of(fleet, "photos-1-0")) as connection:
+        write(fleet, "10m", shards=1)
+        up = fleet.start("up", str(path), "--detach", "--ready-timeout", f"{ready_s:g}s")
+
+        def is_late() -> bool:
+            leaving = fleet.processes()["photos-1-0"]
+            since_s = float(str(leaving["since_s"]))
+            return leaving["state"] == "stopping" and since_s > ready_s + 1.0
+
+        fleets.until("the node takes longer than the limit", is_late)
+        assert up.poll() is None
+        (path.parent / "go").touch()
+        assert connection.take(4) == b"two."
+        out, err = up.communicate(timeout=fleets.DEADLINE_S)
+    assert up.returncode == 0, out + err
+    assert "waits until photos-1-0 has finished what it has" in err

@@ -40,6 +40,10 @@ READ_BYTES = 1 << 16
 POLL_S = 0.05
 REFRESH_S = 0.5
 LOG_LINES = 5
+COMING = frozenset({"starting", "unready", "waiting"})
+"""The states of a process that is to become ready, and may not."""
+LEAVING_S = 2.0
+"""After it is told who is waited for that finishes what it has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -185,27 +189,43 @@ async def _until_ready(
 ) -> int:
     """Wait until all is ready and a roll-out has ended; say how it went.
 
-    The time to become ready is for what is not ready; the waits of a roll-out have their own.
+    The time to become ready is for what is not ready; the waits of a roll-out have their own, and
+    so has who was told to end.
     """
     clock_ = clock.SystemClock()
-    ready_s, told = clock_.monotonic_s(), set[str]()
+    ready_s = calm_s = clock_.monotonic_s()
+    told = set[str]()
     while True:
         state, restart = door.status(), followed.look() if followed is not None else None
-        if state["ready"]:
-            ready_s = clock_.monotonic_s()
+        now_s = clock_.monotonic_s()
+        leaving = _awaited(state)
+        if state["ready"] or leaving:
+            ready_s = now_s
+        if not leaving:
+            calm_s = now_s
         is_over = restart is None or following.is_over(restart)
-        if (state["ready"] and is_over) or clock_.monotonic_s() - ready_s > run.ready_s:
+        if (state["ready"] and is_over) or now_s - ready_s > run.ready_s:
             break
-        for process in state["processes"]:
-            if process["state"] == "waiting" and process["name"] not in told:
-                told.add(process["name"])
-                click.echo(f"alongside up: {process['name']} {process['reason']}", err=True)
+        waiting = [one for one in state["processes"] if one["state"] == "waiting"]
+        lines = {one["name"]: one["reason"] for one in waiting}
+        if now_s - calm_s > LEAVING_S:
+            lines |= {f"waits until {name}": "has finished what it has" for name in leaving}
+        for name in lines.keys() - told:
+            click.echo(f"alongside up: {name} {lines[name]}", err=True)
+        told.update(lines)
         await clock_.sleep(following.POLL_S if state["ready"] else POLL_S)
     _print(run, state)
     code = _result(run, state)
     if followed is not None and restart is not None:
         code = max(code, followed.result(restart, run.places, binary=str(run.setting.binary)))
     return code
+
+
+def _awaited(state: status_of.Status) -> list[str]:
+    """Return who was told to end, where nothing but that keeps a project from being ready."""
+    is_coming = any(one["state"] in COMING for one in state["processes"])
+    # A supervisor that is older than this command does not say.
+    return [] if state["ready"] or is_coming else state.get("leaving", [])
 
 
 async def _foreground(run: _Run) -> int:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 10.0
 APPLY_TIMEOUT_S = 120.0
 """Longer than the largest files take to read."""
-DOWN_TIMEOUT_S = 4000.0
-"""Longer than the longest grace period that a pod may ask for."""
+DOWN_TIMEOUT_S = 11_000.0
+"""Longer than routers, nodes and pods may take one after the other, each an hour and a margin."""
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

@@ -95,6 +95,8 @@ class Status(TypedDict):
     folder: str
     files: list[str]
     ready: bool
+    leaving: list[str]
+    """Processes that were told to end and finish what they have; their grace bounds that."""
     warnings: list[str]
     caches: list[CacheStatus]
     processes: list[ProcessStatus]
@@ -116,6 +118,7 @@ async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
         folder=watched.folder,
         files=[source.file for source in sources],
         ready=watched.is_ready(),
+        leaving=engine.leaving(),
         warnings=watched.warnings(),
         caches=[_cache(watched, cache, samples) for cache in watched.plan.caches],
         processes=[_process(watched, name, samples, now_s) for name in (*planned, *removed)],

@@ -203,6 +203,13 @@ class Engine:
         """Return whether a process is being replaced or stopped; its predecessor may be leaving."""
         return name in self._stops or bool(self._succession.others(name))
 
+    def leaving(self) -> list[str]:
+        """Return the processes that were told to end and finish what they have, in any incarnation.
+
+        Each is there no longer than its grace allows.
+        """
+        return sorted({*self._stops, *self._succession.leaving()})
+
     async def replace(self, name: str, *, ready_s: float = succession.READY_S_MAX) -> None:
         """Put a successor in charge of a data-plane process's sockets, and end the predecessor.
 

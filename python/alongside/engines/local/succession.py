@@ -83,6 +83,10 @@ class Succession:
         everyone = [*self._successors.values(), *self._leaving]
         return [one for one in everyone if name in {None, one.name}]
 
+    def leaving(self) -> frozenset[str]:
+        """Return the names of which an incarnation was told to end and is still there."""
+        return frozenset(one.name for one in self._leaving)
+
     async def prepare(self, successor: Incarnation, ready_s: float) -> None:
         """Start a successor; returns when it is ready and stands by.
 
