@@ -11,6 +11,15 @@ from tests.e2e import fleets, wire
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 HELD = """\
+        if self.path == "/tunnel":
+            self.send_response(101)
+            self.send_header("upgrade", "websocket")
+            self.send_header("connection", "upgrade")
+            self.end_headers()
+            while said := self.rfile.read1(1024):
+                self.wfile.write(said)
+            self.close_connection = True
+            return
         if self.path.startswith("/held"):
             import pathlib, time
             self.send_response(200)
@@ -51,6 +60,20 @@ def half_answered(fleet: fleets.Fleet, target: str = "/held") -> wire.Wire:
     head = connection.head()
     assert (head.status, connection.take(4)) == (200, b"one ")
     return connection
+
+
+def tunnelled(fleet: fleets.Fleet) -> wire.Wire:
+    """Return a connection that became a tunnel to an origin that says what it hears."""
+    connection = connected(fleet)
+    connection.send(wire.request("/tunnel", "Upgrade: websocket", "Connection: Upgrade"))
+    assert connection.head().status == 101
+    assert is_heard(connection)
+    return connection
+
+
+def is_heard(connection: wire.Wire) -> bool:
+    connection.send(b"hear")
+    return connection.take(4) == b"hear"
 
 
 def target_of(fleet: fleets.Fleet, node: str) -> str:
@@ -96,6 +119,19 @@ def test_an_answer_that_ends_in_time_is_whole_though_all_is_restarted(fleet: fle
         assert (restart.returncode, "restarted 2 of 2" in out) == (0, True), err
 
 
+def test_an_answer_that_ends_in_time_is_whole_though_all_is_stopped(fleet: fleets.Fleet) -> None:
+    path = write(fleet, "10m")
+    fleet.up(path)
+    with half_answered(fleet) as connection:
+        down = fleet.start("down")
+        fleets.until("it drains", lambda: bool(events(fleet, "photos-router-0", "draining")))
+        assert {"photos-0-0", "app"} <= fleet.processes().keys()
+        (path.parent / "go").touch()
+        assert connection.take(4) == b"two."
+        out, err = down.communicate(timeout=fleets.DEADLINE_S)
+    assert (down.returncode, "killed" in out) == (0, False), out + err
+
+
 def test_another_drain_timeout_restarts_nothing_and_holds_from_then_on(fleet: fleets.Fleet) -> None:
     fleet.up(write(fleet, "10m"))
     before = fleet.pids()
@@ -111,6 +147,27 @@ def test_a_drain_timeout_out_of_range_is_refused(fleet: fleets.Fleet) -> None:
     for wrong, told in (("61m", "write at most 1h"), ("10", "has no unit"), ("-1s", "sign")):
         code, _, err = fleet.run("up", "--detach", str(write(fleet, wrong)))
         assert (code, told in err) == (2, True), err
+
+
+def test_a_longer_tunnel_is_cut_and_counted(fleet: fleets.Fleet) -> None:
+    fleet.up(write(fleet, "200ms"))
+    with tunnelled(fleet) as connection:
+        code, _, err = fleet.run("restart", "photos-router-0")
+        assert code == 0, err
+        assert connection.rest() == b""
+    [ended] = events(fleet, "photos-router-0", "ended")
+    assert ended["connections_cut"] == 1
+
+
+@pytest.mark.parametrize("name", ["photos-router-0", "photos-0-0"])
+def test_a_tunnel_that_ends_in_time_outlives_a_restart(fleet: fleets.Fleet, name: str) -> None:
+    fleet.up(write(fleet, "10m"))
+    with tunnelled(fleet) as connection:
+        restart = fleet.start("restart", name)
+        fleets.until("it drains", lambda: bool(events(fleet, name, "draining")))
+        assert is_heard(connection)
+    out, err = restart.communicate(timeout=fleets.DEADLINE_S)
+    assert (restart.returncode, "restarted 1 of 1" in out) == (0, True), err
 
 
 def test_up_waits_for_who_finishes_longer_than_anything_may_be_unready(

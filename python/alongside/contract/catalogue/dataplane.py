@@ -135,7 +135,12 @@ LIMITS = (
         "queue_timeout", "1s", "time a request may wait so; then it is answered with 503", least="0"
     ),
     _duration("tunnel_timeout", "1h", "time an upgraded connection may stay silent", most="168h"),
-    _duration("drain_timeout", "10s", "time that requests get to finish at the end", least="0"),
+    _duration(
+        "drain_timeout",
+        "10s",
+        "time that answers and tunnels get to end after SIGTERM; what is longer is cut",
+        least="0",
+    ),
 )
 """The limits of the data plane; `components.dataplane` turns each into its document field."""
 
@@ -329,8 +334,10 @@ START_FAILURES = (
     ),
     promise.Failure(
         "SIGTERM arrives while requests run",
-        "they finish within drain-timeout, then what is left is cut; a kept connection that is "
-        "idle has 1s for one more request, whose answer closes it",
-        "client: its whole answer, or a cut connection after drain-timeout",
+        "they finish within drain-timeout, tunnels too, then what is left is cut; a kept "
+        "connection that is idle has 1s (drain-timeout where that is less) for one more request, "
+        "whose answer closes it. A second SIGTERM cuts at once",
+        "client: its whole answer, or a cut connection after drain-timeout. Operator: "
+        "`connections_cut` in the log's `ended`",
     ),
 )

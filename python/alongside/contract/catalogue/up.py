@@ -39,7 +39,8 @@ _PARAMETERS = (
     promise.Parameter(
         name="ready_timeout",
         kind=promise.Kind.DURATION,
-        description="time for what is not ready to become so; a restart has limits of its own",
+        description="time for what is not ready to become so; a restart has limits of its own, "
+        "and what was told to end has its own time",
         example="1m",
         default="1m",
         minimum="100ms",
@@ -48,8 +49,9 @@ _PARAMETERS = (
     promise.Parameter(
         name="stop_timeout",
         kind=promise.Kind.DURATION,
-        description="time for each process to end after SIGTERM before it is killed, where its "
-        "own resource does not say",
+        description="time for a pod's process to end after SIGTERM before it is killed, where the "
+        "pod has no terminationGracePeriodSeconds; routers and nodes get their cache's "
+        "drainTimeout and 5s",
         example="30s",
         default="30s",
         minimum="100ms",
@@ -153,10 +155,12 @@ _FAILURES = (
     promise.Failure(
         "`alongside restart` is called, or `up` brings a new version of the data plane",
         "nodes and routers get successors on the same sockets, which serve as soon as their "
-        "predecessors let nobody in any more; these finish what they have. Of a shard one replica "
+        "predecessors let nobody in any more; these finish what they have, for up to "
+        "`drainTimeout`. Of a shard one replica "
         "at a time, and the next when the last is warm, or ready for 60s; at most two shards, one "
         "router, one application at once. An application is stopped, then started",
-        "no client, but of an application's own absence. The command and `alongside status` show "
+        "no client whose answer or tunnel ends in that time, but of an application's own absence. "
+        "The command and `alongside status` show "
         "each step",
     ),
     promise.Failure(
@@ -216,7 +220,8 @@ _FAILURES = (
     promise.Failure(
         "The supervisor is killed",
         "the processes go on serving; the next `up` or `down` finds them and ends them first, an "
-        "`up` only when its files and all addresses are right: what these processes hold is free",
+        "`up` only when its files and all addresses are right: what these processes hold is free. "
+        "They get 10s, whatever `drainTimeout` and stop-timeout say, since nobody serves meanwhile",
         "`alongside status` says that no supervisor answers, and how many processes still serve",
     ),
     promise.Failure(
@@ -227,7 +232,7 @@ _FAILURES = (
     ),
     promise.Failure(
         "A process started another that left its process group",
-        "that one is told to end with SIGTERM like the rest, and killed after stop-timeout",
+        "that one is told to end with SIGTERM like the rest, and killed after the same time",
         "`alongside down` names the process where something of it was killed",
     ),
     promise.Failure(
@@ -238,8 +243,27 @@ _FAILURES = (
     ),
     promise.Failure(
         "A process ignores SIGTERM",
-        "it and all it started are killed after stop-timeout",
+        "it and all it started are killed: of a pod after its terminationGracePeriodSeconds, else "
+        "after stop-timeout; a router or node 5s after its cache's `drainTimeout`",
         "`alongside down` names it",
+    ),
+    promise.Failure(
+        "A router or node ends while answers or tunnels go through it: it is removed or restarted, "
+        "or moves to another address",
+        "it lets nobody in any more and has `drainTimeout`, as its last document said, for what it "
+        "has; then it cuts that and ends. A process of the same name begins when it is gone, but "
+        "for a successor on the same sockets: until then who comes to another address waits. "
+        "Another `drainTimeout` restarts nothing, and is none of what ends already",
+        "client: a whole answer, or a cut connection after that time. `up` and `restart` wait for "
+        "it and call it no failure; the process's log says `connections_cut`",
+    ),
+    promise.Failure(
+        "`alongside down` is called, or a supervisor in the foreground is told to end, while "
+        "answers or tunnels go through a cache",
+        "nobody is let in any more; first routers get `drainTimeout` for what they have, then "
+        "nodes, then pods are told to end and get their own time",
+        "client: a whole answer, or a cut connection. `alongside down` returns when all is gone. A "
+        "second SIGINT or SIGTERM to the foreground kills what is left",
     ),
     promise.Failure(
         "The disk is full",
@@ -257,11 +281,10 @@ CONTRACT = promise.Contract(
         "they need each other, restarted when they end, stopped in reverse. Changing shards, "
         "replicas, routers, key, function, memory, origin or terms of a sharded cache in the file "
         "and running the command again restarts nothing that stays and fails no request that ends "
-        "within the cache's `drainTimeout`; with "
-        "ketama it moves no key between shards that stay. A new node is ready before a router "
-        "names it, a new origin of the file is ready before it is asked, and an old one stays for "
-        "5s more. A file with a mistake changes nothing at "
-        "all.\n\n"
+        "within the cache's `drainTimeout`, or within 5s where it came from an origin of the files "
+        "that goes; with ketama it moves no key between shards that stay. A new node is ready "
+        "before a router names it, and a new origin of the file is ready before it is asked. A "
+        "file with a mistake changes nothing at all.\n\n"
         "In the foreground the command shows a live table and ends everything at SIGINT, or when "
         "its terminal is closed; with "
         "`--detach` a supervisor stays, which `status`, `logs`, `explain`, `purge`, `restart` and "
