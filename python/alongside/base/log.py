@@ -87,8 +87,8 @@ def rfc3339(wall_s: float) -> str:
 def masked(fields: dict[str, object]) -> dict[str, object]:
     """Return the fields with secrets replaced and long texts cut.
 
-    A field is secret by its name (`password`, `token`, …) unless it has no value; a text loses the password of a URL
-    in it. Nested dicts and lists are treated alike.
+    A field is secret by its name (`password`, `token`, …) unless it has no value; a text loses the
+    password of a URL in it. Nested dicts and lists are treated alike.
     """
     return {
         name: MASK if value is not None and _SECRET_NAME.search(name) else _masked_value(value)
