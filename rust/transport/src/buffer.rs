@@ -185,7 +185,7 @@ impl Buffer {
         }
     }
 
-    /// Waits with no memory of its own: while it has none, reads go to the thread's scratch, and what came is copied.
+    /// Waits with no memory of its own: while it has none, reads go to the thread's scratch, and what came takes that over.
     fn poll_first<S: AsyncRead + Unpin>(&mut self, context: &mut Context<'_>, io: &mut S) -> Poll<io::Result<usize>> {
         if !self.memory.is_empty() {
             self.widen();
@@ -202,13 +202,12 @@ impl Buffer {
             }
             let mut target = ReadBuf::new(scratch);
             ready!(Pin::new(io).poll_read(context, &mut target))?;
-            let came = target.filled();
-            if !came.is_empty() {
-                self.memory = take_buffer();
-                self.memory[..came.len()].copy_from_slice(came);
+            let came = target.filled().len();
+            if came > 0 {
+                self.memory = std::mem::replace(scratch, take_buffer());
             }
             self.start = 0;
-            self.end = came.len();
+            self.end = came;
             self.was_full = self.end == BUFFER_BYTES;
             Poll::Ready(Ok(self.end))
         })
