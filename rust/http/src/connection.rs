@@ -27,7 +27,7 @@ const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What becomes of a connection.
 enum Next {
-    /// It waits for a request, without any buffer.
+    /// Nothing came for a while: it waits for a request, without any memory for one.
     Idle,
     /// It ends in order.
     Close,
@@ -43,13 +43,14 @@ pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener:
     let mut input = Buffer::new();
     let peer_text = IpText::new(peer);
     let mut served = 0;
+    deadline.set_idle(listener.state.load().limits.idle_timeout_ms);
     loop {
-        deadline.set_idle(listener.state.load().limits.idle_timeout_ms);
         match deadline.within(input.fill(&mut client, buffer::BUFFER_BYTES)).await {
             Ok(Ok(1..)) => {}
             _ => return,
         }
-        // The busy part is large and short-lived; ten thousand idle connections must not each carry it.
+        // The busy part is large; ten thousand idle connections must not each carry it. It outlives a short pause, as making
+        // it anew costs a client that goes on at once more than parsing its request does.
         let turn =
             Turn { client: &mut client, input: &mut input, deadline: &deadline, peer, peer_text: &peer_text, listener };
         match Box::pin(turn.run(&mut served)).await {
@@ -104,6 +105,13 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
     async fn run(mut self, served: &mut u32) -> Next {
         let mut output = buffer::take_output();
         let next = loop {
+            if self.input.is_empty() {
+                buffer::give_output(std::mem::take(&mut output));
+                if let Err(next) = self.rest().await {
+                    return next;
+                }
+                output = buffer::take_output();
+            }
             let state = self.listener.state.load_full();
             output.clear();
             let planned = match self.read_head(&state, &mut output).await {
@@ -115,13 +123,20 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
             if let Some(next) = self.answer(&state, planned, is_last, &mut output).await {
                 break next;
             }
-            if self.input.is_empty() {
-                self.input.rest();
-                break Next::Idle;
-            }
         };
         buffer::give_output(output);
         next
+    }
+
+    /// Waits for the next request for a moment, without any buffer.
+    async fn rest(&mut self) -> Result<(), Next> {
+        self.input.rest();
+        self.deadline.set_idle(self.listener.state.load().limits.idle_timeout_ms);
+        match self.deadline.briefly(self.input.fill(self.client, buffer::BUFFER_BYTES)).await {
+            Ok(Some(Ok(1..))) => Ok(()),
+            Ok(None) => Err(Next::Idle),
+            _ => Err(Next::Drop),
+        }
     }
 
     /// Reads one head and lets the service plan; refuses what the guard does not let in.

@@ -2,7 +2,7 @@
 //!
 //! A timer of the runtime for each read would be armed and disarmed for every request. Here a connection owns one slot in
 //! a table of its thread; waiting sets the slot, and [`tick`] looks through the table. A deadline therefore fires up to
-//! [`TICK_MS`] late, never early.
+//! [`TICK_MS`] late, never early. A slot may also ask to be looked at soon, so that its owner can give memory back.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -20,20 +20,26 @@ thread_local! {
     static NOW: Cell<u32> = const { Cell::new(1) };
     static TABLE: RefCell<Table> = const { RefCell::new(Table { slots: Vec::new(), free: Vec::new() }) };
     static DRAINING: Cell<bool> = const { Cell::new(false) };
+    static PAUSES: Cell<usize> = const { Cell::new(0) };
 }
+
+/// Pauses of a thread at one time; what waits beyond them gives its memory back at once.
+const PAUSES_MAX: usize = 256;
 
 /// A slot without a deadline.
 const NEVER: u32 = u32::MAX;
 
 struct Slot {
     due: u32,
+    /// When its owner wants to know that nothing came yet.
+    pause: u32,
     /// It waits for a request; what it does else is finished first, whoever asks it to leave.
     is_idle: bool,
     waker: Option<Waker>,
 }
 
 impl Slot {
-    const FREE: Self = Self { due: NEVER, is_idle: false, waker: None };
+    const FREE: Self = Self { due: NEVER, pause: NEVER, is_idle: false, waker: None };
 
     /// Whether it waits for a request, and was not asked to leave before.
     const fn is_waiting(&self) -> bool {
@@ -47,10 +53,13 @@ struct Table {
 }
 
 impl Table {
+    fn expire(&mut self, index: usize) {
+        self.slots[index].due = 0;
+        self.wake(index);
+    }
+
     fn wake(&mut self, index: usize) {
-        let slot = &mut self.slots[index];
-        slot.due = 0;
-        if let Some(waker) = slot.waker.take() {
+        if let Some(waker) = self.slots[index].waker.take() {
             waker.wake();
         }
     }
@@ -120,6 +129,25 @@ impl Deadline {
         .await
     }
 
+    /// Waits for `work` no longer than the deadline last set, and no longer than a pause of one tick or two, or not at all
+    /// where [`PAUSES_MAX`] others pause; `None`: the pause was over first, and the deadline goes on.
+    ///
+    /// # Errors
+    /// [`Expired`]: the deadline passed first; `work` is dropped.
+    pub async fn briefly<F: Future>(&self, work: F) -> Result<Option<F::Output>, Expired> {
+        let pause = Pause::new(self);
+        let mut work = pin!(work);
+        std::future::poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(Some(output))),
+            Poll::Pending => match self.poll_expired(context) {
+                Poll::Ready(expired) => Poll::Ready(Err(expired)),
+                Poll::Pending if pause.is_over() => Poll::Ready(Ok(None)),
+                Poll::Pending => Poll::Pending,
+            },
+        })
+        .await
+    }
+
     fn poll_expired(&self, context: &Context<'_>) -> Poll<Expired> {
         TABLE.with_borrow_mut(|table| {
             let slot = &mut table.slots[self.0];
@@ -147,6 +175,41 @@ impl Drop for Deadline {
     }
 }
 
+/// A pause of a connection, unless as many pause as may.
+struct Pause<'d> {
+    deadline: &'d Deadline,
+    until: Option<u32>,
+}
+
+impl<'d> Pause<'d> {
+    fn new(deadline: &'d Deadline) -> Self {
+        let until = (PAUSES.get() < PAUSES_MAX).then(|| NOW.get().saturating_add(1));
+        if let Some(until) = until {
+            PAUSES.set(PAUSES.get() + 1);
+            TABLE.with_borrow_mut(|table| table.slots[deadline.0].pause = until);
+        }
+        Self { deadline, until }
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| until < NOW.get())
+    }
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        if self.until.is_some() {
+            // At thread exit the table may be gone before the last connection.
+            let _ = PAUSES.try_with(|pauses| pauses.set(pauses.get().saturating_sub(1)));
+            let _ = TABLE.try_with(|table| {
+                if let Ok(mut table) = table.try_borrow_mut() {
+                    table.slots[self.deadline.0].pause = NEVER;
+                }
+            });
+        }
+    }
+}
+
 fn ticks_from_now(limit_ms: u64) -> u32 {
     let ticks = u32::try_from(limit_ms.div_ceil(u64::from(TICK_MS))).unwrap_or(NEVER);
     NOW.get().saturating_add(ticks).saturating_add(1).min(NEVER - 1)
@@ -158,7 +221,10 @@ pub fn tick() {
     NOW.set(now);
     TABLE.with_borrow_mut(|table| {
         for index in 0..table.slots.len() {
-            if table.slots[index].due < now && table.slots[index].waker.is_some() {
+            let slot = &table.slots[index];
+            if slot.waker.is_some() && slot.due < now {
+                table.expire(index);
+            } else if slot.pause < now {
                 table.wake(index);
             }
         }
@@ -195,7 +261,7 @@ pub fn shed_oldest_idle() -> bool {
             .filter(|&index| table.slots[index].is_waiting())
             .min_by_key(|&index| table.slots[index].due);
         if let Some(index) = oldest {
-            table.wake(index);
+            table.expire(index);
         }
         oldest.is_some()
     })
@@ -241,6 +307,63 @@ mod tests {
             let deadline = Deadline::new();
             deadline.set(1);
             assert_eq!(deadline.within(async { 7 }).await, Ok(7));
+        });
+    }
+
+    #[test]
+    fn a_pause_ends_before_the_deadline_and_leaves_it_as_it_is() {
+        block_on(async {
+            let deadline = Deadline::new();
+            deadline.set_idle(5 * u64::from(TICK_MS));
+            let mut left = 10;
+            let waiting = std::future::poll_fn(|context| {
+                left -= 1;
+                tick();
+                context.waker().wake_by_ref();
+                Poll::<()>::Pending
+            });
+            assert_eq!(deadline.briefly(waiting).await, Ok(None));
+            assert!((7..9).contains(&left));
+            assert_eq!(deadline.briefly(async { 7 }).await, Ok(Some(7)));
+            assert_eq!(wait_with_ticks(&deadline, 10).await, Err(Expired));
+            assert_eq!(deadline.briefly(std::future::pending::<()>()).await, Err(Expired));
+        });
+    }
+
+    #[test]
+    fn as_many_pause_as_may_and_the_others_not_at_all() {
+        block_on(async {
+            let deadlines: Vec<_> = (0..=PAUSES_MAX).map(|_| Deadline::new()).collect();
+            deadlines.iter().for_each(|deadline| deadline.set_idle(60_000));
+            let mut context = Context::from_waker(Waker::noop());
+            let mut pauses: Vec<_> =
+                deadlines.iter().map(|it| Box::pin(it.briefly(std::future::pending::<()>()))).collect();
+            for (at, pause) in pauses.iter_mut().enumerate() {
+                let is_over = pause.as_mut().poll(&mut context) == Poll::Ready(Ok(None));
+                assert_eq!(is_over, at == PAUSES_MAX);
+            }
+            assert_eq!(deadlines[PAUSES_MAX].briefly(async { 7 }).await, Ok(Some(7)));
+            drop(pauses);
+            assert_eq!(PAUSES.get(), 0);
+        });
+    }
+
+    #[test]
+    fn a_tick_wakes_who_pauses_and_shedding_ends_the_pause() {
+        block_on(async {
+            let deadline = Deadline::new();
+            deadline.set_idle(60_000);
+            let paused = async { deadline.briefly(std::future::pending::<()>()).await };
+            let ticking = async {
+                for _ in 0..3 {
+                    tokio::task::yield_now().await;
+                    tick();
+                }
+            };
+            assert_eq!(tokio::join!(paused, ticking).0, Ok(None));
+            let paused = async { deadline.briefly(std::future::pending::<()>()).await };
+            let shedding = async { assert!(shed_oldest_idle()) };
+            assert_eq!(tokio::join!(paused, shedding).0, Err(Expired));
         });
     }
 
