@@ -183,9 +183,10 @@ impl<S: Stream> Exchange<'_, S> {
         let mut buffer = Buffer::new();
         let mut response = Flow::new(std::mem::take(&mut self.output), BodyReader::Done, false);
         response.pending.clear();
+        let watched = sent.is_repeatable.then_some(upstream);
         let answer = {
             let duplex = Duplex::new(self, &mut stream, sent.request, &mut buffer, &mut response);
-            let mut duplex = duplex.watching(sent.is_repeatable.then_some(upstream));
+            let mut duplex = duplex.watching(watched);
             match duplex.head().await {
                 Err(Trouble::Left) if !course.has_next() => {
                     duplex.unwatch();
@@ -215,8 +216,21 @@ impl<S: Stream> Exchange<'_, S> {
         if let Some(notice) = self.notice.take() {
             Box::pin(notice.tell(answer.status)).await;
         }
-        let answered = Answered { hop, began, stream, buffer, answer, response };
-        self.deliver(answered, sent, course).await
+        let mut answered = Answered { hop, began, stream, buffer, answer, response };
+        if answered.answer.upgrade {
+            return Ok(Box::pin(self.tunnel(answered, sent)).await);
+        }
+        if answered.response.is_held() && !answered.response.is_whole() {
+            self.collect(&mut answered, sent, course).await?;
+        }
+        answered.response.release();
+        self.status = answered.answer.status;
+        if answered.response.is_whole() && sent.request.is_done() {
+            self.put_away(answered, sent);
+            return Ok(self.write_paced(None).await);
+        }
+        // What is long makes up for an allocation.
+        Ok(Box::pin(self.pass(answered, sent, course)).await)
     }
 
     /// Takes the output back from an answer of which nothing is out.
@@ -225,33 +239,27 @@ impl<S: Stream> Exchange<'_, S> {
         trouble
     }
 
-    /// Passes an answer on, whose head stands in the response.
-    async fn deliver(
+    /// Makes a tunnel of both connections.
+    async fn tunnel(&mut self, mut answered: Answered<'_>, sent: &mut Sent<'_>) -> Result<(), Broken> {
+        // A tunnel may live for days, and is bounded by its connection.
+        sent.places.give_back();
+        self.status = answered.answer.status;
+        self.keep_alive = false;
+        self.output = answered.response.into_pending();
+        answered.hop.upstream.metrics.count(UpstreamOutcome::Answered);
+        tunnel::run(self, &mut answered.stream, &mut answered.buffer).await
+    }
+
+    /// Passes an answer on as it comes.
+    async fn pass(
         &mut self,
         mut answered: Answered<'_>,
         sent: &mut Sent<'_>,
         course: &mut impl Course,
-    ) -> Result<Result<(), Broken>, Trouble> {
+    ) -> Result<(), Broken> {
         let upstream = &*answered.hop.upstream;
-        if answered.answer.upgrade {
-            // A tunnel may live for days, and is bounded by its connection.
-            sent.places.give_back();
-            self.status = answered.answer.status;
-            self.keep_alive = false;
-            self.output = answered.response.into_pending();
-            upstream.metrics.count(UpstreamOutcome::Answered);
-            return Ok(Box::pin(tunnel::run(self, &mut answered.stream, &mut answered.buffer)).await);
-        }
-        if answered.response.is_held() && !answered.response.is_whole() {
-            self.collect(&mut answered, sent, course).await?;
-        }
-        answered.response.release();
-        self.status = answered.answer.status;
-        if answered.response.is_whole() && sent.request.is_done() {
-            return Ok(self.finish(answered, sent).await);
-        }
         let is_resumable = self.facts.is_get && sent.is_repeatable && sent.hold_bytes.is_some();
-        let rest = Rest::of(&answered.answer, is_resumable);
+        let rest = Rest::of(&mut answered.answer, is_resumable);
         let passed = self.pass_body(&mut answered, sent, rest.is_some() && course.has_next()).await;
         let Answered { began, stream, buffer, answer, mut response, .. } = answered;
         if let (Err(outcome @ (UpstreamOutcome::Closed | UpstreamOutcome::Left)), Some(rest)) = (passed, rest) {
@@ -259,9 +267,8 @@ impl<S: Stream> Exchange<'_, S> {
             upstream.broke_off(began);
             drop(stream);
             response.detach(&buffer);
-            // Large, and seldom: it must not make every request's future larger.
-            let resumed = Box::pin(self.resume(rest, (sent.request, course), sent.places, response));
-            return Ok(resumed.await);
+            // Large, and seldom: it must not make every long answer's future larger.
+            return Box::pin(self.resume(rest, (sent.request, course), sent.places, response)).await;
         }
         self.trail.body_bytes = response.taken();
         self.output = response.into_pending();
@@ -271,13 +278,13 @@ impl<S: Stream> Exchange<'_, S> {
                 if answer.keep_alive && sent.request.is_done() && buffer.is_empty() {
                     pool::give(&upstream.address, stream, self.limits.pool_idle_max as usize);
                 }
-                Ok(Ok(()))
+                Ok(())
             }
             Err(outcome) => {
                 if outcome != UpstreamOutcome::Abandoned {
                     upstream.broke_off(began);
                 }
-                Ok(Err(Broken))
+                Err(Broken)
             }
         }
     }
@@ -309,8 +316,8 @@ impl<S: Stream> Exchange<'_, S> {
         Err(self.take_back(trouble, response))
     }
 
-    /// Sends an answer that is whole. Whoever made it is done with, and does not wait for a slow client.
-    async fn finish(&mut self, answered: Answered<'_>, sent: &mut Sent<'_>) -> Result<(), Broken> {
+    /// Leaves an answer that is whole in the output. Whoever made it is done with, and does not wait for a slow client.
+    fn put_away(&mut self, answered: Answered<'_>, sent: &mut Sent<'_>) {
         let upstream = &*answered.hop.upstream;
         upstream.metrics.count(UpstreamOutcome::Answered);
         if answered.answer.keep_alive && answered.buffer.is_empty() {
@@ -319,7 +326,6 @@ impl<S: Stream> Exchange<'_, S> {
         sent.places.give_back();
         self.trail.body_bytes = answered.response.taken();
         self.output = answered.response.into_pending();
-        self.write_paced(None).await
     }
 
     async fn pass_body(
@@ -329,8 +335,8 @@ impl<S: Stream> Exchange<'_, S> {
         can_leave: bool,
     ) -> Result<(), UpstreamOutcome> {
         let Answered { hop, stream, buffer, response, .. } = answered;
-        let duplex = Duplex::new(self, stream, sent.request, buffer, response);
-        duplex.watching(can_leave.then_some(&hop.upstream)).body().await
+        let watched = can_leave.then_some(&*hop.upstream);
+        Duplex::new(self, stream, sent.request, buffer, response).watching(watched).body().await
     }
 
     /// Completes the client's head: framing, and whether the connection goes on.

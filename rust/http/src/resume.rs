@@ -69,8 +69,8 @@ pub struct Rest {
 
 impl Rest {
     /// Returns how an answer could go on, if it could.
-    pub fn of(answer: &Answer, is_wanted: bool) -> Option<Self> {
-        let etag = answer.validator.clone().filter(|_| is_wanted)?;
+    pub fn of(answer: &mut Answer, is_wanted: bool) -> Option<Self> {
+        let etag = answer.validator.take().filter(|_| is_wanted)?;
         let rest = |first, end, whole| Self { etag, first, end, whole, is_chunked: answer.is_chunked };
         match (answer.status, answer.body, answer.range) {
             (200, Body::Length(bytes), _) => Some(rest(0, Some(bytes), Some(bytes))),
