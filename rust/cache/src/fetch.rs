@@ -21,6 +21,7 @@ use alongside_transport::gate::Gate;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 use tokio::time::timeout;
 
 /// How long a sibling may take to answer from its store; it fetches nothing for that.
@@ -92,7 +93,7 @@ async fn ask_in_turn(cache: &Cache, flight: &Flight, ask: &mut Ask) -> Result<()
         }
     }
     // Siblings bound themselves; the origin is bounded here, once for all who wait for this answer.
-    let mut places = Places::new(&ask.limits);
+    let mut places = Places::new(&ask.limits, Instant::now());
     if places.pass(&ask.limits, &ask.gate, &cache.origin).await.is_err() {
         return Err(FetchError::Shed);
     }

@@ -220,6 +220,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
             input: &mut *self.input,
             output: std::mem::take(output),
             facts,
+            began,
             limits: &state.limits,
             guard: &state.guard,
             deadline: self.deadline,

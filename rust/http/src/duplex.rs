@@ -93,12 +93,13 @@ struct Pace {
 }
 
 impl<'d, S: Stream> Duplex<'d, S> {
+    /// Returns both directions; the wait ends also when `watched` is given up, if it is somebody.
     pub fn new(
         exchange: &'d mut Exchange<'_, S>,
-        stream: &'d mut TcpStream,
+        (stream, answered): (&'d mut TcpStream, &'d mut Buffer),
         request: &'d mut Flow,
-        answered: &'d mut Buffer,
         response: &'d mut Flow,
+        watched: Option<&'d Upstream>,
     ) -> Self {
         let moved = request.moved() + response.moved() + response.taken();
         let mut duplex = Self {
@@ -115,19 +116,12 @@ impl<'d, S: Stream> Duplex<'d, S> {
             is_deaf: false,
             interim: 0,
             pace: Pace { is_for_client: false, moved },
-            watched: None,
+            watched,
             due_ms: 0,
             held_until_ms: u64::MAX,
         };
         duplex.wait(duplex.limits.response_timeout_ms);
         duplex
-    }
-
-    /// Ends the wait also when this upstream is given up.
-    pub fn watching(mut self, upstream: Option<&'d Upstream>) -> Self {
-        self.watched = upstream;
-        self.wait(self.limits.response_timeout_ms);
-        self
     }
 
     /// Waits on whatever is known of the upstream: there is nobody else.
@@ -287,6 +281,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
             Poll::Ready(Err(FlowError::Read(_) | FlowError::Ended)) => Poll::Ready(Err(ClientTrouble::Left)),
             Poll::Ready(Ok(())) => {
                 self.wait(self.limits.response_timeout_ms);
+                self.pace = Pace { is_for_client: false, moved: self.moved() };
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => Poll::Pending,

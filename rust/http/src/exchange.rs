@@ -10,6 +10,7 @@ use alongside_transport::gate::Gate;
 use alongside_transport::{Buffer, Deadline};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
 /// The client's connection is of no further use; nothing more can be said on it.
@@ -68,6 +69,8 @@ pub struct Exchange<'c, S> {
     pub output: Vec<u8>,
     /// What outlives the request's head.
     pub facts: Facts,
+    /// When the head was read.
+    pub began: Instant,
     /// The limits in force.
     pub limits: &'c Limits,
     /// The guard's part of them.
@@ -117,7 +120,7 @@ impl<S: Stream> Exchange<'_, S> {
                 Ok(Ok(count)) if count > 0 => rest = &rest[count..],
                 _ => return Err(Broken),
             }
-            if (mark - rest.len()) as u64 >= self.limits.body_bytes_min {
+            if !rest.is_empty() && (mark - rest.len()) as u64 >= self.limits.body_bytes_min {
                 mark = rest.len();
                 self.deadline.set(self.limits.body_timeout_ms);
             }

@@ -62,7 +62,7 @@ impl<S: Stream> Exchange<'_, S> {
             return Box::pin(self.refuse(refusal.status, refusal.reason.as_str())).await;
         }
         let keep_alive = self.keep_alive;
-        let mut places = Places::new(self.limits);
+        let mut places = Places::new(self.limits, self.began);
         let is_repeatable = self.facts.is_repeatable && course.may_repeat();
         let mut failure = (503, "no upstream can be used");
         let mut next = course.next(None);
@@ -185,8 +185,7 @@ impl<S: Stream> Exchange<'_, S> {
         response.pending.clear();
         let watched = sent.is_repeatable.then_some(upstream);
         let answer = {
-            let duplex = Duplex::new(self, &mut stream, sent.request, &mut buffer, &mut response);
-            let mut duplex = duplex.watching(watched);
+            let mut duplex = Duplex::new(self, (&mut stream, &mut buffer), sent.request, &mut response, watched);
             match duplex.head().await {
                 Err(Trouble::Left) if !course.has_next() => {
                     duplex.unwatch();
@@ -298,7 +297,7 @@ impl<S: Stream> Exchange<'_, S> {
     ) -> Result<(), Trouble> {
         let Answered { hop, stream, buffer, answer, response, .. } = answered;
         let has_begun = response.is_torn();
-        let mut duplex = Duplex::new(self, stream, sent.request, buffer, response).watching(Some(&hop.upstream));
+        let mut duplex = Duplex::new(self, (stream, buffer), sent.request, response, Some(&hop.upstream));
         let collected = match duplex.collect(answer.body).await {
             Err(Trouble::Left) if !course.has_next() => {
                 duplex.unwatch();
@@ -336,7 +335,7 @@ impl<S: Stream> Exchange<'_, S> {
     ) -> Result<(), UpstreamOutcome> {
         let Answered { hop, stream, buffer, response, .. } = answered;
         let watched = can_leave.then_some(&*hop.upstream);
-        Duplex::new(self, stream, sent.request, buffer, response).watching(watched).body().await
+        Duplex::new(self, (stream, buffer), sent.request, response, watched).body().await
     }
 
     /// Completes the client's head: framing, and whether the connection goes on.

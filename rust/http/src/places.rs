@@ -16,11 +16,11 @@ pub struct Places {
 }
 
 impl Places {
-    /// Returns no places yet, and the time that there is to wait for them.
+    /// Returns no places yet, and the time that there is to wait for them, of a request that `began` then.
     #[must_use]
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, began: Instant) -> Self {
         let queue_timeout = Duration::from_millis(limits.queue_timeout_ms);
-        Self { theirs: None, ours: None, until: Instant::now() + queue_timeout }
+        Self { theirs: None, ours: None, until: began + queue_timeout }
     }
 
     /// Gives the place at an upstream back: the request is there no more.

@@ -164,8 +164,9 @@ impl<S: Stream> Exchange<'_, S> {
             self.trail.hops += 1;
             response.follow_with(BodyReader::new(Body::Length(found.bytes), self.guard), rest.is_chunked);
             let can_leave = course.has_next();
-            let duplex = Duplex::new(self, &mut found.stream, request, &mut found.buffer, &mut response);
-            match duplex.watching(can_leave.then_some(&hop.upstream)).body().await {
+            let ends = (&mut found.stream, &mut found.buffer);
+            let watched = can_leave.then_some(&*hop.upstream);
+            match Duplex::new(self, ends, request, &mut response, watched).body().await {
                 Ok(()) => {
                     hop.upstream.metrics.count(UpstreamOutcome::Answered);
                     if found.keep_alive && found.buffer.is_empty() {
