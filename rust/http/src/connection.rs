@@ -10,7 +10,6 @@ use crate::random;
 use crate::service::{Arrival, Facts, Service, Stream};
 use alongside_protocols::{Body, Peer, RequestHead, guard, scratch};
 use alongside_transport::{Buffer, Deadline, buffer};
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +40,7 @@ enum Next {
 pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener: &Listener<V>) {
     let deadline = Deadline::new();
     let mut input = Buffer::new();
-    let peer_text = IpText::new(peer);
+    let peer_text = peer.to_string().into_boxed_str();
     let mut served = 0;
     deadline.set_idle(listener.state.load().limits.idle_timeout_ms);
     loop {
@@ -89,7 +88,7 @@ struct Turn<'t, S, V> {
     input: &'t mut Buffer,
     deadline: &'t Deadline,
     peer: IpAddr,
-    peer_text: &'t IpText,
+    peer_text: &'t str,
     listener: &'t Listener<V>,
 }
 
@@ -194,7 +193,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         let began = Instant::now();
         let is_inner = state.is_inner(self.peer);
         let ip = if is_inner { forwarded_ip(&head).unwrap_or(self.peer) } else { self.peer };
-        let arrival = Arrival { ip, peer: Peer { ip: self.peer_text.as_str(), scheme: "http" }, is_inner };
+        let arrival = Arrival { ip, peer: Peer { ip: self.peer_text, scheme: "http" }, is_inner };
         let line = state.access_log.filter(|&one_in| random::one_in(one_in)).map(|_| Box::new(Line::of(&head, ip)));
         let plan = state.service.plan(&head, &arrival, output);
         let facts = Facts::of(&head);
@@ -287,25 +286,4 @@ fn forwarded_ip(head: &RequestHead<'_, '_>) -> Option<IpAddr> {
     let text = std::str::from_utf8(last.trim_ascii()).ok()?;
     let ip: Option<IpAddr> = text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
     ip.map(|ip| ip.to_canonical())
-}
-
-/// An address as text, without an allocation of its own.
-struct IpText {
-    bytes: [u8; 45],
-    length: u8,
-}
-
-impl IpText {
-    fn new(ip: IpAddr) -> Self {
-        let mut bytes = [0; 45];
-        let mut rest = &mut bytes[..];
-        // The longest address has 45 characters.
-        let _ = write!(rest, "{ip}");
-        let length = 45 - rest.len();
-        Self { bytes, length: u8::try_from(length).unwrap_or(0) }
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
-    }
 }

@@ -10,6 +10,13 @@ pub(crate) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Append a line whose name stands in `start` with its colon and space.
+pub(crate) fn write_known(start: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(start);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Append the fields that `is_kept` by index, each as `name: value`.
 ///
 /// Neighbours that stand in `bytes` just as they would be written are copied at once.

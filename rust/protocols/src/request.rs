@@ -2,7 +2,7 @@
 
 use crate::fields;
 use crate::framing::{Body, write_framing};
-use crate::lines::{write_kept, write_line};
+use crate::lines::{write_kept, write_known};
 use crate::response::Asked;
 
 /// Who speaks on a client connection, as told to the origin.
@@ -111,7 +111,7 @@ impl<'b> RequestHead<'_, 'b> {
         out.extend_from_slice(self.target);
         out.extend_from_slice(b" HTTP/1.1\r\n");
         let authority = if self.authority.is_empty() { b"localhost" } else { self.authority };
-        write_line(b"host", forward.host.unwrap_or(authority), out);
+        write_known(b"host: ", forward.host.unwrap_or(authority), out);
         let skipped = if forward.is_inner { self.dropped } else { self.dropped | self.forwarding };
         let is_kept = |i: usize, field: &httparse::Header<'_>| {
             skipped >> i & 1 == 0 && !fields::is_one_of(field.name, forward.without)
@@ -123,17 +123,17 @@ impl<'b> RequestHead<'_, 'b> {
         }
         if let Some(protocol) = self.upgrade {
             out.extend_from_slice(b"connection: upgrade\r\n");
-            write_line(b"upgrade", protocol, out);
+            write_known(b"upgrade: ", protocol, out);
         }
         if !forward.is_inner || self.forwarding == 0 {
-            write_line(b"x-forwarded-for", forward.peer.ip.as_bytes(), out);
-            write_line(b"x-forwarded-proto", forward.peer.scheme.as_bytes(), out);
+            write_known(b"x-forwarded-for: ", forward.peer.ip.as_bytes(), out);
+            write_known(b"x-forwarded-proto: ", forward.peer.scheme.as_bytes(), out);
             if !self.authority.is_empty() {
-                write_line(b"x-forwarded-host", self.authority, out);
+                write_known(b"x-forwarded-host: ", self.authority, out);
             }
         }
         if let Some(key) = forward.key {
-            write_line(b"x-alongside-key", key, out);
+            write_known(b"x-alongside-key: ", key, out);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The head of an answer: reading what a cache asks, writing it for the client.
 
 use crate::fields;
-use crate::framing::{Body, write_decimal};
+use crate::framing::Body;
 use crate::lines::write_kept;
 
 /// What the request was, as far as it shapes its answer.
@@ -70,7 +70,8 @@ impl<'b> ResponseHead<'_, 'b> {
     pub fn write(&self, out: &mut Vec<u8>) {
         out.reserve(self.head_bytes + 128);
         out.extend_from_slice(b"HTTP/1.1 ");
-        write_decimal(u64::from(self.status), out);
+        // The guard lets three digits through.
+        out.extend_from_slice(&[100, 10, 1].map(|unit| b'0' + (self.status / unit % 10) as u8));
         out.push(b' ');
         out.extend_from_slice(self.reason.as_bytes());
         out.extend_from_slice(b"\r\n");

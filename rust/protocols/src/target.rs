@@ -46,6 +46,17 @@ fn without_scheme(target: &[u8]) -> Option<&[u8]> {
     rest.strip_prefix(b"://")
 }
 
+/// Which bytes a host's name or IPv4 address may have.
+static IS_HOST_BYTE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 0x80 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
+
 /// Return whether bytes are `host[:port]`: letters, digits, `-._~` or a bracketed IPv6 address; no user, not empty.
 pub(crate) fn is_authority(bytes: &[u8]) -> bool {
     if bytes.len() > 261 {
@@ -57,8 +68,7 @@ pub(crate) fn is_authority(bytes: &[u8]) -> bool {
         (text.parse::<std::net::Ipv6Addr>().is_ok(), &inside[end + 1..])
     } else {
         let end = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
-        let is_good =
-            bytes[..end].iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'));
+        let is_good = bytes[..end].iter().all(|&byte| IS_HOST_BYTE[usize::from(byte)]);
         (end > 0 && is_good, &bytes[end..])
     };
     host_is_good && (rest.is_empty() || is_port(rest))
