@@ -386,33 +386,38 @@ impl Service for Route {
     type Plan = Placed;
 
     fn plan(&self, head: &RequestHead<'_, '_>, arrival: &Arrival<'_>, output: &mut Vec<u8>) -> Placed {
-        let mut key = buffer::take_output();
-        self.key.evaluate(&View::new(head, arrival), &mut key);
-        let shard = self.placement.shard(&key);
+        let view = View::new(head, arrival);
+        let mut made = Vec::new();
+        let key = self.key.borrow(&view).unwrap_or_else(|| {
+            made = buffer::take_output();
+            self.key.evaluate(&view, &mut made);
+            &made
+        });
+        let shard = self.placement.shard(key);
         let is_safe = matches!(head.method, "GET" | "HEAD" | "OPTIONS");
         let has_body = !matches!(head.body, Body::None | Body::Length(0));
         let is_read = is_safe && !has_body && head.upgrade.is_none();
         let direct = self.origin.as_ref().filter(|_| !is_read);
-        let mut escaped = buffer::take_output();
-        if direct.is_none() {
-            escape(&key, &mut escaped);
-        }
+        let mut escaped = Vec::new();
+        let sent = if is_plain(key) {
+            key
+        } else {
+            escaped = buffer::take_output();
+            escape(key, &mut escaped);
+            &escaped
+        };
         let forward = Forward {
             is_inner: arrival.is_inner,
-            key: direct.is_none().then_some(&escaped),
+            key: direct.is_none().then_some(sent),
             host: direct.and_then(|origin| origin.host.as_deref()).map(str::as_bytes),
             passes_expect: true,
             ..Forward::new(arrival.peer)
         };
         head.write(&forward, output);
         output.extend_from_slice(b"via: 1.1 alongside\r\n\r\n");
+        let key = (self.terms.fallback == Fallback::NextShard).then(|| key.to_vec());
         buffer::give_output(escaped);
-        let key = if self.terms.fallback == Fallback::NextShard {
-            Some(key)
-        } else {
-            buffer::give_output(key);
-            None
-        };
+        buffer::give_output(made);
         // Only caches of ours understand.
         let forget = (direct.is_some() && !is_safe && self.looks.probe == Probe::Cache)
             .then(|| forget::head(head.target, head.authority, view::scheme(head, arrival), ""));
@@ -428,9 +433,6 @@ impl Service for Route {
         if exchange.trail.upstream.as_ref().is_some_and(is_suspected) {
             self.review_shard(placed.shard);
         }
-        if let Some(key) = placed.key {
-            buffer::give_output(key);
-        }
         result
     }
 }
@@ -445,6 +447,11 @@ static IS_ESCAPED: [bool; 256] = {
     }
     table
 };
+
+/// Whether a key can be a field's value as it is.
+fn is_plain(key: &[u8]) -> bool {
+    !key.iter().any(|&byte| IS_ESCAPED[usize::from(byte)])
+}
 
 /// Appends a key as a field's value: bytes that no field may hold, spaces and `%` as `%XX`.
 pub fn escape(key: &[u8], out: &mut Vec<u8>) {

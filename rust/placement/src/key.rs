@@ -81,18 +81,37 @@ impl Key {
         })
     }
 
+    /// Return a request's key where it is one part of the request as it stands; else `evaluate` makes it.
+    #[must_use]
+    pub fn borrow<'r>(&'r self, request: &'r impl Request) -> Option<&'r [u8]> {
+        match self.terms.as_slice() {
+            [only] => only.bytes(request),
+            _ => None,
+        }
+    }
+
     /// Append a request's key to `out`, which is not cleared.
     pub fn evaluate(&self, request: &impl Request, out: &mut Vec<u8>) {
         for term in &self.terms {
-            match term {
-                Term::Uri => out.extend_from_slice(request.uri()),
-                Term::Path => out.extend_from_slice(request.path()),
-                Term::Ip => out.extend_from_slice(request.ip().to_canonical().to_string().as_bytes()),
-                Term::Header(name) => out.extend_from_slice(request.header(name).unwrap_or_default()),
-                Term::Cookie(name) => out.extend_from_slice(request.cookie(name).unwrap_or_default()),
-                Term::Query(name) => out.extend_from_slice(request.query(name).unwrap_or_default()),
-                Term::Text(text) => out.extend_from_slice(text.as_bytes()),
+            match term.bytes(request) {
+                Some(bytes) => out.extend_from_slice(bytes),
+                None => out.extend_from_slice(request.ip().to_canonical().to_string().as_bytes()),
             }
+        }
+    }
+}
+
+impl Term {
+    /// Return its value where that stands somewhere as bytes; an address does not.
+    fn bytes<'r>(&'r self, request: &'r impl Request) -> Option<&'r [u8]> {
+        match self {
+            Term::Uri => Some(request.uri()),
+            Term::Path => Some(request.path()),
+            Term::Ip => None,
+            Term::Header(name) => Some(request.header(name).unwrap_or_default()),
+            Term::Cookie(name) => Some(request.cookie(name).unwrap_or_default()),
+            Term::Query(name) => Some(request.query(name).unwrap_or_default()),
+            Term::Text(text) => Some(text.as_bytes()),
         }
     }
 }
@@ -117,4 +136,54 @@ impl fmt::Display for Key {
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Plain;
+
+    impl Request for Plain {
+        fn uri(&self) -> &[u8] {
+            b"/p?id=1"
+        }
+        fn path(&self) -> &[u8] {
+            b"/p"
+        }
+        fn header(&self, name: &str) -> Option<&[u8]> {
+            (name == "x-user").then_some(b"u")
+        }
+        fn cookie(&self, _: &str) -> Option<&[u8]> {
+            Some(b"c")
+        }
+        fn query(&self, _: &str) -> Option<&[u8]> {
+            Some(b"q")
+        }
+        fn ip(&self) -> IpAddr {
+            IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_in_the_request_is_the_one_that_would_be_made() {
+        for (text, key, is_there) in [
+            ("request.uri", "/p?id=1", true),
+            ("request.path", "/p", true),
+            ("request.headers['x-user']", "u", true),
+            ("request.headers['x-none']", "", true),
+            ("request.cookies['a']", "c", true),
+            ("request.query['id']", "q", true),
+            ("'all'", "all", true),
+            ("request.ip", "127.0.0.1", false),
+            ("request.path + request.ip", "/p127.0.0.1", false),
+            ("request.path + request.path", "/p/p", false),
+        ] {
+            let expression = Key::parse(text).unwrap();
+            let mut made = Vec::new();
+            expression.evaluate(&Plain, &mut made);
+            assert_eq!(made, key.as_bytes(), "{text}");
+            assert_eq!(expression.borrow(&Plain), is_there.then_some(key.as_bytes()), "{text}");
+        }
+    }
 }
