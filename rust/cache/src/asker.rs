@@ -19,17 +19,20 @@ pub(crate) struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
-    /// Returns them; the address that the origin is told is one of them.
-    pub fn new(head: &RequestHead<'_, 'a>, arrival: &Arrival<'a>) -> Self {
-        let mut sent = Self { room: [httparse::EMPTY_HEADER; ROOM], count: 0, all: Vec::new() };
+    /// Returns none yet; they are filled in where this stands, as it is too large to be moved about.
+    pub const fn new() -> Self {
+        Self { room: [httparse::EMPTY_HEADER; ROOM], count: 0, all: Vec::new() }
+    }
+
+    /// Takes them from a head; the address that the origin is told is one of them.
+    pub fn fill(&mut self, head: &RequestHead<'_, 'a>, arrival: &Arrival<'a>) {
         for field in head.end_to_end(arrival.is_inner) {
-            sent.push(field);
+            self.push(field);
         }
         // Scheme and host are in the key, the address is not.
-        if !sent.fields().has("x-forwarded-for") {
-            sent.push(Header { name: "x-forwarded-for", value: arrival.peer.ip.as_bytes() });
+        if !self.fields().has("x-forwarded-for") {
+            self.push(Header { name: "x-forwarded-for", value: arrival.peer.ip.as_bytes() });
         }
-        sent
     }
 
     fn push(&mut self, field: Header<'a>) {
@@ -84,7 +87,8 @@ mod tests {
         let head = guard::request(text.as_bytes(), &mut room, &Limits::default()).unwrap().unwrap();
         let ip = "192.0.2.1".parse().unwrap();
         let arrival = Arrival { ip, peer: Peer { ip: "192.0.2.1", scheme: "http" }, is_inner };
-        let sent = Sent::new(&head, &arrival);
+        let mut sent = Sent::new();
+        sent.fill(&head, &arrival);
         let kept = Asker::new(sent.fields());
         let text = |field: &Header<'_>| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned());
         let again: Vec<_> = kept.fields().iter().map(text).collect();

@@ -233,7 +233,8 @@ impl Cache {
     pub fn plan(&self, head: &RequestHead<'_, '_>, arrival: &Arrival<'_>, output: &mut Vec<u8>) -> Planned {
         let has_body = !matches!(head.body, Body::None | Body::Length(0));
         let is_upgrade = head.upgrade.is_some();
-        let sent = Sent::new(head, arrival);
+        let mut sent = Sent::new();
+        sent.fill(head, arrival);
         let request = Request { method: head.method, fields: sent.fields(), has_body, is_upgrade };
         let mut asked_by = None;
         match Question::of(head, arrival) {
