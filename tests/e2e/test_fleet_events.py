@@ -258,9 +258,10 @@ def test_with_one_replica_a_kill_costs_hits(system: System) -> None:
     """The reason for two."""
     system.apply(replicas=1)
     system.warm()
+    pid = system.pid("photos-0-0")  # asked for first: the window opens when the act begins
 
     async def act() -> None:
-        await kill(system, "photos-0-0")
+        os.kill(pid, signal.SIGKILL)
 
     found = system.tried(act, before_s=1.0, after_s=2.0)
     assert found.failures == {}
