@@ -24,7 +24,7 @@ def base() -> Path:
 
     The name holds the version of how it is made: another one makes it anew.
     """
-    path = CACHE / "debian-bookworm-python3-v1.tar"
+    path = CACHE / "debian-bookworm-python3-v2.tar"
     if path.exists():
         return path
     CACHE.mkdir(parents=True, exist_ok=True)

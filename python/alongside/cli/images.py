@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -56,7 +57,7 @@ def build_command(  # noqa: PLR0913 - one argument an option, which click names
         folder=Path(output),
         binary=Path(program),
         certificates=_existing(certificates, "--certificates"),
-        tag=tag,
+        tag=_tag(tag),
         source=source,
         revision=revision,
         time_s=_epoch(variables),
@@ -65,7 +66,11 @@ def build_command(  # noqa: PLR0913 - one argument an option, which click names
     names = [only] if only else list(build.NAMES)
     with tempfile.TemporaryDirectory(prefix="alongside-base-") as folder:
         if base is not None and "alongside" in names:
-            order = dataclasses.replace(order, base=_base(base, socket, Path(folder)))
+            order = dataclasses.replace(
+                order,
+                base=_base(base, socket, Path(folder)),
+                base_name=base if socket is not None else "",
+            )
         for name in names:
             image = build.build(name, order)
             if socket is not None:
@@ -79,6 +84,15 @@ def _base(base: str, socket: Path | None, folder: Path) -> Path:
     path = folder / "base.tar"
     engine.save(socket, base, path)
     return path
+
+
+def _tag(text: str) -> str:
+    if text and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", text):
+        raise errors.UsageError(
+            f"--tag: {units.shown(text)} is no tag; write letters, digits, dots and dashes, "
+            "such as 1.2.0"
+        )
+    return text
 
 
 def _existing(text: str, option: str) -> Path:

@@ -42,7 +42,8 @@ class ContractCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep the words as they are, unless help is asked for."""
         before_dashes = args[: args.index("--")] if "--" in args else args
-        if any(flag in before_dashes for flag in table.HELP_FLAGS):
+        is_asked = any(flag in before_dashes for flag in table.HELP_FLAGS)
+        if is_asked and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), color=ctx.color)
             ctx.exit()
         ctx.args = list(args)

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import secrets
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ def write(settings: Settings, layers: Sequence[tree.Layer], path: Path) -> str:
         _blob(_digest(config)): config,
         _blob(_digest(manifest)): manifest,
     }
-    unfinished = path.with_name(f".{path.name}.new")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
     try:
         with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:
             for name in sorted(texts):

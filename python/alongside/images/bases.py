@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import dataclasses
+import gzip
 import json
+import lzma
 import re
 import tarfile
+import zlib
 from typing import TYPE_CHECKING
 
-from alongside.base import errors
+from alongside.base import errors, units
 from alongside.images import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 _TEXT_BYTES_MAX = 4 * 1024 * 1024
 _LAYERS_MAX = 127
-_PYTHON = re.compile(r"(?:\./)?(usr/(?:local/)?bin/python3\.([0-9]+))")
+LAYER_BYTES_MAX = 16 * 2**30
+"""Of one layer, unpacked; more is no base, but a bomb."""
+_PYTHON = re.compile(r"usr/(?:local/)?bin/python3\.[0-9]+")
+_WHITEOUT = re.compile(r"(.*/)?\.wh\.([^/]+)")
+_BROKEN = (
+    OSError,
+    tarfile.TarError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RecursionError,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What damaged archives and their decompressors raise."""
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -26,13 +45,12 @@ _CHUNK_BYTES = 1024 * 1024
 class Base:
     """The layers below ours, what they set, and the Python in them."""
 
-    name: str
-    digest: str
-    """Of the archive, as `sha256:…`."""
     layers: tuple[tree.Layer, ...]
     environment: tuple[str, ...]
-    python: str
-    """The path of its interpreter, such as `/usr/bin/python3.11`; empty where it has none."""
+    architecture: str
+    """As the OCI names it; empty where a root file system does not say."""
+    pythons: tuple[str, ...]
+    """The paths of its interpreters, such as `/usr/bin/python3.11`."""
 
 
 def read(path: Path, folder: Path) -> Base:
@@ -50,31 +68,30 @@ def read(path: Path, folder: Path) -> Base:
         with tarfile.open(path) as archive:
             names = {name.removeprefix("./") for name in archive.getnames()}
             if "manifest.json" in names:
-                layers, environment = _of_image(archive, folder)
+                layers, environment, architecture = _of_image(archive, folder)
             elif "index.json" in names:
                 raise errors.UsageError(
                     f"{path}: is an OCI layout without manifest.json; write one for Docker too, "
                     "as `docker save` or `skopeo copy … docker-archive:` do"
                 )
             else:
-                layers, environment = [], []
+                layers, environment, architecture = [], [], ""
         if not layers:
             layers = [_unpacked(path, folder)]
-        python = _python(layers)
-    except (OSError, tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
+        pythons = _pythons(layers)
+    except _BROKEN as error:
         raise errors.UsageError(
             f"{path}: is no archive of a root file system or an image: {error}"
         ) from error
     return Base(
-        name=path.name,
-        digest=f"sha256:{tree.digest_of(path)}",
         layers=tuple(layers),
         environment=tuple(environment),
-        python=python,
+        architecture=architecture,
+        pythons=tuple(pythons),
     )
 
 
-def _of_image(archive: tarfile.TarFile, folder: Path) -> tuple[list[tree.Layer], list[str]]:
+def _of_image(archive: tarfile.TarFile, folder: Path) -> tuple[list[tree.Layer], list[str], str]:
     manifest = _json(archive, "manifest.json")
     if not isinstance(manifest, list) or len(manifest) != 1:
         raise ValueError("it holds not one image, but several or none")
@@ -88,9 +105,13 @@ def _of_image(archive: tarfile.TarFile, folder: Path) -> tuple[list[tree.Layer],
         _extract(archive, name, packed)
         layers.append(_unpacked(packed, folder))
         packed.unlink()
-    inner = config["config"] if isinstance(config, dict) else {}
-    found = inner.get("Env") or [] if isinstance(inner, dict) else []
-    return layers, [str(line) for line in found]
+    if not isinstance(config, dict):
+        raise TypeError("its configuration is no object")
+    inner = config.get("config")
+    found = (inner.get("Env") if isinstance(inner, dict) else None) or []
+    if not isinstance(found, list) or not all(isinstance(line, str) for line in found):
+        raise TypeError("its Env is no list of texts")
+    return layers, found, str(config.get("architecture", ""))
 
 
 def _json(archive: tarfile.TarFile, name: str) -> object:
@@ -122,7 +143,11 @@ def _unpacked(path: Path, folder: Path) -> tree.Layer:
     """Copy a layer, which may be compressed, into the folder under the digest of its tar."""
     unfinished = folder / ".base.new"
     with _opened(path) as source, unfinished.open("wb") as target:
+        written_bytes = 0
         while chunk := source.read(_CHUNK_BYTES):
+            written_bytes += len(chunk)
+            if written_bytes > LAYER_BYTES_MAX:
+                raise ValueError(f"a layer is larger than {units.format_size(LAYER_BYTES_MAX)}")
             target.write(chunk)
     digest = tree.digest_of(unfinished)
     unfinished.replace(folder / digest)
@@ -130,10 +155,6 @@ def _unpacked(path: Path, folder: Path) -> tree.Layer:
 
 
 def _opened(path: Path) -> contextlib.AbstractContextManager[_Reads]:
-    import bz2  # noqa: PLC0415 - only who has a base needs these
-    import gzip  # noqa: PLC0415
-    import lzma  # noqa: PLC0415
-
     with path.open("rb") as stream:
         start = stream.read(6)
     if start.startswith(b"\x1f\x8b"):
@@ -152,14 +173,16 @@ if TYPE_CHECKING:
         def read(self, size: int, /) -> bytes: ...
 
 
-def _python(layers: Sequence[tree.Layer]) -> str:
-    found = sorted(_pythons(layers))
-    return f"/{found[-1][1]}" if found else ""
-
-
-def _pythons(layers: Sequence[tree.Layer]) -> Iterator[tuple[int, str]]:
+def _pythons(layers: Sequence[tree.Layer]) -> list[str]:
+    """Return the interpreters in the end, where an upper layer may have removed one."""
+    found: dict[str, None] = {}
     for layer in layers:
         with tarfile.open(layer.path) as archive:
             for name in archive.getnames():
-                if match := _PYTHON.fullmatch(name):
-                    yield int(match[2]), match[1]
+                plain = name.removeprefix("./")
+                if _PYTHON.fullmatch(plain):
+                    found[plain] = None
+                removed = _WHITEOUT.fullmatch(plain)
+                if removed:
+                    found.pop(f"{removed[1] or ''}{removed[2]}", None)
+    return [f"/{path}" for path in sorted(found)]

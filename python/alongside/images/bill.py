@@ -8,11 +8,12 @@ import json
 import re
 import shutil
 import subprocess
+import tarfile
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, release
-from alongside.images import contents
+from alongside.images import contents, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PLACE = "usr/share/doc/alongside/sbom.spdx.json"
 """Where the bill stands in an image."""
+DPKG = "var/lib/dpkg/status"
+"""Where Debian lists its packages."""
+_LIST_BYTES_MAX = 64 * 1024 * 1024
 _CRATE = re.compile(r"(\S+) v(\S+) (.*)")
 _NOT_AN_ID = re.compile(r"[^A-Za-z0-9.-]")
 
@@ -44,7 +48,7 @@ def crates() -> Iterator[Part]:
         match = _CRATE.fullmatch(line)
         if match is None:
             raise errors.PermanentError(f"crates.txt: cannot read {line!r}; make it anew")
-        yield Part("cargo", match[1], match[2], match[3])
+        yield Part("cargo", match[1], match[2], match[3].replace("/", " OR "))
 
 
 def packages(distributions: Iterable[metadata.Distribution]) -> Iterator[Part]:
@@ -53,6 +57,22 @@ def packages(distributions: Iterable[metadata.Distribution]) -> Iterator[Part]:
         said = str(one.metadata.json.get("license_expression", ""))
         if one.metadata["Name"] != "alongside":
             yield Part("pypi", contents.folded(one.metadata["Name"]), one.version, said)
+
+
+def system(layers: Iterable[tree.Layer]) -> Iterator[Part]:
+    """Yield the Debian packages that a base says it has, by its upmost layer that lists them."""
+    listed = ""
+    for layer in layers:
+        with tarfile.open(layer.path) as archive:
+            for name in (DPKG, f"./{DPKG}"):
+                if name in archive.getnames():
+                    stream = archive.extractfile(name)
+                    content = stream.read(_LIST_BYTES_MAX) if stream is not None else b""
+                    listed = content.decode("utf-8", "replace")
+    for block in listed.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if fields.get("Status", "").endswith(" installed"):
+            yield Part("deb", fields.get("Package", ""), fields.get("Version", ""), "")
 
 
 def libraries(paths: Iterable[Path]) -> Iterator[Part]:

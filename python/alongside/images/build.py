@@ -39,6 +39,8 @@ class Order:
     certificates: Path
     base: Path | None = None
     """The archive that `alongside` stands on; the data plane stands on nothing."""
+    base_name: str = ""
+    """What the base is called where it comes from, for its label; none where empty."""
     tag: str = ""
     """The version where empty."""
     source: str = ""
@@ -75,7 +77,7 @@ def build(name: Name, order: Order) -> Image:
 
 
 def settings(name: Name, order: Order, base: bases.Base | None = None) -> archive.Settings:
-    """Return what an image says about how it is run: from our contracts, and from nothing else."""
+    """Return what an image says about how it is run; ports and labels come from our contracts."""
     is_dataplane = name == "alongside-dataplane"
     command = ("--document", contents.DOCUMENT) if is_dataplane else ("--help",)
     program = f"/{contents.BINARY}" if is_dataplane else "/usr/local/bin/alongside"
@@ -94,7 +96,7 @@ def settings(name: Name, order: Order, base: bases.Base | None = None) -> archiv
 
 def exposed() -> tuple[int, ...]:
     """Return the usual ports of the components that an image runs, sorted."""
-    numbers = {port.number for one in _native_contracts() for port in one.ports}
+    numbers = {port.number for one in _contracts() for port in one.ports}
     return tuple(sorted(number for number in numbers if number is not None))
 
 
@@ -108,13 +110,12 @@ def labels(name: Name, order: Order, base: bases.Base | None) -> dict[str, str]:
         "created": _created(order),
         "source": order.source,
         "revision": order.revision,
-        "base.name": base.name if base else "",
-        "base.digest": base.digest if base else "",
+        "base.name": order.base_name if base else "",
     }
     said = {f"org.opencontainers.image.{key}": text for key, text in known.items() if text}
-    promises = {
-        f"{exports.LABEL}.{one.component}": written.digest(one) for one in _native_contracts()
-    }
+    # The data plane alone keeps the promise of its document, not those of the commands.
+    held = _contracts() if name == "alongside" else ()
+    promises = {f"{exports.LABEL}.{one.component}": written.digest(one) for one in held}
     return {
         **said,
         **promises,
@@ -123,11 +124,8 @@ def labels(name: Name, order: Order, base: bases.Base | None) -> dict[str, str]:
     }
 
 
-def _native_contracts() -> Iterator[promise.Contract]:
-    for name in catalogue.NAMES:
-        contract = catalogue.contract_of(name)
-        if contract.ports:
-            yield contract
+def _contracts() -> Iterator[promise.Contract]:
+    return (catalogue.contract_of(name) for name in catalogue.NAMES)
 
 
 def _dataplane(order: Order, folder: Path) -> Image:
@@ -160,16 +158,16 @@ def _alongside(order: Order, folder: Path) -> Image:
             "`debootstrap --variant=minbase --include=python3 bookworm DIR`"
         )
     base = bases.read(order.base, folder)
-    _check_python(base, order.base)
+    python = _python(base, order.base)
     staged = folder / "staged"
     staged.mkdir()
     contents.stage(staged)
     distributions = contents.distributions()
-    parts = [*bill.crates(), *bill.packages(distributions)]
+    parts = [*bill.crates(), *bill.packages(distributions), *bill.system(base.layers)]
     entries = [
         *contents.folders(),
         *tree.of_folder(staged, contents.PACKAGE),
-        *contents.command(base.python),
+        *contents.command(python),
         *contents.binary(order.binary),
         _bill("alongside", parts, order),
     ]
@@ -191,14 +189,22 @@ def _bill(name: Name, parts: list[bill.Part], order: Order) -> tree.Entry:
     return tree.Entry(path=bill.PLACE, content=bill.render(name, parts, _created(order)))
 
 
-def _check_python(base: bases.Base, path: Path) -> None:
+def _python(base: bases.Base, path: Path) -> str:
+    """Return the base's interpreter that the packages here are for."""
     wanted = f"python3.{sys.version_info.minor}"
-    if base.python.rpartition("/")[2] != wanted:
-        has = f"has {base.python}" if base.python else "has no Python"
+    if base.architecture not in {"", _architecture()}:
         raise errors.UsageError(
-            f"--base: {path} {has}, but the packages here are for {wanted}; "
-            f"name a base with {wanted}, or build with its Python"
+            f"--base: {path} is for {base.architecture}, and the binary here for "
+            f"{_architecture()}; name a base for this machine"
         )
+    for python in base.pythons:
+        if python.rpartition("/")[2] == wanted:
+            return python
+    has = f"has {', '.join(base.pythons)}" if base.pythons else "has no Python"
+    raise errors.UsageError(
+        f"--base: {path} {has}, but the packages here are for {wanted}; "
+        f"name a base with {wanted}, or build with its Python"
+    )
 
 
 def _environment(base: bases.Base | None) -> tuple[str, ...]:

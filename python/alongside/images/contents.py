@@ -129,7 +129,7 @@ def stage(folder: Path) -> None:
     # Hashes instead of times, never checked: the files of an image do not change.
     compiled = subprocess.run(  # noqa: S603
         [
-            *(sys.executable, "-I", "-m", "compileall", "-q", "-j", "1"),
+            *(sys.executable, "-s", "-P", "-m", "compileall", "-q", "-j", "1"),
             *("--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", f"/{PACKAGE}"),
             str(folder),
         ],
@@ -169,7 +169,7 @@ _RECORDS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
 
 def _required(one: metadata.Distribution) -> Iterator[str]:
-    # Late and from pip's own library, which every Python environment of ours has.
+    # Late: nothing else needs it.
     from packaging import requirements  # noqa: PLC0415
 
     for text in one.requires or ():

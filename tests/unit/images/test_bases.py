@@ -45,7 +45,7 @@ def test_a_root_file_system_is_one_layer_as_it_is(tmp_path: Path, prefix: str) -
     base = bases.read(path, unpacked_folder(tmp_path))
     [layer] = base.layers
     assert layer.digest == tree.digest_of(path)
-    assert base.python == "/usr/bin/python3.11"
+    assert base.pythons == ("/usr/bin/python3.11", "/usr/bin/python3.9")
     assert base.environment == ()
 
 
@@ -65,7 +65,7 @@ def test_an_image_of_ours_can_be_built_upon(tmp_path: Path) -> None:
     base = bases.read(path, unpacked_folder(tmp_path))
     assert [layer.digest for layer in base.layers] == [below.digest, above.digest]
     assert base.environment == ("PATH=/bin", "LANG=C")
-    assert base.python == "/usr/local/bin/python3.12"
+    assert (base.pythons, base.architecture) == (("/usr/local/bin/python3.12",), "amd64")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,17 @@ def test_an_image_of_ours_can_be_built_upon(tmp_path: Path) -> None:
         {"manifest.json": json.dumps([{"Config": "c", "Layers": ["gone"]}]).encode(), "c": b"{}"},
         {"manifest.json": json.dumps([{"Config": "c", "Layers": ["c"] * 200}]).encode(), "c": b"1"},
         {"manifest.json": b" " * 5_000_000},
+        {"manifest.json": b"[" * 200_000},
+        {
+            "manifest.json": json.dumps([{"Config": "c", "Layers": ["l"]}]).encode(),
+            "c": b'{"config": {"Env": "PATH=/x"}}',
+            "l": b"",
+        },
+        {
+            "manifest.json": json.dumps([{"Config": "c", "Layers": ["l"]}]).encode(),
+            "c": b"{}",
+            "l": gzip.compress(bytes(99_999))[:60] + b"x" * 40,
+        },
         {"index.json": b"{}"},
     ],
 )
@@ -86,7 +97,28 @@ def test_a_broken_image_is_refused(tmp_path: Path, files: Mapping[str, bytes]) -
         bases.read(path, unpacked_folder(tmp_path))
 
 
-@pytest.mark.parametrize("content", [b"", b"no tar", b"\x1f\x8bxx"])
+def test_a_python_that_an_upper_layer_removed_does_not_count(tmp_path: Path) -> None:
+    below = tree.write_layer([tree.Entry(path=name) for name in ROOT], tmp_path)
+    above = tree.write_layer([tree.Entry(path="usr/bin/.wh.python3.11")], tmp_path)
+    path = tmp_path / "image.tar"
+    archive.write(SETTINGS, [below, above], path)
+    assert bases.read(path, unpacked_folder(tmp_path)).pythons == ("/usr/bin/python3.9",)
+
+
+def test_a_layer_that_does_not_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(tmp_path / "root.tar", {"zeros": bytes(2**20)})
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    monkeypatch.setattr(bases, "LAYER_BYTES_MAX", 2**19)
+    with pytest.raises(errors.UsageError, match="larger than 512Ki"):
+        bases.read(path, unpacked_folder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no tar", b"\x1f\x8bxx", gzip.compress(bytes(99_999))[:40], b"\xfd7zXZ\x00" + bytes(40)],
+)
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(content)
