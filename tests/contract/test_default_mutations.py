@@ -26,6 +26,21 @@ def defaults() -> list[str]:
     ]
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(330)
+def test_without_a_change_nothing_fails() -> None:
+    """Else a test that fails anyway would seem to hold every default."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", *WHERE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-2000:]
+
+
 def run(default: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.mutation", *WHERE],

@@ -35,6 +35,7 @@ def test_commands_flags_choices_and_values_are_completed() -> None:
     assert complete("cache", "--memory", "2") == ["plain,256Mi"]
     assert complete("cache", "--admin", "x") == ["file,x"]
     assert complete("up", "pho") == ["file,pho"]
+    assert complete("cache", "--help", "--me") == ["plain,--memory"]
 
 
 @pytest.mark.parametrize("shell", completion.SHELLS)
