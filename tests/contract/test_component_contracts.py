@@ -90,3 +90,23 @@ def test_the_table_of_commands_says_what_the_contracts_say() -> None:
     for contract in CONTRACTS:
         if contract.component in table.COMMANDS:
             assert table.COMMANDS[contract.component] == contract.summary
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=name_of)
+def test_a_contract_names_the_file_as_a_source_where_it_reads_one(
+    contract: promise.Contract,
+) -> None:
+    reads = promise.PARAMETERS_FILE in contract.parameters
+    assert ("file" in contract.precedence) == reads
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=name_of)
+def test_calls_say_their_statuses_and_what_is_made_its_mode(contract: promise.Contract) -> None:
+    assert [route.path for route in contract.routes if not route.answers] == []
+    made = [file for file in contract.files if "makes" in file.access]
+    assert [file.path for file in made if not file.mode] == []
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=name_of)
+def test_a_secret_has_no_default(contract: promise.Contract) -> None:
+    assert [one.name for one in contract.parameters if one.is_secret and one.default] == []

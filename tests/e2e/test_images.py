@@ -110,7 +110,7 @@ def test_the_data_plane_alone_serves_a_document_and_finds_names(
 def test_the_images_hold_what_is_promised(archives: Path, engine: docker.Engine) -> None:
     inspected = engine.docker("inspect", ALONGSIDE, DATAPLANE)
     whole, plane_alone = json.loads(inspected.stdout)
-    assert plane_alone["Size"] <= build.DATAPLANE_BYTES_MAX
+    assert plane_alone["Size"] <= build.BYTES_MAX["alongside-dataplane"]
     for image in (whole, plane_alone):
         assert image["Config"]["User"] == "65532:65532"
         assert set(image["Config"]["ExposedPorts"]) == {"8080/tcp", "9090/tcp"}
@@ -152,7 +152,10 @@ def test_the_same_inputs_give_the_same_bytes(archives: Path, tmp_path: Path) -> 
         ran = docker.build(
             tmp_path,
             *("--base", str(docker.base())),
-            **{"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7", "HOME": str(tmp_path)},
+            TZ="Asia/Tokyo",
+            LC_ALL="C",
+            PYTHONHASHSEED="7",
+            HOME=str(tmp_path),
         )
     finally:
         os.umask(before)

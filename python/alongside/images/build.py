@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Name = Literal["alongside", "alongside-dataplane"]
 NAMES: tuple[Name, ...] = ("alongside", "alongside-dataplane")
-DATAPLANE_BYTES_MAX = 15 * 1024 * 1024
-"""What the data plane's image may hold, unpacked."""
+BYTES_MAX: dict[Name, int] = {"alongside": 64 * 2**20, "alongside-dataplane": 15 * 2**20}
+"""What each image may hold of ours, unpacked."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TITLES: dict[Name, str] = {
@@ -142,11 +142,6 @@ def _dataplane(order: Order, folder: Path) -> Image:
     ]
     layer = tree.write_layer(entries, folder, time_s=order.time_s)
     size_bytes = sum(entry.size_bytes for entry in entries)
-    if size_bytes > DATAPLANE_BYTES_MAX:
-        raise errors.PermanentError(
-            f"alongside-dataplane would hold {size_bytes} bytes, more than {DATAPLANE_BYTES_MAX}; "
-            "build the binary in release mode, without symbols"
-        )
     said = settings("alongside-dataplane", order)
     return _archived(said, [layer], order, size_bytes)
 
@@ -180,6 +175,12 @@ def _alongside(order: Order, folder: Path) -> Image:
 def _archived(
     said: archive.Settings, layers: list[tree.Layer], order: Order, size_bytes: int
 ) -> Image:
+    name = "alongside-dataplane" if said.name.startswith("alongside-dataplane:") else "alongside"
+    if size_bytes > BYTES_MAX[name]:
+        raise errors.PermanentError(
+            f"{name} would hold {size_bytes} bytes of ours, more than {BYTES_MAX[name]}; "
+            "build the binary in release mode, without symbols"
+        )
     path = order.folder / f"{said.name.replace(':', '-')}.tar"
     digest = archive.write(said, layers, path)
     return Image(said.name, path, digest, size_bytes)

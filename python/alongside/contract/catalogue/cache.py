@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alongside.contract import promise
-from alongside.contract.catalogue import dataplane
+from alongside.contract.catalogue import dataplane, doors
 
 _PARAMETERS = (
     promise.Parameter(
@@ -309,10 +309,8 @@ CONTRACT = promise.Contract(
         "alongside cache",
     ),
     ports=dataplane.PORTS,
-    routes=dataplane.ROUTES,
-    files=(
-        promise.File("`admin`", "makes, removes", "the UNIX socket of the admin door, mode 0600"),
-    ),
+    routes=doors.ROUTES,
+    files=(dataplane.ADMIN_FILE,),
     signals=dataplane.SIGNALS,
     exits=dataplane.EXITS,
     metrics=(*dataplane.METRICS, *_METRICS),

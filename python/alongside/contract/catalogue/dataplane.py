@@ -159,28 +159,8 @@ PORTS = (
     promise.Port("status", "status", "HTTP/1.1, GET only", "the status door, if asked for", 9090),
     promise.Port("admin", "admin", "HTTP/1.1 on a UNIX socket", "the admin door, if asked for"),
 )
-ROUTES = (
-    promise.Route("status, admin", "GET", "/healthz", "200 while the process works"),
-    promise.Route(
-        "status, admin",
-        "GET",
-        "/readyz",
-        "200 while it accepts requests or stands by to, 503 while it drains",
-    ),
-    promise.Route("status, admin", "GET", "/metrics", "metrics as Prometheus text"),
-    promise.Route(
-        "status, admin",
-        "GET",
-        "/version",
-        "name, version, build profile and document schema as JSON; `about`: the component, the "
-        "digest of its contract, its parameters in force",
-    ),
-    promise.Route("admin", "GET", "/snapshot", "the document in force, its epoch and generation"),
-    promise.Route("admin", "GET", "/explain", "how a request would be placed: route=NAME&url=URL"),
-    promise.Route("admin", "PUT", "/document", "put another document in force, all or nothing"),
-    promise.Route("admin", "POST", "/purge", 'drop a cached URL: {"cache": NAME, "url": URL}'),
-    promise.Route("admin", "POST", "/serve", "let connections in, after standing by"),
-    promise.Route("admin", "POST", "/drain", "stop accepting, finish what runs, end"),
+ADMIN_FILE = promise.File(
+    "`admin`", "makes, removes", "the UNIX socket of the admin door", mode="0600"
 )
 SIGNALS = (
     promise.Signal(

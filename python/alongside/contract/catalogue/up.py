@@ -275,6 +275,7 @@ _FAILURES = (
 
 CONTRACT = promise.Contract(
     component="up",
+    precedence=("flag", "variable", "default"),
     summary="Run what resource files ask for, on this machine",
     promise=(
         "Everything the files ask for runs as processes of this machine, started in the order "
@@ -304,13 +305,16 @@ CONTRACT = promise.Contract(
         promise.File(
             "`$XDG_STATE_HOME/alongside/PROJECT`",
             "makes, writes",
-            "journal and documents, replaced by rename; logs, the supervisor's too, of at most "
-            "8Mi each beside one older copy; mode 0700",
+            "journal and documents; logs, the supervisor's too, of at most 8Mi each beside one older "
+            "copy",
+            mode="0700",
+            publication="rename",
         ),
         promise.File(
             "`$XDG_RUNTIME_DIR/alongside/PROJECT`",
             "makes, removes",
-            "UNIX sockets; mode 0700; without that variable `run` in the state folder",
+            "UNIX sockets; without that variable `run` in the state folder",
+            mode="0700",
         ),
     ),
     signals=(
