@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e import plane, upstream, wire
 
-from alongside.contract import promise
 from alongside.contract.catalogue import doors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alongside.contract import promise
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),

@@ -143,6 +143,7 @@ def _dataplane(order: Order, folder: Path) -> Image:
     layer = tree.write_layer(entries, folder, time_s=order.time_s)
     size_bytes = sum(entry.size_bytes for entry in entries)
     said = settings("alongside-dataplane", order)
+    _check_size("alongside-dataplane", size_bytes)
     return _archived(said, [layer], order, size_bytes)
 
 
@@ -169,21 +170,24 @@ def _alongside(order: Order, folder: Path) -> Image:
     layer = tree.write_layer(entries, folder, time_s=order.time_s)
     size_bytes = sum(entry.size_bytes for entry in entries)
     layers = [*base.layers, layer]
+    _check_size("alongside", size_bytes)
     return _archived(settings("alongside", order, base), layers, order, size_bytes)
 
 
 def _archived(
     said: archive.Settings, layers: list[tree.Layer], order: Order, size_bytes: int
 ) -> Image:
-    name = "alongside-dataplane" if said.name.startswith("alongside-dataplane:") else "alongside"
+    path = order.folder / f"{said.name.replace(':', '-')}.tar"
+    digest = archive.write(said, layers, path)
+    return Image(said.name, path, digest, size_bytes)
+
+
+def _check_size(name: Name, size_bytes: int) -> None:
     if size_bytes > BYTES_MAX[name]:
         raise errors.PermanentError(
             f"{name} would hold {size_bytes} bytes of ours, more than {BYTES_MAX[name]}; "
             "build the binary in release mode, without symbols"
         )
-    path = order.folder / f"{said.name.replace(':', '-')}.tar"
-    digest = archive.write(said, layers, path)
-    return Image(said.name, path, digest, size_bytes)
 
 
 def _bill(name: Name, parts: list[bill.Part], order: Order) -> tree.Entry:

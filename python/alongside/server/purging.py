@@ -33,7 +33,7 @@ RETRY_S_MAX = 2.0
 """Between two attempts at a node that does not answer: at first, then twice as long each time."""
 TOGETHER_MAX = 64
 """Nodes that are told at once what they are owed. A frozen one takes such a place for half of its
-time at most, so twice as many of them must be frozen before others wait."""
+time from the third try on, so about twice as many of them must be frozen before others wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,8 +305,8 @@ CONTRACT = promise.Contract(
         promise.File(
             "`$XDG_STATE_HOME/alongside/PROJECT`",
             "makes, writes",
-            "journal and documents; logs, the supervisor's too, of at most 8Mi each beside one older "
-            "copy",
+            "journal and documents; logs, the supervisor's too, of at most 8Mi each beside one "
+            "older copy",
             mode="0700",
             publication="rename",
         ),

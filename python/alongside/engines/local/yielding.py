@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from alongside.base import clock
 
 DRY_LOOK_S = 0.002
-DRY_QUIET_S = 0.01
-"""A queue that is empty for that long stays so: who was shaking hands has arrived."""
+DRY_QUIET_S = 0.3
+"""A queue that is empty for that long stays so: who was shaking hands, whom it does not count yet,
+has arrived, unless a round trip takes longer."""
 DRY_S_MAX = 1.0
 """For processes to accept who waits in an old socket; a frozen one never does."""
 _SO_BINDTOIFINDEX = 62
