@@ -7,6 +7,7 @@ and `timeout: 10` are judged alike wherever they stand.
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ class Filed:
     lines: dict[str, Line]
     problems: tuple[str, ...]
 
+
+_QUOTED = re.compile(r"""'[^'<]{3,}'|"[^"<]{3,}\"""")
+"""What a message of the YAML reader quotes of the file: the name of an alias, a tag."""
 
 NONE = Filed({}, ())
 """There is no file."""
@@ -72,7 +76,7 @@ def parse(contract: promise.Contract, content: bytes, name: str) -> Filed:
     lines: dict[str, Line] = {}
     problems: list[str] = []
     for key, value in _pairs(content, name):
-        place = f"{name}:{key.start_mark.line + 1}: {key.value if _is_text(key) else 'a name'}"
+        place = f"{name}:{key.start_mark.line + 1}: {_name_shown(key)}"
         if not _is_text(key) or key.value not in known:
             near = nearest.nearest(str(key.value), known) if _is_text(key) else None
             remedy = f"did you mean {near}?" if near else "leave it out"
@@ -89,7 +93,8 @@ def parse(contract: promise.Contract, content: bytes, name: str) -> Filed:
 def _flags(contract: promise.Contract) -> Iterator[str]:
     for parameter in contract.parameters:
         if parameter != promise.PARAMETERS_FILE and not parameter.is_argument:
-            yield parameter.flag
+            if parameter.flag:
+                yield parameter.flag
             yield from (alias.name for alias in parameter.aliases if alias.is_flag)
 
 
@@ -100,8 +105,7 @@ def _pairs(content: bytes, name: str) -> list[tuple[yaml.Node, yaml.Node]]:
     try:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        told = " ".join(str(error).split())
-        raise errors.UsageError(f"{units.shown(name)} is no YAML: {told}") from error
+        raise errors.UsageError(f"{units.shown(name)} is no YAML: {yaml_fault(error)}") from None
     if root is None:
         return []
     if not isinstance(root, yaml.MappingNode):
@@ -109,6 +113,28 @@ def _pairs(content: bytes, name: str) -> list[tuple[yaml.Node, yaml.Node]]:
             f"{units.shown(name)} holds no names; write lines such as memory: 256Mi"
         )
     return list(root.value)
+
+
+def yaml_fault(error: Exception) -> str:
+    """Return what the YAML reader found and where, without the text, which may hold secrets."""
+    mark = getattr(error, "problem_mark", None)
+    place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    match error:
+        case RecursionError():
+            return "it is nested too deeply"
+        case _ if hasattr(error, "problem"):
+            return f"{_QUOTED.sub('…', str(error.problem or 'it ends too early'))}{place}"
+        case _ if hasattr(error, "reason") and hasattr(error, "position"):
+            return f"character {error.position + 1} is none that may stand in it"
+        case _:
+            return "a value is not what it says it is"
+
+
+def _name_shown(key: yaml.Node) -> str:
+    if not _is_text(key):
+        return "a name"
+    is_plain = key.value.isprintable() and 0 < len(key.value) <= units.TEXT_LENGTH_MAX
+    return str(key.value) if is_plain else units.shown(key.value)
 
 
 def _is_text(node: yaml.Node) -> bool:

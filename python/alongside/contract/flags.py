@@ -52,7 +52,8 @@ def read(contract: promise.Contract, words: Sequence[str]) -> Flags:
                 problems.append(f"{flag}: has no value; write {flag} {parameter.example}")
         elif word.startswith("-") and word != "-":
             problems.append(_unknown(contract, flag, by_flag))
-            _drop_value(rest, has_own_value=bool(equals))
+            if not equals:
+                _drop_value(rest, by_flag)
         elif positional is not None:
             texts.setdefault(positional.flag, []).append(word)
         else:
@@ -84,7 +85,7 @@ def _unknown(contract: promise.Contract, flag: str, known: dict[str, promise.Par
     return f"{units.shown(flag)}: is no flag of {contract.component}; {remedy}"
 
 
-def _drop_value(rest: list[str], *, has_own_value: bool) -> None:
-    """Pass over the word after an unknown flag, which was most likely meant as its value."""
-    if not has_own_value and rest and not rest[-1].startswith("-"):
+def _drop_value(rest: list[str], by_flag: dict[str, promise.Parameter]) -> None:
+    """Pass over the word after an unknown flag: most likely its value, which may be a secret."""
+    if rest and not rest[-1].startswith("--") and rest[-1].partition("=")[0] not in by_flag:
         rest.pop()

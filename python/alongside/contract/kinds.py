@@ -62,7 +62,7 @@ def read(text: str, parameter: promise.Parameter) -> Value:
         raise errors.UsageError(f"is empty; write for example {parameter.example}")
     if len(text.encode("utf-8", "surrogateescape")) > TEXT_BYTES_MAX:
         raise errors.UsageError(
-            f"{units.shown(text)} is longer than {TEXT_BYTES_MAX} bytes; "
+            f"{_told(text)} is longer than {TEXT_BYTES_MAX} bytes; "
             f"write for example {parameter.example}"
         )
     return _READERS[parameter.kind](text, parameter)
@@ -96,6 +96,12 @@ def _number_shown(value: float, parameter: promise.Parameter) -> str:
             return f"{value}{parameter.unit}"
 
 
+def _told(text: str) -> str:
+    """Return a value as a mistake shows it: a name and password before an `@` are left out."""
+    before, _, after = text.rpartition("@")
+    return units.shown(f"***@{after}" if before else text)
+
+
 def address(text: str, *, port_minimum: int = 1) -> str:
     """Return a `HOST:PORT` as given: a name, an IPv4 address, or an IPv6 one in brackets.
 
@@ -105,16 +111,14 @@ def address(text: str, *, port_minimum: int = 1) -> str:
     host, colon, port = text.rpartition(":")
     if not colon or (_WHOLE.fullmatch(text) and not host):
         remedy = f"127.0.0.1:{text}" if _WHOLE.fullmatch(text) else f"{text}:8080"
-        raise errors.UsageError(
-            f"{units.shown(text)} is not HOST:PORT; write {units.shown(remedy)}"
-        )
+        raise errors.UsageError(f"{_told(text)} is not HOST:PORT; write {_told(remedy)}")
     if not _WHOLE.fullmatch(port) or not port_minimum <= int(port) <= 65_535:
         raise errors.UsageError(
-            f"{units.shown(text)} has no valid port; write a number from {port_minimum} to 65535"
+            f"{_told(text)} has no valid port; write a number from {port_minimum} to 65535"
         )
     if host == "":
         raise errors.UsageError(
-            f"{units.shown(text)} has no host; write 127.0.0.1:{port} for this machine alone "
+            f"{_told(text)} has no host; write 127.0.0.1:{port} for this machine alone "
             f"or 0.0.0.0:{port} for everyone"
         )
     _check_host(text, host, port)
@@ -125,8 +129,8 @@ def _check_host(text: str, host: str, port: str) -> None:
     bracketed = _BRACKETED.fullmatch(host)
     if ":" in host and not bracketed:
         raise errors.UsageError(
-            f"{units.shown(text)} is not HOST:PORT; an IPv6 address stands in brackets, "
-            f"{units.shown(f'[{host}]:{port}')}"
+            f"{_told(text)} is not HOST:PORT; an IPv6 address stands in brackets, "
+            f"{_told(f'[{host}]:{port}')}"
         )
     if bracketed:
         is_host = _network(bracketed[1], strict=True) is not None and ":" in host
@@ -136,7 +140,7 @@ def _check_host(text: str, host: str, port: str) -> None:
         is_host = _HOST_NAME.fullmatch(host) is not None
     if not is_host:
         raise errors.UsageError(
-            f"{units.shown(text)} has no valid host; write a name or an address, "
+            f"{_told(text)} has no valid host; write a name or an address, "
             "such as 127.0.0.1:8080 or [::1]:8080"
         )
 
@@ -153,7 +157,7 @@ def _network(text: str, *, strict: bool) -> str | None:
 
 def _text(text: str, parameter: promise.Parameter) -> Value:
     if not text.isprintable():
-        raise errors.UsageError(f"{units.shown(text)} holds control characters; leave them out")
+        raise errors.UsageError(f"{_told(text)} holds control characters; leave them out")
     _check_range(len(text.encode()), text, parameter, "bytes long")
     return text
 
@@ -161,7 +165,7 @@ def _text(text: str, parameter: promise.Parameter) -> Value:
 def _integer(text: str, parameter: promise.Parameter) -> Value:
     if not _WHOLE.fullmatch(text):
         raise errors.UsageError(
-            f"{units.shown(text)} is not a whole number; write for example {parameter.example}"
+            f"{_told(text)} is not a whole number; write for example {parameter.example}"
         )
     _check_range(int(text), text, parameter)
     return int(text)
@@ -170,7 +174,7 @@ def _integer(text: str, parameter: promise.Parameter) -> Value:
 def _number(text: str, parameter: promise.Parameter) -> Value:
     if not _NUMBER.fullmatch(text):
         raise errors.UsageError(
-            f"{units.shown(text)} is not a number; write for example {parameter.example}"
+            f"{_told(text)} is not a number; write for example {parameter.example}"
         )
     _check_range(float(text), text, parameter)
     return float(text)
@@ -178,7 +182,7 @@ def _number(text: str, parameter: promise.Parameter) -> Value:
 
 def _boolean(text: str, _: promise.Parameter) -> Value:
     if text not in {"true", "false"}:
-        raise errors.UsageError(f"{units.shown(text)} is neither true nor false; write one of them")
+        raise errors.UsageError(f"{_told(text)} is neither true nor false; write one of them")
     return text == "true"
 
 
@@ -187,7 +191,7 @@ def _duration(text: str, parameter: promise.Parameter) -> Value:
     text = _with_unit(text, parameter)
     duration_s = units.parse_duration_s(text, zero_allowed=zero_allowed)
     if abs(duration_s * 1000 - round(duration_s * 1000)) > 1e-6:
-        raise errors.UsageError(f"{units.shown(text)} is finer than 1ms; write whole milliseconds")
+        raise errors.UsageError(f"{_told(text)} is finer than 1ms; write whole milliseconds")
     _check_range(duration_s, text, parameter)
     return duration_s
 
@@ -212,26 +216,25 @@ def _port(text: str, parameter: promise.Parameter) -> Value:
     least = int(parameter.minimum or "1")
     if not _WHOLE.fullmatch(text) or not least <= int(text) <= 65_535:
         raise errors.UsageError(
-            f"{units.shown(text)} is not a port; write a number from {least} to 65535"
+            f"{_told(text)} is not a port; write a number from {least} to 65535"
         )
     return int(text)
 
 
 def _url(text: str, parameter: promise.Parameter) -> Value:
+    if "@" in text:  # asked first: what stands before it may be a password, and is never shown
+        raise errors.UsageError(f"holds a user name; leave it out, write {parameter.example}")
     schemes = parameter.choices or ("http", "https")
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in schemes:
         allowed = " or ".join(f"{scheme}://" for scheme in schemes)
         raise errors.UsageError(
-            f"{units.shown(text)} does not begin with {allowed}; write {parameter.example}"
+            f"{_told(text)} does not begin with {allowed}; write {parameter.example}"
         )
     authority, _, path = rest.partition("/")
-    if "@" in authority:
-        raise errors.UsageError(f"holds a user name; leave it out, write {parameter.example}")
     if path or "?" in authority or "#" in authority:
         raise errors.UsageError(
-            f"{units.shown(text)} has a path; write only the host and port, "
-            f"such as {parameter.example}"
+            f"{_told(text)} has a path; write only the host and port, such as {parameter.example}"
         )
     has_port = ":" in authority.rpartition("]")[2]
     usual_port = "443" if scheme == "https" else "80"
@@ -240,7 +243,7 @@ def _url(text: str, parameter: promise.Parameter) -> Value:
 
 def _path(text: str, parameter: promise.Parameter) -> Value:
     if "\0" in text:
-        raise errors.UsageError(f"{units.shown(text)} holds a NUL; leave it out")
+        raise errors.UsageError(f"{_told(text)} holds a NUL; leave it out")
     _check_range(len(text.encode("utf-8", "surrogateescape")), text, parameter, "bytes long")
     return text
 
@@ -250,9 +253,7 @@ def _choice(text: str, parameter: promise.Parameter) -> Value:
         return text
     near = nearest.nearest(text, parameter.choices)
     hint = f"did you mean {near}?" if near else "write one of them"
-    raise errors.UsageError(
-        f"{units.shown(text)} is none of {', '.join(parameter.choices)}; {hint}"
-    )
+    raise errors.UsageError(f"{_told(text)} is none of {', '.join(parameter.choices)}; {hint}")
 
 
 def _cidr(text: str, parameter: promise.Parameter) -> Value:
@@ -260,11 +261,11 @@ def _cidr(text: str, parameter: promise.Parameter) -> Value:
     network = _network(text, strict=False) if plain else None
     if network is None:
         raise errors.UsageError(
-            f"{units.shown(text)} is not a network; write for example {parameter.example}"
+            f"{_told(text)} is not a network; write for example {parameter.example}"
         )
     if _network(text, strict=True) is None:
         raise errors.UsageError(
-            f"{units.shown(text)} names an address inside a network; write {network} for the "
+            f"{_told(text)} names an address inside a network; write {network} for the "
             f"network or {text.partition('/')[0]} for the address alone"
         )
     return network
@@ -274,19 +275,17 @@ def _node(text: str, parameter: promise.Parameter) -> Value:
     node_id, equals, where = text.rpartition("=")
     if not equals or not node_id:
         raise errors.UsageError(
-            f"{units.shown(text)} is not ID=HOST:PORT; write for example {parameter.example}"
+            f"{_told(text)} is not ID=HOST:PORT; write for example {parameter.example}"
         )
     if not _NODE_ID.fullmatch(node_id):
         raise errors.UsageError(
-            f"{units.shown(node_id)} is no node ID; write 1 to 255 visible ASCII characters"
+            f"{_told(node_id)} is no node ID; write 1 to 255 visible ASCII characters"
         )
     weighted = re.fullmatch(r"((?:\[[^\]]*\]|[^:\[\]]*):[0-9]+):([0-9]+)", where)
     if weighted is None:
         return Node(node_id, address(where))
     if len(weighted[2]) > 5 or not 1 <= int(weighted[2]) <= WEIGHT_MAX:
-        raise errors.UsageError(
-            f"{units.shown(text)} has a weight out of range; write 1 to {WEIGHT_MAX}"
-        )
+        raise errors.UsageError(f"{_told(text)} has a weight out of range; write 1 to {WEIGHT_MAX}")
     return Node(node_id, address(weighted[1]), int(weighted[2]))
 
 
@@ -295,12 +294,12 @@ def _replica(text: str, parameter: promise.Parameter) -> Value:
     shard, slash, node_id = name.rpartition("/")
     if not equals or not slash or not shard or not node_id:
         raise errors.UsageError(
-            f"{units.shown(text)} is not SHARD/ID=HOST:PORT; write for example {parameter.example}"
+            f"{_told(text)} is not SHARD/ID=HOST:PORT; write for example {parameter.example}"
         )
     for part in (shard, node_id):
         if not _NODE_ID.fullmatch(part):
             raise errors.UsageError(
-                f"{units.shown(part)} is no ID; write 1 to 255 visible ASCII characters"
+                f"{_told(part)} is no ID; write 1 to 255 visible ASCII characters"
             )
     return Replica(shard, node_id, address(where))
 
@@ -314,7 +313,7 @@ def _check_range(number: float, text: str, parameter: promise.Parameter, of_what
     else:
         return
     raise errors.UsageError(
-        f"{units.shown(text)} is {fault}; write {parameter.bounds} {of_what}".rstrip()
+        f"{_told(text)} is {fault}; write {parameter.bounds} {of_what}".rstrip()
     )
 
 

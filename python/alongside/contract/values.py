@@ -11,7 +11,7 @@ from alongside.base import errors, log, nearest, units
 from alongside.contract import filed, flags, kinds, promise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from alongside.base import environment
 
@@ -162,7 +162,7 @@ def gather(
         errors.UsageError: every mistake at once, each with its place and a remedy.
     """
     given = flags.read(contract, words)
-    said = _Given(given.texts, variables, filed.NONE, contract.prefix)
+    said = _Given(given.texts, variables, filed.NONE)
     return resolve(contract, given, variables, _file(contract, said))
 
 
@@ -186,6 +186,8 @@ def resolve(
 ) -> Values:
     """Return the values of a contract's parameters: flag over variable over file over default.
 
+    A wrong value is a mistake also where a stronger source says another.
+
     Args:
         contract: the parameters and their names.
         given: what the command line said; its mistakes are reported with the others.
@@ -198,7 +200,7 @@ def resolve(
     """
     problems = [*given.problems, *file.problems]
     settings: dict[str, Setting] = {}
-    said = _Given(given.texts, variables, file, contract.prefix)
+    said = _Given(given.texts, variables, file)
     for parameter in contract.parameters:
         try:
             settings[parameter.name] = _setting(contract, parameter, said)
@@ -217,28 +219,29 @@ class _Given:
     texts_by_flag: Mapping[str, Sequence[str]]
     variables: environment.Environment
     file: filed.Filed
-    prefix: str
 
     def flag(self, name: str) -> Sequence[str] | None:
         return self.texts_by_flag.get(name)
 
     def variable(self, name: str) -> str | None:
         text = self.variables.get(name)
-        return None if text is None or _is_injected(self.prefix, name, text) else text
+        return None if text is None or _is_service_url(name, text) else text
 
 
 def _setting(contract: promise.Contract, parameter: promise.Parameter, said: _Given) -> Setting:
-    flag_names = list(_flag_names(parameter))
-    variable_names = list(_variable_names(contract, parameter))
-    texts = [(name, said.flag(name.text)) for name in flag_names]
-    if any(words is not None for _, words in texts):
-        return _chosen(texts, "flag")
-    split = [(name, _split(name.parameter, said.variable(name.text))) for name in variable_names]
-    if any(words is not None for _, words in split):
-        return _chosen(split, "environment")
-    lines = [_line(name, said.file) for name in flag_names]
-    if any(words is not None for _, words in lines):
-        return _chosen(lines, "file")
+    """Return what a parameter comes to, after every source was checked, also the weaker ones."""
+    chosen: list[Setting] = []
+    problems: list[str] = []
+    for source, found in _sources(contract, parameter, said):
+        given = [(name, words) for name, words in found if words is not None]
+        try:
+            chosen += [_chosen(given, source)] if given else []
+        except errors.UsageError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise errors.UsageError(*problems)
+    if chosen:
+        return chosen[0]
     if parameter.default is not None:
         words = _split(parameter, parameter.default) or []
         return Setting(parameter, _read_all(words, parameter, "default"), "default", "")
@@ -247,8 +250,19 @@ def _setting(contract: promise.Contract, parameter: promise.Parameter, said: _Gi
     return Setting(parameter, (), "unset", "")
 
 
-def _chosen(found: Iterable[tuple[_Name, Sequence[str] | None]], source: Source) -> Setting:
-    given = [(name, words) for name, words in found if words is not None]
+def _sources(
+    contract: promise.Contract, parameter: promise.Parameter, said: _Given
+) -> Iterator[tuple[Source, list[tuple[_Name, Sequence[str] | None]]]]:
+    """Yield what each source says under each name, the strongest source first."""
+    flag_names = list(_flag_names(parameter))
+    variables = _variable_names(contract, parameter)
+    yield "flag", [(name, said.flag(name.text)) for name in flag_names]
+    split = [(name, _split(name.parameter, said.variable(name.text))) for name in variables]
+    yield "environment", list(split)
+    yield "file", [_line(name, said.file) for name in flag_names]
+
+
+def _chosen(given: Sequence[tuple[_Name, Sequence[str]]], source: Source) -> Setting:
     name, words = given[0]
     if len(given) > 1:
         both = " and ".join(one.text for one, _ in given)
@@ -314,7 +328,8 @@ def _read_all(
         except errors.UsageError as error:
             told = [_HIDDEN] if parameter.is_secret and text else error.problems
             problems.extend(f"{place}: {problem}" for problem in told)
-    problems.extend(f"{place}: {twice} is given twice; write it once" for twice in _twice(values))
+    twice = dict.fromkeys("a value" if parameter.is_secret else one for one in _twice(values))
+    problems.extend(f"{place}: {one} is given twice; write it once" for one in twice)
     if problems:
         raise errors.UsageError(*problems)
     return tuple(values)
@@ -352,8 +367,13 @@ def _unknown_variables(
         yield f"{units.shown(name)}: is no variable of {contract.component}; {hint}"
 
 
+def _is_service_url(name: str, value: str) -> bool:
+    """Return whether it is the one form that no parameter of ours could mean."""
+    return f"_{name}".endswith("_PORT") and _SERVICE_URL.match(value) is not None
+
+
 def _is_injected(prefix: str, name: str, value: str) -> bool:
     """Return whether Kubernetes sets this variable for a Service, which may be named like us."""
-    if f"_{name}".endswith("_PORT") and _SERVICE_URL.match(value):
+    if _is_service_url(name, value):
         return True
     return name.startswith(prefix) and bool(_SERVICE_VARIABLE.fullmatch(name.removeprefix(prefix)))

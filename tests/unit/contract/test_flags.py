@@ -62,6 +62,14 @@ def test_names_what_a_misspelt_flag_may_have_been_and_drops_its_value() -> None:
     check("--zzz=1 a", {"FILE": ["a"]}, "leave it out")
 
 
+def test_what_follows_a_misspelt_flag_is_not_shown() -> None:
+    for words in ("--passwrd hunter2", "--passwrd -hunter2", "--passwrd=hunter2"):
+        read = flags.read(CONTRACT, words.split())
+        assert read.problems == ('"--passwrd": is no flag of demo; leave it out',)
+    long = flags.read(CONTRACT, ["--" + "x" * 9999])
+    assert len(long.problems[0]) < 200
+
+
 def test_a_flag_is_not_abbreviated() -> None:
     check("--head=1Ki", {}, '"--head": is no flag of demo')
 

@@ -149,3 +149,22 @@ def test_a_wrong_choice_is_answered_with_the_nearest() -> None:
         kinds.read("katama", function)
     with pytest.raises(errors.UsageError, match="ketama, modulo; write one of them"):
         kinds.read("zzz", function)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Kind.URL, "ftp://bob:hunter2@photos:80"),
+        (Kind.URL, "HTTP://bob:hunter2@photos"),
+        (Kind.URL, "https:/bob:hunter2@photos"),
+        (Kind.URL, "http://bob:hunter2@photos/x"),
+        (Kind.ADDRESS, "bob:hunter2@photos:80"),
+        (Kind.ADDRESS, "bob:hunter2@photos"),
+        (Kind.NODE, "bob:hunter2@photos:80"),
+        (Kind.CIDR, "bob:hunter2@10.0.0.0/8"),
+    ],
+)
+def test_a_password_before_an_at_sign_is_never_shown(kind: Kind, text: str) -> None:
+    with pytest.raises(errors.UsageError) as caught:
+        kinds.read(text, parameter(kind))
+    assert "hunter2" not in str(caught.value)

@@ -31,6 +31,8 @@ CONTRACT = promise.Contract(
         parameter("detach", Kind.BOOLEAN, "true", default="false"),
         parameter("password", Kind.TEXT, "x", is_secret=True),
         parameter("port", Kind.PORT, "80"),
+        parameter("tokens", Kind.TEXT, "x", is_secret=True, is_repeated=True),
+        parameter("blue_service_host", Kind.TEXT, "x", own_flag=""),
         parameter(
             "period",
             Kind.DURATION,
@@ -68,8 +70,17 @@ def test_a_flag_wins_over_a_variable_and_a_variable_over_the_default() -> None:
     assert none.source("threads") == "unset"
 
 
-def test_a_wrong_variable_is_no_mistake_where_a_flag_wins() -> None:
-    assert resolve("--listen a:1 --memory 1Mi", ROUTE_MEMORY="x").size_bytes("memory") == 2**20
+def test_a_wrong_value_is_a_mistake_also_where_a_stronger_source_says_another() -> None:
+    [problem] = problems("--listen a:1 --memory 1Mi", ROUTE_MEMORY="64")
+    assert problem.startswith('ROUTE_MEMORY: "64" is not a size')
+    assert problems("--listen a:1 --period 1s", ROUTE_PERIOD="1s", UPDATE_FREQUENCY="9") == (
+        "ROUTE_PERIOD and UPDATE_FREQUENCY: are one parameter; keep ROUTE_PERIOD alone",
+    )
+    assert [one.partition(":")[0] for one in problems("--memory 64m", ROUTE_MEMORY="64")] == [
+        "--listen",
+        "--memory",
+        "ROUTE_MEMORY",
+    ]
 
 
 def test_values_come_with_their_types() -> None:
@@ -134,7 +145,7 @@ def test_other_prefixes_are_not_ours() -> None:
         ("PORT_80_TCP_PROTO", "tcp"),
         ("PORT_80_TCP_PORT", "80"),
         ("PORT_80_UDP_ADDR", "10.0.0.1"),
-        ("BLUE_SERVICE_HOST", "10.0.0.1"),
+        ("GREEN_SERVICE_HOST", "10.0.0.1"),
         ("BLUE_SERVICE_PORT_HTTP", "80"),
         ("BLUE_PORT", "udp://10.0.0.1:80"),
         ("BLUE_PORT_80_TCP_ADDR", "10.0.0.1"),
@@ -147,6 +158,10 @@ def test_skips_what_kubernetes_sets_for_a_service_named_like_us(name: str, value
 def test_a_parameter_named_port_is_read_unless_kubernetes_set_it() -> None:
     assert resolve(ROUTE_PORT="81").integer("port") == 81
     assert not resolve(ROUTE_PORT="tcp://10.0.0.1:80").is_set("port")
+
+
+def test_a_declared_name_is_read_though_kubernetes_has_names_like_it() -> None:
+    assert resolve(ROUTE_BLUE_SERVICE_HOST="h").text("blue_service_host") == "h"
 
 
 def test_other_names_that_end_in_port_are_still_refused() -> None:
@@ -164,6 +179,8 @@ def test_effective_values_carry_units_and_hide_secrets() -> None:
         "detach": "false",
         "password": "***",
         "port": None,
+        "tokens": [],
+        "blue_service_host": None,
         "period": None,
         "parameters": None,
     }
@@ -216,6 +233,39 @@ def test_the_value_of_a_secret_is_never_shown_not_even_a_wrong_one() -> None:
     assert problem.startswith("ROUTE_PASSWORD: is not of its kind")
     shown = resolve("--listen a:1 --password hunter2").effective()
     assert "hunter2" not in str(shown)
+
+
+def test_a_secret_that_is_given_twice_is_not_shown() -> None:
+    assert problems("--listen a:1 --tokens hunter2 --tokens hunter2") == (
+        "--tokens: a value is given twice; write it once",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen: a:1\npassword: 'hunter2\n",
+        "password: *hunter2\n",
+        "password: hunter2: x\n",
+        "password: !hunter2!x y\n",
+        "password: hunter2\x07\n",
+        "password: {hunter2\n",
+    ],
+)
+def test_a_file_that_is_no_yaml_is_told_of_by_line_not_by_content(
+    text: str, tmp_path: pathlib.Path
+) -> None:
+    [problem] = file_problems(tmp_path, text, "--listen a:1")
+    assert "is no YAML" in problem
+    assert " in line " in problem or "character 18 is none" in problem
+    assert "hunter2" not in problem
+
+
+def test_a_name_of_a_file_is_shown_in_one_short_line(tmp_path: pathlib.Path) -> None:
+    for name in ('"a\\nb"', "a" * 900, '""'):
+        [problem] = file_problems(tmp_path, f"{name}: 1\n", "--listen a:1")
+        assert problem.isprintable()
+        assert len(problem) < 200
 
 
 def gather(folder: pathlib.Path, text: str, words: str = "", **variables: str) -> values.Values:
