@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alongside.contract.compare import changes, pairs, quantities
+from alongside.contract.compare import changes, described, pairs, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,25 @@ BY_RENAME = changes.Rule(
     mirrors=("unit-changed-by-rename",),
     is_waivable=False,
 )
-RULES = (CHANGED, BARE_REFUSED, BARE_ACCEPTED, UNIT_REFUSED, UNIT_ACCEPTED, BY_RENAME)
+DESCRIBED = changes.Rule(
+    id="described-unit-changed",
+    severity=changes.Severity.BREAKING,
+    hurts=changes.Direction.STARTS,
+    says="a number has no unit but in its description, which names another one: the same text is "
+    "accepted and means something else",
+    instead=f"{_NEW_NAME}, also where it only named none",
+    mirrors=("described-unit-changed",),
+    is_waivable=False,
+)
+RULES = (
+    CHANGED,
+    DESCRIBED,
+    BARE_REFUSED,
+    BARE_ACCEPTED,
+    UNIT_REFUSED,
+    UNIT_ACCEPTED,
+    BY_RENAME,
+)
 
 _Difference = tuple[changes.Rule, str, str]
 
@@ -91,10 +109,20 @@ def judge(parameters: pairs.Parameters) -> Iterator[changes.Change]:
         if after is not None and not parameters.is_pair(before.owner.name, after.owner.name):
             for rule, old, new in _differences(_of_name(before), _of_name(after)):
                 yield changes.Change(rule, before.where, old, new)
+    yield from _positions(parameters)
     for pair in parameters.guessed:
         was, now = quantities.policy(pair.old), quantities.policy(pair.new)
         if _is_other_unit(was, now):
             yield changes.Change(BY_RENAME, pair.where, was.words, now.words)
+
+
+def _positions(parameters: pairs.Parameters) -> Iterator[changes.Change]:
+    """Yield what changed at each place of a command line, which is a name that users write too."""
+    for at, (before, after) in enumerate(parameters.places(), start=1):
+        if before.name == after.name:
+            continue  # told of the parameter
+        for rule, old, new in _differences(quantities.policy(before), quantities.policy(after)):
+            yield changes.Change(rule, f"argument {at}", old, new)
 
 
 def _of_pair(
@@ -126,6 +154,9 @@ def _differences(old: quantities.Policy, new: quantities.Policy) -> Iterator[_Di
     is_other_measure = bool(old.carries and new.carries and old.carries != new.carries)
     if is_other_measure or _is_other_count(old, new):
         yield CHANGED, old.words, new.words
+    elif _is_described_otherwise(old, new):
+        was, now = (f"{one.words}: {one.description}" for one in (old, new))
+        yield DESCRIBED, was, now
     elif old.bare and not new.bare and new.carries:
         yield BARE_REFUSED, old.words, new.words
     elif new.bare and not old.bare and old.carries:
@@ -144,6 +175,17 @@ def _is_other_unit(old: quantities.Policy, new: quantities.Policy) -> bool:
     is_widened = {rule for rule, *_ in _differences(old, new)} <= {UNIT_ACCEPTED, UNIT_REFUSED}
     has_numbers = all(one.bare or one.carries for one in (old, new))
     return has_numbers and not is_widened
+
+
+def _is_described_otherwise(old: quantities.Policy, new: quantities.Policy) -> bool:
+    """Return whether the descriptions of two numbers, or of a number and a text, name other units.
+
+    Where there is a unit or values carry theirs, the description is for people alone.
+    """
+    was, now = old.description, new.description
+    if was is None or now is None or was == now or not (old.bare or new.bare):
+        return False
+    return described.units(was) != described.units(now)
 
 
 def _is_other_count(old: quantities.Policy, new: quantities.Policy) -> bool:

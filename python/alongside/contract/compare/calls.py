@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alongside.contract.compare import changes, quantities
+from alongside.contract.compare import changes, described, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -160,7 +160,9 @@ def judge(
 def _ports(
     old: Sequence[promise.Port], new: Sequence[promise.Port], parameters: pairs.Parameters
 ) -> Iterator[changes.Change]:
-    ports = changes.matched({one.name: one for one in old}, {one.name: one for one in new})
+    ports = changes.matched(
+        *(changes.named((one.name, one) for one in each) for each in (old, new))
+    )
     for name, port in ports.gone:
         yield changes.Change(PORT_REMOVED, f"port {name}", port.description, "")
     for name, port in ports.come:
@@ -187,16 +189,16 @@ def _port(
 
 def _by_door(routes: Sequence[promise.Route]) -> dict[str, promise.Route]:
     """Return each call at each door by its name; one at two doors can be gone at one."""
-    return {
-        f"{route.method} {route.path} at {door.strip()}": route
+    return changes.named(
+        (f"{route.method} {route.path} at {door.strip()}", route)
         for route in routes
         for door in route.door.split(",")
-    }
+    )
 
 
 def _answers(where: str, old: promise.Route, new: promise.Route) -> Iterator[changes.Change]:
-    before = {str(one.status): one.meaning for one in old.answers}
-    after = {str(one.status): one.meaning for one in new.answers}
+    before = changes.named((str(one.status), one.meaning) for one in old.answers)
+    after = changes.named((str(one.status), one.meaning) for one in new.answers)
     answers = changes.matched(before, after)
     for status, meaning in answers.gone:
         yield changes.Change(ANSWER_REMOVED, f"answer {status} of {where}", meaning, "")
@@ -208,8 +210,8 @@ def _answers(where: str, old: promise.Route, new: promise.Route) -> Iterator[cha
 
 
 def _fields(where: str, old: promise.Route, new: promise.Route) -> Iterator[changes.Change]:
-    before = {one.path: one for one in old.fields}
-    after = {one.path: one for one in new.fields}
+    before = changes.named((one.path, one) for one in old.fields)
+    after = changes.named((one.path, one) for one in new.fields)
     fields = changes.matched(before, after)
     for path, field in fields.gone:
         yield changes.Change(FIELD_REMOVED, f"field {path} of {where}", _shown(field), "")
@@ -219,7 +221,9 @@ def _fields(where: str, old: promise.Route, new: promise.Route) -> Iterator[chan
         place = f"field {path} of {where}"
         if was.type != now.type:
             yield changes.Change(FIELD_TYPE_CHANGED, place, was.type, now.type)
-        if quantities.unit_of(was.unit) != quantities.unit_of(now.unit):
+        is_unsaid = not was.unit and not now.unit
+        is_other = is_unsaid and described.units(was.type) != described.units(now.type)
+        if is_other or quantities.unit_of(was.unit) != quantities.unit_of(now.unit):
             yield changes.Change(FIELD_UNIT_CHANGED, place, _shown(was), _shown(now))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _Part = TypeVar("_Part")
 
@@ -76,6 +77,16 @@ class Matched(Generic[_Part]):
     gone: tuple[tuple[str, _Part], ...]
     come: tuple[tuple[str, _Part], ...]
     kept: tuple[tuple[str, _Part, _Part], ...]
+
+
+def named(parts: Iterable[tuple[str, _Part]]) -> dict[str, _Part]:
+    """Return parts by their names; what has the name of another is `name (2)`, and none is lost."""
+    found: dict[str, _Part] = {}
+    counted: collections.Counter[str] = collections.Counter()
+    for name, part in parts:
+        counted[name] += 1
+        found[name if counted[name] == 1 else f"{name} ({counted[name]})"] = part
+    return found
 
 
 def matched(old: Mapping[str, _Part], new: Mapping[str, _Part]) -> Matched[_Part]:

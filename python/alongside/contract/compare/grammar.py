@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from alongside.contract import promise
@@ -77,7 +78,7 @@ MAXIMUM_RAISED = _rule("maximum-raised", _INFO, "larger values are accepted", "m
 BOUND_UNCLEAR = _rule(
     "bound-unclear",
     _BREAKING,
-    "a bound changed that is no number in the notation of its type",
+    "a bound changed that is no number in the notation of its type, or counts something else",
     "bound-unclear",
     instead="write the bound as a value of the parameter",
 )
@@ -128,6 +129,7 @@ _WIDER: dict[Kind, frozenset[Kind]] = {
 """The kinds that accept every text of a kind. Durations and sizes are in none: as a text, `10m`
 would be accepted and mean nothing; nor are booleans, whose flags take no value."""
 _SPLITTABLE = frozenset({Kind.TEXT, Kind.PATH})
+_SEPARATOR = re.compile(r"[,\s]")
 _URL_SCHEMES = ("http", "https")
 
 
@@ -177,7 +179,8 @@ def _accepted(parameter: promise.Parameter) -> tuple[str, ...]:
 def _bounds(pair: pairs.Pair) -> Iterator[changes.Change]:
     measure = quantities.bound_measure(pair.old)
     if measure is None or measure != quantities.bound_measure(pair.new):
-        return  # another type or unit, which is told already
+        yield from _bounds_of_other_kinds(pair)
+        return
     for which in ("minimum", "maximum"):
         old, new = quantities.bounds(pair.old, pair.new, which)
         if old == new:
@@ -194,6 +197,45 @@ def _bounds(pair: pairs.Pair) -> Iterator[changes.Change]:
         yield changes.Change(rule, pair.where, *words)
 
 
+def _bounds_of_other_kinds(pair: pairs.Pair) -> Iterator[changes.Change]:
+    """Yield bounds that are counted in something else, or were none, where the type is wider.
+
+    Elsewhere the rules of units or of the type tell already that values are refused.
+    """
+    old, new = pair.old, pair.new
+    if new.kind not in _WIDER.get(old.kind, ()) and old.kind not in _WIDER.get(new.kind, ()):
+        return
+    for which in quantities.BOUNDS:
+        had, has = _does_bound(old, new, which), _does_bound(new, old, which)
+        if not had and not has:
+            continue
+        if had and has:
+            rule = BOUND_UNCLEAR
+        elif which == "minimum":
+            rule = MINIMUM_RAISED if has else MINIMUM_LOWERED
+        else:
+            rule = MAXIMUM_LOWERED if has else MAXIMUM_RAISED
+        yield changes.Change(rule, pair.where, *(_said(one, which) for one in (old, new)))
+
+
+def _does_bound(
+    parameter: promise.Parameter, other: promise.Parameter, which: quantities.Bound
+) -> bool:
+    """Return whether a bound that is said may refuse values of another kind."""
+    text = quantities.said(parameter, which)
+    if text is None or quantities.bound_measure(parameter) is None:
+        return False
+    if quantities.bound_measure(parameter) != "length" or not re.fullmatch("-?[0-9]{1,18}", text):
+        return True
+    if which == "minimum" and int(text) <= 1:
+        return False
+    if other.kind is not Kind.CHOICE:
+        return True
+    lengths = [len(word.encode()) for word in other.choices]
+    is_wide = (max if which == "maximum" else min)(lengths, default=0)
+    return is_wide > int(text) if which == "maximum" else is_wide < int(text)
+
+
 def _said(parameter: promise.Parameter, which: quantities.Bound) -> str:
     text = quantities.said(parameter, which)
     return f"no {which}" if text is None else f"{which} {text}"
@@ -207,6 +249,7 @@ def _repetition(pair: pairs.Pair) -> Iterator[changes.Change]:
         yield changes.Change(REPETITION_REFUSED, pair.where, "several values", "one value")
         return
     has_variable = pair.old.own_variable != "" and not pair.old.is_argument
-    is_split = has_variable and pair.old.kind in _SPLITTABLE
+    may_hold = pair.old.kind in _SPLITTABLE or any(map(_SEPARATOR.search, _accepted(pair.old)))
+    is_split = has_variable and may_hold
     rule = REPETITION_SPLITS if is_split else REPETITION_ACCEPTED
     yield changes.Change(rule, pair.where, "one value", "several values")

@@ -6,6 +6,8 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
+from alongside.contract.compare import versions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -77,6 +79,12 @@ class Parameters:
         """Return whether the parameters of these names are one before and after."""
         return (old, new) in self.joined
 
+    def places(self) -> Iterator[tuple[promise.Parameter, promise.Parameter]]:
+        """Yield which argument stood and stands at each place; a repeated last one at all more."""
+        old, new = (_arguments(contract) for contract in (self.old, self.new))
+        length = max(len(old), len(new))
+        yield from zip(_filled(old, length), _filled(new, length), strict=False)
+
     def changed(self) -> Iterator[Pair]:
         """Yield the pairs of which anything at all changed."""
         return (pair for pair in self.pairs if pair.old != pair.new)
@@ -108,7 +116,7 @@ def side_by_side(old: promise.Contract, new: promise.Contract) -> Parameters:
     is_kept = {pair.new.name for pair in pairs}
     gone = [one for one in old.parameters if one.name not in was_kept]
     come = [one for one in new.parameters if one.name not in is_kept]
-    guessed = _guessed(gone, come)
+    guessed = _guessed([one for one in gone if not _may_go(one, new.version)], come)
     old_guessed = {pair.old.name for pair in guessed}
     new_guessed = {pair.new.name for pair in guessed}
     return Parameters(
@@ -154,6 +162,17 @@ def _arguments(contract: promise.Contract) -> list[promise.Parameter]:
     return [parameter for parameter in contract.parameters if parameter.is_argument]
 
 
+def _may_go(parameter: promise.Parameter, version: str) -> bool:
+    """Return whether a parameter was announced to be gone in that version, whatever comes."""
+    gone = parameter.deprecated
+    return gone is not None and versions.is_reached(version, gone.until)
+
+
+def _filled(arguments: list[promise.Parameter], length: int) -> list[promise.Parameter]:
+    last = arguments[-1:] if arguments and arguments[-1].is_repeated else []
+    return [*arguments, *(last * (length - len(arguments)))]
+
+
 def _guessed(gone: list[promise.Parameter], come: list[promise.Parameter]) -> list[Pair]:
     """Return the likeliest renames, best first; the same pairs whichever contract is the older."""
     if len(gone) * len(come) > _GUESSES_MAX:
@@ -162,7 +181,6 @@ def _guessed(gone: list[promise.Parameter], come: list[promise.Parameter]) -> li
         (likeness, Pair(before, after))
         for before in gone
         for after in come
-        if not before.deprecated and not after.deprecated
         if (likeness := _likeness(before, after)) >= _LIKENESS_MIN
     ]
     scored.sort(key=lambda one: (-one[0], *sorted((one[1].old.name, one[1].new.name))))

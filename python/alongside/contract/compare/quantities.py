@@ -62,6 +62,8 @@ class Policy:
     """What is measured where values carry their own unit: `time`, `bytes`."""
     words: str
     """The same for people."""
+    description: str | None = None
+    """What people are told that it counts; None where a unit says so, or it is no number."""
 
 
 def policy(parameter: promise.Parameter, unit: str = "") -> Policy:
@@ -71,12 +73,15 @@ def policy(parameter: promise.Parameter, unit: str = "") -> Policy:
     if counted or (parameter.kind in QUANTITIES and carries is None):
         bare = Amount(*unit_of(counted))
         counts = f"a bare number counts {counted or 'things'}"
-        return Policy(bare, carries, f"{parameter.kind.value}, {counts}")
+        told = None if counted else parameter.description
+        return Policy(bare, carries, f"{parameter.kind.value}, {counts}", told)
     refused = ", a bare number is refused" if carries else ""
-    return Policy(None, carries, f"{parameter.kind.value}{refused}")
+    told = parameter.description if parameter.kind is Kind.TEXT else None
+    return Policy(None, carries, f"{parameter.kind.value}{refused}", told)
 
 
 Bound = Literal["minimum", "maximum"]
+BOUNDS: tuple[Bound, Bound] = ("minimum", "maximum")
 _IMPLIED: dict[tuple[Kind, Bound], str] = {
     (Kind.PORT, "minimum"): "1",
     (Kind.PORT, "maximum"): "65535",
@@ -170,6 +175,11 @@ def _amount(parameter: promise.Parameter, text: str) -> Amount | None:
         return None
     measure, factor = unit_of(parameter.unit)
     return Amount(measure, Fraction(text) * factor)
+
+
+def is_unit(text: str) -> bool:
+    """Return whether a text is a unit that is known here."""
+    return bool(text) and text in _UNITS
 
 
 def unit_of(text: str) -> tuple[str, Fraction]:

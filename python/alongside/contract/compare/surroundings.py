@@ -156,8 +156,8 @@ def judge(old: promise.Contract, new: promise.Contract) -> Iterator[changes.Chan
     yield from _files(old.files, new.files)
     yield from _volumes(old.volumes, new.volumes)
     privileges = changes.matched(
-        {one.name: one.description for one in old.privileges},
-        {one.name: one.description for one in new.privileges},
+        changes.named((one.name, one.description) for one in old.privileges),
+        changes.named((one.name, one.description) for one in new.privileges),
     )
     for name, description in privileges.gone:
         yield changes.Change(PRIVILEGE_REMOVED, f"privilege {name}", description, "")
@@ -166,7 +166,9 @@ def judge(old: promise.Contract, new: promise.Contract) -> Iterator[changes.Chan
 
 
 def _files(old: Sequence[promise.File], new: Sequence[promise.File]) -> Iterator[changes.Change]:
-    files = changes.matched({one.path: one for one in old}, {one.path: one for one in new})
+    files = changes.matched(
+        *(changes.named((one.path, one) for one in each) for each in (old, new))
+    )
     for path, file in files.gone:
         yield changes.Change(FILE_REMOVED, f"file {path}", file.description, "")
     for path, file in files.come:
@@ -198,7 +200,9 @@ def _promised(changed: changes.Rule, where: str, old: str, new: str) -> changes.
 def _volumes(
     old: Sequence[promise.Volume], new: Sequence[promise.Volume]
 ) -> Iterator[changes.Change]:
-    volumes = changes.matched({one.path: one for one in old}, {one.path: one for one in new})
+    volumes = changes.matched(
+        *(changes.named((one.path, one) for one in each) for each in (old, new))
+    )
     for path, volume in volumes.gone:
         yield changes.Change(VOLUME_REMOVED, f"volume {path}", volume.description, "")
     for path, volume in volumes.come:

@@ -114,6 +114,8 @@ _OTHER = {
 
 def _texts(name: str, value: str | None) -> Iterator[tuple[str, str | None]]:
     other = _OTHER.get(name, f"{value or ''}x")
+    if name == "description":
+        other = f"{value}, in other words"
     yield ("changed" if value else "said"), other
     if value is None:
         yield "emptied", ""
@@ -189,7 +191,6 @@ FULL = promise.Contract(
             default="1s",
             minimum="1s",
             maximum="1h",
-            is_secret=True,
             is_repeated=True,
             group="G",
             since="0.5",
@@ -213,7 +214,12 @@ FULL = promise.Contract(
             is_required=True,
         ),
         promise.Parameter(
-            name="count", kind=Kind.INTEGER, description="c", example="1", unset="what fits"
+            name="count",
+            kind=Kind.INTEGER,
+            description="c",
+            example="1",
+            unset="what fits",
+            is_secret=True,
         ),
     ),
     examples=("full", "full -wait 1s"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
+import pydantic
 import yaml
 
-from alongside.contract import promise, written
+from alongside.contract import promise
 
+_ANY = pydantic.TypeAdapter(promise.Contract)
 _PARAMETER = {"type": "integer", "description": "a thing", "example": "1"}
 _TEXTS = {"routes": "description", "files": "description", "metrics": "description"}
 
@@ -15,7 +15,8 @@ _TEXTS = {"routes": "description", "files": "description", "metrics": "descripti
 def contract(text: str) -> promise.Contract:
     """Return a contract of some lines of YAML; what they leave out is filled in.
 
-    A parameter is written `wait: {type: duration}`, and is `wait` by name, flag and variable.
+    A parameter is written `wait: {type: duration}`, and is `wait` by name, flag and variable. The
+    contract has the form of one, and may be wrong otherwise: what compares asks no more.
     """
     said = yaml.safe_load(text) or {}
     parameters = [
@@ -23,7 +24,6 @@ def contract(text: str) -> promise.Contract:
         for name, fields in (said.pop("parameters", None) or {}).items()
     ]
     whole = {
-        "contract": 1,
         "component": "sync",
         "version": "1.0.0",
         "summary": "Keep a copy",
@@ -34,4 +34,4 @@ def contract(text: str) -> promise.Contract:
     for part, field in _TEXTS.items():
         for row in whole.get(part, ()):
             row.setdefault(field, "what it is")
-    return written.from_text(json.dumps(whole), "snippet")
+    return _ANY.validate_python(whole, by_alias=True, by_name=False)

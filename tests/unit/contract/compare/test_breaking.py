@@ -136,6 +136,101 @@ CASES: dict[str, tuple[tuple[str, str], str]] = {
         ),
         "field-unit-changed at field age of GET /x at web",
     ),
+    "a_description_speaks_of_milliseconds_where_it_said_seconds": (
+        goes(
+            "description: seconds between two looks", "description: milliseconds between two looks"
+        ),
+        "described-unit-changed at parameter wait",
+    ),
+    "a_description_names_a_unit_where_it_named_none": (
+        goes("type: number, description: how full", "type: number, description: percent of all"),
+        "described-unit-changed at parameter wait",
+    ),
+    "a_description_no_longer_names_a_unit": (
+        goes("description: memory in KiB", "description: memory"),
+        "described-unit-changed at parameter wait",
+    ),
+    "a_number_becomes_a_text_that_is_described_otherwise": (
+        goes("description: waits (s)", "type: text, description: waits (ms)"),
+        "described-unit-changed at parameter wait",
+    ),
+    "a_rename_describes_another_unit": (
+        (
+            "parameters: {update_frequency: {description: minutes between two looks}}",
+            "parameters: {update_period: {description: seconds between two looks}}",
+        ),
+        "unit-changed-by-rename at parameter update_frequency -> update_period"
+        " & parameter-renamed-without-alias at parameter update_frequency -> update_period",
+    ),
+    "the_type_of_a_field_names_another_unit": (
+        (
+            ROUTE % ", fields: [{path: age, type: number of seconds}]",
+            ROUTE % ", fields: [{path: age, type: number of milliseconds}]",
+        ),
+        "field-unit-changed at field age of GET /x at web"
+        " & field-type-changed at field age of GET /x at web",
+    ),
+    "one_of_two_fields_of_a_name_counts_something_else": (
+        (
+            ROUTE % ", fields: [{path: age, type: number, unit: s}, "
+            "{path: age, type: number, unit: s}]",
+            ROUTE % ", fields: [{path: age, type: number, unit: ms}, "
+            "{path: age, type: number, unit: s}]",
+        ),
+        "field-unit-changed at field age of GET /x at web",
+    ),
+    "arguments_that_count_other_things_change_places": (
+        (
+            "parameters: {a: {argument: true, unit: s}, b: {argument: true, unit: ms}}",
+            "parameters: {b: {argument: true, unit: ms}, a: {argument: true, unit: s}}",
+        ),
+        "unit-changed at argument 1 & unit-changed at argument 2 & arguments-moved at arguments",
+    ),
+    "an_argument_that_counts_something_else_comes_first": (
+        (
+            "parameters: {a: {argument: true, unit: s}}",
+            "parameters: {b: {argument: true, unit: ms}, a: {argument: true, unit: s}}",
+        ),
+        "unit-changed at argument 1 & arguments-moved at arguments",
+    ),
+    "a_flag_takes_the_place_of_an_argument_in_another_unit": (
+        (
+            "parameters: {a: {argument: true, unit: s}, b: {unit: ms, variable: ''}}",
+            "parameters: {b: {argument: true, unit: ms}}",
+        ),
+        "unit-changed at argument 1 & parameter-removed at parameter a"
+        " & flag-removed at flag --b & argument-changed at parameter b",
+    ),
+    "an_argument_is_renamed_and_counts_something_else": (
+        (
+            "parameters: {a: {argument: true, unit: s}}",
+            "parameters: {b: {argument: true, unit: ms}}",
+        ),
+        "unit-changed at argument 1",
+    ),
+    "an_argument_in_another_unit_takes_a_place_of_a_repeated_one": (
+        (
+            "parameters: {a: {argument: true, unit: s, repeated: true}}",
+            "parameters: {a: {argument: true, unit: s}, b: {argument: true, unit: ms}}",
+        ),
+        "unit-changed at argument 2 & repetition-refused at parameter a",
+    ),
+    "a_deprecated_parameter_goes_too_early_and_its_new_name_counts_something_else": (
+        (
+            "parameters: {update_frequency: {unit: s, deprecated: {since: '1', until: '3'}}}",
+            "{version: 1.1.0, parameters: {update_period: {type: duration}}}",
+        ),
+        "unit-changed-by-rename at parameter update_frequency -> update_period"
+        " & parameter-renamed-without-alias at parameter update_frequency -> update_period",
+    ),
+    "a_new_name_in_another_unit_is_born_deprecated": (
+        (
+            "parameters: {update_frequency: {unit: s}}",
+            "parameters: {update_period: {unit: ms, deprecated: {since: '1', until: '3'}}}",
+        ),
+        "unit-changed-by-rename at parameter update_frequency -> update_period"
+        " & parameter-renamed-without-alias at parameter update_frequency -> update_period",
+    ),
     # Names.
     "a_parameter_is_removed": (
         ("parameters: {wait: {}}", ""),
@@ -282,6 +377,28 @@ CASES: dict[str, tuple[tuple[str, str], str]] = {
     "a_bound_changes_that_cannot_be_read": (
         goes("minimum: few", "minimum: many"),
         "bound-unclear at parameter wait",
+    ),
+    "an_integer_becomes_a_short_text": (
+        goes("type: integer", "type: text, maximum: '1'"),
+        "maximum-lowered at parameter wait",
+    ),
+    "a_choice_becomes_a_text_that_is_shorter_than_its_words": (
+        goes("type: choice, choices: [abc, def]", "type: text, maximum: '1'"),
+        "maximum-lowered at parameter wait",
+    ),
+    "a_choice_becomes_a_text_that_is_longer_than_its_words": (
+        goes("type: choice, choices: [abc, def]", "type: text, minimum: '4'"),
+        "minimum-raised at parameter wait",
+    ),
+    "the_bounds_of_a_number_become_those_of_a_text": (
+        goes("type: integer, maximum: '64'", "type: text, maximum: '64'"),
+        "bound-unclear at parameter wait",
+    ),
+    "one_choice_with_a_blank_becomes_several": (
+        goes(
+            "type: choice, choices: ['a b', c]", "type: choice, choices: ['a b', c], repeated: true"
+        ),
+        "repetition-splits at parameter wait",
     ),
     "several_values_become_one": (
         goes("repeated: true", ""),

@@ -85,6 +85,37 @@ CASES: dict[str, tuple[tuple[str, str], str]] = {
         "",
     ),
     "a_question_is_answered": (("questions: [what is it]", ""), ""),
+    "a_description_names_the_same_unit_in_other_words": (
+        goes("description: seconds between looks", "description: 'between two looks, in s'"),
+        "",
+    ),
+    "a_description_beside_a_unit": (
+        goes("unit: s, description: seconds", "unit: s, description: at most 5 minutes"),
+        "",
+    ),
+    "a_description_of_values_that_carry_their_unit": (
+        goes(f"{DURATION}, description: as seconds", f"{DURATION}, description: as minutes"),
+        "",
+    ),
+    "an_ordinal_is_no_unit": (
+        goes("description: the second try", "description: lets us try"),
+        "",
+    ),
+    "two_arguments_of_a_unit_stay_where_they_are_and_one_comes_behind": (
+        (
+            "parameters: {a: {argument: true, unit: s}}",
+            "parameters: {a: {argument: true, unit: s}, b: {argument: true, unit: ms}}",
+        ),
+        "parameter-added at parameter b",
+    ),
+    "a_name_in_another_unit_comes_when_the_old_one_goes_as_promised": (
+        (
+            f"parameters: {{update_frequency: {{unit: s, {GOES}}}}}",
+            "{version: 2.0.0, parameters: {update_period: {unit: ms}}}",
+        ),
+        "parameter-removed-as-promised at parameter update_frequency"
+        " & parameter-added at parameter update_period",
+    ),
     # New things.
     "an_optional_parameter_is_added": (
         ("", "parameters: {wait: {}}"),
@@ -144,6 +175,18 @@ CASES: dict[str, tuple[tuple[str, str], str]] = {
     "a_choice_becomes_a_text": (
         goes("type: choice, choices: [a]", "type: text"),
         "type-widened at parameter wait",
+    ),
+    "a_choice_becomes_a_text_that_holds_its_words": (
+        goes("type: choice, choices: [abc, d]", "type: text, minimum: '1', maximum: '3'"),
+        "type-widened at parameter wait",
+    ),
+    "a_port_becomes_an_integer_with_its_bounds": (
+        goes("type: port", "type: integer, minimum: '1', maximum: '65535'"),
+        "type-widened at parameter wait",
+    ),
+    "a_choice_without_blanks_becomes_several": (
+        goes("type: choice, choices: [a, b]", "type: choice, choices: [a, b], repeated: true"),
+        "repetition-accepted at parameter wait",
     ),
     "a_choice_is_added": (
         goes("type: choice, choices: [a]", "type: choice, choices: [a, b]"),

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.contract.compare import edits, mirrors
 
 from alongside.contract import catalogue, promise, written
-from alongside.contract.compare import changes, versions, whole
+from alongside.contract.compare import changes, described, versions, whole
 
 Kind = promise.Kind
 Verdict = str | Callable[[promise.Parameter], str]
@@ -29,7 +29,9 @@ def becomes(new: Kind) -> Verdict:
         is_number = old in {Kind.INTEGER, Kind.NUMBER}
         if old in {Kind.DURATION, Kind.SIZE} or (is_number and new in {Kind.DURATION, Kind.SIZE}):
             return "unit"
-        return "info" if (old, new) in WIDER else "breaking"
+        is_other = old is not Kind.PATH and new is Kind.TEXT
+        is_bounded = is_other and parameter.maximum is not None
+        return "info" if (old, new) in WIDER and not is_bounded else "breaking"
 
     return verdict
 
@@ -80,6 +82,16 @@ def splits(parameter: promise.Parameter) -> str:
     return "breaking" if parameter.kind in {Kind.TEXT, Kind.PATH} and has_variable else "info"
 
 
+def undescribed(parameter: promise.Parameter) -> str:
+    is_number = parameter.kind in {Kind.INTEGER, Kind.NUMBER} and not parameter.unit
+    return "unit" if is_number and described.units(parameter.description) else "none"
+
+
+def placed(parameter: promise.Parameter) -> str:
+    # It takes the place of another argument, which counted something else.
+    return "unit" if parameter.unit else "breaking"
+
+
 def two_arguments(contract: promise.Contract) -> bool:
     return sum(one.is_argument for one in contract.parameters) > 1
 
@@ -114,7 +126,7 @@ VERDICTS: dict[str, dict[str, Verdict]] = {
     "Contract.own_prefix": {**BREAKING, "emptied": "breaking"},
     "Parameter.name": {"changed": named, "unsaid": named},
     "Parameter.kind": {kind.value: becomes(kind) for kind in Kind},
-    "Parameter.description": {**NONE},
+    "Parameter.description": {**NONE, "unsaid": undescribed},
     "Parameter.example": {**NONE},
     "Parameter.unit": {
         "changed": "unit",
@@ -130,7 +142,7 @@ VERDICTS: dict[str, dict[str, Verdict]] = {
     "Parameter.is_required": {"on": "breaking", "off": "info"},
     "Parameter.is_repeated": {"on": splits, "off": "breaking"},
     "Parameter.is_secret": {"on": "notice", "off": "breaking"},
-    "Parameter.is_argument": {"on": "breaking", "off": "breaking"},
+    "Parameter.is_argument": {"on": placed, "off": "breaking"},
     "Parameter.minimum": {
         **BOUND,
         "raised": bounded("breaking"),

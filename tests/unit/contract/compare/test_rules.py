@@ -11,6 +11,7 @@ from alongside.contract.compare import changes, whole
 RULES = list(whole.RULES.values())
 UNITS = {
     "unit-changed",
+    "described-unit-changed",
     "unit-changed-by-rename",
     "bare-number-refused",
     "unit-refused",
