@@ -158,20 +158,38 @@ def test_values_in_force_are_logged_once_and_secrets_masked(contract: Path) -> N
 @pytest.mark.parametrize(
     ("given", "seen"),
     [
-        ({}, "30 8080"),
-        ({"WEB_TIMEOUT": "45"}, "45 8080"),
-        ({"WEB_TIMEOUT": "2m"}, "120 8080"),
-        ({"OLD_TIMEOUT_MS": "5000"}, "5 8080"),
-        ({"WEB_PORT": "tcp://10.0.0.1:80"}, "30 8080"),
+        ({}, "- - -"),
+        ({"WEB_TIMEOUT": "45"}, "45 - -"),
+        ({"WEB_TIMEOUT": "2m"}, "120 - -"),
+        ({"WEB_TIMEOUT": ""}, " - -"),
+        ({"OLD_TIMEOUT_MS": "5000"}, "5 - -"),
+        ({"WEB_PORT": "tcp://10.0.0.1:80"}, "- - -"),
     ],
 )
-def test_the_program_sees_defaults_aliases_and_bare_numbers_in_its_unit(
+def test_the_program_sees_what_is_given_under_its_own_name_in_its_unit(
     contract: Path, given: dict[str, str], seen: str
 ) -> None:
-    done = wrapped(
-        contract, "--", "sh", "-c", "echo $WEB_TIMEOUT $WEB_PORT", env=variables(**given)
-    )
-    assert done.stdout.strip() == seen
+    script = 'echo "${WEB_TIMEOUT--} ${WEB_PORT--} ${OLD_TIMEOUT_MS--}"'
+    done = wrapped(contract, "--", "sh", "-c", script, env=variables(**given))
+    assert done.stdout == f"{seen}\n"
+
+
+@pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_ALL": "POSIX"}])
+def test_the_program_gets_no_variable_that_nobody_set(
+    contract: Path, given: dict[str, str]
+) -> None:
+    done = wrapped(contract, "--", "env", env=variables(**given))
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert found == variables(**given)
+
+
+def test_a_flag_like_one_of_the_contract_is_warned_of_and_passes(contract: Path) -> None:
+    done = wrapped(contract, "--", "echo", "--prot", "1", "--host", "x")
+    assert (done.returncode, done.stdout) == (0, "--prot 1 --host x\n")
+    warnings = [json.loads(line) for line in done.stderr.splitlines()][:-1]
+    assert [one["told"] for one in warnings] == [
+        '"--prot": is no flag of web; did you mean --port?'
+    ]
 
 
 def test_all_mistakes_are_told_at_once_and_nothing_is_started(
@@ -183,11 +201,11 @@ def test_all_mistakes_are_told_at_once_and_nothing_is_started(
         "WEB_BODY_MAX": "1048576",
         "WEB_GRETING": "x",
         "WEB_TOKEN": "\x07",
-        "WEB_VERBOSE": "",
+        "WEB_VERBOSE": "yes",
         "PATH": variables()["PATH"],
     }
     started = tmp_path / "started"
-    program = ("sh", "-c", f"touch {started}", "--port=0", "--prot", "1")
+    program = ("sh", "-c", f"touch {started}", "--port=0")
     done = wrapped(contract, *words, "--", *program, env=given)
     assert (done.returncode, done.stdout) == (2, "")
     for told in (
@@ -196,9 +214,8 @@ def test_all_mistakes_are_told_at_once_and_nothing_is_started(
         '"WEB_GRETING": is no variable of web; did you mean WEB_GREETING?',
         "WEB_GREETING: is missing",
         "WEB_TOKEN: ",
-        "WEB_VERBOSE: is empty",
+        'WEB_VERBOSE: "yes" is neither true nor false',
         '--port: "0" is not a port',
-        '"--prot": is no flag of web; did you mean --port?',
         't.j2:1: "prot" is no parameter of the contract; did you mean port?',
     ):
         assert told in done.stderr, done.stderr
@@ -219,6 +236,7 @@ def test_a_huge_value_is_refused_in_one_short_line(contract: Path, given: dict[s
     [
         ((), "PROGRAM: is missing"),
         (("--",), "PROGRAM: is missing"),
+        (("true", "-x"), '"true": is not expected here; write -- before the program'),
         (("--", "no-such-program"), '"no-such-program": is no program'),
         (("--template", "x", "--", "true"), "write it as SOURCE:TARGET"),
         (("--template", "/nonexistent:/x", "--", "true"), "/nonexistent does not exist"),
@@ -229,6 +247,7 @@ def test_wrong_usage_is_told(contract: Path, words: tuple[str, ...], told: str) 
     done = wrapped(contract, *words)
     assert done.returncode == 2
     assert told in done.stderr
+    assert all(line.startswith("alongside contract wrap: ") for line in done.stderr.splitlines())
 
 
 @pytest.mark.parametrize("text", ["", "contract: 2\n", "a: [", "contract: 1\ncomponent: 5\n"])
@@ -241,7 +260,7 @@ def test_what_is_no_contract_is_told(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{{ token }}", "t.j2:1: prints a value that is not set"),
+        ("{{ token }}", "t.j2:1: token is not set; write {% if token %} around it"),
         ("a\n{{ port | seconds }}", "t.j2:2: seconds: a value of type int is no duration"),
         ("{% if %}", "t.j2:1: "),
         ("{{ body_max | gibibytes }}", "is no whole number of them"),
@@ -275,6 +294,9 @@ def test_a_file_that_holds_a_secret_is_its_owners_alone(contract: Path, tmp_path
     *words, target = template(tmp_path, "{% if token %}\n{{ token }}\n{% endif %}\n")
     assert wrapped(contract, *words, "--", "true", env=variables(WEB_TOKEN=SECRET)).returncode == 0
     assert (target.read_text().strip(), target.stat().st_mode & 0o777) == (SECRET, 0o600)
+    target.chmod(0o644)
+    assert wrapped(contract, *words, "--", "true", env=variables(WEB_TOKEN=SECRET)).returncode == 0
+    assert target.stat().st_mode & 0o777 == 0o600
     *words, target = template(tmp_path, "{{ greeting }}")
     target.chmod(0o640)
     assert wrapped(contract, *words, "--", "true").returncode == 0

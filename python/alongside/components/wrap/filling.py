@@ -44,7 +44,7 @@ class Filled:
     problems: tuple[str, ...]
 
 
-class _MistakeError(Exception):
+class _MistakeError(jinja2.TemplateRuntimeError):
     """What a template does with a value makes no sense; the text says why."""
 
 
@@ -76,18 +76,37 @@ def fill(
             marks.append(bool(used & secrets))
             if values is not None and not unknown:
                 texts.append(_rendered(environment, template, values))
-        except _FAULTS as error:
+        except MemoryError:
+            raise  # no mistake of one template: the limit was too small for all of them
+        except Exception as error:  # what Jinja and the expressions of a template raise has no end
             is_told = isinstance(error, _MistakeError) or not used & secrets
             problems.append(_worded(error, template.name, is_told=is_told))
     return Filled(tuple(texts), tuple(marks), tuple(problems))
 
 
-_FAULTS = (
-    jinja2.TemplateError,
-    _MistakeError,
-    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError),
-)
-"""What Jinja and the expressions of a template raise."""
+class _Unset(jinja2.Undefined):
+    """What is not set: `default` and `is defined` know it, `if` passes over it, nothing prints it.
+
+    A name that the contract does not have is a mistake in each of these.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise self._undefined_exception(self._undefined_message)
+
+    def __iter__(self) -> Iterator[object]:
+        raise self._undefined_exception(self._undefined_message)
+
+    def __len__(self) -> int:
+        raise self._undefined_exception(self._undefined_message)
+
+
+def _seen(name: str, value: quantities.Value) -> object:
+    if value is not None:
+        return value
+    hint = f"{name} is not set; write {{% if {name} %}} around it or `| default('…')` behind it"
+    return _Unset(hint=hint, name=name, exc=_MistakeError)
 
 
 def _environment() -> sandbox.SandboxedEnvironment:
@@ -114,7 +133,7 @@ def _rendered(
     made = jinja2.Template.from_code(environment, code, dict(environment.globals))
     parts: list[str] = []
     length = 0
-    for part in made.generate(dict(values)):
+    for part in made.generate({name: _seen(name, value) for name, value in values.items()}):
         parts.append(part)
         length += len(part.encode("utf-8", "surrogateescape"))
         if length > OUTPUT_BYTES_MAX:
@@ -128,11 +147,11 @@ def _printed(value: object) -> object:
     """Return what stands in the file for a value."""
     match value:
         case None:
-            raise _MistakeError("prints a value that is not set; write {% if NAME %} around it")
+            raise _MistakeError("prints nothing; write {% if … %} around it")
         case bool():
             return "true" if value else "false"
         case list():
-            return " ".join(map(str, value))
+            return " ".join(str(_printed(one)) for one in value)
         case _:
             return value
 
@@ -158,7 +177,11 @@ def _size_filter(name: str, unit_bytes: int) -> Callable[[object], str]:
 
 
 def _shown(value: object) -> str:
-    return "what is not set" if value is None else f"a value of type {type(value).__name__}"
+    return (
+        "what is not set"
+        if isinstance(value, _Unset)
+        else f"a value of type {type(value).__name__}"
+    )
 
 
 def _unknown(

@@ -28,5 +28,5 @@ class Size:
 
 
 Single = str | int | float | bool | Duration | Size | None
-Value = Single | list[str]
+Value = Single | list[Single]
 """What a parameter is in a template; None where it is not set."""

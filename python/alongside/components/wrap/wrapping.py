@@ -8,29 +8,18 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypedDict, cast
 
 from alongside.base import clock, environment, errors, files, log, units
-from alongside.components.wrap import bounding, surroundings
+from alongside.components.wrap import bounding, surroundings, targets
 from alongside.contract import promise, values, written
 from alongside.contract.catalogue import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TEMPLATE_BYTES_MAX = 1024 * 1024
-"""A longer template is none that somebody wrote."""
-_MODE = 0o644
-_SECRET_MODE = 0o600
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Pair:
-    """A template and where the filled one goes."""
-
-    source: Path
-    target: Path
-    text: str
+    from alongside.components.wrap import quantities
+    from alongside.contract import flags
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,6 +31,15 @@ class _Plan:
     words: tuple[str, ...]
     variables: dict[str, str]
     values: values.Values
+    suspicions: tuple[str, ...]
+
+
+class _Answer(TypedDict):
+    """What `filling.fill` found, as it comes out of the child."""
+
+    texts: list[str]
+    have_secrets: list[bool]
+    problems: list[str]
 
 
 class Execute(Protocol):
@@ -71,28 +69,52 @@ def start(
     lines = log.Log(clock.SystemClock()).bind(component=plan.values.contract.component)
     for warning in plan.values.warnings():
         lines.warning("name_goes", told=warning)
+    for warning in plan.suspicions:
+        lines.warning("flag_misspelt", told=warning)
     lines.info("effective_values", values=plan.values.effective())
     _become(plan, execute)
 
 
 def _planned(words: Sequence[str], variables: environment.Environment) -> _Plan:
     """Return what to do, or raise every mistake of all parts at once."""
-    at = words.index("--") if "--" in words else len(words)
-    own, rest = list(words[:at]), list(words[at + 1 :])
+    own, rest = _parted(words)
     ours = values.gather(wrap.CONTRACT, [*own, *(["--", rest[0]] if rest else [])], variables)
     contract = surroundings.judged(_contract(ours.text("contract")))
     problems: list[str] = []
-    resolved = _resolved(contract, rest[1:], variables, problems)
-    changes: dict[str, str] = {}
+    said = surroundings.given(contract, rest[1:])
+    heeded = surroundings.heeded(contract, variables)
+    resolved = _resolved(contract, said, heeded, problems)
+    changes: dict[str, str | None] = {}
+    seen: dict[str, quantities.Value] | None = None
     if resolved is not None:
         changes, wrong = surroundings.variables_of(resolved, variables)
         problems += wrong
+        seen = surroundings.in_templates(resolved, said, heeded)
     program = _program(ours.text("program"), variables, problems)
-    pairs = [pair for text in ours.texts("template") for pair in _pair(text, problems)]
-    filled = _filled(pairs, contract, resolved, ours.duration_s("template_timeout"), problems)
+    pairs = targets.pairs(ours.texts("template"), problems)
+    filled = _filled(pairs, contract, seen, ours.duration_s("template_timeout"), problems)
     if problems or resolved is None:
         raise errors.UsageError(*problems)
-    return _Plan(filled, program, tuple(rest), {**variables, **changes}, resolved)
+    passed = {name: text for name, text in {**variables, **changes}.items() if text is not None}
+    suspicions = surroundings.suspected(contract, rest[1:])
+    return _Plan(filled, program, tuple(rest), passed, resolved, suspicions)
+
+
+def _parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return our words and the program's, which stand after `--`.
+
+    Raises:
+        errors.UsageError: the program stands there without it.
+    """
+    at = 0
+    while at < len(words) and words[at] != "--":
+        word = words[at]
+        if not word.startswith("-"):
+            shown = units.shown(word)
+            raise errors.UsageError(f"{shown}: is not expected here; write -- before the program")
+        has_next = "=" not in word and at + 1 < len(words) and words[at + 1] != "--"
+        at += 2 if has_next and not words[at + 1].startswith("-") else 1
+    return list(words[:at]), list(words[at + 1 :])
 
 
 def _contract(path: str) -> promise.Contract:
@@ -102,12 +124,12 @@ def _contract(path: str) -> promise.Contract:
 
 def _resolved(
     contract: promise.Contract,
-    words: Sequence[str],
+    said: flags.Flags,
     variables: environment.Environment,
     problems: list[str],
 ) -> values.Values | None:
     try:
-        return values.resolve(contract, surroundings.given(contract, words), variables)
+        return values.resolve(contract, said, variables)
     except errors.UsageError as error:
         problems += error.problems
         return None
@@ -120,29 +142,10 @@ def _program(name: str, variables: environment.Environment, problems: list[str])
     return found or name
 
 
-def _pair(text: str, problems: list[str]) -> list[_Pair]:
-    """Return a template with its text; none where something is wrong with it."""
-    source, colon, target = text.partition(":")
-    place = f"--template {units.shown(text)}"
-    if not (source and colon and target):
-        problems.append(f"{place}: write it as SOURCE:TARGET")
-    elif Path(target).is_dir() or not Path(target).parent.is_dir():
-        problems.append(f"{place}: {target} is no file in a folder that exists; name one")
-    else:
-        try:
-            content = files.read_bounded(Path(source), bytes_max=TEMPLATE_BYTES_MAX)
-            return [_Pair(Path(source), Path(target), content.decode())]
-        except UnicodeDecodeError:
-            problems.append(f"{place}: {source} is no UTF-8 text; write it as one")
-        except errors.UsageError as error:
-            problems += [f"{place}: {problem}" for problem in error.problems]
-    return []
-
-
 def _filled(
-    pairs: list[_Pair],
+    pairs: Sequence[targets.Pair],
     contract: promise.Contract,
-    resolved: values.Values | None,
+    seen: Mapping[str, quantities.Value] | None,
     timeout_s: float,
     problems: list[str],
 ) -> tuple[tuple[Path, bytes, int], ...]:
@@ -155,32 +158,23 @@ def _filled(
     templates = [filling.Template(str(pair.source), pair.text) for pair in pairs]
     names = [one.name for one in contract.parameters]
     secrets = frozenset(one.name for one in contract.parameters if one.is_secret)
-    seen = surroundings.in_templates(resolved) if resolved is not None else None
 
     def work() -> object:
         return dataclasses.asdict(filling.fill(templates, names, seen, secrets))
 
     try:
-        answer = cast("dict[str, list[str]]", bounding.run(work, timeout_s=timeout_s))
+        answer = cast("_Answer", bounding.run(work, timeout_s=timeout_s))
     except errors.UsageError as error:
         listed = ", ".join(str(pair.source) for pair in pairs)
         problems += [f"--template {listed}: {problem}" for problem in error.problems]
         return ()
     problems += answer["problems"]
-    if answer["problems"] or resolved is None:
+    if answer["problems"] or seen is None:
         return ()
     return tuple(
-        (pair.target, text.encode("utf-8", "surrogateescape"), _mode(pair.target, bool(secret)))
+        (pair.target, text.encode("utf-8", "surrogateescape"), targets.mode(pair.target, secret))
         for pair, text, secret in zip(pairs, answer["texts"], answer["have_secrets"], strict=True)
     )
-
-
-def _mode(target: Path, has_secret: bool) -> int:
-    """Return the permission bits that a file gets: those it has, or what its content asks for."""
-    try:
-        return target.stat().st_mode & 0o777
-    except OSError:
-        return _SECRET_MODE if has_secret else _MODE
 
 
 def _become(plan: _Plan, execute: Execute) -> None:
