@@ -10,12 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 COMMAND = Path(sys.executable).parent / "alongside"
+_Seen = TypeVar("_Seen")
 DEADLINE_S = 20.0
 DISK_BYTES = 16 * 1024
 SECRET = "".join(("s3", "cr3t"))
@@ -288,6 +290,60 @@ def test_a_template_that_does_not_end_is_given_up(contract: Path, tmp_path: Path
     done = wrapped(contract, *words, "--template-timeout", "300ms", "--", "echo", "started")
     assert (done.returncode, done.stdout) == (2, "")
     assert "took too long" in done.stderr
+
+
+def test_what_fills_a_template_ends_with_the_process(contract: Path, tmp_path: Path) -> None:
+    loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    *given, target = template(tmp_path, loop)
+    words = [str(COMMAND), "contract", "wrap", "--contract", str(contract), *given]
+    words += ["--template-timeout", "1h", "--", "true"]
+    with subprocess.Popen(words, env=variables()) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        child = waited(lambda: children.read_text().split())[0]
+        maps = Path(f"/proc/{child}/maps")
+        waited(lambda: b"ctypes" in maps.read_bytes())
+        process.terminate()
+    waited(lambda: has_ended(maps))
+    assert not target.exists()
+
+
+def has_ended(maps: Path) -> bool:
+    """Return whether a process holds no memory any more: it is gone, or left for init to bury."""
+    try:
+        return not maps.read_bytes()
+    except OSError:
+        return True
+
+
+def waited(look: Callable[[], _Seen]) -> _Seen:
+    """Return what a look finds, as soon as it finds something."""
+    until_s = time.monotonic() + DEADLINE_S
+    while not (found := look()):
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+    return found
+
+
+def test_a_file_that_is_mounted_by_itself_is_refused_before_any_is_written(
+    contract: Path, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("waits for root, who may mount a file")
+    *words, target = template(tmp_path, "{{ greeting }}")
+    mounted = tmp_path / "mounted by itself"
+    mounted.touch()
+    done = subprocess.run(
+        ["mount", "--bind", mounted, mounted], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"waits for the right to mount a file: {done.stderr.strip()}")
+    try:
+        second = ("--template", f"{tmp_path / 't.j2'}:{mounted}")
+        told = wrapped(contract, *words, *second, "--", "echo", "started")
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+    assert (told.returncode, told.stdout, target.exists()) == (2, "", False)
+    assert "is mounted by itself and cannot be replaced" in told.stderr
 
 
 def test_a_file_that_holds_a_secret_is_its_owners_alone(contract: Path, tmp_path: Path) -> None:
