@@ -79,7 +79,7 @@ def test_old_names_that_counted_something_else_could_never_be_waived(name: str) 
     found = whole.compare(V3, dataclasses.replace(V4, parameters=without_units))
     never = [one for one in found if not one.rule.is_waivable]
     assert {one.rule.id for one in never} == {"bare-number-refused"}
-    notes = [waivers.Waiver(one.rule.id, one.where, "sure") for one in found]
+    notes = [waivers.Waiver(one.rule.id, one.where, one.old, one.new, "sure") for one in found]
     assert not waivers.judge(found, notes).is_compatible
 
 

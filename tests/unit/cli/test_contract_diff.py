@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +32,9 @@ ADDED = OLD + "- {name: link, type: text, description: link, example: x, unset: 
 ACCEPTED = """
 waivers: 1
 accepted:
-- {rule: default-changed, where: parameter depth, note: nobody wants all of it}
-- {rule: version-not-bumped, where: version, note: not released yet}
+- {rule: default-changed, where: parameter depth, was: default 0, now: default 1,
+   note: nobody wants all of it}
+- {rule: version-not-bumped, where: version, was: 1.0.0, now: 1.0.0, note: not released yet}
 """
 
 
@@ -50,6 +56,24 @@ class Files:
         code = run("diff", self.write("old.yaml", old), self.write("new.yaml", new), *words)
         captured = self.capsys.readouterr()
         return code, captured.out, captured.err
+
+
+@contextlib.contextmanager
+def piped(content: str) -> Iterator[str]:
+    """Yield the name of a pipe from which a content comes, as a shell makes it for `<(…)`."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "w") as stream:
+            stream.write(content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)
+        writer.join(10)
 
 
 def run(*words: str) -> int:
@@ -101,7 +125,8 @@ def test_waivers_accept_with_a_note(files: Files) -> None:
 
 
 def test_a_waiver_of_a_unit_is_refused_and_ends_with_1(files: Files) -> None:
-    text = "{waivers: 1, accepted: [{rule: unit-changed, where: parameter wait, note: sure}]}"
+    row = "{rule: unit-changed, where: parameter wait, was: a, now: b, note: sure}"
+    text = f"{{waivers: 1, accepted: [{row}]}}"
     accepted = files.write("w.yaml", text)
     code, out, err = files.diff(OLD, UNIT, "--waivers", accepted)
     assert code == 1
@@ -112,7 +137,7 @@ def test_a_waiver_of_a_unit_is_refused_and_ends_with_1(files: Files) -> None:
 def test_a_waiver_of_nothing_is_told(files: Files) -> None:
     code, _, err = files.diff(OLD, OLD, "--waivers", files.write("w.yaml", ACCEPTED))
     assert code == 0
-    assert "default-changed of parameter depth did not happen; remove the waiver" in err
+    assert "default-changed of parameter depth from default 0 to default 1 did not happen" in err
 
 
 def test_json_holds_all_of_it(files: Files) -> None:
@@ -145,8 +170,9 @@ def test_json_goes_in_what_json_shows(files: Files) -> None:
 
 def test_markdown_is_a_table_in_which_contracts_cannot_write_markdown(files: Files) -> None:
     hostile = "](http://x) | `<b>` @all\\n# no"
-    new = OLD.replace('default: "0"', f'default: "{hostile}"')
-    code, out, _ = files.diff(OLD, new, "--format", "markdown")
+    old = OLD.replace("type: integer", "type: path")
+    new = old.replace('default: "0"', f'default: "{hostile}"')
+    code, out, _ = files.diff(old, new, "--format", "markdown")
     assert code == 1
     assert out.startswith("### Contract of `sync`: this breaks somebody\n")
     row = next(line for line in out.splitlines() if "default-changed" in line)
@@ -154,9 +180,36 @@ def test_markdown_is_a_table_in_which_contracts_cannot_write_markdown(files: Fil
     assert r"`default ](http://x) \| '<b>' @all # no`" in row
 
 
+def test_a_pipe_is_read_as_a_file_is(files: Files) -> None:
+    new = files.write("new.yaml", DEPTH)
+    with piped(OLD) as old:
+        assert run("diff", old, new) == 1
+    assert "default-changed: parameter depth" in files.capsys.readouterr().out
+
+
+def test_a_pipe_that_holds_too_much_is_refused(files: Files) -> None:
+    with piped("#" * (written.BYTES_MAX + 1)) as old:
+        assert run("diff", old, "cache") == 2
+    assert "is larger than" in files.capsys.readouterr().err
+
+
+def test_a_dash_is_standard_input(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = files.write("new.yaml", DEPTH)
+    with io.TextIOWrapper(io.BytesIO(OLD.encode())) as given:
+        monkeypatch.setattr("sys.stdin", given)
+        assert run("diff", "-", new) == 1
+    assert "default-changed: parameter depth" in files.capsys.readouterr().out
+
+
+def test_standard_input_is_read_once(files: Files) -> None:
+    assert run("diff", "-", "-") == 2
+    assert "-: is named twice; it can be read once" in files.capsys.readouterr().err
+
+
 def test_control_characters_of_a_contract_do_not_reach_the_terminal(files: Files) -> None:
-    new = OLD.replace('default: "0"', 'default: "\\e[31mred\\a"')
-    _, out, _ = files.diff(OLD, new)
+    old = OLD.replace("type: integer", "type: path")
+    new = old.replace('default: "0"', 'default: "\\e[31mred\\a"')
+    _, out, _ = files.diff(old, new)
     assert "\x1b" not in out
     assert r"\x1b[31mred\x07" in out
 

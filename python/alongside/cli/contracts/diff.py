@@ -10,7 +10,7 @@ from rich import console, text
 
 from alongside.base import errors
 from alongside.cli.contracts import reading
-from alongside.contract.compare import shown, waivers, whole
+from alongside.contract.compare import printed, shown, waivers, whole
 
 if TYPE_CHECKING:
     from alongside.contract import promise
@@ -34,8 +34,9 @@ _STYLES = {"breaking": "bold red", "notice": "yellow", "info": "dim", "accepted"
 def command(old: str, new: str, waivers_file: str | None, form: str) -> int:
     """Say what changed from the contract OLD to NEW, and whom it breaks.
 
-    OLD and NEW are files, YAML or JSON, or names of our components, such as cache. The exit code
-    is 0 where nothing breaks, 1 where something does, 2 where a file or a word is wrong.
+    OLD and NEW are files, YAML or JSON, or names of our components, such as cache; - is standard
+    input. The exit code is 0 where nothing breaks, 1 where something does, 2 where a file or a word
+    is wrong.
     """
     before, after, accepted = _read(old, new, waivers_file)
     verdict = waivers.judge(whole.compare(before, after), accepted)
@@ -48,14 +49,15 @@ def command(old: str, new: str, waivers_file: str | None, form: str) -> int:
             _write(before, after, verdict)
     for one in verdict.refused:
         click.echo(
-            f"alongside contract diff: {waivers_file}: {shown.plain(waivers.refusal(one))}",
+            f"alongside contract diff: {waivers_file}: {printed.plain(waivers.refusal(one))}",
             err=True,
         )
     for one in verdict.unused:
-        place = shown.plain(f"{one.rule} of {one.where}")
+        place = printed.plain(f"{one.rule} of {one.where}")
+        values = f"from {printed.plain(one.was)} to {printed.plain(one.now)}"
         click.echo(
-            f"alongside contract diff: {waivers_file}: {place} did not happen; remove the waiver, "
-            "lest it hide a later change",
+            f"alongside contract diff: {waivers_file}: {place} {values} did not happen; remove the "
+            "waiver, lest it hide a later change",
             err=True,
         )
     return int(errors.ExitCode.DONE if verdict.is_compatible else errors.ExitCode.FAILED)
@@ -66,6 +68,8 @@ def _read(
 ) -> tuple[promise.Contract, promise.Contract, tuple[waivers.Waiver, ...]]:
     """Return both contracts and the waivers, or raise every mistake of all files at once."""
     problems: list[str] = []
+    if [old, new, waivers_file].count(reading.STDIN) > 1:
+        raise errors.UsageError(f"{reading.STDIN}: is named twice; it can be read once")
     contracts: list[promise.Contract] = []
     for word in (old, new):
         try:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from alongside.contract import written
-from alongside.contract.compare import changes
+from alongside.contract.compare import changes, printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The version of the JSON, which stands in it as `diff`."""
-_WIDTH_MAX = 400
-"""Longer texts of a contract are cut where people read them."""
 _ACCEPTED = "accepted"
 
 
@@ -80,15 +78,17 @@ def lines(old: promise.Contract, new: promise.Contract, verdict: waivers.Verdict
         never = "" if rule.is_waivable else ", never waived"
         if rule.severity is not changes.Severity.INFO:
             yield Line("")
-        yield Line(f"{word:<8}  {rule.id}: {plain(change.where)} ({rule.hurts.value}{never})", word)
+        yield Line(
+            f"{word:<8}  {rule.id}: {printed.plain(change.where)} ({rule.hurts.value}{never})", word
+        )
         if rule.severity is changes.Severity.INFO:
             continue
         told = {
-            "was": plain(change.old) or "nothing",
-            "now": plain(change.new) or "nothing",
+            "was": printed.plain(change.old) or printed.NOTHING,
+            "now": printed.plain(change.new) or printed.NOTHING,
             "so": rule.says,
             "do": rule.instead if one.note is None else "",
-            "note": plain(one.note or ""),
+            "note": printed.plain(one.note or ""),
         }
         yield from (Line(f"    {key:<5}{text}") for key, text in told.items() if text)
 
@@ -97,8 +97,8 @@ def summary(old: promise.Contract, new: promise.Contract, verdict: waivers.Verdi
     """Return one line: what was compared, how many changes of each severity."""
     number = counts(verdict)
     told = [f"{number[word]} {word}" for word in number if number[word]]
-    versions = f"{plain(old.version) or '(no version)'} to {plain(new.version) or '(no version)'}"
-    return f"{plain(new.component)} {versions}: {', '.join(told) or 'nothing changed'}"
+    was, now = (printed.plain(one.version) or "(no version)" for one in (old, new))
+    return f"{printed.plain(new.component)} {was} to {now}: {', '.join(told) or 'nothing changed'}"
 
 
 def to_markdown(old: promise.Contract, new: promise.Contract, verdict: waivers.Verdict) -> str:
@@ -142,25 +142,15 @@ def _table(told: Sequence[waivers.Judged]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def plain(text: str) -> str:
-    """Return a text of a contract as one printable line of bounded length."""
-    line = " ".join(text.split())
-    cut = line if len(line) <= _WIDTH_MAX else line[:_WIDTH_MAX] + "…"
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in cut
-    )
-
-
 def _cell(text: str) -> str:
     """Return a text in which Markdown finds nothing."""
-    escaped = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    escaped = printed.plain(text).replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
     return "".join(f"\\{letter}" if letter in "\\`*_[]|#!" else letter for letter in escaped)
 
 
 def _code(text: str) -> str:
     """Return a text as code, in which Markdown finds nothing either; empty where it is."""
-    inside = plain(text).replace("`", "'").replace("|", "\\|")
+    inside = printed.plain(text).replace("`", "'").replace("|", "\\|")
     return f"`{inside}`" if inside else ""
 
 

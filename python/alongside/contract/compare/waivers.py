@@ -1,7 +1,8 @@
 """Accept changes that break somebody, each by rule and place and with a note that says why.
 
-A file of them is YAML: `waivers: 1` and a list `accepted` of `rule`, `where` and `note`, as
-`contract diff` prints the first two. A change of a unit is never accepted.
+A file of them is YAML: `waivers: 1` and a list `accepted` of `rule`, `where`, `was`, `now` and
+`note`, as `contract diff` prints all but the last. Another value at the same place is another
+change, which the waiver does not accept. A change of a unit is never accepted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import dataclasses
 from typing import TYPE_CHECKING, cast
 
 from alongside.base import errors, nearest, units
-from alongside.contract.compare import changes, whole
+from alongside.contract import written
+from alongside.contract.compare import changes, printed, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,17 +24,28 @@ BYTES_MAX = 256 * 1024
 WAIVERS_MAX = 500
 TEXT_LENGTH_MAX = 1000
 """Longer places and notes are refused."""
+VALUE_LENGTH_MAX = 16 * 1024
+"""Longer texts of what was and is are refused."""
 
-_FIELDS = ("rule", "where", "note")
+_VALUES = ("was", "now")
+_FIELDS = ("rule", "where", *_VALUES, "note")
+_Key = tuple[str, str, str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Waiver:
-    """One accepted change: the id of its rule, its place, and why it is accepted."""
+    """One accepted change: its rule's id, its place, what was and is there, why it is accepted."""
 
     rule: str
     where: str
+    was: str
+    now: str
     note: str
+
+    @property
+    def key(self) -> _Key:
+        """Return what it accepts; it accepts nothing else."""
+        return _key(self.rule, self.where, self.was, self.now)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class Verdict:
     refused: tuple[Waiver, ...] = ()
     """Waivers of what can never be waived."""
     unused: tuple[Waiver, ...] = ()
-    """Waivers of what did not change; they should go, lest they hide a later change."""
+    """Waivers of what did not change so; they should go, lest they hide a later change."""
 
     @property
     def is_compatible(self) -> bool:
@@ -66,22 +79,28 @@ class Verdict:
 
 def judge(found: Sequence[changes.Change], waivers: Sequence[Waiver] = ()) -> Verdict:
     """Return every change with the note that accepts it, and the waivers that accept nothing."""
-    notes = {(one.rule, one.where): one.note for one in waivers}
-    used = {(change.rule.id, change.where) for change in found}
+    notes = {one.key: one.note for one in waivers}
+    used = {_key_of(change) for change in found}
     never = [one for one in waivers if not whole.RULES[one.rule].is_waivable]
     return Verdict(
         changes=tuple(
             Judged(
                 change,
-                notes.get((change.rule.id, change.where)) if change.rule.is_waivable else None,
+                notes.get(_key_of(change)) if change.rule.is_waivable else None,
             )
             for change in found
         ),
         refused=tuple(never),
-        unused=tuple(
-            one for one in waivers if one not in never and (one.rule, one.where) not in used
-        ),
+        unused=tuple(one for one in waivers if one not in never and one.key not in used),
     )
+
+
+def _key_of(change: changes.Change) -> _Key:
+    return _key(change.rule.id, change.where, change.old, change.new)
+
+
+def _key(rule: str, where: str, was: str, now: str) -> _Key:
+    return (rule, where, printed.whole_line(was), printed.whole_line(now))
 
 
 def refusal(waiver: Waiver) -> str:
@@ -111,24 +130,16 @@ def read(text: str, place: str) -> tuple[Waiver, ...]:
     if problems:
         raise errors.UsageError(*problems)
     found = [Waiver(*(cast("str", row[field]).strip() for field in _FIELDS)) for row in rows]
-    counted = collections.Counter((one.rule, one.where) for one in found)
+    counted = collections.Counter(one.key for one in found)
     twice = [key for key, times in counted.items() if times > 1]
     if twice:
-        raise errors.UsageError(
-            *(f"{place}: {rule} of {where} is accepted twice; keep one" for rule, where in twice)
-        )
+        told = (f"{printed.plain(rule)} of {printed.plain(where)}" for rule, where, *_ in twice)
+        raise errors.UsageError(*(f"{place}: {one} is accepted twice; keep one" for one in told))
     return tuple(found)
 
 
 def _rows(text: str, place: str) -> list[dict[str, object]]:
-    # Late: only this and other commands that read files need it.
-    import yaml  # noqa: PLC0415
-
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        told = " ".join(str(error).split())
-        raise errors.UsageError(f"{place}: is no YAML: {told}") from error
+    data = written.plain_yaml(text, place)
     if not isinstance(data, dict) or data.get("waivers") != FORMAT:
         raise errors.UsageError(f"{place}: holds no waivers; it begins with waivers: {FORMAT}")
     rows = data.get("accepted") or []
@@ -140,18 +151,21 @@ def _rows(text: str, place: str) -> list[dict[str, object]]:
             "and compare with that"
         )
     if not all(isinstance(row, dict) for row in rows):
-        raise errors.UsageError(f"{place}: accepted: write rule, where and note for each")
+        raise errors.UsageError(f"{place}: accepted: write rule, where, was, now and note for each")
     return cast("list[dict[str, object]]", rows)
 
 
 def _problems(row: dict[str, object]) -> Iterator[str]:
     for field in _FIELDS:
         value = row.get(field)
-        if not isinstance(value, str) or not value.strip():
+        length_max = VALUE_LENGTH_MAX if field in _VALUES else TEXT_LENGTH_MAX
+        if value is not None and not isinstance(value, str):
+            yield f"{field}: is no text; write it in quotes"
+        elif not value or not value.strip():
             remedy = "say why it is accepted" if field == "note" else "as contract diff prints it"
             yield f"{field}: is missing; write it, {remedy}"
-        elif len(value) > TEXT_LENGTH_MAX:
-            yield f"{field}: is longer than {TEXT_LENGTH_MAX} characters"
+        elif len(value) > length_max:
+            yield f"{field}: is longer than {length_max} characters"
     for field in row:
         if field not in _FIELDS:
             yield f"{units.shown(str(field))}: is no field; leave it out"
