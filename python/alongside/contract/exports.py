@@ -28,7 +28,7 @@ def parameters_schema(contract: promise.Contract) -> dict[str, object]:
     for parameter in contract.parameters:
         if parameter.is_argument or parameter == promise.PARAMETERS_FILE:
             continue
-        names = {parameter.flag: parameter.deprecated}
+        names = {parameter.flag: parameter.deprecated} if parameter.flag else {}
         names |= {one.name: one.deprecated for one in parameter.aliases if one.is_flag}
         for flag, deprecated in names.items():
             shape = _described(parameter)
@@ -54,7 +54,7 @@ def _described(parameter: promise.Parameter) -> dict[str, object]:
         "description": "; ".join(filter(None, words)),
         "examples": [_typed(parameter, parameter.example)],
     }
-    if parameter.default is not None:
+    if parameter.default is not None and not parameter.is_secret:
         described["default"] = _typed(parameter, parameter.default)
     return described
 
@@ -72,8 +72,9 @@ def _shape(parameter: promise.Parameter) -> dict[str, object]:
             return {"type": "number", **_range(parameter)}
         case promise.Kind.CHOICE:
             return {"enum": list(parameter.choices)}
-        case _:
-            return {"type": "string", "minLength": 1}
+        case kind:
+            is_text = kind is promise.Kind.TEXT  # `123` is one too, quoted or not
+            return {"type": ["string", "number"] if is_text else "string", "minLength": 1}
 
 
 def _range(parameter: promise.Parameter) -> dict[str, object]:
@@ -98,37 +99,47 @@ def dockerfile(contract: promise.Contract) -> str:
     """Return the lines of a Dockerfile for one component: ENV, EXPOSE, VOLUME, LABEL, USER.
 
     Every variable has a line: with its default, or as a remark where it has none. What stands as
-    ENV is stronger than a file of parameters.
+    ENV is stronger than a file of parameters. No text of the contract begins a line of its own, or
+    stands where the first remark of a file may be an order to the builder.
     """
     return "\n".join(_lines(contract)) + "\n"
 
 
 def _lines(contract: promise.Contract) -> Iterator[str]:
+    yield _line(f"# Parameters of {contract.component}")
     for parameter in contract.parameters:
         variable = contract.variable(parameter)
         if variable is None:
             continue
-        yield f"# {parameter.description}{_note(parameter)}"
-        if parameter.default is None or parameter.is_secret:
-            yield f"# ENV {variable}={_quoted(parameter.example)}"
+        yield _line(f"# {parameter.description}{_note(parameter)}")
+        default = parameter.default
+        if default is None or parameter.is_secret or not default.isprintable():
+            yield _line(f"# ENV {variable}={_quoted(parameter.example)}")
         else:
-            yield f"ENV {variable}={_quoted(parameter.default)}"
+            yield _line(f"ENV {variable}={_quoted(default)}")
     for port in contract.ports:
         if port.number is not None:
-            yield f"# {port.description} ({port.protocol})"
+            yield _line(f"# {port.description} ({port.protocol})")
             yield f"EXPOSE {port.number}/tcp"
     for volume in contract.volumes:
-        yield f"# {volume.description}"
+        yield _line(f"# {volume.description}")
         yield f"VOLUME {json.dumps([volume.path])}"
     labels = {
         "org.opencontainers.image.title": contract.component,
         "org.opencontainers.image.description": contract.summary,
-        "org.opencontainers.image.version": str(written.to_json(contract)["version"]),
+        "org.opencontainers.image.version": contract.version,
         f"{LABEL}.{contract.component}": written.digest(contract),
     }
-    yield from (f"LABEL {key}={json.dumps(text)}" for key, text in labels.items())
+    for key, text in labels.items():
+        if text:
+            yield _line(f"LABEL {key}={_in_quotes(_line(text))}")
     if contract.user:
-        yield f"USER {contract.user}"
+        yield _line(f"USER {contract.user}")
+
+
+def _line(text: str) -> str:
+    """Return a text as one line: whatever breaks or steers a line is a blank."""
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _note(parameter: promise.Parameter) -> str:
@@ -142,5 +153,9 @@ def _quoted(text: str) -> str:
     """Return a value as ENV takes it: `$` would name another variable there."""
     if text and all(letter.isalnum() or letter in "-_./:,@%+" for letter in text):
         return text
+    return _in_quotes(text)
+
+
+def _in_quotes(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'

@@ -305,7 +305,8 @@ def _replica(text: str, parameter: promise.Parameter) -> Value:
 
 
 def _check_range(number: float, text: str, parameter: promise.Parameter, of_what: str = "") -> None:
-    least, most = _bound(parameter, parameter.minimum), _bound(parameter, parameter.maximum)
+    least = None if parameter.minimum is None else bound(parameter.minimum, parameter.kind)
+    most = None if parameter.maximum is None else bound(parameter.maximum, parameter.kind)
     if least is not None and number < least:
         fault = "too short" if of_what else "too small"
     elif most is not None and number > most:
@@ -317,18 +318,23 @@ def _check_range(number: float, text: str, parameter: promise.Parameter, of_what
     )
 
 
-def _bound(parameter: promise.Parameter, text: str | None) -> float | None:
-    if text is None:
-        return None
-    match parameter.kind:
+def bound(text: str, kind: promise.Kind) -> float:
+    """Return the number that a minimum or maximum of a kind names; of texts their bytes.
+
+    Raises:
+        errors.UsageError: it is not in the kind's notation.
+    """
+    match kind:
         case promise.Kind.DURATION:
             return units.parse_duration_s(text, zero_allowed=True)
         case promise.Kind.SIZE:
             return units.parse_size_bytes(text)
-        case promise.Kind.NUMBER:
+        case promise.Kind.NUMBER if _NUMBER.fullmatch(text):
             return float(text)
-        case _:
+        case _ if _WHOLE.fullmatch(text):
             return int(text)
+        case _:
+            raise errors.UsageError(f"{units.shown(text)} is not a number; write digits alone")
 
 
 _READERS: dict[promise.Kind, Callable[[str, promise.Parameter], Value]] = {

@@ -5,27 +5,32 @@ A contract is the same in both; JSON is what `contract show` prints and `contrac
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import hashlib
 import json
 from typing import TYPE_CHECKING, cast
 
-from alongside.base import errors, nearest, release, units
-from alongside.contract import promise
+from alongside.base import errors, nearest, units
+from alongside.contract import faults as checked
+from alongside.contract import filed, promise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pydantic
     import pydantic_core
+    import yaml
 
 FORMAT = 1
 """The version of the format, which stands in every file as `contract`."""
 BYTES_MAX = 1024 * 1024
 """Longer files are refused before they are read."""
 _PROBLEMS_MAX = 20
+_NOT_PLAIN = "anchors and merge keys are not read; write it out"
+_NUMERIC = frozenset(("int", "float", "timestamp"))
+_NUMBER_LENGTH_MAX = 64
+"""Characters: longer ones take Python long to read."""
 
 
 def to_json(contract: promise.Contract) -> dict[str, object]:
@@ -33,7 +38,7 @@ def to_json(contract: promise.Contract) -> dict[str, object]:
 
     Equal contracts give equal data, in the same order.
     """
-    explicit = _explicit(contract, contract.version or release.version())
+    explicit = _explicit(contract, contract.version)
     data = _adapter().dump_python(explicit, mode="json", by_alias=True, exclude_defaults=True)
     return {"contract": FORMAT, **cast("dict[str, object]", data)}
 
@@ -84,24 +89,18 @@ def from_text(text: str, place: str) -> promise.Contract:
             f"{place}: contract: {said} which format this is; write contract: {FORMAT}"
         )
     contract = _validated(data, place)
-    problems = [f"{place}: {problem}" for problem in faults(contract)]
+    problems = [f"{place}: {problem}" for problem in checked.found(contract)]
     if problems:
         raise errors.UsageError(*problems)
     return contract
 
 
 def faults(contract: promise.Contract) -> list[str]:
-    """Return what is wrong with a contract beyond its form: names that appear twice."""
-    names = [
-        *(f"parameters: {one.name}" for one in contract.parameters),
-        *(f"metrics: {one.name}" for one in contract.metrics),
-        *(f"exits: {one.code}" for one in contract.exits),
-        *(f"routes: {one.method} {one.path} of {one.door}" for one in contract.routes),
-        *(f"flag {flag}" for flag in _flags(contract)),
-        *(f"variable {variable}" for variable in _variables(contract)),
-    ]
-    twice = [name for name, count in collections.Counter(names).items() if count > 1]
-    return [f"{name} stands here twice; keep one" for name in twice]
+    """Return what is wrong with a contract beyond its form, each with its path and a remedy.
+
+    `from_text` refuses all but an example that does not fit, which `contract check` tells of.
+    """
+    return [*checked.found(contract), *checked.examples(contract)]
 
 
 def schema() -> dict[str, object]:
@@ -112,17 +111,6 @@ def schema() -> dict[str, object]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
 
 
-def _flags(contract: promise.Contract) -> list[str]:
-    aliases = [one.name for p in contract.parameters for one in p.aliases if one.is_flag]
-    return [*(p.flag for p in contract.parameters if p.flag), *aliases]
-
-
-def _variables(contract: promise.Contract) -> list[str]:
-    aliases = [one.name for p in contract.parameters for one in p.aliases if not one.is_flag]
-    own = [contract.variable(parameter) for parameter in contract.parameters]
-    return [*filter(None, own), *aliases]
-
-
 @functools.cache
 def _adapter() -> pydantic.TypeAdapter[promise.Contract]:
     # Late: no component needs it to start.
@@ -131,14 +119,73 @@ def _adapter() -> pydantic.TypeAdapter[promise.Contract]:
     return pydantic.TypeAdapter(promise.Contract)
 
 
-def _mapping(text: str, place: str) -> dict[str, object]:
+def plain_yaml(text: str, place: str) -> object:
+    """Return the data that a YAML or JSON text holds, in time and space of the text's length.
+
+    Anchors, aliases and merge keys, with which a short text can mean a huge one, are refused; so
+    is a name that stands twice in one mapping, of which YAML would keep the last.
+
+    Args:
+        text: the whole text; its length is the caller's to bound.
+        place: what to call it in messages.
+
+    Raises:
+        errors.UsageError: it is neither YAML nor JSON, or more than plain.
+    """
     import yaml  # noqa: PLC0415
 
     try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        told = " ".join(str(error).split())
-        raise errors.UsageError(f"{place}: is neither YAML nor JSON: {told}") from error
+        return yaml.load(text, _plain_loader())  # noqa: S506 - a SafeLoader that reads less
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
+        told = filed.yaml_fault(error)
+        raise errors.UsageError(f"{place}: is neither YAML nor JSON: {told}") from None
+
+
+@functools.cache
+def _plain_loader() -> type[yaml.SafeLoader]:
+    # Late: only who reads a file needs it.
+    import yaml  # noqa: PLC0415
+
+    class Plain(yaml.SafeLoader):
+        """Refuses while it composes, before anything is built of it."""
+
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+                raise _refused(_NOT_PLAIN, event.start_mark)
+            node = super().compose_node(parent, index)
+            if node is not None:
+                _check_plain(node)
+            return node
+
+    return Plain
+
+
+def _check_plain(node: yaml.Node) -> None:
+    """Raise MarkedYAMLError where a node, its own members aside, is more than plain."""
+    kind = node.tag.rpartition(":")[2]
+    if kind == "merge":
+        raise _refused(_NOT_PLAIN, node.start_mark)
+    if kind in _NUMERIC and len(node.value) > _NUMBER_LENGTH_MAX:
+        raise _refused("a number is too long; write it in quotes", node.start_mark)
+    if kind == "map":
+        names: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if not isinstance(key.value, str):
+                raise _refused("a name is a list or a mapping", key.start_mark)
+            if (key.tag, key.value) in names:
+                raise _refused("a name stands here twice; keep one", key.start_mark)
+            names.add((key.tag, key.value))
+
+
+def _refused(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
+    import yaml  # noqa: PLC0415
+
+    return yaml.MarkedYAMLError(None, None, problem, mark)
+
+
+def _mapping(text: str, place: str) -> dict[str, object]:
+    data = plain_yaml(text, place)
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise errors.UsageError(
             f"{place}: holds no contract; it begins with contract: {FORMAT}, "

@@ -1,5 +1,6 @@
 """What editors and Dockerfiles get of a contract is what the contract says."""
 
+import dataclasses
 import json
 
 import pytest
@@ -99,3 +100,48 @@ def test_a_line_for_each_variable_of_ours_with_the_value_that_it_has_anyway() ->
     silent = values.gather(contract, [], environment.Environment(least))
     told = values.gather(contract, [], environment.Environment(least | set_ones))
     assert silent.shown() == told.shown()
+
+
+def test_no_text_of_a_contract_is_a_line_of_its_own() -> None:
+    contract = sample(default="5s")
+    hostile = "syntax=evil\nRUN curl\r\u2028RUN wget"
+    wait, secret = contract.parameters
+    contract = dataclasses.replace(
+        contract,
+        summary=hostile + ' "$HOME"',
+        version="1\nRUN curl",
+        user="7\nRUN curl",
+        parameters=(
+            dataclasses.replace(wait, description=hostile, unset=hostile, example=hostile),
+            dataclasses.replace(secret, is_secret=False, default=hostile, example=hostile),
+        ),
+        ports=(promise.Port("web", "", hostile, hostile, 80),),
+        volumes=(promise.Volume("/data\nRUN curl", hostile),),
+    )
+    text = exports.dockerfile(contract)
+    first, *lines = text.splitlines()
+    assert first == "# Parameters of x"
+    assert {line.partition(" ")[0] for line in lines} == {
+        *("#", "ENV", "EXPOSE", "VOLUME", "LABEL", "USER")
+    }
+    assert r"\"\$HOME\"" in text
+    assert "hunter2" not in text
+
+
+def test_a_parameter_without_a_flag_has_no_place_in_a_file() -> None:
+    contract = sample()
+    wait, secret = contract.parameters
+    without = dataclasses.replace(
+        contract, parameters=(wait, dataclasses.replace(secret, own_flag=""))
+    )
+    properties = exports.parameters_schema(without)["properties"]
+    assert isinstance(properties, dict)
+    assert set(properties) == {"wait", "pause"}
+    assert filed.parse(without, b'"": x', "x.yaml").problems
+
+
+def test_a_text_may_be_written_as_a_number_and_a_secret_default_is_not_told() -> None:
+    properties = exports.parameters_schema(sample())["properties"]
+    assert isinstance(properties, dict)
+    assert properties["password"]["type"] == ["string", "number"]
+    assert "default" not in properties["password"]

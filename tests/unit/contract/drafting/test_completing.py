@@ -42,11 +42,9 @@ def test_a_whole_contract_lacks_nothing() -> None:
         ("summary: an app", 'summary: ""', "app.yaml:3: summary is empty"),
         ("promise: it works", 'promise: ""', "app.yaml:4: promise is empty"),
         ("description: the port", 'description: ""', "app.yaml:8: APP_PORT: is not described"),
-        ('default: "80"', 'default: "0"', "app.yaml:10: APP_PORT: default:"),
         ('example: "80"', 'example: "x"', "app.yaml:9: APP_PORT: example:"),
         ('    default: "80"\n', "", "app.yaml:6: APP_PORT: is neither required nor"),
         ('default: "80"', 'default: "80"\n    required: true', "required and has a default"),
-        ('default: "80"', 'default: "80"\n    secret: true', "a secret with a default"),
         ("parameter: port", "parameter: prot", "app.yaml:12: port http: prot is no parameter"),
         ("effect: ends it", 'effect: ""', "app.yaml:14: SIGTERM: has no effect"),
         ("meaning: it failed", 'meaning: ""', "app.yaml:16: exit code 1: has no meaning"),
@@ -63,3 +61,9 @@ def test_what_is_missing_is_told_with_its_line(old: str, new: str, finding: str)
 def test_what_is_no_contract_is_refused() -> None:
     with pytest.raises(errors.UsageError):
         completing.check("contract: 1\nparameters: 5", "app.yaml")
+
+
+@pytest.mark.parametrize("new", ['default: "0"', 'default: "80"\n    secret: true'])
+def test_a_default_that_nobody_may_use_is_refused_at_once(new: str) -> None:
+    with pytest.raises(errors.UsageError, match=r'parameters\["port"\].default: '):
+        completing.check(WHOLE.replace('default: "80"', new), "app.yaml")
