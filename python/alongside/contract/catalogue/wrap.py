@@ -164,4 +164,5 @@ CONTRACT = promise.Contract(
         promise.Exit(2, "wrong usage, environment or template; nothing was started"),
     ),
     failures=_FAILURES,
+    precedence=("flag", "variable", "default"),
 )
