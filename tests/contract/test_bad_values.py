@@ -124,6 +124,17 @@ def test_a_wrong_variable_is_one_line_that_names_it(
         assert len(lines) == 1 or (is_split and lines), (text[:40], found)
 
 
+@pytest.mark.parametrize(("component", "parameter"), cases(has_variable), ids=str)
+def test_a_wrong_variable_is_told_also_where_a_flag_says_better(
+    component: str, parameter: promise.Parameter
+) -> None:
+    variable = catalogue.contract_of(component).variable(parameter)
+    assert variable is not None
+    found = problems(component, [f"{parameter.flag}={parameter.example}"], {variable: ""})
+    assert len(about(found, variable)) == 1
+    assert about(found, parameter.flag) == []
+
+
 @pytest.mark.parametrize(("component", "parameter"), cases(has_line), ids=str)
 def test_a_wrong_line_of_a_file_is_one_line_that_names_it(
     component: str, parameter: promise.Parameter, tmp_path: Path

@@ -48,3 +48,17 @@ def test_a_node_is_read_back_whatever_its_id_holds(
 def test_any_command_line_is_read_without_an_error(words: list[str]) -> None:
     read = flags.read(route.CONTRACT, words)
     assert all(problem.isprintable() for problem in read.problems)
+
+
+@given(
+    kind=st.sampled_from([promise.Kind.URL, promise.Kind.ADDRESS, promise.Kind.CIDR]),
+    before=st.sampled_from(["", "http://", "HTTP://", "ftp://", "https:/", "//"]),
+    after=st.text(max_size=40),
+)
+def test_no_mistake_shows_what_stands_before_an_at_sign(
+    kind: promise.Kind, before: str, after: str
+) -> None:
+    parameter = promise.Parameter(name="x", kind=kind, description="", example="EXAMPLE")
+    with pytest.raises(errors.UsageError) as caught:
+        kinds.read(f"{before}bob:hunter2@{after}", parameter)
+    assert "hunter2" not in str(caught.value)
