@@ -128,7 +128,8 @@ _WIDER: dict[Kind, frozenset[Kind]] = {
 }
 """The kinds that accept every text of a kind. Durations and sizes are in none: as a text, `10m`
 would be accepted and mean nothing; nor are booleans, whose flags take no value."""
-_SPLITTABLE = frozenset({Kind.TEXT, Kind.PATH})
+_SPLITTABLE = frozenset({Kind.TEXT, Kind.PATH, Kind.NODE, Kind.REPLICA})
+"""The kinds whose values may hold a blank or a comma: names of nodes may as well."""
 _SEPARATOR = re.compile(r"[,\s]")
 _URL_SCHEMES = ("http", "https")
 

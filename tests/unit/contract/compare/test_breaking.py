@@ -394,6 +394,10 @@ CASES: dict[str, tuple[tuple[str, str], str]] = {
         goes("type: integer, maximum: '64'", "type: text, maximum: '64'"),
         "bound-unclear at parameter wait",
     ),
+    "one_node_whose_name_may_hold_a_comma_becomes_several": (
+        goes("type: node", "type: node, repeated: true"),
+        "repetition-splits at parameter wait",
+    ),
     "one_choice_with_a_blank_becomes_several": (
         goes(
             "type: choice, choices: ['a b', c]", "type: choice, choices: ['a b', c], repeated: true"

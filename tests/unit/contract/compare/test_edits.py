@@ -15,6 +15,7 @@ Kind = promise.Kind
 Verdict = str | Callable[[promise.Parameter], str]
 UNBOUNDED = {Kind.BOOLEAN, Kind.CHOICE, Kind.URL, Kind.CIDR, Kind.NODE, Kind.REPLICA}
 TEXTS = {Kind.CHOICE, Kind.ADDRESS, Kind.URL, Kind.PATH, Kind.CIDR, Kind.NODE, Kind.REPLICA}
+SPLITTABLE = {Kind.TEXT, Kind.PATH, Kind.NODE, Kind.REPLICA}
 WIDER = {
     *((Kind.PORT, kind) for kind in (Kind.INTEGER, Kind.NUMBER, Kind.TEXT)),
     *((Kind.INTEGER, kind) for kind in (Kind.NUMBER, Kind.TEXT)),
@@ -79,7 +80,7 @@ def choices_added(parameter: promise.Parameter) -> str:
 
 def splits(parameter: promise.Parameter) -> str:
     has_variable = not parameter.is_argument and parameter.own_variable != ""
-    return "breaking" if parameter.kind in {Kind.TEXT, Kind.PATH} and has_variable else "info"
+    return "breaking" if parameter.kind in SPLITTABLE and has_variable else "info"
 
 
 def undescribed(parameter: promise.Parameter) -> str:
