@@ -130,7 +130,7 @@ impl Deadline {
     }
 
     /// Waits for `work` no longer than the deadline last set, and no longer than a pause of one tick or two, or not at all
-    /// where [`PAUSES_MAX`] others pause; `None`: the pause was over first, and the deadline goes on.
+    /// where `PAUSES_MAX` others pause; `None`: the pause was over first, and the deadline goes on.
     ///
     /// # Errors
     /// [`Expired`]: the deadline passed first; `work` is dropped.
