@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from alongside.cli import table
+from alongside.cli import lazy, table
 
 SUBCOMMANDS: dict[str, str] = {
     "check": "Say what a contract's file, a Dockerfile or an image lacks",
@@ -19,29 +19,18 @@ SUBCOMMANDS: dict[str, str] = {
 """Every subcommand and its line of help, sorted; `contracts/<name>.py` holds its `command`."""
 
 
-class _LazyGroup(click.Group):
-    """A group that imports a subcommand's file only when that is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, sorted."""
-        return sorted(SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the subcommand of that name; None where there is none."""
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        module = importlib.import_module(f"alongside.cli.contracts.{cmd_name}")
-        found: click.Command = module.command
-        return found
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of subcommands without loading any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, SUBCOMMANDS[name]) for name in self.list_commands(ctx)])
+def _load(name: str) -> click.Command:
+    module = importlib.import_module(f"alongside.cli.contracts.{name}")
+    found: click.Command = module.command
+    return found
 
 
 @click.group(
-    "contract", cls=_LazyGroup, context_settings={"help_option_names": list(table.HELP_FLAGS)}
+    "contract",
+    cls=lazy.Group,
+    lines=SUBCOMMANDS,
+    load=_load,
+    context_settings={"help_option_names": list(table.HELP_FLAGS)},
 )
 def command() -> None:
     """Write, check, show and compare what components promise."""

@@ -8,33 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from alongside.base import errors, release
-from alongside.cli import options, table
+from alongside.cli import lazy, options, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class _LazyGroup(click.Group):
-    """A group that imports a command's file only when that command is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, sorted."""
-        return sorted(table.COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of that name; None where there is none."""
-        if cmd_name not in table.COMMANDS:
-            return None
-        module = importlib.import_module(table.module_of(cmd_name))
-        if cmd_name in table.NODES:
-            return options.ContractCommand(module.CONTRACT, module.start)
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without loading any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, table.COMMANDS[name]) for name in self.list_commands(ctx)])
+def _load(name: str) -> click.Command:
+    module = importlib.import_module(table.module_of(name))
+    if name in table.NODES:
+        return options.ContractCommand(module.CONTRACT, module.start)
+    command: click.Command = module.command
+    return command
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: object) -> None:
@@ -44,7 +29,12 @@ def _print_version(ctx: click.Context, _: click.Parameter, is_asked: object) -> 
     ctx.exit()
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": list(table.HELP_FLAGS)})
+@click.group(
+    cls=lazy.Group,
+    lines=table.COMMANDS,
+    load=_load,
+    context_settings={"help_option_names": list(table.HELP_FLAGS)},
+)
 @click.option(
     "--version",
     is_flag=True,

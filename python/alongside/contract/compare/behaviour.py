@@ -20,168 +20,152 @@ _STARTS, _WATCHES = changes.Direction.STARTS, changes.Direction.WATCHES
 _RUNS = changes.Direction.RUNS
 
 
-def _rule(
-    name: str,
-    severity: changes.Severity,
-    hurts: changes.Direction,
-    says: str,
-    *mirrors: str,
-    instead: str = "",
-) -> changes.Rule:
-    return changes.Rule(
-        id=name,
-        severity=severity,
-        hurts=hurts,
-        says=says,
-        instead=instead,
-        mirrors=mirrors or (name,),
-    )
-
-
 _WORDS = "where only the words changed, accept the change with a note"
 
-SIGNAL_REMOVED = _rule(
+SIGNAL_REMOVED = changes.rule(
     "signal-removed",
     _BREAKING,
-    _RUNS,
     "the signal is no longer understood; most end a process that does not",
     "signal-added",
+    hurts=_RUNS,
     instead="go on understanding it",
 )
-SIGNAL_ADDED = _rule(
+SIGNAL_ADDED = changes.rule(
     "signal-added",
     _NOTICE,
-    _RUNS,
     "the signal does something new, where it did what the system does by itself",
     "signal-removed",
+    hurts=_RUNS,
     instead="see whether anybody sends it",
 )
-SIGNAL_CHANGED = _rule(
+SIGNAL_CHANGED = changes.rule(
     "signal-effect-changed",
     _BREAKING,
-    _RUNS,
     "the signal does something else",
+    hurts=_RUNS,
     instead=f"use another signal; {_WORDS}",
 )
-EXIT_REMOVED = _rule(
+EXIT_REMOVED = changes.rule(
     "exit-removed",
     _BREAKING,
-    _WATCHES,
     "who waits for that exit code waits in vain",
     "exit-added",
+    hurts=_WATCHES,
     instead="go on ending with it",
 )
-EXIT_ADDED = _rule(
+EXIT_ADDED = changes.rule(
     "exit-added",
     _NOTICE,
-    _WATCHES,
     "it may end with a code that nobody knows",
     "exit-removed",
+    hurts=_WATCHES,
     instead="see what restarts it by its exit code",
 )
-EXIT_CHANGED = _rule(
+EXIT_CHANGED = changes.rule(
     "exit-meaning-changed",
     _BREAKING,
-    _WATCHES,
     "the same exit code means something else",
+    hurts=_WATCHES,
     instead=f"use another code; {_WORDS}",
 )
-METRIC_REMOVED = _rule(
+METRIC_REMOVED = changes.rule(
     "metric-removed",
     _BREAKING,
-    _WATCHES,
     "charts stay empty, and alarms stay silent",
     "metric-added",
+    hurts=_WATCHES,
     instead="go on counting it under the old name",
 )
-METRIC_ADDED = _rule("metric-added", _INFO, _WATCHES, "something new is counted", "metric-removed")
-METRIC_TYPE_CHANGED = _rule(
+METRIC_ADDED = changes.rule(
+    "metric-added", _INFO, "something new is counted", "metric-removed", hurts=_WATCHES
+)
+METRIC_TYPE_CHANGED = changes.rule(
     "metric-type-changed",
     _BREAKING,
-    _WATCHES,
     "queries that were right for the old type are wrong",
+    hurts=_WATCHES,
     instead="count it under a new name",
 )
-LABEL_REMOVED = _rule(
+LABEL_REMOVED = changes.rule(
     "metric-label-removed",
     _BREAKING,
-    _WATCHES,
     "queries that choose or group by the label find nothing",
     "metric-label-added",
+    hurts=_WATCHES,
     instead="keep the label",
 )
-LABEL_ADDED = _rule(
+LABEL_ADDED = changes.rule(
     "metric-label-added",
     _NOTICE,
-    _WATCHES,
     "one series becomes several, which queries have to add up",
     "metric-label-removed",
+    hurts=_WATCHES,
     instead="see that queries sum over it",
 )
-FAILURE_REMOVED = _rule(
+FAILURE_REMOVED = changes.rule(
     "failure-removed",
     _NOTICE,
-    _WATCHES,
     "it is no longer said what happens then",
     "failure-added",
+    hurts=_WATCHES,
     instead="see whether it can still happen",
 )
-FAILURE_ADDED = _rule(
-    "failure-added", _INFO, _WATCHES, "it is said what happens then", "failure-removed"
+FAILURE_ADDED = changes.rule(
+    "failure-added", _INFO, "it is said what happens then", "failure-removed", hurts=_WATCHES
 )
-FAILURE_CHANGED = _rule(
+FAILURE_CHANGED = changes.rule(
     "failure-changed",
     _NOTICE,
-    _WATCHES,
     "something else happens then, or somebody else sees it, as the words say",
+    hurts=_WATCHES,
     instead="see whether anybody relies on what happened before",
 )
-PROMISE_CHANGED = _rule(
+PROMISE_CHANGED = changes.rule(
     "promise-reworded",
     _NOTICE,
-    _STARTS,
     "the promise has other words, which no rule can weigh",
+    hurts=_STARTS,
     instead="read both",
 )
-PRECEDENCE_CHANGED = _rule(
+PRECEDENCE_CHANGED = changes.rule(
     "precedence-changed",
     _BREAKING,
-    _STARTS,
     "where a value is given twice, the other one wins",
+    hurts=_STARTS,
     instead="keep the order",
 )
-SOURCE_REMOVED = _rule(
+SOURCE_REMOVED = changes.rule(
     "source-removed",
     _BREAKING,
-    _STARTS,
     "values can no longer come from there",
     "source-added",
+    hurts=_STARTS,
     instead="go on reading it",
 )
-SOURCE_ADDED = _rule(
-    "source-added", _INFO, _STARTS, "values may also come from there", "source-removed"
+SOURCE_ADDED = changes.rule(
+    "source-added", _INFO, "values may also come from there", "source-removed", hurts=_STARTS
 )
-PREFIX_CHANGED = _rule(
+PREFIX_CHANGED = changes.rule(
     "prefix-changed",
     _BREAKING,
-    _STARTS,
     "unknown variables that begin with the new prefix are refused",
+    hurts=_STARTS,
     instead="keep the prefix; new variables can be aliases",
 )
-PREFIX_DROPPED = _rule(
+PREFIX_DROPPED = changes.rule(
     "prefix-dropped",
     _NOTICE,
-    _STARTS,
     "a misspelt variable is no longer refused",
     "prefix-introduced",
+    hurts=_STARTS,
     instead="check variables elsewhere",
 )
-PREFIX_INTRODUCED = _rule(
+PREFIX_INTRODUCED = changes.rule(
     "prefix-introduced",
     _BREAKING,
-    _STARTS,
     "unknown variables that begin with the prefix are refused, where they were ignored",
     "prefix-dropped",
+    hurts=_STARTS,
     instead="warn of them for a while",
 )
 RULES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from alongside.contract.compare import changes, described, quantities
@@ -13,23 +14,7 @@ if TYPE_CHECKING:
     from alongside.contract.compare import pairs
 
 _BREAKING, _NOTICE, _INFO = changes.Severity
-
-
-def _rule(
-    name: str,
-    severity: changes.Severity,
-    says: str,
-    *mirrors: str,
-    instead: str = "",
-) -> changes.Rule:
-    return changes.Rule(
-        id=name,
-        severity=severity,
-        hurts=changes.Direction.CALLS,
-        says=says,
-        instead=instead,
-        mirrors=mirrors or (name,),
-    )
+_rule = functools.partial(changes.rule, hurts=changes.Direction.CALLS)
 
 
 _BESIDE = "add what is new beside it"

@@ -53,6 +53,25 @@ class Rule:
     accepted and means something else, so that nobody notices."""
 
 
+def rule(
+    name: str,
+    severity: Severity,
+    says: str,
+    *mirrors: str,
+    hurts: Direction,
+    instead: str = "",
+) -> Rule:
+    """Return a rule that may be waived; without mirrors it is its own, as of what only changes."""
+    return Rule(
+        id=name,
+        severity=severity,
+        hurts=hurts,
+        says=says,
+        instead=instead,
+        mirrors=mirrors or (name,),
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
     """One difference between two contracts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -13,23 +14,7 @@ if TYPE_CHECKING:
 
 Kind = promise.Kind
 _BREAKING, _INFO = changes.Severity.BREAKING, changes.Severity.INFO
-
-
-def _rule(
-    name: str,
-    severity: changes.Severity,
-    says: str,
-    *mirrors: str,
-    instead: str = "",
-) -> changes.Rule:
-    return changes.Rule(
-        id=name,
-        severity=severity,
-        hurts=changes.Direction.STARTS,
-        says=says,
-        instead=instead,
-        mirrors=mirrors,
-    )
+_rule = functools.partial(changes.rule, hurts=changes.Direction.STARTS)
 
 
 _GO_ON = "go on accepting what was accepted; add a parameter for what is new"

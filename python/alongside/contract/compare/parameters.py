@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from alongside.base import log
@@ -13,23 +14,7 @@ if TYPE_CHECKING:
     from alongside.contract import promise
 
 _BREAKING, _NOTICE, _INFO = changes.Severity
-
-
-def _rule(
-    name: str,
-    severity: changes.Severity,
-    says: str,
-    *mirrors: str,
-    instead: str = "",
-) -> changes.Rule:
-    return changes.Rule(
-        id=name,
-        severity=severity,
-        hurts=changes.Direction.STARTS,
-        says=says,
-        instead=instead,
-        mirrors=mirrors,
-    )
+_rule = functools.partial(changes.rule, hurts=changes.Direction.STARTS)
 
 
 _DEPRECATE = "keep it, deprecated, until a version that you name"

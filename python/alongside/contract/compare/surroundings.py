@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from alongside.contract.compare import changes
@@ -12,23 +13,7 @@ if TYPE_CHECKING:
     from alongside.contract import promise
 
 _BREAKING, _NOTICE, _INFO = changes.Severity
-
-
-def _rule(
-    name: str,
-    severity: changes.Severity,
-    says: str,
-    *mirrors: str,
-    instead: str = "",
-) -> changes.Rule:
-    return changes.Rule(
-        id=name,
-        severity=severity,
-        hurts=changes.Direction.RUNS,
-        says=says,
-        instead=instead,
-        mirrors=mirrors or (name,),
-    )
+_rule = functools.partial(changes.rule, hurts=changes.Direction.RUNS)
 
 
 _WORDS = "where only the words changed, accept the change with a note"
