@@ -20,7 +20,8 @@ import urllib.request
 from pathlib import Path
 
 from alongside.base import environment
-from alongside.engines.local import admin, folders
+from alongside.engines.local import folders
+from alongside.engines.processes import admin
 from alongside.resources import reading
 from alongside.server import client
 

@@ -27,7 +27,7 @@ import pytest
 
 from alongside.base import environment, errors
 from alongside.components.dataplane import launch
-from alongside.engines.local import groups
+from alongside.engines.processes import groups
 
 DEADLINE_S = 60.0
 ORIGIN = """\

@@ -17,7 +17,8 @@ import pytest
 from tests.e2e import dips, fleets
 
 from alongside.base import clock, errors
-from alongside.engines.local import admin, folders
+from alongside.engines.local import folders
+from alongside.engines.processes import admin
 from alongside.lab import figures, load, popularity, trial
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(300)]

@@ -20,7 +20,8 @@ from tests.e2e import dataplane, fleets, plane, steady, upstream, wire
 
 from alongside import document
 from alongside.base import clock, environment, errors
-from alongside.engines.local import admin, engine, folders, groups, succession
+from alongside.engines.local import engine, folders, succession
+from alongside.engines.processes import admin, groups
 from alongside.plan import building, documents, shape
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(120)]

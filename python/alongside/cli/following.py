@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alongside.base import errors
-from alongside.engines.local import logs
+from alongside.engines.processes import logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

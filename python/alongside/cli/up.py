@@ -23,7 +23,8 @@ from alongside.cli import following, options, projects, showing
 from alongside.components.dataplane import launch
 from alongside.contract import values
 from alongside.contract.catalogue import up
-from alongside.engines.local import engine, folders, logs
+from alongside.engines.local import engine, folders
+from alongside.engines.processes import logs
 from alongside.resources import reading
 from alongside.server import client, control, orders, serving, supervisor
 from alongside.server import status as status_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette import applications, requests, responses, routing
 
 from alongside.base import errors, units
-from alongside.engines.local import logs
+from alongside.engines.processes import logs
 from alongside.server import explaining, orders, status, supervisor
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, files
-from alongside.engines.local import groups
+from alongside.engines.processes import groups
 
 if TYPE_CHECKING:
     from pathlib import Path

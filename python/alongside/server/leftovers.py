@@ -9,7 +9,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import groups
+from alongside.engines.processes import groups
 from alongside.server import journal
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from alongside.base import clock, log
-    from alongside.engines.local import admin, engine, groups
+    from alongside.engines.local import engine
+    from alongside.engines.processes import admin, groups
 
 OWED_MAX = 1024
 """Purges that are owed to one node; more are told of as not kept."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from alongside.base import errors
-from alongside.engines.local import engine, groups, sockets
+from alongside.engines.local import engine, sockets
+from alongside.engines.processes import groups
 from alongside.server import control, journal, leftovers, orders, supervisor
 
 if TYPE_CHECKING:

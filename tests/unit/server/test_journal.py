@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alongside.engines.local import groups
+from alongside.engines.processes import groups
 from alongside.server import journal
 
 

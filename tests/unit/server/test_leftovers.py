@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from alongside.base import clock, fake_clock
-from alongside.engines.local import folders, groups
+from alongside.engines.local import folders
+from alongside.engines.processes import groups
 from alongside.server import journal, leftovers
 
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); input()"

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from alongside.base import errors, fake_clock, log
-from alongside.engines.local import engine, groups
+from alongside.engines.processes import groups
 from alongside.server import purging
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from alongside.engines.local import engine
 
 URL = "http://photos/a"
 NODES = ("photos-0-0", "photos-0-1")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import backoff, groups, probing, spawning, versions
+from alongside.engines.local import versions
+from alongside.engines.processes import backoff, groups, probing, spawning
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

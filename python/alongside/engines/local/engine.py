@@ -10,17 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, files, log
-from alongside.engines.local import (
-    admin,
-    children,
-    groups,
-    logs,
-    sockets,
-    spawning,
-    succession,
-    versions,
-    yielding,
-)
+from alongside.engines.local import children, sockets, succession, versions, yielding
+from alongside.engines.processes import admin, groups, logs, spawning
 from alongside.plan import documents, stepping
 
 if TYPE_CHECKING:

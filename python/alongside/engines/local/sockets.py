@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import listeners, yielding
+from alongside.engines.local import yielding
+from alongside.engines.processes import listeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

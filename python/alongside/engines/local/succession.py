@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, units
-from alongside.engines.local import admin, groups, probing
+from alongside.engines.processes import admin, groups, probing
 from alongside.plan import shape
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from alongside.base import environment, errors, fake_clock
-from alongside.engines.local import admin, children, engine, folders, groups, logs
+from alongside.engines.local import children, engine, folders
+from alongside.engines.processes import admin, groups, logs
 from alongside.plan import documents, shape
 
 OLD = documents.Wanted("old", frozenset(), frozenset({"a"}))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import groups
+from alongside.engines.processes import groups
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import groups, spawning
+from alongside.engines.processes import groups, spawning
 
 if TYPE_CHECKING:
     from collections.abc import Callable

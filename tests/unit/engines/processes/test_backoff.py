@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alongside.engines.local import backoff
+from alongside.engines.processes import backoff
 
 
 def test_waits_twice_as_long_each_time_up_to_the_limit() -> None:

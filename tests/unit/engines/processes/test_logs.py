@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alongside.engines.local import logs
+from alongside.engines.processes import logs
 
 
 def test_a_large_log_is_copied_once_and_emptied_while_its_writer_goes_on(tmp_path: Path) -> None:
