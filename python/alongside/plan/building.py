@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from alongside.base import nearest
-from alongside.plan import origins, shape
+from alongside.plan import origins, pods, shape
 from alongside.resources import problems, reading
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ NODES_MAX = 256
 """Of one cache: each is a process here; more belong on more than one machine."""
 HOSTS = {"local": "127.0.0.1", "public": "0.0.0.0"}  # noqa: S104 - a user wrote `public`
 
-_RESTART: dict[str, shape.Restart] = {
+_RESTART: dict[str, pods.Restart] = {
     "Always": "always",
     "OnFailure": "on-failure",
     "Never": "never",

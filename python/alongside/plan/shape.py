@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from alongside.plan import pods
 
 Role = Literal["app", "node", "router"]
-Restart = Literal["always", "on-failure", "never"]
+"""`app` is a pod, or a process of a user's; the others are the data plane's."""
+EngineName = Literal["process", "namespaces", "docker"]
 LISTENER = "http"
 """The name of the one listener of every data-plane process in a plan."""
 
@@ -55,7 +59,13 @@ class Process:
     probe: Probe | None = None
     grace_s: float = field(default=30.0, compare=False)
     """Between SIGTERM and SIGKILL; another one needs no restart."""
-    restart: Restart = "always"
+    restart: pods.Restart = "always"
+    pod: pods.Pod | None = None
+    """What runs, where this is a pod; `argv`, `environment`, `directory`, `probe` are empty."""
+    after: tuple[str, ...] = ()
+    """Processes that have to be ready before it is started."""
+    group: str = ""
+    """The workload that it is one of, as `StatefulSet/NAME`; its pods are replaced as that says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +138,9 @@ class Plan:
     warnings: tuple[str, ...] = ()
     places: tuple[tuple[str, str], ...] = ()
     """Where a user wrote each process's port: `NAME:PORT` and `file:line: kind/name: field`."""
+    services: tuple[pods.Service, ...] = ()
+    engine: EngineName = "process"
+    """What runs the pods; `auto` is decided by then."""
 
     def place(self, name: str, port: int) -> str:
         """Return where a process was given a port, for messages; its name where nobody wrote it."""
