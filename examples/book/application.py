@@ -8,18 +8,18 @@ import os
 import socket
 import sys
 import time
-from typing import BinaryIO
+from io import BufferedRWPair as Stream
 
 ADDRESS = os.environ.get("MEMCACHE", "localhost:11211")
 KEYS = 100
 PERIOD_S = float(os.environ.get("PERIOD_S", "1"))
 
 
-def ask(stream: BinaryIO, order: bytes, last: tuple[bytes, ...]) -> list[bytes]:
+def ask(stream: Stream, order: bytes, last: tuple[bytes, ...]) -> list[bytes]:
     """Send an order and return the lines of its answer, to one of the last lines it can have."""
     stream.write(order)
     stream.flush()
-    lines = []
+    lines: list[bytes] = []
     while not lines or not lines[-1].startswith(last):
         lines.append(stream.readline())
         if not lines[-1]:
@@ -27,7 +27,7 @@ def ask(stream: BinaryIO, order: bytes, last: tuple[bytes, ...]) -> list[bytes]:
     return lines
 
 
-def turn(stream: BinaryIO, number: int) -> int:
+def turn(stream: Stream, number: int) -> int:
     """Write every key and read it back; return how many came back as they were written."""
     right = 0
     for at in range(KEYS):

@@ -1,0 +1,133 @@
+"""Restarts: policies, back-off, reasons."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from tests.conformance import writing
+from tests.conformance.world import Behaviour, World
+
+if TYPE_CHECKING:
+    from tests.conformance.values import Value
+
+
+def _ending(world: World, name: str, policy: str, script: str) -> list[Value]:
+    main = writing.shell("main", f"say main; {script}")
+    return [writing.pod(world, name, main, restartPolicy=policy)]
+
+
+def _always(world: World) -> list[Value]:
+    return _ending(world, "always", "Always", "exit 0")
+
+
+def _always_check(world: World) -> None:
+    world.until("it ran three times", lambda: len(world.lines("always")) >= 3)
+    found = world.container("always", "main")
+    assert found["restarts"] >= 2
+
+
+def _on_failure(world: World) -> list[Value]:
+    return _ending(world, "on-failure", "OnFailure", 'test "$(grep -c main "$LINES/$POD")" -ge 2')
+
+
+def _on_failure_check(world: World) -> None:
+    world.until("it has ended", lambda: world.pod("on-failure").get("state") == "ended")
+    assert world.lines("on-failure") == ["main", "main"]
+    assert world.container("on-failure", "main")["reason"] == "Completed"
+
+
+def _never(world: World) -> list[Value]:
+    return _ending(world, "never", "Never", "exit 7")
+
+
+def _never_check(world: World) -> None:
+    world.until("it has ended", lambda: world.pod("never").get("state") == "ended")
+    assert world.lines("never") == ["main"]
+    found = world.container("never", "main")
+    assert (found["exit_code"], found["reason"]) == (7, "Error")
+
+
+def _growing(world: World) -> list[Value]:
+    main = writing.python("main", "say(time.monotonic()); sys.exit(1)")
+    return [writing.pod(world, "backoff", main)]
+
+
+def _growing_check(world: World) -> None:
+    world.until("it ran six times", lambda: len(world.lines("backoff")) >= 6)
+    at = [float(line) for line in world.lines("backoff")]
+    assert at[5] - at[4] > 2 * (at[2] - at[1])
+    world.until(
+        "it says so",
+        lambda: world.container("backoff", "main")["reason"] in {"CrashLoopBackOff", "Error"},
+    )
+
+
+def _killed(world: World) -> list[Value]:
+    return [
+        writing.pod(
+            world,
+            "killed",
+            writing.python("main", 'say("main"); signal.pause()'),
+            writing.shell("other", f"say other; {writing.WAIT}"),
+        )
+    ]
+
+
+def _killed_check(world: World) -> None:
+    world.until("both run", lambda: sorted(world.lines("killed")) == ["main", "other"])
+    os.kill(int(world.container("killed", "main")["pid"]), signal.SIGKILL)
+    world.until("it runs again", lambda: world.lines("killed").count("main") == 2)
+    found = world.container("killed", "main")
+    assert (found["restarts"], found["last_exit_code"]) == (1, 137)
+    assert world.lines("killed").count("other") == 1
+    assert world.container("killed", "other")["restarts"] == 0
+
+
+def _sidecar_ends(world: World) -> list[Value]:
+    sidecar = writing.shell("sidecar", "say sidecar; sleep 0.5", restartPolicy="Always")
+    main = writing.shell("main", f"say main; {writing.WAIT}")
+    return [writing.pod(world, "sidecar-ends", main, initContainers=[sidecar])]
+
+
+def _sidecar_ends_check(world: World) -> None:
+    world.until("it runs again", lambda: world.lines("sidecar-ends").count("sidecar") >= 2)
+    assert world.lines("sidecar-ends").count("main") == 1
+
+
+def _complete(world: World) -> list[Value]:
+    sidecar = writing.shell(
+        "sidecar",
+        "trap 'say sidecar ends; exit 0' TERM; while true; do sleep 0.1; done",
+        restartPolicy="Always",
+    )
+    main = writing.shell("main", "say main")
+    return [
+        writing.pod(world, "complete", main, initContainers=[sidecar], restartPolicy="OnFailure")
+    ]
+
+
+def _complete_check(world: World) -> None:
+    world.until("it has ended", lambda: world.pod("complete").get("state") == "ended")
+    assert world.lines("complete") == ["main", "sidecar ends"]
+
+
+BEHAVIOURS = (
+    Behaviour(
+        "Always starts again what ended with success", _always, _always_check, is_ready=False
+    ),
+    Behaviour("OnFailure starts again until success", _on_failure, _on_failure_check),
+    Behaviour(
+        "Never starts nothing again, and says why it ended", _never, _never_check, is_ready=False
+    ),
+    Behaviour("back-off grows", _growing, _growing_check, is_ready=False),
+    Behaviour("kill -9 of a container restarts it alone", _killed, _killed_check),
+    Behaviour(
+        "a sidecar that ends is started again, alone",
+        _sidecar_ends,
+        _sidecar_ends_check,
+        is_ready=False,
+    ),
+    Behaviour("a pod that has succeeded ends its sidecars", _complete, _complete_check),
+)

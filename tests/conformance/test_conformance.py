@@ -1,0 +1,49 @@
+"""Every engine keeps every promise of pods: one project of all behaviours on each of them."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conformance import behaviours, engines, world
+from tests.e2e import fleets
+
+pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def worlds() -> Iterator[engines.Worlds]:
+    """One world for each engine, made when it is first asked for."""
+    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory(prefix="cf") as text:
+        yield engines.Worlds(stack, Path(text), behaviours.ALL)
+
+
+def _cases() -> list[object]:
+    """Return engine by engine the behaviours, in the order of their phases."""
+    return [
+        pytest.param(engine, one, id=f"{engine}: {one.name}")
+        for engine in engines.NAMES
+        for one in behaviours.ALL
+        if engine in one.engines
+    ]
+
+
+@pytest.mark.parametrize(("engine", "behaviour"), _cases())
+def test_keeps(worlds: engines.Worlds, engine: str, behaviour: world.Behaviour) -> None:
+    own = worlds.of(engine)
+    own.reach(behaviour.phase)
+    behaviour.check(own)
+
+
+@pytest.mark.parametrize("engine", engines.NAMES)
+def test_leaves_nothing(worlds: engines.Worlds, engine: str) -> None:
+    own = worlds.of(engine)
+    own.reach("down")
+    assert worlds.left(engine) == []
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(behaviours.ALL) >= 60
