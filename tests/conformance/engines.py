@@ -57,7 +57,7 @@ class Worlds:
             return {}
         if shutil.which("dockerd", path="/usr/sbin:/usr/bin") is None or os.geteuid() != 0:
             pytest.skip("waits for dockerd: apt-get install -y docker.io")
-        started = self._stack.enter_context(docker.engine(has_networks=True))
+        started = self._stack.enter_context(docker.engine())
         host = {"DOCKER_HOST": started.host}
         with docker.base().open("rb") as stream:
             subprocess.run(

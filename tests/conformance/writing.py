@@ -29,7 +29,9 @@ def python(name: str, script: str, **fields: values.Free) -> Value:
     """Return a container that runs Python, in which `say("WORDS")` leaves a line."""
     prelude = (
         "import os, socket, sys, time, signal\n"
-        'def say(*words): open(os.environ["LINES"] + "/" + os.environ["POD"], "a").write(" ".join(map(str, words)) + "\\n")\n'
+        "def say(*words):\n"
+        '    path = os.environ["LINES"] + "/" + os.environ["POD"]\n'
+        '    open(path, "a").write(" ".join(map(str, words)) + "\\n")\n'
     )
     return container(name, ["python3", "-c", prelude + script], **fields)
 

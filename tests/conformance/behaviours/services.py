@@ -138,7 +138,8 @@ def resolved(name):
         try: return {one[4][0] for one in socket.getaddrinfo(name, 7000, socket.AF_INET)}
         except OSError: time.sleep(0.1)
 while len(resolved("headless")) < 2: time.sleep(0.1)
-one, two, slip = resolved("members-0.headless"), resolved("members-1.headless"), resolved("headless-0.headless")
+one, two = resolved("members-0.headless"), resolved("members-1.headless")
+slip = resolved("headless-0.headless")
 say(resolved("headless") == one | two and len(one | two) == 2, slip == one); signal.pause()
 """
     asker = writing.pod(world, "headless-asker", writing.python("main", script))

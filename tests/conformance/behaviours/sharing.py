@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.conformance.values import Value
 
 ISOLATED = ("namespaces", "docker")
+EVERY = "0.0.0.0"  # noqa: S104 - in a pod, whose address others connect to
 SERVE = """
 listener = socket.create_server(("{host}", {port}))
 while True:
@@ -19,15 +20,14 @@ while True:
 ASK = """
 for _ in range(200):
     try:
-        say(socket.create_connection(("{host}", {port}), timeout=1).makefile().readline().strip()); break
+        connection = socket.create_connection(("{host}", {port}), timeout=1)
+        say(connection.makefile().readline().strip()); break
     except OSError: time.sleep(0.1)
 while True: signal.pause()
 """
 
 
-def server(
-    name: str, port: int, word: str, *, host: str = "0.0.0.0", **fields: values.Free
-) -> Value:
+def server(name: str, port: int, word: str, *, host: str = EVERY, **fields: values.Free) -> Value:
     """Return a container that says a word to who connects."""
     return writing.python(
         name,

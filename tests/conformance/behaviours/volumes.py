@@ -22,7 +22,10 @@ def _mount(name: str, path: str, **fields: values.Free) -> Value:
 
 def _empty(world: World) -> list[Value]:
     def one(name: str, own: str, other: str) -> Value:
-        script = f'echo {own} > "$SHARED/{own}"; until test -e "$SHARED/{other}"; do sleep 0.05; done; say {name} $(cat "$SHARED/{other}"); {writing.WAIT}'
+        script = (
+            f'echo {own} > "$SHARED/{own}"; until test -e "$SHARED/{other}"; do sleep 0.05; done; '
+            f'say {name} $(cat "$SHARED/{other}"); {writing.WAIT}'
+        )
         return writing.shell(
             name,
             script,
@@ -116,7 +119,7 @@ def _secret(world: World) -> list[Value]:
     }
     main = writing.shell(
         "main",
-        'say "$(cat "$SECRET/user"):$(cat "$SECRET/password"):$(stat -L -c %a "$SECRET/password")"; '
+        'cd "$SECRET"; say "$(cat user):$(cat password):$(stat -L -c %a password)"; '
         + writing.WAIT,
         env=[{"name": "SECRET", "value": "/etc/hidden"}],
         volumeMounts=[_mount("hidden", "/etc/hidden", readOnly=True)],
@@ -159,7 +162,8 @@ def _downward_check(world: World) -> None:
 def _read_only(world: World) -> list[Value]:
     main = writing.shell(
         "main",
-        f"touch /kept/x && say wrote || say refused; touch /new && say root written || say root refused; {writing.WAIT}",
+        "touch /kept/x && say wrote || say refused; "
+        f"touch /new && say root written || say root refused; {writing.WAIT}",
         volumeMounts=[_mount("kept", "/kept", readOnly=True)],
         securityContext={"readOnlyRootFilesystem": True},
     )

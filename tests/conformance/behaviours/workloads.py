@@ -67,7 +67,8 @@ def _scaled_check(world: World) -> None:
 def _ordered(world: World) -> list[Value]:
     main = writing.shell(
         "main",
-        f'say "$NAME starts"; sleep 0.5; touch "$LINES/$NAME.up"; say "$NAME is up"; {writing.WAIT}',
+        'say "$NAME starts"; sleep 0.5; touch "$LINES/$NAME.up"; say "$NAME is up"; '
+        + writing.WAIT,
         env=[{"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         readinessProbe=writing.exec_('test -e "$LINES/$NAME.up"'),
     )
