@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "cache": "Keep an origin's answers in memory and serve them while they are fresh",
     "completion": "Make a shell complete alongside's commands and flags",
     "contract": "Write, check, show and compare what components promise",
+    "create": "Write resources from files, for up and for kubectl",
     "down": "Stop a project in reverse order, or end what a dead supervisor left",
     "explain": "Say where a request goes, and why",
     "images": "Make container images of alongside",

@@ -1,0 +1,137 @@
+"""Make a ConfigMap's data of files and words, by the rules of `kubectl create configmap`."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alongside.base import errors, files, units
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATA_BYTES_MAX = 2**20
+"""Of all values and keys together, as an API server has it."""
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+NAME_LENGTH_MAX = 253
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+
+
+@dataclass(slots=True)
+class Data:
+    """The keys and values so far; each key once."""
+
+    values: dict[str, bytes] = field(default_factory=dict)
+    _from: dict[str, str] = field(default_factory=dict)
+
+    def add(self, key: str, value: bytes, source: str) -> None:
+        """Take a value.
+
+        Raises:
+            errors.UsageError: the key is none, is there already, or it is too much.
+        """
+        if not is_key(key):
+            raise errors.UsageError(
+                f"{source}: {units.shown(key)} is no key; write letters, digits, - . and _, "
+                "no .. at the beginning, as in KEY=PATH"
+            )
+        if key in self.values:
+            raise errors.UsageError(
+                f'{source}: the key "{key}" was given by {self._from[key]} already; '
+                "give one of the two another key, as in KEY=PATH"
+            )
+        self.values[key], self._from[key] = value, source
+        size = sum(len(key) + len(value) for key, value in self.values.items())
+        if size > DATA_BYTES_MAX:
+            raise errors.UsageError(
+                f"{source}: more than {DATA_BYTES_MAX} bytes in all, which is what a ConfigMap "
+                "holds; mount a folder instead"
+            )
+
+    def add_file(self, words: str) -> None:
+        """Take `PATH`, `KEY=PATH`, or the files of a folder whose names are keys."""
+        key, is_named, text = words.rpartition("=")
+        source, path = f"--from-file={words}", Path(text)
+        if is_named and not key:
+            raise errors.UsageError(f"{source}: the key is missing; write KEY=PATH")
+        if path.is_dir():
+            if is_named:
+                raise errors.UsageError(
+                    f"{source}: {text} is a folder, whose files have their names as keys; "
+                    "leave KEY= out"
+                )
+            for one in sorted(path.iterdir()):
+                if one.is_file() and not one.is_symlink() and is_key(one.name):
+                    self.add(one.name, _content(one, source), source)
+        else:
+            self.add(key if is_named else path.name, _content(path, source), source)
+
+    def add_literal(self, words: str) -> None:
+        """Take `KEY=VALUE`."""
+        key, is_there, value = words.partition("=")
+        if not is_there:
+            raise errors.UsageError(
+                f"--from-literal={units.shown(words)}: the value is missing; write KEY=VALUE"
+            )
+        self.add(key, value.encode("utf-8", "surrogateescape"), "--from-literal")
+
+    def add_variables(self, text: str, environment: Mapping[str, str]) -> None:
+        """Take a file of lines `NAME=VALUE`; a name alone has the value that it has here."""
+        source = f"--from-env-file={text}"
+        content = _content(Path(text), source)
+        try:
+            lines = content.decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise errors.UsageError(f"{source}: it is no UTF-8 text; use --from-file") from error
+        for number, line in enumerate(lines, 1):
+            name, is_given, value = line.lstrip().partition("=")
+            if not name.strip() or name.startswith("#"):
+                continue
+            if not _VARIABLE.fullmatch(name):
+                raise errors.UsageError(
+                    f"{source}: line {number}: {units.shown(name)} is no variable's name; "
+                    "write NAME=VALUE"
+                )
+            if is_given or name in environment:
+                found = value if is_given else environment[name]
+                self.add(name, found.encode("utf-8", "surrogateescape"), source)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text may be the name of a ConfigMap."""
+    return len(text) <= NAME_LENGTH_MAX and bool(_NAME.fullmatch(text))
+
+
+def is_key(text: str) -> bool:
+    """Return whether a text may be a key of a ConfigMap or Secret, and a file's name."""
+    return bool(_KEY.fullmatch(text)) and text != "." and not text.startswith("..")
+
+
+def config_map(name: str, data: Data, *, namespace: str = "") -> dict[str, object]:
+    """Return the ConfigMap; what is no UTF-8 text stands under `binaryData`."""
+    texts: dict[str, str] = {}
+    raw: dict[str, str] = {}
+    for key in sorted(data.values):
+        try:
+            texts[key] = data.values[key].decode()
+        except UnicodeDecodeError:
+            raw[key] = base64.b64encode(data.values[key]).decode()
+    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        **({"data": texts} if texts else {}),
+        **({"binaryData": raw} if raw else {}),
+    }
+
+
+def _content(path: Path, source: str) -> bytes:
+    try:
+        return files.read_bounded(path, bytes_max=DATA_BYTES_MAX)
+    except errors.UsageError as error:
+        raise errors.UsageError(*(f"{source}: {problem}" for problem in error.problems)) from error
