@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "purge": "Forget what a cache keeps of a URL",
     "restart": "Restart what runs, one after the other, so that nobody misses it",
     "route": "Spread HTTP requests over nodes by a key of each request",
+    "run": "Run one program on this terminal, with components beside it",
     "status": "Show what runs, where it listens and what needs a look",
     "up": "Run what resource files ask for, on this machine",
 }

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alongside.contract import promise
 
-NAMES = ("cache", "route", "up", "wrap")
+NAMES = ("cache", "route", "run", "up", "wrap")
 """The components that have a contract; each is a module of this package."""
+
+BESIDE = {"cache": "origin"}
+"""The components that stand beside a program, and the parameter that says where it listens."""
 
 COMMANDS = {"wrap": "contract wrap"}
 """The command of a component, where it is not its name."""

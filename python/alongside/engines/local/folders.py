@@ -97,9 +97,7 @@ def of_project(project: str, environment: Mapping[str, str]) -> Folders:
     Raises:
         errors.UsageError: the runtime folder's path leaves no room for the name of a socket.
     """
-    home = environment.get("HOME") or "/"
-    state_home = _absolute(environment.get("XDG_STATE_HOME")) or f"{home}/.local/state"
-    state = Path(state_home).absolute() / "alongside" / project
+    state = state_of(project, environment)
     runtime_home = _absolute(environment.get("XDG_RUNTIME_DIR"))
     runtime = state / "run"
     if runtime_home:
@@ -111,6 +109,13 @@ def of_project(project: str, environment: Mapping[str, str]) -> Folders:
             "set XDG_RUNTIME_DIR to a shorter folder, or use a shorter --project"
         )
     return Folders(state, runtime)
+
+
+def state_of(project: str, environment: Mapping[str, str]) -> Path:
+    """Return the folder of what outlives a project; nothing is created."""
+    home = environment.get("HOME") or "/"
+    state_home = _absolute(environment.get("XDG_STATE_HOME")) or f"{home}/.local/state"
+    return Path(state_home).absolute() / "alongside" / project
 
 
 def _of(name: str, incarnation: int) -> str:

@@ -43,6 +43,14 @@ def overlapping(host: str, port: int) -> frozenset[int]:
     return frozenset(one.inode for one in found if one.address.is_unspecified)
 
 
+def of(pids: Collection[int]) -> list[Listener]:
+    """Return the listening sockets that are open in any of these processes."""
+    held: set[str] = set()
+    for pid in pids:
+        held |= _open_files(_PROC / str(pid))
+    return [one for one in _all() if f"socket:[{one.inode}]" in held] if held else []
+
+
 def are_of(inodes: Collection[int], pids: Collection[int]) -> bool:
     """Return whether sockets, at least one, are open in these processes and in no other."""
     if not inodes:

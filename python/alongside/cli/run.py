@@ -1,0 +1,303 @@
+"""`alongside run`: one program on this terminal, with components beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alongside.base import clock, environment, errors, files, log, nearest, units
+from alongside.cli import options
+from alongside.contract import catalogue, values
+from alongside.contract.catalogue import run
+from alongside.engines.foreground import finding, program
+from alongside.engines.local import children, folders
+from alongside.engines.processes import groups, listeners, spawning
+from alongside.plan import shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import click
+
+CONTRACT = run.CONTRACT
+PROJECT = "run"
+LOOPBACK = "127.0.0.1"
+LISTEN_PORT = 8080
+"""Where a component listens that was told no address, if that port is free."""
+LOOK_S_MIN, LOOK_S_MAX = 0.05, 1.0
+PATIENCE_S = 5.0
+"""Before somebody is told that a program listens nowhere, or at too many ports."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Beside:
+    """A component as it is to run: checked, but for where the program listens."""
+
+    name: str
+    words: tuple[str, ...]
+    listen: str
+    asks: str
+    """The parameter that says where the program listens; empty where the user said it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Order:
+    words: tuple[str, ...]
+    besides: tuple[_Beside, ...]
+    port: int
+    """Told to the program by `PORT`."""
+    wanted: int | None
+    stop_s: float
+    variables: environment.Environment
+
+
+class _Command(options.ContractCommand):
+    """The command, whose usage shows the dashes that part our words from the program's."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return what stands behind the command's name in its usage."""
+        return ["[OPTIONS]", "--", "PROGRAM..."]
+
+
+def start(words: Sequence[str], variables: environment.Environment) -> int:
+    """Run by the words after the command's name; return the program's exit code."""
+    if "--" not in words:
+        raise errors.UsageError(
+            "the program stands behind --; write alongside run [OPTIONS] -- PROGRAM..."
+        )
+    resolved = values.gather(CONTRACT, words, variables)
+    besides = tuple(_besides(resolved.texts("with"), variables))
+    wanted = resolved.integer("port") if resolved.is_set("port") else None
+    order = _Order(
+        resolved.texts("program"),
+        besides,
+        wanted or _free_port(),
+        wanted,
+        resolved.duration_s("stop_timeout"),
+        variables,
+    )
+    return asyncio.run(_run(order))
+
+
+command = _Command(CONTRACT, start)
+
+
+def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterator[_Beside]:
+    """Yield the components, each checked by its contract, with addresses that are free.
+
+    Raises:
+        errors.UsageError: unknown components, every wrong parameter.
+        errors.AddressTakenError: an address that was asked for has an owner.
+    """
+    problems: list[str] = []
+    taken: dict[str, str] = {}
+    found: list[_Beside] = []
+    for text in texts:
+        try:
+            one = _beside(text, variables, taken)
+        except errors.AddressTakenError:
+            raise
+        except errors.UsageError as error:
+            problems += [f"--with {units.shown(text)}: {problem}" for problem in error.problems]
+            continue
+        taken[one.listen] = one.name
+        found.append(one)
+    if problems:
+        raise errors.UsageError(*problems)
+    yield from found
+
+
+def _beside(text: str, variables: environment.Environment, taken: Mapping[str, str]) -> _Beside:
+    name, _, rest = text.partition(":")
+    if name not in catalogue.BESIDE:
+        near = nearest.nearest(name, catalogue.BESIDE)
+        hint = f'did you mean "{near}"?' if near else f"write {' or '.join(catalogue.BESIDE)}"
+        raise errors.UsageError(f"{units.shown(name)} is no component that stands beside; {hint}")
+    contract = catalogue.contract_of(name)
+    words = [f"--{pair}" for pair in rest.split(",") if pair]
+    asks = catalogue.BESIDE[name]
+    flag = contract.parameter(asks).flag
+    if any(word.partition("=")[0] == flag for word in words):
+        asks = ""
+    if not any(word.startswith("--listen=") for word in words):
+        words.append(f"--listen={_free_address(taken)}")
+    told = [f"{flag}=http://{LOOPBACK}:1"] if asks else []
+    listen = values.gather(contract, [*words, *told], variables).text("listen")
+    if listen in taken:
+        raise errors.UsageError(
+            f"{listen} is also where {taken[listen]} listens; give one of the two another port"
+        )
+    _check_free(name, listen)
+    return _Beside(name, tuple(words), listen, asks)
+
+
+def _check_free(name: str, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_server((host.strip("[]"), int(port))):
+            return
+    except OSError as error:
+        owner = listeners.holder(int(port))
+        by = f" by {owner}" if owner else ""
+        raise errors.AddressTakenError(
+            f"--with {name}: {address} cannot be used{by}: {error.strerror}; "
+            f"write --with {name}:listen=HOST:PORT"
+        ) from error
+
+
+def _free_address(taken: Mapping[str, str]) -> str:
+    first = f"{LOOPBACK}:{LISTEN_PORT}"
+    if first not in taken:
+        try:
+            with socket.create_server((LOOPBACK, LISTEN_PORT)):
+                return first
+        except OSError:
+            pass  # somebody has it, and nobody asked for it
+    return f"{LOOPBACK}:{_free_port()}"
+
+
+def _free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as free:
+        return int(free.getsockname()[1])
+
+
+async def _run(order: _Order) -> int:
+    clock_ = clock.SystemClock()
+    groups.become_subreaper()
+    with tempfile.TemporaryDirectory(prefix="alongside-run-") as home:
+        marks = (home, f"{PROJECT}/program")
+        variables = {**order.variables, "PORT": str(order.port)}
+        running = program.start(order.words, variables, marks)
+        beside = _Besides(order, home, clock_)
+        with program.forwarding(running):
+            watching = asyncio.create_task(beside.watch(running))
+            try:
+                return await running.ended()
+            finally:
+                watching.cancel()
+                await asyncio.wait([watching])
+                await beside.stop()
+                await children.end(
+                    running.pid, children.Marks(*marks), lambda: order.stop_s, clock_
+                )
+
+
+class _Besides:
+    """The components of a run, once the program listens."""
+
+    def __init__(self, order: _Order, home: str, clock_: clock.Clock) -> None:
+        self._order = order
+        self._home = home
+        self._clock = clock_
+        self._log = log.Log(clock_)
+        self._children: list[children.Child] = []
+        self._told: dict[str, str] = {}
+
+    async def watch(self, running: program.Program) -> None:
+        """Start the components when the program listens; tell of them, and of faults, for ever."""
+        try:
+            await self._watch(running)
+        except Exception as error:  # whatever it is, the program must not pay for it
+            _say(f"its components are watched no more: {type(error).__name__}: {error}")
+
+    async def _watch(self, running: program.Program) -> None:
+        if not self._order.besides:
+            return
+        address = await self._address(running)
+        for one in self._order.besides:
+            child = self._child(one, address)
+            self._children.append(child)
+            child.start()
+        while True:
+            self._tell(address)
+            await self._clock.sleep(LOOK_S_MIN)
+
+    async def _address(self, running: program.Program) -> str:
+        """Return where the program listens, when it does."""
+        if not any(one.asks for one in self._order.besides):
+            return ""
+        began_s, look_s, is_told = self._clock.monotonic_s(), LOOK_S_MIN, False
+        while True:
+            found = finding.chosen(
+                running.listens(), given=self._order.port, wanted=self._order.wanted
+            )
+            if found.address:
+                return found.address
+            if not is_told and self._clock.monotonic_s() - began_s > PATIENCE_S:
+                is_told = True
+                _say(self._patience(found))
+            await self._clock.sleep(look_s)
+            look_s = min(look_s * 2, LOOK_S_MAX)
+
+    def _patience(self, found: finding.Found) -> str:
+        names = ", ".join(one.name for one in self._order.besides)
+        if found.candidates:
+            ports = " or ".join(f"--port {one.rpartition(':')[2]}" for one in found.candidates)
+            return (
+                f"the program listens at {', '.join(found.candidates)}; {names} waits, since "
+                f"nobody said in front of which it stands; add {ports}"
+            )
+        where = f"port {self._order.wanted}" if self._order.wanted else "any port"
+        return (
+            f"the program does not listen at {where} yet; {names} waits for it. It was told "
+            f"PORT={self._order.port}"
+        )
+
+    def _child(self, one: _Beside, address: str) -> children.Child:
+        words = [*one.words]
+        if one.asks:
+            flag = catalogue.contract_of(one.name).parameter(one.asks).flag
+            words.append(f"{flag}=http://{address}")
+        argv = program.bound([sys.executable, "-m", "alongside", one.name, *words])
+        probe = shape.Probe("tcp", address=one.listen, period_s=1.0)
+        process = shape.Process(one.name, "app", argv=argv, probe=probe, grace_s=self._order.stop_s)
+        marks = children.Marks(self._home, f"{PROJECT}/{one.name}")
+        variables = {
+            **self._order.variables,
+            groups.HOME_MARK: marks.home,
+            groups.MARK: marks.name,
+        }
+        made = spawning.Program(argv, variables, None, self._log_path(one.name))
+        launch = children.Launch(made, marks, Path(self._home) / "none")
+        return children.Child(process, launch, self._clock, lambda: None, self._log)
+
+    def _log_path(self, name: str) -> Path:
+        folder = folders.state_of(PROJECT, self._order.variables)
+        path = folder / f"{Path(self._order.words[0]).name}.{name}.log"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.write_atomic(path, b"")
+        except (OSError, errors.AlongsideError) as error:
+            _say(f"{name} has no log: {error}")
+            return Path(os.devnull)
+        return path
+
+    def _tell(self, address: str) -> None:
+        """Say what became of each component, once for each change."""
+        for one, child in zip(self._order.besides, self._children, strict=True):
+            path = child.launch.program.log
+            words = ""
+            if child.state == "ready":
+                where = address or "its own origin"
+                words = (
+                    f"{one.name} is at http://{one.listen}, in front of {where}; its log is {path}"
+                )
+            elif child.state in {"waiting", "unready", "ended"}:
+                words = f"{one.name}: {child.reason}; its log is {path}"
+            if words and self._told.get(one.name) != words:
+                self._told[one.name] = words
+                _say(words)
+
+    async def stop(self) -> None:
+        """End the components, at once."""
+        await asyncio.gather(*[child.stop() for child in self._children])
+
+
+def _say(text: str) -> None:
+    os.write(sys.stderr.fileno(), f"alongside run: {text}\n".encode())
