@@ -51,6 +51,13 @@ def of(pids: Collection[int]) -> list[Listener]:
     return [one for one in _all() if f"socket:[{one.inode}]" in held] if held else []
 
 
+def held() -> list[tuple[Listener, frozenset[int]]]:
+    """Return every listening socket with the processes that hold it, as far as we may see them."""
+    everyone = list(_all())
+    holders = _holders([one.inode for one in everyone])
+    return [(one, frozenset(holders.get(one.inode, ()))) for one in everyone]
+
+
 def are_of(inodes: Collection[int], pids: Collection[int]) -> bool:
     """Return whether sockets, at least one, are open in these processes and in no other."""
     if not inodes:

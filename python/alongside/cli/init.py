@@ -1,0 +1,91 @@
+"""`alongside init`: find the service that runs here, ask two questions, write the first file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alongside.base import errors, files
+from alongside.engines.processes import services
+from alongside.resources import drafting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FILE = "alongside.yaml"
+PORT = 8080
+SHOWN_MAX = 20
+WORDS_LENGTH_MAX = 60
+
+
+@click.command("init")
+@click.option("--port", type=click.IntRange(1, 65535), help="of the service; else it is asked")
+@click.option("--listen", type=click.IntRange(1, 65535), help="of the cache; else it is asked")
+@click.option("--output", metavar="FILE", default=FILE, show_default=True)
+@click.option("--force", is_flag=True, help="write over a file that is there")
+def command(*, port: int | None, listen: int | None, output: str, force: bool) -> None:
+    """Write the first file: a cache before a service that already runs on this machine.
+
+    Two questions are asked: which service, and where clients are to find the cache. Without a
+    terminal both come from the flags, or are clear.
+    """
+    path = Path(output)
+    if path.exists() and not force:
+        raise errors.UsageError(f"{output} is there already; name another --output, or add --force")
+    everyone = [one for one in services.found() if not one.is_ours]
+    chosen, number = _chosen(everyone, port)
+    taken = {one for running in everyone for one in running.ports}
+    free = next(one for one in range(PORT, 65536) if one not in taken)
+    wanted = listen or _asked_port(free)
+    if wanted == number:
+        raise errors.UsageError(
+            f"the service listens at {number} itself; give the cache another port by --listen"
+        )
+    service = drafting.Service(chosen.words, chosen.folder, number)
+    files.write_atomic(path, drafting.draft(service, port=wanted).encode(), mode=0o644)
+    click.echo(f"wrote {output}; next: alongside up {output}")
+
+
+def _chosen(everyone: Sequence[services.Running], port: int | None) -> tuple[services.Running, int]:
+    """Return the service that is meant, and its port."""
+    choices = [(one, number) for one in everyone for number in one.ports]
+    if port is not None:
+        named = [choice for choice in choices if choice[1] == port]
+        if not named:
+            raise errors.UsageError(
+                f"--port {port}: nobody listens there whom we may look into{_listed(choices)}"
+            )
+        return named[0]
+    if not choices:
+        raise errors.UsageError(
+            "no service listens on this machine; start yours, or name its address in a file: see "
+            "docs/sharded-cache.md"
+        )
+    if len(choices) == 1 and not sys.stdin.isatty():
+        return choices[0]
+    if not sys.stdin.isatty():
+        raise errors.UsageError(f"several services listen here; add --port{_listed(choices)}")
+    for at, (one, number) in enumerate(choices[:SHOWN_MAX], 1):
+        click.echo(f"  {at}. {_words(one, number)}", err=True)
+    last = min(len(choices), SHOWN_MAX)
+    answer = click.prompt("Which service?", type=click.IntRange(1, last), default=1, err=True)
+    return choices[int(answer) - 1]
+
+
+def _asked_port(free: int) -> int:
+    if not sys.stdin.isatty():
+        return free
+    question = "At which port are clients to find the cache?"
+    return int(click.prompt(question, type=click.IntRange(1, 65535), default=free, err=True))
+
+
+def _listed(choices: Sequence[tuple[services.Running, int]]) -> str:
+    shown = "; ".join(_words(one, number) for one, number in choices[:SHOWN_MAX])
+    return f". There are: {shown}" if shown else ""
+
+
+def _words(one: services.Running, number: int) -> str:
+    return f"{number}  {' '.join(one.words)[:WORDS_LENGTH_MAX]} (pid {one.pid})"

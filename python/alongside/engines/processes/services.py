@@ -1,0 +1,54 @@
+"""Find the programs of this machine that listen, with their words and folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from alongside.engines.processes import groups, listeners
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program that listens by TCP."""
+
+    pid: int
+    words: tuple[str, ...]
+    folder: str
+    ports: tuple[int, ...]
+    """Ascending; reached at 127.0.0.1."""
+    is_ours: bool
+    """Started by alongside."""
+
+
+def found() -> list[Running]:
+    """Return the programs that listen and that we may look into, in the order of their ports.
+
+    One that only listens at an address other than this machine's loopback or all of them is left
+    out; of several processes with one socket the oldest one, which has the smallest id, counts.
+    """
+    ports: dict[int, set[int]] = {}
+    owners: dict[int, int] = {}
+    for one, pids in listeners.held():
+        if not (one.address.is_loopback or one.address.is_unspecified) or not pids:
+            continue
+        pid = owners.setdefault(one.inode, min(pids))
+        ports.setdefault(pid, set()).add(one.port)
+    everyone = [_running(pid, sorted(numbers)) for pid, numbers in ports.items()]
+    return sorted((one for one in everyone if one is not None), key=lambda one: one.ports)
+
+
+def _running(pid: int, ports: list[int]) -> Running | None:
+    if pid == os.getpid():
+        return None
+    with contextlib.suppress(OSError):
+        words = (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        folder = os.readlink(_PROC / str(pid) / "cwd")
+        texts = tuple(os.fsdecode(word) for word in words)
+        if texts != ("",):
+            return Running(pid, texts, folder, tuple(ports), groups.mark_of(pid) is not None)
+    return None

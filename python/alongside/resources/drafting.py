@@ -1,0 +1,82 @@
+"""Write the first file for a service that runs here already."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME_LENGTH_MAX = 40
+_INTERPRETERS = re.compile(r"(python|node|ruby|perl|php|java|sh|bash)[0-9.]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A program as it runs: its words, its folder, the port where it answers."""
+
+    words: Sequence[str]
+    folder: str
+    port: int
+
+
+def name_of(service: Service) -> str:
+    """Return a name for a service: its program's, or of an interpreter's its first file's."""
+    words = [word for word in service.words if word]
+    first = _base(words[0]) if words else "service"
+    if _INTERPRETERS.match(first):
+        files = [_base(word) for word in words[1:] if not word.startswith("-")]
+        first = files[0] if files else first
+    stem = re.sub(r"\.[a-z]{1,4}$", "", first.lower())
+    return re.sub(r"[^a-z0-9]+", "-", stem)[:NAME_LENGTH_MAX].strip("-") or "service"
+
+
+def draft(service: Service, *, port: int) -> str:
+    """Return a file of resources: a sharded cache before a service that runs.
+
+    Args:
+        service: the service.
+        port: where clients are to reach the cache.
+    """
+    name = name_of(service)
+    command = json.dumps(list(service.words))
+    return f"""\
+# A cache before the service at port {service.port}, which goes on as it is.
+#   alongside up alongside.yaml        clients then use http://127.0.0.1:{port}/
+#   alongside status, explain, purge, down: see alongside --help
+apiVersion: alongside.dev/v1alpha1
+kind: ShardedCache
+metadata:
+  name: {name}-cache
+spec:
+  protocol: http
+  origin: {{url: "http://127.0.0.1:{service.port}"}}
+  port: {port}
+  shards: 2
+  replicas: 2        # one may die, and nobody notices
+  key: request.uri
+  memory: 64Mi       # of each of the four
+# To have alongside run the service as well, stop it where it runs now, take the # away below, and
+# write `origin: {{service: {name}, port: {service.port}}}` above.
+# ---
+# apiVersion: v1
+# kind: Pod
+# metadata:
+#   name: {name}
+# spec:
+#   containers:
+#     - name: {name}
+#       command: {command}
+#       workingDir: {json.dumps(service.folder)}
+#       ports:
+#         - containerPort: {service.port}
+#       readinessProbe:
+#         tcpSocket: {{port: {service.port}}}
+"""
+
+
+def _base(word: str) -> str:
+    return word.rstrip("/").rpartition("/")[2]
