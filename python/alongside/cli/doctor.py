@@ -108,7 +108,7 @@ def _data_plane(variables: environment.Environment) -> facts.Fact:
         launch.BINARY,
         ran.returncode == 0 and is_ours,
         f"{Path(path)}: {said[0] if said else 'it says nothing'}",
-        "" if is_ours else _AGAIN,
+        "" if is_ours else f"install the wheel of alongside {release.version()} again",
     )
 
 
