@@ -128,21 +128,32 @@ class Sockets:
         coming = self.coming.get(process)
         if coming is None:
             return []
-        old = [one.socket for one in coming.yields]
+        # One that yielded to another before may still be open, or be closed by now.
+        old = [one.socket for one in coming.yields if one.socket.fileno() >= 0]
         try:
             bound = self._bind(coming.wanted, old)
         except OSError as error:
             what = f"{process}: {coming.wanted.host}:{coming.wanted.port}"
             raise errors.AddressTakenError(refusal(what, error)) from error
         self._hold(coming, bound)
-        for one in old:
+        yielded = [one for one in old if not yielding.is_turned_away(one)]
+        for one in yielded:
             yielding.turn_away(one)
-        return old
+        return yielded
 
     def _bind(self, wanted: shape.Socket, old: Sequence[socket.socket]) -> socket.socket:
-        if old and self._moving(wanted) is None:  # one of our user's that shares would be let in
+        if old and not self._has_only_ours(wanted):  # one of our user's that shares would be let in
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         return bind(wanted, old)
+
+    def _has_only_ours(self, wanted: shape.Socket) -> bool:
+        """Return whether nobody but sockets of ours listens where one is to."""
+        return listeners.overlapping(wanted.host, wanted.port).issubset(self._inodes())
+
+    def _inodes(self) -> dict[int, Bound]:
+        """Return the open sockets by how /proc names them."""
+        every = [one for one in self._all() if one.socket.fileno() >= 0]
+        return {os.fstat(one.socket.fileno()).st_ino: one for one in every}
 
     def leave(self, process: str) -> list[socket.socket]:
         """Let the sockets of a process yield to those that come; as `settle` does."""
@@ -236,7 +247,7 @@ class Sockets:
 
     def _moving(self, wanted: shape.Socket) -> Coming | None:
         """Return how it gets an address where nothing but sockets of ours is in the way."""
-        ours = {os.fstat(one.socket.fileno()).st_ino: one for one in self._all()}
+        ours = self._inodes()
         in_the_way = listeners.overlapping(wanted.host, wanted.port)
         if not in_the_way or not in_the_way.issubset(ours):
             return None

@@ -60,6 +60,16 @@ def turn_away(old: socket.socket) -> None:
             old.shutdown(socket.SHUT_RD)
 
 
+def is_turned_away(old: socket.socket) -> bool:
+    """Return whether new clients do not come to an open socket any more."""
+    if not old.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return True
+    try:
+        return old.getsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX) == _NO_INTERFACE
+    except OSError:  # Linux before 5.7, where it would have stopped listening
+        return False
+
+
 def waiting(old: socket.socket) -> int:
     """Return how many clients wait in a listening socket to be accepted."""
     info = old.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_UNACKED.size)

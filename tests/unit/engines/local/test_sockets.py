@@ -353,3 +353,26 @@ def test_a_shared_socket_that_moves_is_there_for_all_at_once() -> None:
     assert moved.held["a"].socket is moved.held["b"].socket
     assert reaches(moved.held["a"], LOOPBACK, port)
     moved.release()
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["still open", "closed by then"])
+def test_one_listener_moves_to_two_addresses_within_its_own(*, is_closed: bool) -> None:
+    held = sockets.Sockets().prepare(plan(EVERYWHERE, a=0))
+    port = held.held["a"].place[1]
+    two = shape.Plan(
+        (
+            shape.Process("b", "router", sockets=(shape.Socket("http", LOOPBACK, port),)),
+            shape.Process("c", "router", sockets=(shape.Socket("http", "127.0.0.2", port),)),
+        )
+    )
+    following = held.prepare(two)
+    held.release(following)
+    first = following.settle("b")
+    assert len(first) == 1
+    if is_closed:
+        close(first)
+    assert following.settle("c") == []
+    close(first)
+    assert reaches(following.held["b"], LOOPBACK, port)
+    assert reaches(following.held["c"], "127.0.0.2", port)
+    following.release()
