@@ -109,10 +109,17 @@ class Purges:
         purge = Purge(cache, url)
         nodes = self._nodes_of(cache)
         running = {node: self._running(node) for node in nodes}
-        counts = await asyncio.gather(*[self._tell(node, purge) for node in nodes])
-        taken = {node: n for node, n in zip(nodes, counts, strict=True) if n is not None}
-        away = [node for node in nodes if node not in taken]
+        told = await asyncio.gather(
+            *[self._tell(node, purge) for node in nodes], return_exceptions=True
+        )
+        found = dict(zip(nodes, told, strict=True))
+        taken = {node: one for node, one in found.items() if isinstance(one, int)}
+        away = [node for node, one in found.items() if one is None]
         kept = [node for node in away if self._owe(node, purge, running[node], is_late=True)]
+        # Only now, so that one that refuses is no reason to forget what the others are owed.
+        for one in told:
+            if isinstance(one, BaseException):
+                raise one
         return Told(taken, tuple(kept), tuple(node for node in away if node not in kept))
 
     def owed(self) -> dict[str, int]:

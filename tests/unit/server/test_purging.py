@@ -14,7 +14,7 @@ from alongside.engines.processes import groups
 from alongside.server import purging
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from alongside.engines.local import engine
 
@@ -46,7 +46,7 @@ class Fleet:
         """They forget at once, and say so later."""
         self.broken: set[str] = set()
         """Telling them meets a fault that nobody foresaw."""
-        self.refuses = False
+        self.refuses: Collection[str] = frozenset()
         self.tried: list[tuple[str, float]] = []
         """Who was asked, and when."""
         self.asked = 0
@@ -94,7 +94,7 @@ class Door:
             raise errors.TemporaryError("away", retry_after_s=1.0)
         if self._name in fleet.broken:
             raise KeyError("lost")
-        if fleet.refuses:
+        if self._name in fleet.refuses:
             raise errors.PeerError("no URL", side="upstream", retry=False)
         fleet.told.append((self._name, url))
         if self._name in fleet.slow:
@@ -304,10 +304,20 @@ def test_what_is_owed_is_bounded_and_more_is_told_of() -> None:
 
 def test_what_is_no_url_is_refused_and_not_owed() -> None:
     async def scenario(fleet: Fleet, purges: purging.Purges, _: fake_clock.FakeClock) -> None:
-        fleet.refuses = True
+        fleet.refuses = set(NODES)
         with pytest.raises(errors.PeerError, match="no URL"):
             await purges.purge("photos", "?")
         assert purges.owed() == {}
+
+    run(scenario)
+
+
+def test_what_one_refuses_is_owed_to_who_is_away() -> None:
+    async def scenario(fleet: Fleet, purges: purging.Purges, clock_: fake_clock.FakeClock) -> None:
+        fleet.refuses, fleet.away = {NODES[0]}, {NODES[1]}
+        with pytest.raises(errors.PeerError):
+            await purges.purge("photos", URL)
+        assert purges.owed() == {NODES[1]: 1}
 
     run(scenario)
 
