@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 Role = Literal["app", "node", "router"]
 """`app` is a pod, or a process of a user's; the others are the data plane's."""
 EngineName = Literal["process", "namespaces", "docker"]
+Way = Literal["rolling", "recreate", "ordered", "kept"]
+"""How a workload's pods are replaced: new ones first, all at once after all old ones have gone, one
+after the other from the last to the first, or never while the workload stays."""
 LISTENER = "http"
 """The name of the one listener of every data-plane process in a plan."""
 
@@ -130,6 +133,19 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
+class Workload:
+    """How pods of one group are replaced by those of another template."""
+
+    name: str
+    """As `Process.group` says it: `Deployment/web`."""
+    way: Way = "rolling"
+    surge: int = 0
+    """Of `rolling`: how many pods there may be beyond the planned ones meanwhile."""
+    unavailable: int = 0
+    """Of `rolling`: how many of the planned number may be missing or unready meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that should exist, in the order of starting; the reverse is the order of stopping."""
 
@@ -141,6 +157,13 @@ class Plan:
     services: tuple[pods.Service, ...] = ()
     engine: EngineName = "process"
     """What runs the pods; `auto` is decided by then."""
+    engine_reason: str = field(default="", compare=False)
+    """Why that engine, as a sentence for people; empty where there is no pod."""
+    workloads: tuple[Workload, ...] = ()
+
+    def workload(self, name: str) -> Workload | None:
+        """Return the workload of a name, or None."""
+        return next((one for one in self.workloads if one.name == name), None)
 
     def place(self, name: str, port: int) -> str:
         """Return where a process was given a port, for messages; its name where nobody wrote it."""
