@@ -82,6 +82,8 @@ class World:
             case stepping.Stop(name):
                 if self.observed[name].state == "ready":
                     self.check_stop(now)
+            case stepping.Configure(_, _):
+                raise AssertionError("a pod has no document")
         stepping.take(self.observed, action)
 
     def check_start(self, process: shape.Process, now: Wanted) -> None:

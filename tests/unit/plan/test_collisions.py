@@ -32,7 +32,7 @@ ROOM = "add --engine namespaces or docker, where each pod has a network of its o
             ],
         ),
         (
-            [claim("Pod/a", host="0.0.0.0"), claim("Pod/bc")],
+            [claim("Pod/a", host="0.0.0.0"), claim("Pod/bc")],  # noqa: S104 - compared
             [
                 "f.yaml:6: Pod/bc: spec.port: port 80 of this machine is also used by Pod/a "
                 f"(f.yaml:5); give one of the two another port, or {ROOM}"
