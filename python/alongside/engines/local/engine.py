@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors, files, log
 from alongside.engines.local import children, sockets, succession, versions, yielding
-from alongside.engines.processes import admin, groups, logs, spawning
+from alongside.engines.processes import admin, ending, groups, logs, spawning
 from alongside.plan import documents, stepping
 
 if TYPE_CHECKING:
@@ -421,7 +421,7 @@ class Engine:
         self, process: shape.Process, number: int, words: tuple[str, ...]
     ) -> children.Launch:
         setting = self.setting
-        marks = children.Marks(str(setting.folders.state), f"{setting.project}/{process.name}")
+        marks = ending.Marks(str(setting.folders.state), f"{setting.project}/{process.name}")
         variables = {
             **setting.environment,
             **dict(process.environment),
