@@ -39,7 +39,8 @@ class Wanted:
     def process(self, at: int) -> shape.Process:
         """Return one of its pods: named by its version where new ones come first."""
         is_ordered = self.way in {"ordered", "kept"}
-        name = f"w-{at}" if is_ordered else f"w-{self.version}-{at}"
+        digest = f"{self.version}{'n' if self.is_narrow else 'w'}"
+        name = f"w-{at}" if is_ordered else f"w-{digest}-{at}"
         return shape.Process(
             name,
             "app",
@@ -81,7 +82,7 @@ class World:
                 self.check_start(process, now)
             case stepping.Stop(name):
                 if self.observed[name].state == "ready":
-                    self.check_stop(now)
+                    self.check_stop(name, now)
             case stepping.Configure(_, _):
                 raise AssertionError("a pod has no document")
         stepping.take(self.observed, action)
@@ -98,7 +99,7 @@ class World:
         if now.way == "recreate":
             assert all(seen.process in now.plan().processes for seen in self.observed.values())
 
-    def check_stop(self, now: Wanted) -> None:
+    def check_stop(self, name: str, now: Wanted) -> None:
         """Check that enough can be used without one that can be used now."""
         left = self.usable() - 1
         if now.way == "rolling":
@@ -107,9 +108,9 @@ class World:
             if now.is_narrow or now.surge == 0:
                 unavailable = max(1, unavailable)
             assert left >= now.replicas - unavailable
-        if now.way == "ordered":
+        planned = {process.name for process in now.plan().processes}
+        if now.way == "ordered" and name in planned:
             away = [seen for seen in self.observed.values() if seen.state == "stopping"]
-            planned = {process.name for process in now.plan().processes}
             assert not [seen for seen in away if seen.process.name in planned]
 
     def pass_time(self, *, is_calm: bool) -> None:

@@ -106,6 +106,14 @@ class Losable(Protocol):
         """
 
 
+@runtime_checkable
+class Noting(Protocol):
+    """What a runtime has besides, that leaves out some of what pods ask for."""
+
+    def notes(self) -> list[str]:
+        """Return what this machine does not give, for people, each thing once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A Service as it is to answer now."""

@@ -1,0 +1,131 @@
+"""Make the pods of a project on its runtime, and keep its Services told of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.engines.local import services
+from alongside.engines.pods import driver, runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from alongside.base import clock, log
+    from alongside.engines.local import folders
+    from alongside.plan import pods, shape
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What pods stand on: how they are run, and where their volumes are."""
+
+    runtime: runtime.Runtime
+    volumes: driver.Volumes
+
+
+class Hosting:
+    """The pods' part of an engine; all methods belong to one event loop."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        places: folders.Folders,
+        clock_: clock.Clock,
+        changed: Callable[[], None],
+        log_: log.Log,
+    ) -> None:
+        """Take what pods stand on, and whom to tell of changes; nothing starts yet."""
+        self.ground = ground
+        self._places = places
+        self._clock = clock_
+        self._changed = changed
+        self._log = log_
+        self._services = services.Services(ground.runtime, clock_, changed, log_)
+        self._planned: tuple[pods.Service, ...] = ()
+
+    def check(self, plan: shape.Plan) -> None:
+        """Refuse a plan of another engine, or with pods that cannot run here.
+
+        Raises:
+            errors.UsageError: every reason.
+        """
+        wanted = [process.pod for process in plan.processes if process.pod is not None]
+        name = self.ground.runtime.name
+        if wanted and plan.engine != name:
+            raise errors.UsageError(f"the project is up with --engine {name}; run down first")
+        if found := self.ground.runtime.problems(wanted):
+            raise errors.UsageError(*found)
+
+    def child(self, process: shape.Process) -> driver.PodChild:
+        """Return a pod that can start; it does when the runtime knows the plan's Services."""
+        if process.pod is None:
+            raise errors.PermanentError(f"{process.name} is no pod")
+        place = driver.Place(
+            _Patient(self.ground.runtime, self._services),
+            self.ground.volumes,
+            self._places.pod(process.name),
+            self._places.container_logs(process.pod),
+        )
+        return driver.PodChild(process, place, self._clock, self._changed, self._log)
+
+    def plan(self, planned: tuple[pods.Service, ...]) -> None:
+        """Take the Services of another plan."""
+        self._planned = planned
+
+    def serve(self, children: Iterable[driver.PodChild], stopping: frozenset[str]) -> None:
+        """Let Services send to the pods that are ready and are not to end."""
+        going = {one.process.name: one for one in children if one.process.name not in stopping}
+        addresses = {name: one.address for name, one in going.items() if one.address}
+        ready = {name for name, one in going.items() if one.state == "ready"}
+        self._services.want(services.served(self._planned, addresses, ready))
+
+    async def settled(self) -> None:
+        """Return when Services send only to those, or after a short time."""
+        await self._services.settled()
+
+    def addresses(self) -> Mapping[str, str]:
+        """Return where Services are reached from this machine: `NAME:PORT` to HOST:PORT."""
+        return self._services.addresses()
+
+    def warnings(self) -> list[str]:
+        """Return what people should know of pods and Services."""
+        running = self.ground.runtime
+        notes = running.notes() if isinstance(running, runtime.Noting) else []
+        return [*self._services.warnings(), *notes]
+
+    async def close(self) -> None:
+        """Tell the Services nothing more; for when no pod is left."""
+        await self._services.close()
+
+
+class _Patient:
+    """A runtime that makes a pod's surroundings only when it knows the plan's Services."""
+
+    def __init__(self, inner: runtime.Runtime, known: services.Services) -> None:
+        self.name = inner.name
+        self._inner = inner
+        self._known = known
+
+    async def create(self, room: runtime.Room) -> runtime.Sandbox:
+        await self._known.named()
+        return await self._inner.create(room)
+
+    async def open(self) -> None:
+        await self._inner.open()
+
+    def problems(self, wanted: Sequence[pods.Pod]) -> list[str]:
+        return self._inner.problems(wanted)
+
+    async def serve(self, wanted: Sequence[runtime.Served]) -> None:
+        await self._inner.serve(wanted)
+
+    def addresses(self) -> Mapping[str, str]:
+        return self._inner.addresses()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def sweep(self) -> int:
+        return await self._inner.sweep()
