@@ -10,7 +10,7 @@ from alongside.base import errors
 from alongside.resources import lines, problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from alongside.plan import pods
     from alongside.resources import reading
@@ -50,11 +50,11 @@ class Commands:
     ours: Mapping[str, Words]
     """Of our own images, by the last part of their names."""
 
-    def words(self, pod: pods.Pod, container: pods.Container) -> Words:
+    def words(self, _: pods.Pod, container: pods.Container) -> Words:
         """Return the whole command of a container.
 
         Raises:
-            errors.UsageError: nothing says what runs, as `place: path: what; remedy`.
+            errors.UsageError: nothing says what runs, and what to do.
         """
         if container.local_command:
             return (*container.local_command, *container.args)
@@ -69,7 +69,7 @@ class Commands:
             return (*self.ours[last], *container.args)
         if last in DEFAULTS:
             return _given(last, container.args)
-        raise errors.UsageError(_unknown(pod, container, last))
+        raise errors.UsageError(_unknown(container, last))
 
 
 def _given(image: str, args: Words) -> Words:
@@ -81,34 +81,13 @@ def _given(image: str, args: Words) -> Words:
     return (words[0], *args) if is_for_it else args
 
 
-def _unknown(pod: pods.Pod, container: pods.Container, last: str) -> str:
+def _unknown(container: pods.Container, last: str) -> str:
     return (
-        f"{pod.place}: {path_of(pod, container)}.image: nothing says which program of this machine "
-        f'stands for "{container.image}"; write command: [PROGRAM], the annotation '
-        f"{ANNOTATION}{container.name}: PROGRAM, or {last or 'NAME'}: [PROGRAM] into a file for "
-        "--images; with --engine docker the image itself runs"
+        f'nothing says which program of this machine stands for "{container.image}"; write '
+        f"command: [PROGRAM], the annotation {ANNOTATION}{container.name}: PROGRAM, or "
+        f"{last or 'NAME'}: [PROGRAM] into a file for --images; with --engine docker the image "
+        "itself runs"
     )
-
-
-def missing(known: Commands, wanted: Iterable[pods.Pod]) -> list[str]:
-    """Return a problem for each container of which nothing says what runs; one for equal pods."""
-    found: dict[str, None] = {}
-    for pod in wanted:
-        for container in pod.containers:
-            try:
-                known.words(pod, container)
-            except errors.UsageError as error:
-                found.setdefault(str(error))
-    return list(found)
-
-
-def path_of(pod: pods.Pod, container: pods.Container) -> str:
-    """Return where a container stands in its resource, as people write it."""
-    before = "spec.template.spec" if pod.owner else "spec"
-    is_main = container.kind == "main"
-    same = [one.name for one in pod.containers if (one.kind == "main") == is_main]
-    at = same.index(container.name)
-    return f"{before}.{'containers' if is_main else 'initContainers'}[{at}]"
 
 
 def _without_tag(image: str) -> str:

@@ -66,7 +66,9 @@ class Process:
     pod: pods.Pod | None = None
     """What runs, where this is a pod; `argv`, `environment`, `directory`, `probe` are empty."""
     after: tuple[str, ...] = ()
-    """Processes that have to be ready before it is started."""
+    """Processes that have to be ready, or to have ended well, before it is started."""
+    after_end: tuple[str, ...] = ()
+    """Processes that have to have ended well before it is started."""
     group: str = ""
     """The workload that it is one of, as `StatefulSet/NAME`; its pods are replaced as that says."""
 
@@ -79,7 +81,11 @@ class Origin:
     host: str | None = None
     """The Host header to send; None passes the client's."""
     process: str | None = None
-    """The process of the plan that answers there."""
+    """The process of the plan that answers there, or the first of them."""
+    others: tuple[str, ...] = ()
+    """Processes that answer there too, behind a Service."""
+    service: str = ""
+    """`NAME:PORT` of a Service, whose address is known when it is served; `address` is empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ def waits(
     found = []
     for process in plan.processes:
         if process.name not in observed and (awaited := now.awaited(process)):
-            found.append(f"{process.name} waits until {', '.join(awaited)} can be used")
+            ends = process.after_end and awaited[-1] in process.after_end
+            what = "ended well" if ends else "can be used"
+            found.append(f"{process.name} waits until {', '.join(awaited)} {what}")
             continue
         document = wanted.get(process.name)
         seen = observed.get(process.name)
@@ -121,12 +123,14 @@ class _Now:
         return seen is not None and (seen.state == "ready" or seen.has_succeeded)
 
     def awaited(self, process: shape.Process) -> list[str]:
-        """Return the planned processes that a process comes after and that are not ready."""
-        return [
-            name
-            for name in process.after
-            if self.plan.process(name) is not None and not self.is_up(name)
-        ]
+        """Return the planned processes that a process comes after and that are not so far."""
+        found = [name for name in process.after if not self.is_up(name)]
+        found += [name for name in process.after_end if not self.has_succeeded(name)]
+        return [name for name in found if self.plan.process(name) is not None]
+
+    def has_succeeded(self, name: str) -> bool:
+        seen = self.observed.get(name)
+        return seen is not None and seen.has_succeeded
 
     def is_started(self, name: str) -> bool:
         seen = self.observed.get(name)
@@ -325,7 +329,7 @@ def changes(old: shape.Plan, new: shape.Plan) -> list[Action]:
             if seen.state == "stopping":
                 del observed[name]
             elif seen.state == "starting":
-                observed[name] = replace(seen, state="ready")
+                observed[name] = _succeeded(seen, new)
     return taken
 
 
@@ -340,10 +344,17 @@ def take(observed: dict[str, Seen], action: Action) -> None:
             observed[name] = replace(observed[name], state="stopping")
 
 
+def _succeeded(seen: Seen, plan: shape.Plan) -> Seen:
+    """Return what becomes of a process that has begun: it is ready, or done if that is awaited."""
+    is_to_end = any(seen.process.name in process.after_end for process in plan.processes)
+    return replace(seen, state="ended" if is_to_end else "ready", has_succeeded=is_to_end)
+
+
 def _ideal(plan: shape.Plan) -> dict[str, Seen]:
     wanted = _rendered(plan)
     return {
-        process.name: Seen(process, "ready", wanted.get(process.name)) for process in plan.processes
+        process.name: _succeeded(Seen(process, "ready", wanted.get(process.name)), plan)
+        for process in plan.processes
     }
 
 
@@ -353,4 +364,5 @@ def _rendered(plan: shape.Plan) -> dict[str, documents.Wanted]:
         for process in plan.processes
         for socket in process.sockets
     }
-    return documents.render(plan, addresses, lambda name: f"/{name}.sock")
+    published = documents.unpublished(plan)
+    return documents.render(plan, {**published, **addresses}, lambda name: f"/{name}.sock")

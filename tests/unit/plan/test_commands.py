@@ -56,19 +56,14 @@ def test_what_a_file_writes_comes_before_what_an_image_stands_for() -> None:
     assert words("memcached", args=("x",), **both) == ("printf", "x")
 
 
-def test_names_what_to_write_where_nothing_is_known_once_for_equal_pods() -> None:
-    init = pods.Container("first", kind="init", image="python")
-    main = pods.Container("main", image="r.example/strange:1")
-    made = [
-        pods.Pod(f"p-{at}", (init, main), owner="Deployment/p", place="f.yaml:3: Deployment/p")
-        for at in range(2)
-    ]
-    assert commands.missing(KNOWN, made) == [
-        "f.yaml:3: Deployment/p: spec.template.spec.containers[0].image: nothing says which "
-        'program of this machine stands for "r.example/strange:1"; write command: [PROGRAM], the '
-        "annotation alongside.dev/command.main: PROGRAM, or strange: [PROGRAM] into a file for "
-        "--images; with --engine docker the image itself runs"
-    ]
+def test_names_what_to_write_where_nothing_is_known() -> None:
+    with pytest.raises(errors.UsageError) as caught:
+        words("r.example/strange:1")
+    assert str(caught.value) == (
+        'nothing says which program of this machine stands for "r.example/strange:1"; write '
+        "command: [PROGRAM], the annotation alongside.dev/command.c: PROGRAM, or strange: "
+        "[PROGRAM] into a file for --images; with --engine docker the image itself runs"
+    )
 
 
 def read(text: str) -> dict[str, tuple[str, ...]]:
