@@ -129,8 +129,11 @@ class World:
         """Take the steps towards a workload for some rounds."""
         plan = now.plan()
         for _ in range(rounds):
-            for action in stepping.step(plan, {}, self.observed):
+            actions = stepping.step(plan, {}, self.observed)
+            for action in actions:
                 self.take(action, now)
+            if is_calm and not actions and self.usable() == len(self.observed):
+                return
             self.pass_time(is_calm=is_calm)
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePosixPath
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from alongside.base import nearest
-from alongside.plan import origins, pods, shape
+from alongside.base import errors
+from alongside.plan import (
+    choosing,
+    claiming,
+    collisions,
+    loopback,
+    origins,
+    shape,
+    translating,
+)
 from alongside.resources import problems, reading
 
 if TYPE_CHECKING:
-    from alongside.resources import kinds
-    from alongside.resources.kubernetes import containers, podspecs, probing
+    from collections.abc import Iterator
 
-GRACE_S = 30.0
-"""Kubernetes' default between SIGTERM and SIGKILL."""
+    from alongside.plan import commands
+    from alongside.resources import kinds
+
+GRACE_S = translating.GRACE_S
 DRAIN_MARGIN_S = 5.0
 """What a data-plane process gets beyond its drain timeout, so that it ends by itself."""
 DATA_PLANE_PROBE = shape.Probe("admin", period_s=10.0, timeout_s=2.0)
@@ -23,108 +32,197 @@ DATA_PLANE_PROBE = shape.Probe("admin", period_s=10.0, timeout_s=2.0)
 NODES_MAX = 256
 """Of one cache: each is a process here; more belong on more than one machine."""
 HOSTS = {"local": "127.0.0.1", "public": "0.0.0.0"}  # noqa: S104 - a user wrote `public`
-
-_RESTART: dict[str, pods.Restart] = {
-    "Always": "always",
-    "OnFailure": "on-failure",
-    "Never": "never",
-}
-_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+AWAY_RATIO = 0.25
+"""Kubernetes' default of maxSurge, rounded up, and maxUnavailable, rounded down."""
 
 
-def plan(resources: reading.Resources, *, grace_s: float = GRACE_S) -> shape.Plan:
-    """Return what should run: applications, then cache nodes, then routers.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What files ask for, before it is known what runs their pods."""
+
+    resources: reading.Resources
+    translated: translating.Translated
+    project: str = ""
+
+    @property
+    def has_pods(self) -> bool:
+        """Whether there is a pod, or could be one when a workload has more than none."""
+        return bool(self.translated.units)
+
+    def clashes(self, engine: shape.EngineName = "process") -> list[problems.Problem]:
+        """Return what cannot share an address where an engine runs the pods."""
+        return collisions.find(self.claims(engine))
+
+    def claims(self, engine: shape.EngineName) -> Iterator[collisions.Claim]:
+        """Yield the addresses that pods and caches need for themselves."""
+        for unit in self.translated.units:
+            yield from claiming.of_unit(unit, engine, self.project)
+        for cache in self.resources.caches:
+            spec = cache.model.spec
+            if spec.port is not None:
+                owner = f"{cache.model.kind}/{cache.name}"
+                place = cache.problem(("spec", "port"), "")
+                yield collisions.Claim(HOSTS[spec.expose], spec.port, owner, owner, place)
+
+
+def draft(resources: reading.Resources, *, grace_s: float = GRACE_S, project: str = "") -> Draft:
+    """Return what files ask for, after all checks that hold whatever runs their pods.
 
     Args:
         resources: all of the files.
         grace_s: between SIGTERM and SIGKILL of a pod that does not say it itself.
+        project: as named by its user.
 
     Raises:
         problems.ResourceError: origins that name nothing, names or addresses used twice; all.
     """
-    builder = _Builder(grace_s)
-    for pod in resources.pods:
-        builder.add_pod(pod)
-    for cache in resources.caches:
-        builder.add_cache(cache, resources)
+    drafted = Draft(resources, translating.pods(resources, grace_s=grace_s), project)
+    builder = _Builder(drafted, "docker")
+    builder.add_all()
     if builder.found:
         raise problems.ResourceError(builder.found)
-    for pod in resources.pods:
-        builder.check_origins(pod)
+    return drafted
+
+
+def finish(
+    drafted: Draft, choice: choosing.Choice, known: commands.Commands | None = None
+) -> shape.Plan:
+    """Return what should run: pods, then cache nodes, then routers.
+
+    Args:
+        drafted: what the files ask for.
+        choice: what runs the pods.
+        known: which programs stand for images; None where that is not to be checked.
+
+    Raises:
+        problems.ResourceError: addresses that two pods need, images that stand for nothing; all.
+    """
+    builder = _Builder(drafted, choice.engine)
+    builder.add_all()
+    if known is not None and choice.engine != "docker":
+        builder.check_commands(known)
+    if builder.found:
+        raise problems.ResourceError(builder.found)
+    builder.check_origins()
     order: dict[shape.Role, int] = {"app": 0, "node": 1, "router": 2}
+    translated = drafted.translated
     return shape.Plan(
         tuple(sorted(builder.processes, key=lambda process: order[process.role])),
         tuple(builder.caches),
-        (*resources.warnings, *builder.warnings),
+        (*drafted.resources.warnings, *translated.warnings, *builder.warnings),
         tuple(builder.places.items()),
+        (*translated.services, *builder.origins.services()),
+        choice.engine,
+        choice.reason if drafted.has_pods else "",
+        tuple(_workloads(drafted.resources)),
     )
 
 
+def plan(resources: reading.Resources, *, grace_s: float = GRACE_S) -> shape.Plan:
+    """Return the plan for the engine that needs nothing; raises as `draft` and `finish` do."""
+    return finish(draft(resources, grace_s=grace_s), choosing.Choice("process", ""))
+
+
+def _workloads(resources: reading.Resources) -> Iterator[shape.Workload]:
+    for one in resources.deployments:
+        away = one.model.spec.replicas * AWAY_RATIO
+        name = f"Deployment/{one.name}"
+        yield shape.Workload(name, "rolling", max(1, math.ceil(away)), math.floor(away))
+    for each in resources.stateful_sets:
+        is_kept = each.model.spec.update_strategy.type == "OnDelete"
+        yield shape.Workload(f"StatefulSet/{each.name}", "kept" if is_kept else "ordered")
+
+
 class _Builder:
-    def __init__(self, grace_s: float) -> None:
-        self.grace_s = grace_s
+    def __init__(self, drafted: Draft, engine: shape.EngineName) -> None:
+        self.drafted = drafted
+        self.engine = engine
         self.processes: list[shape.Process] = []
         self.caches: list[shape.Cache] = []
-        self.found: list[problems.Problem] = []
+        self.found = drafted.clashes(engine)
         self.names: dict[str, str] = {}
-        self.ports: dict[int, str] = {}
         self.places: dict[str, str] = {}
         self.warnings: list[str] = []
-
-    def add_pod(self, pod: reading.Resource[podspecs.Pod]) -> None:
-        for at, container in enumerate(pod.model.spec.containers):
-            path: problems.Path = ("spec", "containers", at)
-            name = origins.container_process(pod, at)
-            for number, declared in enumerate(container.ports):
-                where = (*path, "ports", number, "containerPort")
-                self.claim_port(pod, where, declared.container_port, name)
-            self.check_probe(pod, at)
-            self.claim_name(pod, (*path, "name"), name)
-            self.processes.append(_app(pod, container, name, self.grace_s))
-
-    def check_probe(self, pod: reading.Resource[podspecs.Pod], at: int) -> None:
-        """Note a probe's port whose name its container does not declare, since it has no number."""
-        container = pod.model.spec.containers[at]
-        if container.readiness_probe is None:
-            return
-        way, port = _looked_at(container.readiness_probe)
-        names = [declared.name for declared in container.ports if declared.name is not None]
-        if not isinstance(port, str) or port in names:
-            return
-        near = nearest.nearest(port, names) or (names[0] if len(names) == 1 else None)
-        hint = (
-            f'did you mean "{near}"?'
-            if near is not None
-            else f"write {' or '.join(names)}, or a number"
-            if names
-            else "give one of its ports that name, or write a number"
+        self.origins = origins.Origins(
+            drafted.resources, drafted.translated, engine, drafted.project
         )
-        path: problems.Path = ("spec", "containers", at, "readinessProbe", way, "port")
-        reason = f'container "{container.name}" declares no port named "{port}"; {hint}'
-        self.found.append(pod.problem(path, reason))
 
-    def check_origins(self, pod: reading.Resource[podspecs.Pod]) -> None:
+    def add_all(self) -> None:
+        for unit in self.drafted.translated.units:
+            self.add_pod(unit)
+        for cache in self.drafted.resources.caches:
+            self.add_cache(cache)
+
+    def add_pod(self, unit: translating.Unit) -> None:
+        pod = unit.pod
+        claims = claiming.of_unit(unit, self.engine, self.drafted.project)
+        for claim in claims:
+            self.places[f"{pod.name}:{claim.port}"] = str(claim.place)
+        self.claim_name(
+            unit.template.owner, unit.template.problem(("metadata", "name"), ""), pod.name
+        )
+        self.processes.append(
+            shape.Process(
+                pod.name,
+                "app",
+                claims=tuple(f"{claim.host}:{claim.port}" for claim in claims),
+                grace_s=pod.grace_s,
+                pod=pod,
+                after=unit.after,
+                after_end=unit.after_end,
+                group=unit.group,
+            )
+        )
+
+    def check_commands(self, known: commands.Commands) -> None:
+        """Note each container of which nothing says what runs; once for equal pods."""
+        told: set[problems.Problem] = set()
+        for unit in self.drafted.translated.units:
+            for container in unit.pod.containers:
+                try:
+                    known.words(unit.pod, container)
+                except errors.UsageError as error:
+                    path = (*unit.template.path_of(container.name), "image")
+                    told.add(unit.template.problem(path, str(error)))
+        self.found += told
+
+    def check_origins(self) -> None:
         """Warn of containers that are asked by caches and counted as ready before they answer."""
-        addresses = {one.origin.process: one.origin.address for one in reversed(self.caches)}
-        for at, container in enumerate(pod.model.spec.containers):
-            address = addresses.get(origins.container_process(pod, at))
-            if container.readiness_probe is None and address is not None:
+        told: dict[str, None] = {}
+        asked = {(pod, port) for cache in self.caches for pod, port in self.asked(cache.origin)}
+        for unit in self.drafted.translated.units:
+            for container in unit.pod.containers:
+                numbers = [
+                    port.number for port in container.ports if (unit.pod.name, port.number) in asked
+                ]
+                if container.readiness is not None or not numbers or container.kind == "init":
+                    continue
                 reason = (
                     f'container "{container.name}" is an origin without readinessProbe, so it '
                     "counts as ready when it is started, and may be asked before it answers; "
-                    f"add readinessProbe: {{tcpSocket: {{port: {address.rpartition(':')[2]}}}}}"
+                    f"add readinessProbe: {{tcpSocket: {{port: {numbers[0]}}}}}"
                 )
-                self.warnings.append(str(pod.problem(("spec", "containers", at), reason)))
+                path = unit.template.path_of(container.name)
+                told.setdefault(str(unit.template.problem(path, reason)))
+        self.warnings += told
 
-    def add_cache(
-        self, cache: reading.Resource[kinds.ShardedCache], resources: reading.Resources
-    ) -> None:
+    def asked(self, origin: shape.Origin) -> Iterator[tuple[str, int]]:
+        """Yield the pods that answer for an origin, and their ports."""
+        if origin.process is not None and origin.address:
+            yield origin.process, int(origin.address.rpartition(":")[2])
+        name, _, number = origin.service.rpartition(":")
+        for service in (*self.drafted.translated.services, *self.origins.services()):
+            for port, endpoints in zip(service.ports, service.endpoints, strict=True):
+                if service.name == name and str(port.number) == number:
+                    yield from ((one.pod, one.port) for one in endpoints)
+
+    def add_cache(self, cache: reading.Resource[kinds.ShardedCache]) -> None:
         spec = cache.model.spec
         self.check_scale(cache)
         routers = tuple(f"{cache.name}-router-{at}" for at in range(spec.routers))
-        if spec.port is not None:
-            self.claim_port(cache, ("spec", "port"), spec.port, *routers)
-        origin = origins.resolve(cache, resources)
+        for name in routers if spec.port is not None else ():
+            self.places[f"{name}:{spec.port}"] = str(cache.problem(("spec", "port"), ""))
+        origin = self.origins.resolve(cache)
         if isinstance(origin, problems.Problem):
             self.found.append(origin)
             return
@@ -135,9 +233,10 @@ class _Builder:
         planned = shape.Cache(
             cache.name, routers, shards, origin, spec.key, spec.function, spec.memory, _terms(spec)
         )
+        owner = f"{cache.model.kind}/{cache.name}"
         for name in (*planned.nodes, *routers):
-            self.claim_name(cache, ("metadata", "name"), name)
-        inside = shape.Socket(shape.LISTENER, origins.LOOPBACK, 0)
+            self.claim_name(owner, cache.problem(("metadata", "name"), ""), name)
+        inside = shape.Socket(shape.LISTENER, loopback.SHARED, 0)
         door = shape.Socket(shape.LISTENER, HOSTS[spec.expose], spec.port or 0, cache.name)
         self.processes += [
             _data_plane(name, "node", inside, planned.terms) for name in planned.nodes
@@ -171,35 +270,15 @@ class _Builder:
                 )
             )
 
-    def claim_name(
-        self, resource: reading.Resource[reading.M], path: problems.Path, name: str
-    ) -> None:
-        owner = f"{resource.model.kind}/{resource.name}"
+    def claim_name(self, owner: str, place: problems.Problem, name: str) -> None:
+        """Note a name of a pod or process, and a mistake where another one has it."""
         if name in self.names:
-            self.found.append(
-                resource.problem(
-                    path,
-                    f'its process "{name}" has the name of one of {self.names[name]}; '
-                    "rename one of the two",
-                )
+            reason = (
+                f'its process "{name}" has the name of one of {self.names[name]}; '
+                "rename one of the two"
             )
+            self.found.append(replace(place, message=reason))
         self.names.setdefault(name, owner)
-
-    def claim_port(
-        self, resource: reading.Resource[reading.M], path: problems.Path, port: int, *processes: str
-    ) -> None:
-        owner = f"{resource.model.kind}/{resource.name}"
-        for process in processes:
-            self.places[f"{process}:{port}"] = str(resource.problem(path, ""))
-        if port in self.ports:
-            self.found.append(
-                resource.problem(
-                    path,
-                    f"port {port} of this machine is also used by {self.ports[port]}; "
-                    "give one of the two another port",
-                )
-            )
-        self.ports.setdefault(port, owner)
 
 
 def _terms(spec: kinds.ShardedCacheSpec) -> shape.Terms:
@@ -224,70 +303,3 @@ def _data_plane(
 ) -> shape.Process:
     grace_s = terms.drain_timeout_ms / 1000 + DRAIN_MARGIN_S
     return shape.Process(name, role, sockets=(socket,), probe=DATA_PLANE_PROBE, grace_s=grace_s)
-
-
-def _app(
-    pod: reading.Resource[podspecs.Pod],
-    container: containers.Container,
-    name: str,
-    grace_s: float,
-) -> shape.Process:
-    spec = pod.model.spec
-    seconds = spec.termination_grace_period_seconds
-    variables: dict[str, str] = {}
-    for variable in container.env:
-        variables[variable.name] = expanded(variable.value, variables)
-    directory = PurePosixPath(pod.folder) / (container.working_dir or ".")
-    return shape.Process(
-        name,
-        "app",
-        argv=tuple(expanded(text, variables) for text in (*container.command, *container.args)),
-        environment=tuple(variables.items()),
-        directory=str(directory),
-        claims=tuple(f"{origins.LOOPBACK}:{port.container_port}" for port in container.ports),
-        probe=_probe(container),
-        grace_s=grace_s if seconds is None else float(seconds),
-        restart=_RESTART[spec.restart_policy],
-    )
-
-
-def expanded(text: str, variables: dict[str, str]) -> str:
-    """Return a text with `$(NAME)` replaced as Kubernetes does; unknown ones stay, `$$` is `$`."""
-    return _REFERENCE.sub(
-        lambda match: "$" if match[0] == "$$" else variables.get(match[1], match[0]), text
-    )
-
-
-def _looked_at(probe: probing.Probe) -> tuple[str, int | str | None]:
-    """Return a probe's way as users write it, and its port."""
-    if probe.http_get is not None:
-        return "httpGet", probe.http_get.port
-    if probe.tcp_socket is not None:
-        return "tcpSocket", probe.tcp_socket.port
-    return "exec", None
-
-
-def _probe(container: containers.Container) -> shape.Probe | None:
-    wanted = container.readiness_probe
-    if wanted is None:
-        return None
-    way, host, port, path = "exec", None, None, "/"
-    if wanted.http_get is not None:
-        way, path = "http", wanted.http_get.path
-        host, port = wanted.http_get.host, wanted.http_get.port
-    elif wanted.tcp_socket is not None:
-        way, host, port = "tcp", wanted.tcp_socket.host, wanted.tcp_socket.port
-    number = {declared.name: declared.container_port for declared in container.ports}.get(
-        str(port), port
-    )
-    return shape.Probe(
-        "http" if way == "http" else "tcp" if way == "tcp" else "exec",
-        address=f"{host or origins.LOOPBACK}:{number}" if way != "exec" else "",
-        path=path if path.startswith("/") else f"/{path}",
-        command=tuple(wanted.exec.command) if wanted.exec is not None else (),
-        delay_s=float(wanted.initial_delay_seconds),
-        period_s=float(wanted.period_seconds),
-        timeout_s=float(wanted.timeout_seconds),
-        successes=wanted.success_threshold,
-        failures=wanted.failure_threshold,
-    )

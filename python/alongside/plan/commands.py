@@ -56,8 +56,8 @@ class Commands:
         Raises:
             errors.UsageError: nothing says what runs, and what to do.
         """
-        if container.local_command:
-            return (*container.local_command, *container.args)
+        if container.stand_in:
+            return (*container.stand_in, *container.args)
         if container.command:
             return (*container.command, *container.args)
         name = _without_tag(container.image)

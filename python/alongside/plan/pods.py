@@ -119,8 +119,6 @@ class Container:
     image: str = ""
     command: tuple[str, ...] = ()
     """Replaces the image's entry point; both empty where the image says what runs."""
-    local_command: tuple[str, ...] = ()
-    """Runs instead of `command` where there are no images: `alongside.dev/command.NAME`."""
     args: tuple[str, ...] = ()
     variables: tuple[Variable, ...] = ()
     """In order; `$(NAME)` is resolved. `field:status.podIP` has the value "" until a pod's

@@ -52,7 +52,7 @@ def test_an_images_name_stands_for_a_program(
 
 def test_what_a_file_writes_comes_before_what_an_image_stands_for() -> None:
     assert words("memcached", args=("x",), command=("echo",)) == ("echo", "x")
-    both = {"command": ("echo",), "local_command": ("printf",)}
+    both = {"command": ("echo",), "stand_in": ("printf",)}
     assert words("memcached", args=("x",), **both) == ("printf", "x")
 
 
