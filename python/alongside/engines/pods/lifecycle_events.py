@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -188,3 +188,23 @@ class Say:
 
 
 Action = Create | Remove | Start | Look | RunHook | Signal | Say
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What one step says is to be done, and when it has to be called again."""
+
+    now_s: float
+    actions: list[Action] = field(default_factory=list)
+    timers: list[float] = field(default_factory=list)
+
+    def say(self, event: str, reason: str, container: str = "") -> None:
+        """Let people know of something."""
+        self.actions.append(Say(event, reason, container))
+
+    def is_due(self, at_s: float) -> bool:
+        """Return whether a moment has come; if not, the step is to be called again then."""
+        if self.now_s >= at_s:
+            return True
+        self.timers.append(at_s)
+        return False

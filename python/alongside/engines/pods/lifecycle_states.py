@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from alongside.engines.processes import backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Stage = Literal["waiting", "starting", "hooking", "running", "ending", "terminated"]
 """`hooking`: it runs, and its postStart does too. `terminated`: it is not to start again."""
@@ -24,7 +26,7 @@ class Watch:
     next_s: float
     """When to look; what is on its way is waited for."""
     counted_s: float
-    """When the next look counts that fails; earlier ones only find out that it is good."""
+    """From when on a look counts though it fails; earlier ones only find out that it is good."""
     quick_s: float = 0.0
     """How soon the look after a failed one comes, before the first good one; 0 for the period."""
     is_looking: bool = False
@@ -40,11 +42,9 @@ class Ending:
     """How far the end of a container's run is."""
 
     why: str
-    """For people; empty where the whole pod ends."""
+    """For people; empty where the whole pod ends. Its success would be no success."""
     grace_s: float
     deadline_s: float
-    is_forced: bool = False
-    """It ends although it would run on: its success would be no success."""
     is_hooking: bool = False
     """preStop is on its way."""
     told_s: float | None = None
@@ -64,11 +64,13 @@ class Ended:
     """For people."""
     began_s: float
     ended_s: float
+    is_forced: bool = False
+    """It was ended though it would have run on; its success counts for no restart policy."""
 
     @property
     def is_success(self) -> bool:
-        """Return whether it ended with 0."""
-        return self.code == 0
+        """Return whether it ended as it should."""
+        return self.reason == "Completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,13 @@ class Finish:
     """The end of a pod, from when it was decided."""
 
     cause: Cause
-    began_s: float
     grace_s: float
+    deadline_s: float
+    """When whatever still runs is killed; a moment later what was told to end only then."""
     reason: str = ""
     """For people."""
+    asked_s: float | None = None
+    """When somebody first wanted it."""
 
 
 @dataclass(frozen=True, slots=True)
