@@ -14,6 +14,7 @@ from alongside.engines.local import (
     children,
     hosting,
     launching,
+    members,
     sockets,
     succession,
     versions,
@@ -37,8 +38,6 @@ FINISHING_S = 5.0
 """For answers on their way from an application that no document names any more."""
 
 Setting = launching.Setting
-Member = children.Child | driver.PodChild
-"""What stands for a process of a plan; pods have the same face."""
 
 
 class Engine:
@@ -59,7 +58,7 @@ class Engine:
         """
         self.setting = setting
         self.sockets = sockets.Sockets()
-        self.children: dict[str, Member] = {}
+        self.children: dict[str, members.Member] = {}
         self._documents: dict[str, documents.Wanted] = {}
         self._contents: dict[str, bytes] = {}
         """Of the documents in force, as a restart reads them."""
@@ -82,6 +81,11 @@ class Engine:
                 ground, setting.folders, clock_, self._pod_changed, self._log
             )
 
+    @property
+    def runs_on(self) -> shape.EngineName:
+        """What runs the pods of this project."""
+        return self.hosting.runs_on if self.hosting is not None else "process"
+
     def pods(self) -> dict[str, driver.PodChild]:
         """Return the pods that run, by name."""
         return {
@@ -97,6 +101,15 @@ class Engine:
     def _pod_changed(self) -> None:
         self.serve()
         self._changed()
+
+    async def open(self, plan: shape.Plan) -> None:
+        """Make what a plan's pods stand on, unless it is there.
+
+        Raises:
+            errors.AlongsideError: this machine does not allow it.
+        """
+        if self.hosting is not None and any(one.pod is not None for one in plan.processes):
+            await self.hosting.open()
 
     def serve(self) -> None:
         """Let Services send to the pods that are ready now and were not told to end."""
@@ -155,7 +168,7 @@ class Engine:
             if child is not None and child.process == process and child.state != "stopping":
                 child.process, child.grace_s = process, process.grace_s
 
-    def everyone(self) -> list[Member]:
+    def everyone(self) -> list[members.Member]:
         """Return what runs: those in charge, and the incarnations beside them."""
         return [*self.children.values(), *[one.child for one in self._succession.others()]]
 
@@ -176,7 +189,7 @@ class Engine:
                 "stopping" if name in self._stops else child.state,
                 self._document(name),
                 frozenset(self._finishing) if child.process.role != "app" else frozenset(),
-                has_succeeded=has_succeeded(child),
+                has_succeeded=members.has_succeeded(child),
             )
             for name, child in self.children.items()
         }
@@ -210,7 +223,7 @@ class Engine:
         """
         name, number = process.name, self.incarnation(process.name)
         self._see_off(self.sockets.settle(name))
-        child: Member
+        child: members.Member
         if process.pod is None:
             child = self._child(process, number, content)
         elif self.hosting is not None:
@@ -486,12 +499,3 @@ class Engine:
         for path in (places.supervisor_log, *[places.log(name) for name in self.children]):
             logs.bound(path)
         groups.reap_orphans()
-
-
-def has_succeeded(child: Member) -> bool:
-    """Return whether something that is not to start again did what it should."""
-    if child.state != "ended":
-        return False
-    if isinstance(child, driver.PodChild):
-        return child.phase == "Succeeded"
-    return child.reason == children.SUCCESS

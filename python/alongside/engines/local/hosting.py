@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.local import services
-from alongside.engines.pods import driver, runtime
+from alongside.engines.pods import driver, notes, runtime, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 class Ground:
     """What pods stand on: how they are run, and where their volumes are."""
 
+    name: shape.EngineName
     runtime: runtime.Runtime
-    volumes: driver.Volumes
+    volumes: volumes.Volumes
+    notes: notes.Notes
+    """What volumes do not honour."""
 
 
 class Hosting:
@@ -44,6 +47,27 @@ class Hosting:
         self._log = log_
         self._services = services.Services(ground.runtime, clock_, changed, log_)
         self._planned: tuple[pods.Service, ...] = ()
+        self._is_open = False
+
+    async def open(self) -> None:
+        """Make what pods stand on, unless it is there.
+
+        Raises:
+            errors.AlongsideError: this machine does not allow it; nothing of it is left.
+        """
+        if self._is_open:
+            return
+        try:
+            await self.ground.runtime.open()
+        except BaseException:
+            await self.ground.runtime.close()
+            raise
+        self._is_open = True
+
+    @property
+    def runs_on(self) -> shape.EngineName:
+        """The runtime's name."""
+        return self.ground.name
 
     def check(self, plan: shape.Plan) -> None:
         """Refuse a plan of another engine, or with pods that cannot run here.
@@ -52,11 +76,12 @@ class Hosting:
             errors.UsageError: every reason.
         """
         wanted = [process.pod for process in plan.processes if process.pod is not None]
-        name = self.ground.runtime.name
-        if wanted and plan.engine != name:
-            raise errors.UsageError(f"the project is up with --engine {name}; run down first")
-        if found := self.ground.runtime.problems(wanted):
-            raise errors.UsageError(*found)
+        if wanted and plan.engine != self.runs_on:
+            raise errors.UsageError(f"the project is up with --engine {self.runs_on}")
+        found = self.ground.runtime.problems(wanted)
+        found += [problem for pod in wanted for problem in volumes.problems(pod)]
+        if found:
+            raise errors.UsageError(*dict.fromkeys(found))
 
     def child(self, process: shape.Process) -> driver.PodChild:
         """Return a pod that can start; it does when the runtime knows the plan's Services."""
@@ -92,12 +117,15 @@ class Hosting:
     def warnings(self) -> list[str]:
         """Return what people should know of pods and Services."""
         running = self.ground.runtime
-        notes = running.notes() if isinstance(running, runtime.Noting) else []
-        return [*self._services.warnings(), *notes]
+        told = running.notes() if isinstance(running, runtime.Noting) else []
+        return [*self._services.warnings(), *self.ground.notes.all(), *told]
 
     async def close(self) -> None:
-        """Tell the Services nothing more; for when no pod is left."""
+        """Take away what pods stand on; for when no pod is left."""
         await self._services.close()
+        if self._is_open:
+            await self.ground.runtime.close()
+            self._is_open = False
 
 
 class _Patient:

@@ -47,7 +47,7 @@ class Services:
 
     def want(self, wanted: Sequence[runtime.Served]) -> None:
         """Let these Services answer from now on; returns at once."""
-        if tuple(wanted) == self._wanted and self._task is not None:
+        if tuple(wanted) == self._wanted:
             return
         self._wanted = tuple(wanted)
         self._work.set()
