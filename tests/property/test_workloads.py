@@ -38,7 +38,7 @@ class Wanted:
 
     def process(self, at: int) -> shape.Process:
         """Return one of its pods: named by its version where new ones come first."""
-        is_ordered = self.way in {"ordered", "kept"}
+        is_ordered = self.way == "ordered"
         digest = f"{self.version}{'n' if self.is_narrow else 'w'}"
         name = f"w-{at}" if is_ordered else f"w-{digest}-{at}"
         return shape.Process(

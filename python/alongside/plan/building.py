@@ -21,7 +21,7 @@ from alongside.resources import problems, reading
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from alongside.plan import commands
+    from alongside.plan import commands, pods
     from alongside.resources import kinds
 
 GRACE_S = translating.GRACE_S
@@ -77,7 +77,7 @@ def draft(resources: reading.Resources, *, grace_s: float = GRACE_S, project: st
         problems.ResourceError: origins that name nothing, names or addresses used twice; all.
     """
     drafted = Draft(resources, translating.pods(resources, grace_s=grace_s), project)
-    builder = _Builder(drafted, "docker")
+    builder = _Builder(drafted, "docker", None)
     builder.add_all()
     if builder.found:
         raise problems.ResourceError(builder.found)
@@ -97,10 +97,8 @@ def finish(
     Raises:
         problems.ResourceError: addresses that two pods need, images that stand for nothing; all.
     """
-    builder = _Builder(drafted, choice.engine)
+    builder = _Builder(drafted, choice.engine, known if choice.engine != "docker" else None)
     builder.add_all()
-    if known is not None and choice.engine != "docker":
-        builder.check_commands(known)
     if builder.found:
         raise problems.ResourceError(builder.found)
     builder.check_origins()
@@ -129,14 +127,16 @@ def _workloads(resources: reading.Resources) -> Iterator[shape.Workload]:
         name = f"Deployment/{one.name}"
         yield shape.Workload(name, "rolling", max(1, math.ceil(away)), math.floor(away))
     for each in resources.stateful_sets:
-        is_kept = each.model.spec.update_strategy.type == "OnDelete"
-        yield shape.Workload(f"StatefulSet/{each.name}", "kept" if is_kept else "ordered")
+        yield shape.Workload(f"StatefulSet/{each.name}", "ordered")
 
 
 class _Builder:
-    def __init__(self, drafted: Draft, engine: shape.EngineName) -> None:
+    def __init__(
+        self, drafted: Draft, engine: shape.EngineName, known: commands.Commands | None
+    ) -> None:
         self.drafted = drafted
         self.engine = engine
+        self.known = known
         self.processes: list[shape.Process] = []
         self.caches: list[shape.Cache] = []
         self.found = drafted.clashes(engine)
@@ -154,7 +154,7 @@ class _Builder:
             self.add_cache(cache)
 
     def add_pod(self, unit: translating.Unit) -> None:
-        pod = unit.pod
+        pod = self.settled(unit)
         claims = claiming.of_unit(unit, self.engine, self.drafted.project)
         for claim in claims:
             self.places[f"{pod.name}:{claim.port}"] = str(claim.place)
@@ -174,17 +174,19 @@ class _Builder:
             )
         )
 
-    def check_commands(self, known: commands.Commands) -> None:
-        """Note each container of which nothing says what runs; once for equal pods."""
-        told: set[problems.Problem] = set()
-        for unit in self.drafted.translated.units:
-            for container in unit.pod.containers:
-                try:
-                    known.words(unit.pod, container)
-                except errors.UsageError as error:
-                    path = (*unit.template.path_of(container.name), "image")
-                    told.add(unit.template.problem(path, str(error)))
-        self.found += told
+    def settled(self, unit: translating.Unit) -> pods.Pod:
+        """Return a pod with what stands for its images; note where nothing does, once for all."""
+        if self.known is None:
+            return unit.pod
+        for container in unit.pod.containers:
+            try:
+                self.known.words(unit.pod, container)
+            except errors.UsageError as error:
+                path = (*unit.template.path_of(container.name), "image")
+                problem = unit.template.problem(path, str(error))
+                self.found += [problem] if problem not in self.found else []
+        settled = tuple(self.known.settled(one) for one in unit.pod.containers)
+        return replace(unit.pod, containers=settled)
 
     def check_origins(self) -> None:
         """Warn of containers that are asked by caches and counted as ready before they answer."""

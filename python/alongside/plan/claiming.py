@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from alongside.plan.translating import Unit
     from alongside.resources.kubernetes import containers
 
-_OWN_ADDRESS = "field:status.podIP"
+_OWN_ADDRESS = frozenset({"field:status.podIP", "field:status.podIPs"})
 
 
 def has_own_address(pod: pods.Pod) -> bool:
     """Return whether a pod is told its address, so that it may have one of its own."""
     return any(
-        variable.written == _OWN_ADDRESS
+        variable.written in _OWN_ADDRESS
         for container in pod.containers
         for variable in container.variables
     )

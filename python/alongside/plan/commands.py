@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
@@ -50,21 +50,26 @@ class Commands:
     ours: Mapping[str, Words]
     """Of our own images, by the last part of their names."""
 
+    def settled(self, container: pods.Container) -> pods.Container:
+        """Return a container with what a user's file says of its image, so that it is compared."""
+        if container.stand_in or container.command:
+            return container
+        name = _without_tag(container.image)
+        for known in (container.image, name, name.rpartition("/")[2]):
+            if known and known in self.written:
+                return replace(container, stand_in=self.written[known])
+        return container
+
     def words(self, _: pods.Pod, container: pods.Container) -> Words:
         """Return the whole command of a container.
 
         Raises:
             errors.UsageError: nothing says what runs, and what to do.
         """
-        if container.stand_in:
-            return (*container.stand_in, *container.args)
-        if container.command:
-            return (*container.command, *container.args)
-        name = _without_tag(container.image)
-        last = name.rpartition("/")[2]
-        for known in (container.image, name, last):
-            if known and known in self.written:
-                return (*self.written[known], *container.args)
+        settled = self.settled(container)
+        if settled.stand_in or settled.command:
+            return (*(settled.stand_in or settled.command), *container.args)
+        last = _without_tag(container.image).rpartition("/")[2]
         if last in self.ours:
             return (*self.ours[last], *container.args)
         if last in DEFAULTS:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 Role = Literal["app", "node", "router"]
 """`app` is a pod, or a process of a user's; the others are the data plane's."""
 EngineName = Literal["process", "namespaces", "docker"]
-Way = Literal["rolling", "recreate", "ordered", "kept"]
-"""How a workload's pods are replaced: new ones first, all at once after all old ones have gone, one
-after the other from the last to the first, or never while the workload stays."""
+Way = Literal["rolling", "recreate", "ordered"]
+"""How a workload's pods are replaced: new ones first, all at once after all old ones have gone, or
+one after the other from the last to the first."""
 LISTENER = "http"
 """The name of the one listener of every data-plane process in a plan."""
 

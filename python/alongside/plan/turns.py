@@ -52,7 +52,7 @@ def starts(workload: shape.Workload, members: Sequence[Member]) -> list[str]:
     """Return which of the pods that are not there may start now, as far as the workload goes."""
     absent = [one for one in members if one.is_planned and not one.is_there]
     match workload.way:
-        case "ordered" | "kept":  # their order is that of `Process.after`
+        case "ordered":  # their order is that of `Process.after`
             return [one.name for one in absent]
         case "recreate":
             is_clear = not any(one.is_old for one in members)
@@ -78,8 +78,6 @@ def stops(workload: shape.Workload, members: Sequence[Member]) -> list[str]:
         members: in the plan's order, then those that are not planned any more, in their order.
     """
     match workload.way:
-        case "kept":
-            return _superfluous(members)
         case "recreate":
             return [one.name for one in _old(members)]
         case "ordered":

@@ -59,7 +59,10 @@ class Control:
         return await status.of(self.watched, now_s=self._clock.monotonic_s())
 
     async def _apply(self, request: requests.Request) -> object:
-        order = orders.from_json(await _object(request))
+        return dataclasses.asdict(await self.apply(orders.from_json(await _object(request))))
+
+    async def apply(self, order: orders.Order) -> orders.Applied:
+        """Make an order's files the goal; raises as `Supervisor.apply` does."""
         project = self.engine.setting.project
         # Large files take seconds to read, in which the loop has to look after processes.
         drafted = await asyncio.to_thread(planning.draft, order, project)
@@ -67,8 +70,7 @@ class Control:
         await self.engine.open(plan)
         self._check_is_staying()
         order.check_folder(project, self.watched.folder)
-        applied = self.watched.adopt(plan, order)
-        return dataclasses.asdict(applied)
+        return self.watched.adopt(plan, order)
 
     def _check_is_staying(self) -> None:
         if self._is_ending:

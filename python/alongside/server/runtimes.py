@@ -57,9 +57,8 @@ def sweeping(
         count = 0
         for one in known:
             if one == name:
-                on = ground(one, setting, clock_, log_)
-                count = await on.runtime.sweep()
-                await on.volumes.sweep()
+                count = await _runtime(one, setting, clock_, log_).sweep()
+                await volumes.Volumes(setting.folders.volumes).sweep()
         return count
 
     return sweep

@@ -136,10 +136,3 @@ def test_pods_that_serve_nobody_make_room_first() -> None:
     observed = stepping._ideal(old)
     observed["web-a-0"] = dataclasses.replace(observed["web-a-0"], state="waiting")
     assert words(stepping.step(new, {}, observed)) == ["start web-b-0", "stop web-a-0"]
-
-
-def test_pods_that_are_kept_change_only_in_number() -> None:
-    plan = dataclasses.replace(
-        ordered(1, version=1), workloads=(shape.Workload(ORDERED.name, "kept"),)
-    )
-    assert words(stepping.changes(ordered(2), plan)) == ["stop db-1"]

@@ -161,7 +161,7 @@ class Engine:
         self.sockets.release(prepared)
         self.sockets = prepared
         if self.hosting is not None:
-            self.hosting.plan(plan.services)
+            self.hosting.plan(plan, self.pods())
         self.serve()
         for process in plan.processes:
             child = self.children.get(process.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
@@ -23,8 +23,8 @@ class Ground:
 
     name: shape.EngineName
     runtime: runtime.Runtime
-    volumes: volumes.Volumes
-    notes: notes.Notes
+    volumes: driver.Volumes
+    notes: notes.Notes = field(default_factory=notes.Notes)
     """What volumes do not honour."""
 
 
@@ -95,9 +95,10 @@ class Hosting:
         )
         return driver.PodChild(process, place, self._clock, self._changed, self._log)
 
-    def plan(self, planned: tuple[pods.Service, ...]) -> None:
-        """Take the Services of another plan."""
-        self._planned = planned
+    def plan(self, plan: shape.Plan, running: Iterable[str]) -> None:
+        """Take the Services of another plan; pods that run and are to go stay behind them."""
+        leaving = set(running).difference(one.name for one in plan.processes)
+        self._planned = services.carried(self._planned, plan.services, leaving)
 
     def serve(self, children: Iterable[driver.PodChild], stopping: frozenset[str]) -> None:
         """Let Services send to the pods that are ready and are not to end."""

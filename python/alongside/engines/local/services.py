@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
@@ -104,6 +105,37 @@ class Services:
             if fault:
                 await self._clock.sleep(RETRY_S)
                 self._work.set()
+
+
+def carried(
+    old: Sequence[pods.Service], new: Sequence[pods.Service], leaving: Collection[str]
+) -> tuple[pods.Service, ...]:
+    """Return the Services of another plan, with the pods that they had and that are to go.
+
+    Until these are told to end they answer like the others, as their labels say in Kubernetes.
+
+    Args:
+        old: what was planned before.
+        new: what is planned now.
+        leaving: the pods that run and are not planned any more.
+    """
+    before = {
+        (service.name, port.number): endpoints
+        for service in old
+        for port, endpoints in zip(service.ports, service.endpoints, strict=True)
+    }
+
+    def endpoints(service: pods.Service, at: int) -> tuple[pods.Endpoint, ...]:
+        had = before.get((service.name, service.ports[at].number), ())
+        kept = [one for one in had if one.pod in leaving]
+        return (*service.endpoints[at], *kept)
+
+    return tuple(
+        replace(
+            service, endpoints=tuple(endpoints(service, at) for at in range(len(service.ports)))
+        )
+        for service in new
+    )
 
 
 def served(
