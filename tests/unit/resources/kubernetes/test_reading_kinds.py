@@ -192,8 +192,8 @@ def test_reads_old_versions_and_says_once_what_a_server_does(
     assert found.warnings == (
         (
             f'f.yaml:1: Deployment/web: apiVersion: "{version}" is read as apps/v1 here; a real '
-            f'API server refuses it: no matches for kind "Deployment" in version "{version}"; write '
-            "apps/v1",
+            f'API server refuses it: no matches for kind "Deployment" in version "{version}"; '
+            "write apps/v1",
         )
         if is_told
         else ()
