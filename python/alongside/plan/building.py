@@ -17,6 +17,7 @@ from alongside.plan import (
     translating,
 )
 from alongside.resources import problems, reading
+from alongside.resources.kubernetes import workloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,6 @@ DATA_PLANE_PROBE = shape.Probe("admin", period_s=10.0, timeout_s=2.0)
 NODES_MAX = 256
 """Of one cache: each is a process here; more belong on more than one machine."""
 HOSTS = {"local": "127.0.0.1", "public": "0.0.0.0"}  # noqa: S104 - a user wrote `public`
-AWAY_RATIO = 0.25
-"""Kubernetes' default of maxSurge, rounded up, and maxUnavailable, rounded down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +122,25 @@ def plan(resources: reading.Resources, *, grace_s: float = GRACE_S) -> shape.Pla
 
 def _workloads(resources: reading.Resources) -> Iterator[shape.Workload]:
     for one in resources.deployments:
-        away = one.model.spec.replicas * AWAY_RATIO
-        name = f"Deployment/{one.name}"
-        yield shape.Workload(name, "rolling", max(1, math.ceil(away)), math.floor(away))
+        yield _deployment(one)
     for each in resources.stateful_sets:
         yield shape.Workload(f"StatefulSet/{each.name}", "ordered")
+
+
+def _deployment(one: reading.Resource[workloads.Deployment]) -> shape.Workload:
+    spec, name = one.model.spec, f"Deployment/{one.name}"
+    if spec.strategy.type == "Recreate":
+        return shape.Workload(name, "recreate")
+    rolling = spec.strategy.rolling_update or workloads.RollingUpdate()
+    surge = math.ceil(_pods(rolling.max_surge, spec.replicas))
+    unavailable = math.floor(_pods(rolling.max_unavailable, spec.replicas))
+    # Kubernetes has the same way out where both are rounded to nothing.
+    return shape.Workload(name, "rolling", surge, unavailable if surge else max(1, unavailable))
+
+
+def _pods(share: int | str, replicas: int) -> float:
+    """Return how many pods a number, or a part as `25%`, means."""
+    return float(share) if isinstance(share, int) else int(share.removesuffix("%")) * replicas / 100
 
 
 class _Builder:

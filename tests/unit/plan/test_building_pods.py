@@ -84,7 +84,7 @@ def test_pods_of_a_stateful_set_come_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "surge", "unavailable"), [(0, 1, 0), (1, 1, 0), (4, 1, 1), (5, 2, 1), (9, 3, 2)]
+    ("replicas", "surge", "unavailable"), [(0, 0, 1), (1, 1, 0), (4, 1, 1), (5, 2, 1), (9, 3, 2)]
 )
 def test_a_deployment_may_have_a_quarter_more_or_fewer_pods_meanwhile(
     replicas: int, surge: int, unavailable: int
@@ -92,6 +92,48 @@ def test_a_deployment_may_have_a_quarter_more_or_fewer_pods_meanwhile(
     made = plan(DEPLOYMENT.replace("replicas: 5", f"replicas: {replicas}"))
     assert len(made.processes) == replicas
     assert made.workloads == (shape.Workload("Deployment/web", "rolling", surge, unavailable),)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("{type: Recreate}", shape.Workload("Deployment/web", "recreate")),
+        (
+            "{rollingUpdate: {maxSurge: 0, maxUnavailable: 2}}",
+            shape.Workload("Deployment/web", "rolling", 0, 2),
+        ),
+        (
+            '{rollingUpdate: {maxSurge: "50%", maxUnavailable: 0}}',
+            shape.Workload("Deployment/web", "rolling", 3, 0),
+        ),
+        (
+            '{rollingUpdate: {maxSurge: 0, maxUnavailable: "10%"}}',
+            shape.Workload("Deployment/web", "rolling", 0, 1),
+        ),
+    ],
+)
+def test_a_deployment_is_replaced_by_its_strategy(strategy: str, expected: shape.Workload) -> None:
+    text = DEPLOYMENT.replace("  replicas: 5", f"  replicas: 5\n  strategy: {strategy}")
+    assert plan(text).workloads == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("{type: Recreate, rollingUpdate: {}}", "Recreate has no rollingUpdate"),
+        (
+            '{rollingUpdate: {maxSurge: 0, maxUnavailable: "0%"}}',
+            "with neither maxSurge nor maxUnavailable no pod is ever replaced",
+        ),
+        ("{rollingUpdate: {maxSurge: many}}", '"many" is no number of pods; write one such as 1'),
+    ],
+)
+def test_a_strategy_that_moves_nothing_is_refused(strategy: str, expected: str) -> None:
+    with pytest.raises(problems.ResourceError) as caught:
+        plan(DEPLOYMENT.replace("  replicas: 5", f"  replicas: 5\n  strategy: {strategy}"))
+    (problem,) = caught.value.problems
+    assert problem.startswith("f.yaml:")
+    assert expected in problem
 
 
 ROOM = "add --engine namespaces or docker, where each pod has a network of its own"

@@ -12,6 +12,7 @@ from alongside.resources import fields
 GRACE_S_MAX = 3600
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_SHARE = re.compile(r"(100|[0-9]{1,2})%")
 SUBDOMAIN_MAX = 253
 
 Seconds = Annotated[int, pydantic.Field(ge=0, le=86_400)]
@@ -93,6 +94,16 @@ def _subdomain(value: str) -> str:
     return value
 
 
+def _share(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not is_number and not (isinstance(value, str) and _SHARE.fullmatch(value)):
+        raise ValueError(
+            f"{fields.shown(value)} is no number of pods; write one such as 1, or a part such as "
+            '"25%"'
+        )
+    return value
+
+
 def _mode(value: int) -> int:
     if not 0 <= value <= 0o777:
         raise ValueError(f"{value} is no file mode; write 0000 to 0777, with the leading 0")
@@ -106,4 +117,6 @@ AbsolutePath = Annotated[str, pydantic.AfterValidator(_absolute)]
 RelativePath = Annotated[str, pydantic.AfterValidator(_relative)]
 Key = Annotated[str, pydantic.AfterValidator(key)]
 Subdomain = Annotated[str, pydantic.AfterValidator(_subdomain)]
+Share = Annotated[int | str, pydantic.PlainValidator(_share)]
+"""A number of pods, or a part of them, as `25%`."""
 Mode = Annotated[int, pydantic.AfterValidator(_mode)]

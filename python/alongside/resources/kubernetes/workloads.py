@@ -15,16 +15,44 @@ Replicas = Annotated[int, pydantic.Field(ge=0, le=REPLICAS_MAX)]
 Count = Annotated[int, pydantic.Field(ge=1, le=REPLICAS_MAX)]
 
 
+class RollingUpdate(values.Model):
+    """How many pods of a Deployment may be too many or too few while they are replaced."""
+
+    max_surge: values.Share = "25%"
+    max_unavailable: values.Share = "25%"
+
+
+class DeploymentStrategy(values.Model):
+    """Whether new pods start before old ones end."""
+
+    type: Annotated[
+        Literal["RollingUpdate", "Recreate"], fields.word("RollingUpdate", "Recreate")
+    ] = "RollingUpdate"
+    rolling_update: RollingUpdate | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _moves(self) -> DeploymentStrategy:
+        rolling = self.rolling_update
+        if rolling is None:
+            return self
+        if self.type == "Recreate":
+            raise ValueError("Recreate has no rollingUpdate; leave it out, or write RollingUpdate")
+        if {rolling.max_surge, rolling.max_unavailable} <= {0, "0%"}:
+            raise ValueError("with neither maxSurge nor maxUnavailable no pod is ever replaced")
+        return self
+
+
 class DeploymentSpec(values.Model):
     """How many equal pods there are."""
 
     NOT_HONOURED: ClassVar[frozenset[str]] = frozenset(
-        {"strategy", "minReadySeconds", "revisionHistoryLimit", "paused"}
+        {"minReadySeconds", "revisionHistoryLimit", "paused"}
         | {"progressDeadlineSeconds", "rollbackTo"}
     )
     replicas: Replicas = 1
     selector: naming.Selector | None = None
     template: podspecs.PodTemplate
+    strategy: DeploymentStrategy = DeploymentStrategy()
 
 
 class Deployment(values.Model):

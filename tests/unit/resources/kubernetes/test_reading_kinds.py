@@ -209,8 +209,8 @@ def test_refuses_a_version_that_never_was() -> None:
 
 
 def test_names_once_what_a_workload_says_without_effect() -> None:
-    text = DEPLOYMENT.replace("  template:", "  strategy: {type: Recreate}\n  template:")
-    assert read(text).warnings == ("f.yaml:6: Deployment/web: spec.strategy: has no effect here",)
+    text = DEPLOYMENT.replace("  template:", "  paused: true\n  template:")
+    assert read(text).warnings == ("f.yaml:6: Deployment/web: spec.paused: has no effect here",)
 
 
 def test_says_what_a_volume_is_instead() -> None:
