@@ -88,11 +88,8 @@ class Engine:
 
     def pods(self) -> dict[str, driver.PodChild]:
         """Return the pods that run, by name."""
-        return {
-            name: child
-            for name, child in self.children.items()
-            if isinstance(child, driver.PodChild)
-        }
+        every = self.children.items()
+        return {name: child for name, child in every if isinstance(child, driver.PodChild)}
 
     def _data_plane(self, name: str) -> children.Child | None:
         child = self.children.get(name)
@@ -492,10 +489,7 @@ class Engine:
     def tidy(self) -> None:
         """Bound the logs and reap orphans; called now and then."""
         places = self.setting.folders
-        for child in self.children.values():
-            pod = child.process.pod
-            for path in places.container_logs(pod).values() if pod is not None else ():
-                logs.bound(path)
-        for path in (places.supervisor_log, *[places.log(name) for name in self.children]):
+        all_ = [path for one in self.children.values() for path in places.logs_of(one.process)]
+        for path in (places.supervisor_log, *all_):
             logs.bound(path)
         groups.reap_orphans()

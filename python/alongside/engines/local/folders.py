@@ -13,7 +13,7 @@ from alongside.base import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from alongside.plan import pods
+    from alongside.plan import pods, shape
 
 SOCKET_PATH_BYTES_MAX = 107
 _SHORTEST_NAME_BYTES = 24
@@ -59,6 +59,12 @@ class Folders:
     def container_logs(self, pod: pods.Pod) -> dict[str, Path]:
         """The output of each container of a pod."""
         return {one.name: self.container_log(pod, one.name) for one in pod.containers}
+
+    def logs_of(self, process: shape.Process) -> list[Path]:
+        """All that a process of a plan writes."""
+        if process.pod is None:
+            return [self.log(process.name)]
+        return list(self.container_logs(process.pod).values())
 
     @property
     def volumes(self) -> Path:
