@@ -41,7 +41,7 @@ class Draft:
 
     resources: reading.Resources
     translated: translating.Translated
-    project: str = ""
+    site: claiming.Site
 
     @property
     def has_pods(self) -> bool:
@@ -55,7 +55,7 @@ class Draft:
     def claims(self, engine: shape.EngineName) -> Iterator[collisions.Claim]:
         """Yield the addresses that pods and caches need for themselves."""
         for unit in self.translated.units:
-            yield from claiming.of_unit(unit, engine, self.project)
+            yield from claiming.of_unit(unit, engine, self.site)
         for cache in self.resources.caches:
             spec = cache.model.spec
             if spec.port is not None:
@@ -64,18 +64,22 @@ class Draft:
                 yield collisions.Claim(HOSTS[spec.expose], spec.port, owner, owner, place)
 
 
-def draft(resources: reading.Resources, *, grace_s: float = GRACE_S, project: str = "") -> Draft:
+def draft(
+    resources: reading.Resources, *, grace_s: float = GRACE_S, site: claiming.Site | None = None
+) -> Draft:
     """Return what files ask for, after all checks that hold whatever runs their pods.
 
     Args:
         resources: all of the files.
         grace_s: between SIGTERM and SIGKILL of a pod that does not say it itself.
-        project: as named by its user.
+        site: whose pods they are; of an unnamed project where there is none.
 
     Raises:
         problems.ResourceError: origins that name nothing, names or addresses used twice; all.
     """
-    drafted = Draft(resources, translating.pods(resources, grace_s=grace_s), project)
+    drafted = Draft(
+        resources, translating.pods(resources, grace_s=grace_s), site or claiming.Site()
+    )
     builder = _Builder(drafted, "docker", None)
     builder.add_all()
     if builder.found:
@@ -156,9 +160,7 @@ class _Builder:
         self.names: dict[str, str] = {}
         self.places: dict[str, str] = {}
         self.warnings: list[str] = []
-        self.origins = origins.Origins(
-            drafted.resources, drafted.translated, engine, drafted.project
-        )
+        self.origins = origins.Origins(drafted.resources, drafted.translated, engine, drafted.site)
 
     def add_all(self) -> None:
         for unit in self.drafted.translated.units:
@@ -168,7 +170,7 @@ class _Builder:
 
     def add_pod(self, unit: translating.Unit) -> None:
         pod = self.settled(unit)
-        claims = claiming.of_unit(unit, self.engine, self.drafted.project)
+        claims = claiming.of_unit(unit, self.engine, self.drafted.site)
         for claim in claims:
             self.places[f"{pod.name}:{claim.port}"] = str(claim.place)
         self.claim_name(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.plan import collisions, loopback
@@ -13,34 +14,46 @@ if TYPE_CHECKING:
     from alongside.plan.translating import Unit
     from alongside.resources.kubernetes import containers
 
-_OWN_ADDRESS = frozenset({"field:status.podIP", "field:status.podIPs"})
+_OWN_ADDRESS = "field:status.podIP"
 
 
 def has_own_address(pod: pods.Pod) -> bool:
     """Return whether a pod is told its address, so that it may have one of its own."""
     return any(
-        variable.written in _OWN_ADDRESS
+        variable.written == _OWN_ADDRESS
         for container in pod.containers
         for variable in container.variables
     )
 
 
-def address(pod: pods.Pod, project: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Whose pods they are, and what their machine's loopback network is like."""
+
+    project: str = ""
+    """As named by its user."""
+    has_loopbacks: bool = True
+    """Whether there is more than one address."""
+
+
+def address(pod: pods.Pod, on: Site) -> str:
     """Return where the process engine has a pod listen."""
-    return loopback.of_pod(project, pod.name) if has_own_address(pod) else loopback.SHARED
+    if has_own_address(pod) and on.has_loopbacks:
+        return loopback.of_pod(on.project, pod.name)
+    return loopback.SHARED
 
 
-def of_unit(unit: Unit, engine: shape.EngineName, project: str) -> list[collisions.Claim]:
+def of_unit(unit: Unit, engine: shape.EngineName, on: Site) -> list[collisions.Claim]:
     """Return what a pod needs on this machine's own network.
 
     Args:
         unit: the pod.
         engine: what runs it.
-        project: as named by its user.
+        on: whose it is.
     """
     pod = unit.pod
     is_outside = engine == "process" or pod.uses_host_network
-    host = address(pod, project) if engine == "process" else loopback.SHARED
+    host = address(pod, on) if engine == "process" else loopback.SHARED
     found: dict[tuple[str, int], collisions.Claim] = {}
     for path, declared in _ports(unit):
         wanted = [(host, declared.container_port)] if is_outside else []

@@ -26,7 +26,7 @@ class Origins:
     resources: reading.Resources
     translated: Translated
     engine: shape.EngineName
-    project: str
+    site: claiming.Site
     _beside: dict[str, dict[int, tuple[pods.Endpoint, ...]]] = field(default_factory=dict)
 
     def resolve(
@@ -113,7 +113,7 @@ class Origins:
             one = endpoints[0]
             pod = self._pod(one.pod)
             is_alone = self.engine == "process"
-            host = claiming.address(pod, self.project) if is_alone else loopback.SHARED
+            host = claiming.address(pod, self.site) if is_alone else loopback.SHARED
             return shape.Origin(f"{host}:{one.port}", process=one.pod)
         taken = {one.name for one in self.translated.services}
         name += _BESIDE

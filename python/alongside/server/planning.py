@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alongside.plan import building, choosing, commands, documents
+from alongside.plan import building, choosing, claiming, commands, documents
 from alongside.resources import problems, reading
 from alongside.server import runtimes
 
@@ -30,7 +31,8 @@ def draft(order: orders.Order, project: str) -> building.Draft:
         found += error.found
     try:
         resources = reading.read(order.sources)
-        drafted = building.draft(resources, grace_s=order.grace_s, project=project)
+        site = claiming.Site(project, has_loopbacks=sys.platform == "linux")
+        drafted = building.draft(resources, grace_s=order.grace_s, site=site)
     except problems.ResourceError as error:
         raise problems.ResourceError([*found, *error.found]) from error
     if found:

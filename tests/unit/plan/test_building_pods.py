@@ -63,7 +63,7 @@ APP = commands.Commands({"example/app": ("serve", "now")}, {})
 
 
 def drafted(text: str) -> building.Draft:
-    return building.draft(reading.read([reading.Source("f.yaml", "/data", text)]), project="p")
+    return building.draft(reading.read([reading.Source("f.yaml", "/data", text)]))
 
 
 def plan(
