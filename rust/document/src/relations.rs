@@ -21,9 +21,11 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     unique(&texts(document, "nodes", "id"), &mut found);
     let mut served = texts(document, "routes", "name");
     served.extend(texts(document, "caches", "name"));
+    served.extend(texts(document, "tcp", "name"));
     unique(&served, &mut found);
-    if is_list(document, "routes") && is_list(document, "caches") {
-        refer(&texts(document, "listeners", "serves"), &known(&served), "no route or cache has this name", &mut found);
+    if ["routes", "caches", "tcp"].iter().all(|list| is_list(document, list)) {
+        let what = "no route, cache or balancer has this name";
+        refer(&texts(document, "listeners", "serves"), &known(&served), what, &mut found);
     }
     addresses(document, &mut found);
     let nodes = texts(document, "nodes", "id");
@@ -34,6 +36,11 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     for (path, cache) in entries(document, "", "caches") {
         object_size(&path, cache, &mut found);
         siblings(&path, cache, &mut found);
+    }
+    for (path, balancer) in entries(document, "", "tcp") {
+        let backends = entries(balancer, &path, "backends");
+        let ids: Vec<Placed> = backends.iter().filter_map(|(path, backend)| text(path, backend, "id")).collect();
+        unique(&ids, &mut found);
     }
     found
 }
