@@ -66,8 +66,9 @@ impl Leave {
 
     /// A connection came about. Returns whether it ends the leave.
     pub fn connected(&mut self, attempt: Attempt) -> bool {
-        // It must have begun later, a millisecond at least, as the clock is no finer.
-        if self.left.is_none_or(|left| attempt.asked_ms <= left.since_ms) {
+        // In the same millisecond it may have begun before, as the clock is no finer: one that fails more costs less than a good one
+        // that waits for its next look.
+        if self.left.is_none_or(|left| attempt.asked_ms < left.since_ms) {
             return false;
         }
         *self = Self { left: None, there_ms: attempt.asked_ms };

@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod admission;
 pub mod buffer;
+pub mod clock;
 pub mod deadline;
 pub mod destination;
 pub mod gate;
