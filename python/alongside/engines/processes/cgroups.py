@@ -8,6 +8,7 @@ next one removes them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -106,8 +107,12 @@ class Cgroups:
         """Take what names the project on this machine, and a file to write down where they are."""
         self._prefix = f"alongside-{hashlib.sha256(home.encode()).hexdigest()[:16]}-"
         self._record = record
-        self.places = _places(proc, f"{self._prefix}try{os.getpid()}")
-        """Where each controller can be used; none for what is not permitted."""
+        self._proc = proc
+
+    @functools.cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Where each controller can be used, as is tried once; none for what is not permitted."""
+        return _places(self._proc, f"{self._prefix}try{os.getpid()}")
 
     def missing(self, limits: Limits) -> tuple[Controller, ...]:
         """Return the controllers that limits would need and this machine does not permit."""
@@ -145,11 +150,9 @@ class Cgroups:
     async def sweep(self, clock_: clock.Clock) -> int:
         """End and remove all of the project; return how many cgroups there were."""
         with contextlib.suppress(OSError):
-            parents = [Path(line) for line in self._record.read_text().splitlines()]
-            parents += [place.parent for place in self.places]
             found = [
                 folder
-                for parent in dict.fromkeys(parents)
+                for parent in map(Path, self._record.read_text().splitlines())
                 if parent.is_dir()
                 for folder in parent.iterdir()
                 if folder.name.startswith(self._prefix)
