@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from alongside.base import clock, environment, errors, units
+from alongside.base import clock, environment, errors, log, units
 from alongside.cli import projects
-from alongside.server import client, leftovers
+from alongside.components.dataplane import launch
+from alongside.engines.local import engine
+from alongside.server import client, leftovers, runtimes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,14 +71,26 @@ async def _down(places: folders.Folders) -> dict[str, object]:
     }
     if not places.state.is_dir():
         return result
+
+    async def sweep(name: str) -> int:
+        with places.supervisor_log.open("a") as stream:
+            log_ = log.Log(clock_, stream=stream, fields={"project": places.state.name})
+            return await runtimes.sweeping(_setting(places), clock_, log_)(name)
+
     deadline_s = clock_.monotonic_s() + CLOSE_WAIT_S
     while clock_.monotonic_s() < deadline_s:
         with leftovers.locked(places) as is_ours:
             if is_ours:
-                count = await leftovers.end(places, clock_)
+                count = await leftovers.end(places, clock_, sweep)
                 return {**result, "leftovers": count}
         await clock_.sleep(POLL_S)
     raise errors.TemporaryError(
         f'the supervisor of project "{places.state.name}" does not end; run it again',
         retry_after_s=CLOSE_WAIT_S,
     )
+
+
+def _setting(places: folders.Folders) -> engine.Setting:
+    """Return for whom what is left is ended; without a data plane, since nothing is started."""
+    variables = environment.of_process()
+    return engine.Setting(places.state.name, places, Path(launch.BINARY), variables)

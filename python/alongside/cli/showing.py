@@ -34,8 +34,9 @@ def write(state: status.Status) -> None:
 
 
 def whole(state: status.Status) -> console.Group:
-    """Return caches, processes and warnings of a project."""
+    """Return caches, Services, pods, processes and warnings of a project."""
     parts: list[console.RenderableType] = [text.Text(_cache(cache)) for cache in state["caches"]]
+    parts += [text.Text(line) for line in _services(state)]
     parts.append(processes(state))
     restart = state["restart"]
     if restart is not None and restart["outcome"] == "running":
@@ -58,6 +59,20 @@ def _cache(cache: status.CacheStatus) -> str:
         f'cache "{cache["name"]}" at http://{cache["address"]}, origin {cache["origin"]}\n'
         f"  {made_of}\n  {', '.join(_told(cache)) or 'no router answers'}"
     )
+
+
+def _services(state: status.Status) -> list[str]:
+    """Return what runs the pods, and where each Service is reached."""
+    # A supervisor that is older than this command says neither.
+    engine, reason = state.get("engine"), state.get("engine_reason", "")
+    lines = [f"engine {engine}: {reason}"] if engine else []
+    for name, ports in state.get("services", {}).items():
+        at = ", ".join(
+            address if address.rpartition(":")[2] == port else f"{address} (port {port})"
+            for port, address in ports.items()
+        )
+        lines.append(f'service "{name}" at {at}')
+    return lines
 
 
 def _told(cache: status.CacheStatus) -> list[str]:
@@ -110,7 +125,27 @@ def processes(state: status.Status) -> table.Table:
             _percent(process["warmth_ratio"]),
             str(process["in_flight"]) if process["in_flight"] is not None else "-",
         )
+        listed = process.get("containers", [])
+        for container in listed if len(listed) > 1 else ():
+            shown.add_row(*_container(container))
     return shown
+
+
+def _container(container: status.ContainerStatus) -> tuple[str | text.Text, ...]:
+    """Return the row of one of several containers of a pod; its process's columns stay empty."""
+    state = "ready" if container["ready"] else container["state"]
+    why = container["message"] or container["reason"]
+    if state in {"ready", "running"}:
+        why = ""
+    style = {"ready": "green", "terminated": "dim"}.get(state, "yellow")
+    return (
+        f"  {container['name']}",
+        container["kind"],
+        text.Text(f"{state}{f' ({why})' if why else ''}", style=style),
+        container["id"][:12] or "-",
+        "",
+        str(container["restarts"]),
+    )
 
 
 def _percent(ratio: float | None, *, digits: int = 0) -> str:

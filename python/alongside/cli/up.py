@@ -26,11 +26,14 @@ from alongside.contract.catalogue import up
 from alongside.engines.local import engine, folders
 from alongside.engines.processes import logs
 from alongside.resources import reading
-from alongside.server import client, control, orders, serving, supervisor
+from alongside.server import client, orders, planning, serving
 from alongside.server import status as status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from alongside.plan import choosing
+    from alongside.server import control
 
 CONTRACT = up.CONTRACT
 SUPERVISOR_WAIT_S = 30.0
@@ -67,10 +70,15 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
     is_named = resolved.is_set("project")
     given = projects.checked(resolved.text("project")) if is_named else None
     project = given or projects.of_folder(paths[0].absolute().parent)
+    images = [Path(text) for text in resolved.texts("images")]
     order = orders.Order(
-        tuple(reading.load(paths)), resolved.duration_s("stop_timeout"), is_named=is_named
+        tuple(reading.load(paths)),
+        resolved.duration_s("stop_timeout"),
+        is_named=is_named,
+        engine=cast("choosing.Wish", resolved.text("engine")),
+        images=tuple(reading.load(images)),
     )
-    supervisor.plan_of(order)
+    planning.draft(order, project)
     places = folders.of_project(project, variables)
     found = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
     binary = Path(found).absolute()
@@ -282,6 +290,8 @@ def _tell(run: _Run, applied: Mapping[str, object]) -> None:
         click.echo(str(change))
     if not changes:
         click.echo("nothing to change")
+    if applied.get("engine"):  # a supervisor that is older than this command does not say
+        click.echo(f"engine {applied['engine']}: {applied['engine_reason']}")
 
 
 def _print(run: _Run, state: status_of.Status) -> None:
@@ -301,10 +311,21 @@ def _result(run: _Run, state: status_of.Status) -> int:
     for process in state["processes"]:
         if process["state"] == "ready":
             continue
-        end, _ = logs.read(run.places.log(process["name"]), None, lines=LOG_LINES)
         reason = process["reason"] or process["state"]
         click.echo(f"alongside up: {process['name']} is not ready: {reason}", err=True)
-        click.echo(end.decode(errors="replace"), err=True, nl=False)
+        for path in _logs(run, process):
+            end, _ = logs.read(path, None, lines=LOG_LINES)
+            click.echo(end.decode(errors="replace"), err=True, nl=False)
     for warning in state["warnings"]:
         click.echo(f"alongside up: {warning}", err=True)
     return int(errors.ExitCode.FAILED)
+
+
+def _logs(run: _Run, process: status_of.ProcessStatus) -> list[Path]:
+    """Return where a process writes; of a pod, its containers that are not as they should be."""
+    # A supervisor that is older than this command names no containers.
+    listed = process.get("containers", [])
+    bad = [one["name"] for one in listed if not one["ready"] and one["reason"] != "Completed"]
+    if len(listed) < 2:
+        return [run.places.log(process["name"])]
+    return [run.places.log(f"{process['name']}.{name}") for name in bad]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePosixPath
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from alongside.base import nearest
-from alongside.plan import origins, pods, shape
+from alongside.base import errors
+from alongside.plan import (
+    choosing,
+    claiming,
+    collisions,
+    loopback,
+    origins,
+    shape,
+    translating,
+)
 from alongside.resources import problems, reading
+from alongside.resources.kubernetes import workloads
 
 if TYPE_CHECKING:
-    from alongside.resources import kinds, kubernetes
+    from collections.abc import Iterator
 
-GRACE_S = 30.0
-"""Kubernetes' default between SIGTERM and SIGKILL."""
+    from alongside.plan import commands, pods
+    from alongside.resources import kinds
+
+GRACE_S = translating.GRACE_S
 DRAIN_MARGIN_S = 5.0
 """What a data-plane process gets beyond its drain timeout, so that it ends by itself."""
 DATA_PLANE_PROBE = shape.Probe("admin", period_s=10.0, timeout_s=2.0)
@@ -23,107 +34,212 @@ NODES_MAX = 256
 """Of one cache: each is a process here; more belong on more than one machine."""
 HOSTS = {"local": "127.0.0.1", "public": "0.0.0.0"}  # noqa: S104 - a user wrote `public`
 
-_RESTART: dict[str, pods.Restart] = {
-    "Always": "always",
-    "OnFailure": "on-failure",
-    "Never": "never",
-}
-_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What files ask for, before it is known what runs their pods."""
+
+    resources: reading.Resources
+    translated: translating.Translated
+    site: claiming.Site
+
+    @property
+    def has_pods(self) -> bool:
+        """Whether there is a pod, or could be one when a workload has more than none."""
+        return bool(self.translated.units)
+
+    def clashes(self, engine: shape.EngineName = "process") -> list[problems.Problem]:
+        """Return what cannot share an address where an engine runs the pods."""
+        return collisions.find(self.claims(engine))
+
+    def claims(self, engine: shape.EngineName) -> Iterator[collisions.Claim]:
+        """Yield the addresses that pods and caches need for themselves."""
+        for unit in self.translated.units:
+            yield from claiming.of_unit(unit, engine, self.site)
+        for cache in self.resources.caches:
+            spec = cache.model.spec
+            if spec.port is not None:
+                owner = f"{cache.model.kind}/{cache.name}"
+                place = cache.problem(("spec", "port"), "")
+                yield collisions.Claim(HOSTS[spec.expose], spec.port, owner, owner, place)
 
 
-def plan(resources: reading.Resources, *, grace_s: float = GRACE_S) -> shape.Plan:
-    """Return what should run: applications, then cache nodes, then routers.
+def draft(
+    resources: reading.Resources, *, grace_s: float = GRACE_S, site: claiming.Site | None = None
+) -> Draft:
+    """Return what files ask for, after all checks that hold whatever runs their pods.
 
     Args:
         resources: all of the files.
         grace_s: between SIGTERM and SIGKILL of a pod that does not say it itself.
+        site: whose pods they are; of an unnamed project where there is none.
 
     Raises:
         problems.ResourceError: origins that name nothing, names or addresses used twice; all.
     """
-    builder = _Builder(grace_s)
-    for pod in resources.pods:
-        builder.add_pod(pod)
-    for cache in resources.caches:
-        builder.add_cache(cache, resources)
+    drafted = Draft(
+        resources, translating.pods(resources, grace_s=grace_s), site or claiming.Site()
+    )
+    builder = _Builder(drafted, "docker", None)
+    builder.add_all()
     if builder.found:
         raise problems.ResourceError(builder.found)
-    for pod in resources.pods:
-        builder.check_origins(pod)
+    return drafted
+
+
+def finish(
+    drafted: Draft, choice: choosing.Choice, known: commands.Commands | None = None
+) -> shape.Plan:
+    """Return what should run: pods, then cache nodes, then routers.
+
+    Args:
+        drafted: what the files ask for.
+        choice: what runs the pods.
+        known: which programs stand for images; None where that is not to be checked.
+
+    Raises:
+        problems.ResourceError: addresses that two pods need, images that stand for nothing; all.
+    """
+    builder = _Builder(drafted, choice.engine, known if choice.engine != "docker" else None)
+    builder.add_all()
+    if builder.found:
+        raise problems.ResourceError(builder.found)
+    builder.check_origins()
     order: dict[shape.Role, int] = {"app": 0, "node": 1, "router": 2}
+    translated = drafted.translated
     return shape.Plan(
         tuple(sorted(builder.processes, key=lambda process: order[process.role])),
         tuple(builder.caches),
-        (*resources.warnings, *builder.warnings),
+        (*drafted.resources.warnings, *translated.warnings, *builder.warnings),
         tuple(builder.places.items()),
+        (*translated.services, *builder.origins.services()),
+        choice.engine,
+        choice.reason if drafted.has_pods else "",
+        tuple(_workloads(drafted.resources)),
     )
 
 
+def plan(resources: reading.Resources, *, grace_s: float = GRACE_S) -> shape.Plan:
+    """Return the plan for the engine that needs nothing; raises as `draft` and `finish` do."""
+    return finish(draft(resources, grace_s=grace_s), choosing.Choice("process", ""))
+
+
+def _workloads(resources: reading.Resources) -> Iterator[shape.Workload]:
+    for one in resources.deployments:
+        yield _deployment(one)
+    for each in resources.stateful_sets:
+        yield shape.Workload(f"StatefulSet/{each.name}", "ordered")
+
+
+def _deployment(one: reading.Resource[workloads.Deployment]) -> shape.Workload:
+    spec, name = one.model.spec, f"Deployment/{one.name}"
+    if spec.strategy.type == "Recreate":
+        return shape.Workload(name, "recreate")
+    rolling = spec.strategy.rolling_update or workloads.RollingUpdate()
+    surge = math.ceil(_pods(rolling.max_surge, spec.replicas))
+    unavailable = math.floor(_pods(rolling.max_unavailable, spec.replicas))
+    # Kubernetes has the same way out where both are rounded to nothing.
+    return shape.Workload(name, "rolling", surge, unavailable if surge else max(1, unavailable))
+
+
+def _pods(share: int | str, replicas: int) -> float:
+    """Return how many pods a number, or a part as `25%`, means."""
+    return float(share) if isinstance(share, int) else int(share.removesuffix("%")) * replicas / 100
+
+
 class _Builder:
-    def __init__(self, grace_s: float) -> None:
-        self.grace_s = grace_s
+    def __init__(
+        self, drafted: Draft, engine: shape.EngineName, known: commands.Commands | None
+    ) -> None:
+        self.drafted = drafted
+        self.engine = engine
+        self.known = known
         self.processes: list[shape.Process] = []
         self.caches: list[shape.Cache] = []
-        self.found: list[problems.Problem] = []
+        self.found = drafted.clashes(engine)
         self.names: dict[str, str] = {}
-        self.ports: dict[int, str] = {}
         self.places: dict[str, str] = {}
         self.warnings: list[str] = []
+        self.origins = origins.Origins(drafted.resources, drafted.translated, engine, drafted.site)
 
-    def add_pod(self, pod: reading.Resource[kubernetes.Pod]) -> None:
-        for at, container in enumerate(pod.model.spec.containers):
-            path: problems.Path = ("spec", "containers", at)
-            name = origins.container_process(pod, at)
-            for number, declared in enumerate(container.ports):
-                where = (*path, "ports", number, "containerPort")
-                self.claim_port(pod, where, declared.container_port, name)
-            self.check_probe(pod, at)
-            self.claim_name(pod, (*path, "name"), name)
-            self.processes.append(_app(pod, container, name, self.grace_s))
+    def add_all(self) -> None:
+        for unit in self.drafted.translated.units:
+            self.add_pod(unit)
+        for cache in self.drafted.resources.caches:
+            self.add_cache(cache)
 
-    def check_probe(self, pod: reading.Resource[kubernetes.Pod], at: int) -> None:
-        """Note a probe's port whose name its container does not declare, since it has no number."""
-        container = pod.model.spec.containers[at]
-        if container.readiness_probe is None:
-            return
-        way, port = _looked_at(container.readiness_probe)
-        names = [declared.name for declared in container.ports if declared.name is not None]
-        if not isinstance(port, str) or port in names:
-            return
-        near = nearest.nearest(port, names) or (names[0] if len(names) == 1 else None)
-        hint = (
-            f'did you mean "{near}"?'
-            if near is not None
-            else f"write {' or '.join(names)}, or a number"
-            if names
-            else "give one of its ports that name, or write a number"
+    def add_pod(self, unit: translating.Unit) -> None:
+        pod = self.settled(unit)
+        claims = claiming.of_unit(unit, self.engine, self.drafted.site)
+        for claim in claims:
+            self.places[f"{pod.name}:{claim.port}"] = str(claim.place)
+        self.claim_name(
+            unit.template.owner, unit.template.problem(("metadata", "name"), ""), pod.name
         )
-        path: problems.Path = ("spec", "containers", at, "readinessProbe", way, "port")
-        reason = f'container "{container.name}" declares no port named "{port}"; {hint}'
-        self.found.append(pod.problem(path, reason))
+        self.processes.append(
+            shape.Process(
+                pod.name,
+                "app",
+                claims=tuple(f"{claim.host}:{claim.port}" for claim in claims),
+                grace_s=pod.grace_s,
+                pod=pod,
+                after=unit.after,
+                after_end=unit.after_end,
+                group=unit.group,
+            )
+        )
 
-    def check_origins(self, pod: reading.Resource[kubernetes.Pod]) -> None:
+    def settled(self, unit: translating.Unit) -> pods.Pod:
+        """Return a pod with what stands for its images; note where nothing does, once for all."""
+        if self.known is None:
+            return unit.pod
+        for container in unit.pod.containers:
+            try:
+                self.known.words(unit.pod, container)
+            except errors.UsageError as error:
+                path = (*unit.template.path_of(container.name), "image")
+                problem = unit.template.problem(path, str(error))
+                self.found += [problem] if problem not in self.found else []
+        settled = tuple(self.known.settled(one) for one in unit.pod.containers)
+        return replace(unit.pod, containers=settled)
+
+    def check_origins(self) -> None:
         """Warn of containers that are asked by caches and counted as ready before they answer."""
-        addresses = {one.origin.process: one.origin.address for one in reversed(self.caches)}
-        for at, container in enumerate(pod.model.spec.containers):
-            address = addresses.get(origins.container_process(pod, at))
-            if container.readiness_probe is None and address is not None:
+        told: dict[str, None] = {}
+        asked = {(pod, port) for cache in self.caches for pod, port in self.asked(cache.origin)}
+        for unit in self.drafted.translated.units:
+            for container in unit.pod.containers:
+                numbers = [
+                    port.number for port in container.ports if (unit.pod.name, port.number) in asked
+                ]
+                if container.readiness is not None or not numbers or container.kind == "init":
+                    continue
                 reason = (
                     f'container "{container.name}" is an origin without readinessProbe, so it '
                     "counts as ready when it is started, and may be asked before it answers; "
-                    f"add readinessProbe: {{tcpSocket: {{port: {address.rpartition(':')[2]}}}}}"
+                    f"add readinessProbe: {{tcpSocket: {{port: {numbers[0]}}}}}"
                 )
-                self.warnings.append(str(pod.problem(("spec", "containers", at), reason)))
+                path = unit.template.path_of(container.name)
+                told.setdefault(str(unit.template.problem(path, reason)))
+        self.warnings += told
 
-    def add_cache(
-        self, cache: reading.Resource[kinds.ShardedCache], resources: reading.Resources
-    ) -> None:
+    def asked(self, origin: shape.Origin) -> Iterator[tuple[str, int]]:
+        """Yield the pods that answer for an origin, and their ports."""
+        if origin.process is not None and origin.address:
+            yield origin.process, int(origin.address.rpartition(":")[2])
+        name, _, number = origin.service.rpartition(":")
+        for service in (*self.drafted.translated.services, *self.origins.services()):
+            for port, endpoints in zip(service.ports, service.endpoints, strict=True):
+                if service.name == name and str(port.number) == number:
+                    yield from ((one.pod, one.port) for one in endpoints)
+
+    def add_cache(self, cache: reading.Resource[kinds.ShardedCache]) -> None:
         spec = cache.model.spec
         self.check_scale(cache)
         routers = tuple(f"{cache.name}-router-{at}" for at in range(spec.routers))
-        if spec.port is not None:
-            self.claim_port(cache, ("spec", "port"), spec.port, *routers)
-        origin = origins.resolve(cache, resources)
+        for name in routers if spec.port is not None else ():
+            self.places[f"{name}:{spec.port}"] = str(cache.problem(("spec", "port"), ""))
+        origin = self.origins.resolve(cache)
         if isinstance(origin, problems.Problem):
             self.found.append(origin)
             return
@@ -134,9 +250,10 @@ class _Builder:
         planned = shape.Cache(
             cache.name, routers, shards, origin, spec.key, spec.function, spec.memory, _terms(spec)
         )
+        owner = f"{cache.model.kind}/{cache.name}"
         for name in (*planned.nodes, *routers):
-            self.claim_name(cache, ("metadata", "name"), name)
-        inside = shape.Socket(shape.LISTENER, origins.LOOPBACK, 0)
+            self.claim_name(owner, cache.problem(("metadata", "name"), ""), name)
+        inside = shape.Socket(shape.LISTENER, loopback.SHARED, 0)
         door = shape.Socket(shape.LISTENER, HOSTS[spec.expose], spec.port or 0, cache.name)
         self.processes += [
             _data_plane(name, "node", inside, planned.terms) for name in planned.nodes
@@ -170,35 +287,15 @@ class _Builder:
                 )
             )
 
-    def claim_name(
-        self, resource: reading.Resource[reading.M], path: problems.Path, name: str
-    ) -> None:
-        owner = f"{resource.model.kind}/{resource.name}"
+    def claim_name(self, owner: str, place: problems.Problem, name: str) -> None:
+        """Note a name of a pod or process, and a mistake where another one has it."""
         if name in self.names:
-            self.found.append(
-                resource.problem(
-                    path,
-                    f'its process "{name}" has the name of one of {self.names[name]}; '
-                    "rename one of the two",
-                )
+            reason = (
+                f'its process "{name}" has the name of one of {self.names[name]}; '
+                "rename one of the two"
             )
+            self.found.append(replace(place, message=reason))
         self.names.setdefault(name, owner)
-
-    def claim_port(
-        self, resource: reading.Resource[reading.M], path: problems.Path, port: int, *processes: str
-    ) -> None:
-        owner = f"{resource.model.kind}/{resource.name}"
-        for process in processes:
-            self.places[f"{process}:{port}"] = str(resource.problem(path, ""))
-        if port in self.ports:
-            self.found.append(
-                resource.problem(
-                    path,
-                    f"port {port} of this machine is also used by {self.ports[port]}; "
-                    "give one of the two another port",
-                )
-            )
-        self.ports.setdefault(port, owner)
 
 
 def _terms(spec: kinds.ShardedCacheSpec) -> shape.Terms:
@@ -223,70 +320,3 @@ def _data_plane(
 ) -> shape.Process:
     grace_s = terms.drain_timeout_ms / 1000 + DRAIN_MARGIN_S
     return shape.Process(name, role, sockets=(socket,), probe=DATA_PLANE_PROBE, grace_s=grace_s)
-
-
-def _app(
-    pod: reading.Resource[kubernetes.Pod],
-    container: kubernetes.Container,
-    name: str,
-    grace_s: float,
-) -> shape.Process:
-    spec = pod.model.spec
-    seconds = spec.termination_grace_period_seconds
-    variables: dict[str, str] = {}
-    for variable in container.env:
-        variables[variable.name] = expanded(variable.value, variables)
-    directory = PurePosixPath(pod.folder) / (container.working_dir or ".")
-    return shape.Process(
-        name,
-        "app",
-        argv=tuple(expanded(text, variables) for text in (*container.command, *container.args)),
-        environment=tuple(variables.items()),
-        directory=str(directory),
-        claims=tuple(f"{origins.LOOPBACK}:{port.container_port}" for port in container.ports),
-        probe=_probe(container),
-        grace_s=grace_s if seconds is None else float(seconds),
-        restart=_RESTART[spec.restart_policy],
-    )
-
-
-def expanded(text: str, variables: dict[str, str]) -> str:
-    """Return a text with `$(NAME)` replaced as Kubernetes does; unknown ones stay, `$$` is `$`."""
-    return _REFERENCE.sub(
-        lambda match: "$" if match[0] == "$$" else variables.get(match[1], match[0]), text
-    )
-
-
-def _looked_at(probe: kubernetes.Probe) -> tuple[str, int | str | None]:
-    """Return a probe's way as users write it, and its port."""
-    if probe.http_get is not None:
-        return "httpGet", probe.http_get.port
-    if probe.tcp_socket is not None:
-        return "tcpSocket", probe.tcp_socket.port
-    return "exec", None
-
-
-def _probe(container: kubernetes.Container) -> shape.Probe | None:
-    wanted = container.readiness_probe
-    if wanted is None:
-        return None
-    way, host, port, path = "exec", None, None, "/"
-    if wanted.http_get is not None:
-        way, path = "http", wanted.http_get.path
-        host, port = wanted.http_get.host, wanted.http_get.port
-    elif wanted.tcp_socket is not None:
-        way, host, port = "tcp", wanted.tcp_socket.host, wanted.tcp_socket.port
-    number = {declared.name: declared.container_port for declared in container.ports}.get(
-        str(port), port
-    )
-    return shape.Probe(
-        "http" if way == "http" else "tcp" if way == "tcp" else "exec",
-        address=f"{host or origins.LOOPBACK}:{number}" if way != "exec" else "",
-        path=path if path.startswith("/") else f"/{path}",
-        command=tuple(wanted.exec.command) if wanted.exec is not None else (),
-        delay_s=float(wanted.initial_delay_seconds),
-        period_s=float(wanted.period_seconds),
-        timeout_s=float(wanted.timeout_seconds),
-        successes=wanted.success_threshold,
-        failures=wanted.failure_threshold,
-    )

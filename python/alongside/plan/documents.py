@@ -12,8 +12,11 @@ from alongside.base import errors
 from alongside.plan import shape
 
 Addresses = Mapping[str, str]
-"""The address HOST:PORT of each process's listener, as far as it is bound."""
+"""The address HOST:PORT of each process's listener, as far as it is bound; of a Service that is an
+origin under `service(NAME:PORT)`."""
 INNER = ("127.0.0.0/8",)
+UNPUBLISHED = "127.0.0.1:1"
+"""Stands for the address of what is not served yet."""
 SCHEMA = 1
 HEALTH = document.Health(
     probe="cache",
@@ -47,6 +50,17 @@ class Wanted:
     def digest(self) -> str:
         """A short name of the content, equal for equal documents."""
         return hashlib.sha256(self.body.encode()).hexdigest()[:16]
+
+
+def service(name: str) -> str:
+    """Return what a Service's port, `NAME:PORT`, is called among addresses."""
+    return f"service/{name}"
+
+
+def unpublished(plan: shape.Plan) -> dict[str, str]:
+    """Return an address for each Service that is an origin, for looks at what is not served yet."""
+    names = [cache.origin.service for cache in plan.caches if cache.origin.service]
+    return {service(name): UNPUBLISHED for name in names}
 
 
 def numbered(body: str, *, epoch: int, generation: int) -> bytes:
@@ -97,7 +111,9 @@ def render(
         admin_path: gives the path of a process's admin socket.
     """
     result: dict[str, Wanted] = {}
-    for cache in plan.caches:
+    for cache in [_located(one, addresses) for one in plan.caches]:
+        if not cache.origin.address:
+            continue
         for shard in cache.shards:
             if all(name in addresses for name in shard.nodes):
                 for name in shard.nodes:
@@ -106,6 +122,14 @@ def render(
             for name in cache.routers:
                 result[name] = _router(cache, name, addresses, admin_path(name))
     return result
+
+
+def _located(cache: shape.Cache, addresses: Addresses) -> shape.Cache:
+    """Return a cache whose origin has its address, as far as it is known."""
+    if not cache.origin.service:
+        return cache
+    address = addresses.get(service(cache.origin.service), "")
+    return replace(cache, origin=replace(cache.origin, address=address))
 
 
 def _node(
@@ -132,7 +156,8 @@ def _node(
         limits=document.Limits(drain_timeout_ms=cache.terms.drain_timeout_ms),
     )
     origins = _origins(cache)
-    return _wanted(whole, uses=origins, siblings=frozenset(siblings), origins=origins)
+    uses = origins.union(cache.origin.others)
+    return _wanted(whole, uses=uses, siblings=frozenset(siblings), origins=origins)
 
 
 def _router(cache: shape.Cache, name: str, addresses: Addresses, admin: str) -> Wanted:
@@ -175,7 +200,8 @@ def _router(cache: shape.Cache, name: str, addresses: Addresses, admin: str) -> 
         ),
     )
     nodes, origins = frozenset(cache.nodes), _origins(cache)
-    return _wanted(whole, needs=nodes, uses=nodes | origins, origins=origins)
+    uses = nodes | origins.union(cache.origin.others)
+    return _wanted(whole, needs=nodes, uses=uses, origins=origins)
 
 
 def _origin(cache: shape.Cache) -> document.Origin:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 Role = Literal["app", "node", "router"]
 """`app` is a pod, or a process of a user's; the others are the data plane's."""
 EngineName = Literal["process", "namespaces", "docker"]
+Way = Literal["rolling", "recreate", "ordered"]
+"""How a workload's pods are replaced: new ones first, all at once after all old ones have gone, or
+one after the other from the last to the first."""
 LISTENER = "http"
 """The name of the one listener of every data-plane process in a plan."""
 
@@ -63,7 +66,9 @@ class Process:
     pod: pods.Pod | None = None
     """What runs, where this is a pod; `argv`, `environment`, `directory`, `probe` are empty."""
     after: tuple[str, ...] = ()
-    """Processes that have to be ready before it is started."""
+    """Processes that have to be ready, or to have ended well, before it is started."""
+    after_end: tuple[str, ...] = ()
+    """Processes that have to have ended well before it is started."""
     group: str = ""
     """The workload that it is one of, as `StatefulSet/NAME`; its pods are replaced as that says."""
 
@@ -76,7 +81,11 @@ class Origin:
     host: str | None = None
     """The Host header to send; None passes the client's."""
     process: str | None = None
-    """The process of the plan that answers there."""
+    """The process of the plan that answers there, or the first of them."""
+    others: tuple[str, ...] = ()
+    """Processes that answer there too, behind a Service."""
+    service: str = ""
+    """`NAME:PORT` of a Service, whose address is known when it is served; `address` is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,19 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
+class Workload:
+    """How pods of one group are replaced by those of another template."""
+
+    name: str
+    """As `Process.group` says it: `Deployment/web`."""
+    way: Way = "rolling"
+    surge: int = 0
+    """Of `rolling`: how many pods there may be beyond the planned ones meanwhile."""
+    unavailable: int = 0
+    """Of `rolling`: how many of the planned number may be missing or unready meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that should exist, in the order of starting; the reverse is the order of stopping."""
 
@@ -141,6 +163,13 @@ class Plan:
     services: tuple[pods.Service, ...] = ()
     engine: EngineName = "process"
     """What runs the pods; `auto` is decided by then."""
+    engine_reason: str = field(default="", compare=False)
+    """Why that engine, as a sentence for people; empty where there is no pod."""
+    workloads: tuple[Workload, ...] = ()
+
+    def workload(self, name: str) -> Workload | None:
+        """Return the workload of a name, or None."""
+        return next((one for one in self.workloads if one.name == name), None)
 
     def place(self, name: str, port: int) -> str:
         """Return where a process was given a port, for messages; its name where nobody wrote it."""

@@ -10,7 +10,9 @@ The rules:
   unless it cannot be started before the other one has left its address.
 - A process stops only when no document in force names it, and, where it is an application, when
   what was begun under an earlier document has had its time.
-- A process starts only when the addresses it binds are free.
+- A process starts only when the addresses it binds are free, and those are ready that it comes
+  after; what ended well is as good as ready.
+- Of a workload's pods only so many start and stop at once as `turns` says.
 - What is equal is not touched, and what can be configured is not restarted.
 
 `step` is called again whenever something changed, so a lost event or a crashed process never needs
@@ -23,7 +25,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from alongside.plan import documents, shape
+from alongside.plan import documents, shape, turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +45,8 @@ class Seen:
     """In force, or on the way: what it reads at its next start."""
     finishing: frozenset[str] = frozenset()
     """Processes that no document of it names any more, and that what it began may still use."""
+    has_succeeded: bool = False
+    """It ended, is not to start again, and did what it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,13 @@ def step(
 ) -> list[Action]:
     """Return what may be done now; nothing when all is as planned or must be waited for."""
     now = _Now(plan, wanted, observed)
-    return [*now.starts(), *now.configures(), *now.replacements(), *now.removals()]
+    return [
+        *now.starts(),
+        *now.configures(),
+        *now.replacements(),
+        *now.turns(),
+        *now.removals(),
+    ]
 
 
 def waits(
@@ -87,6 +97,11 @@ def waits(
     now = _Now(plan, wanted, observed)
     found = []
     for process in plan.processes:
+        if process.name not in observed and (awaited := now.awaited(process)):
+            ends = process.after_end and awaited[-1] in process.after_end
+            what = "ended well" if ends else "can be used"
+            found.append(f"{process.name} waits until {', '.join(awaited)} {what}")
+            continue
         document = wanted.get(process.name)
         seen = observed.get(process.name)
         if document is None or (seen is not None and seen.document == document):
@@ -105,7 +120,17 @@ class _Now:
 
     def is_up(self, name: str) -> bool:
         seen = self.observed.get(name)
-        return seen is not None and seen.state == "ready"
+        return seen is not None and (seen.state == "ready" or seen.has_succeeded)
+
+    def awaited(self, process: shape.Process) -> list[str]:
+        """Return the planned processes that a process comes after and that are not so far."""
+        found = [name for name in process.after if not self.is_up(name)]
+        found += [name for name in process.after_end if not self.has_succeeded(name)]
+        return [name for name in found if self.plan.process(name) is not None]
+
+    def has_succeeded(self, name: str) -> bool:
+        seen = self.observed.get(name)
+        return seen is not None and seen.has_succeeded
 
     def is_started(self, name: str) -> bool:
         seen = self.observed.get(name)
@@ -123,7 +148,10 @@ class _Now:
         process, seen = self.plan.process(name), self.observed.get(name)
         if seen is not None:
             return seen.state == "ended"
-        return process is None or not self.has_free_addresses(process)
+        if process is None or not self.has_free_addresses(process):
+            return True
+        workload = self.plan.workload(process.group)
+        return workload is not None and turns.need_room(workload, self.members(workload))
 
     def missing(self, process: shape.Process) -> set[str]:
         """Return the processes that a process's next document has to wait for, but siblings."""
@@ -147,21 +175,68 @@ class _Now:
     def is_startable(self, process: shape.Process) -> bool:
         if process.role != "app" and process.name not in self.wanted:
             return False
-        return not self.missing(process)
+        return not self.awaited(process) and not self.missing(process)
 
     def has_free_addresses(self, process: shape.Process) -> bool:
+        return not self.in_the_way(process)
+
+    def in_the_way(self, process: shape.Process) -> frozenset[str]:
+        """Return who has an address that a process binds."""
         claims = set(process.claims)
-        return not any(
-            claims.intersection(seen.process.claims)
+        return frozenset(
+            name
             for name, seen in self.observed.items()
-            if name != process.name and seen.state != "ended"
+            if name != process.name
+            and seen.state != "ended"
+            and claims.intersection(seen.process.claims)
+        )
+
+    def members(self, workload: shape.Workload) -> list[turns.Member]:
+        """Return the pods of a workload: the planned ones, then the others that are there."""
+        planned = [one for one in self.plan.processes if one.group == workload.name]
+        names = {process.name for process in self.plan.processes}
+        others = [
+            name
+            for name, seen in self.observed.items()
+            if seen.process.group == workload.name and name not in names
+        ]
+        found = [self._planned(process, frozenset(others)) for process in planned]
+        return found + [self._superfluous(name, others) for name in others]
+
+    def _planned(self, process: shape.Process, others: frozenset[str]) -> turns.Member:
+        seen = self.observed.get(process.name)
+        blockers = frozenset[str]() if seen is not None else self.in_the_way(process)
+        return turns.Member(
+            process.name,
+            is_planned=True,
+            is_there=seen is not None,
+            is_old=seen is not None and seen.process != process,
+            is_ready=self.is_up(process.name),
+            is_stopping=seen is not None and seen.state == "stopping",
+            can_start=self.is_startable(process) and blockers <= others,
+            blockers=blockers,
+        )
+
+    def _superfluous(self, name: str, others: Collection[str]) -> turns.Member:
+        return turns.Member(
+            name,
+            is_planned=False,
+            is_there=True,
+            is_old=True,
+            is_ready=self.is_up(name),
+            is_stopping=self.observed[name].state == "stopping",
+            is_needed=self.is_named(name),
+            has_followers=any(name in self.observed[other].process.after for other in others),
         )
 
     def starts(self) -> Iterator[Action]:
         claimed: set[str] = set()
         coming: dict[str, shape.Process] = {}
+        held_back = self.held_back()
         for process in self.plan.processes:
             if process.name in self.observed or claimed.intersection(process.claims):
+                continue
+            if process.name in held_back:
                 continue
             if self.is_startable(process) and self.has_free_addresses(process):
                 claimed.update(process.claims)
@@ -171,6 +246,15 @@ class _Now:
                 del coming[name]
         for name, process in coming.items():
             yield Start(process, self.wanted.get(name))
+
+    def held_back(self) -> set[str]:
+        """Return the pods whose workloads let them not start yet."""
+        found: set[str] = set()
+        for workload in self.plan.workloads:
+            members = self.members(workload)
+            absent = {one.name for one in members if one.is_planned and not one.is_there}
+            found |= absent.difference(turns.starts(workload, members))
+        return found
 
     def configures(self) -> Iterator[Action]:
         for process in self.plan.processes:
@@ -189,13 +273,21 @@ class _Now:
             seen = self.observed.get(process.name)
             if seen is None or seen.process == process or seen.state == "stopping":
                 continue
-            if self.is_startable(process):
+            if self.plan.workload(process.group) is None and self.is_startable(process):
                 yield Stop(process.name)
+
+    def turns(self) -> Iterator[Action]:
+        """Stop the old pods of workloads that go on, as their turns come."""
+        for workload in self.plan.workloads:
+            for name in turns.stops(workload, self.members(workload)):
+                yield Stop(name)
 
     def removals(self) -> Iterator[Action]:
         planned = {process.name for process in self.plan.processes}
         for name, seen in reversed(list(self.observed.items())):
-            if name not in planned and seen.state != "stopping" and not self.is_named(name):
+            if name in planned or seen.state == "stopping" or self.is_named(name):
+                continue
+            if self.plan.workload(seen.process.group) is None:
                 yield Stop(name)
 
     def is_named(self, name: str) -> bool:
@@ -237,7 +329,7 @@ def changes(old: shape.Plan, new: shape.Plan) -> list[Action]:
             if seen.state == "stopping":
                 del observed[name]
             elif seen.state == "starting":
-                observed[name] = replace(seen, state="ready")
+                observed[name] = _succeeded(seen, new)
     return taken
 
 
@@ -252,10 +344,17 @@ def take(observed: dict[str, Seen], action: Action) -> None:
             observed[name] = replace(observed[name], state="stopping")
 
 
+def _succeeded(seen: Seen, plan: shape.Plan) -> Seen:
+    """Return what becomes of a process that has begun: it is ready, or done if that is awaited."""
+    is_to_end = any(seen.process.name in process.after_end for process in plan.processes)
+    return replace(seen, state="ended" if is_to_end else "ready", has_succeeded=is_to_end)
+
+
 def _ideal(plan: shape.Plan) -> dict[str, Seen]:
     wanted = _rendered(plan)
     return {
-        process.name: Seen(process, "ready", wanted.get(process.name)) for process in plan.processes
+        process.name: _succeeded(Seen(process, "ready", wanted.get(process.name)), plan)
+        for process in plan.processes
     }
 
 
@@ -265,4 +364,5 @@ def _rendered(plan: shape.Plan) -> dict[str, documents.Wanted]:
         for process in plan.processes
         for socket in process.sockets
     }
-    return documents.render(plan, addresses, lambda name: f"/{name}.sock")
+    published = documents.unpublished(plan)
+    return documents.render(plan, {**published, **addresses}, lambda name: f"/{name}.sock")

@@ -11,12 +11,14 @@ from starlette import applications, requests, responses, routing
 
 from alongside.base import errors, units
 from alongside.engines.processes import logs
-from alongside.server import explaining, orders, status, supervisor
+from alongside.server import explaining, orders, planning, status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from alongside.base import clock
+    from alongside.server import supervisor
 
 REQUEST_BYTES_MAX = 32 * 2**20
 DOWN_POLL_S = 0.03
@@ -57,14 +59,18 @@ class Control:
         return await status.of(self.watched, now_s=self._clock.monotonic_s())
 
     async def _apply(self, request: requests.Request) -> object:
-        order = orders.from_json(await _object(request))
+        return dataclasses.asdict(await self.apply(orders.from_json(await _object(request))))
+
+    async def apply(self, order: orders.Order) -> orders.Applied:
+        """Make an order's files the goal; raises as `Supervisor.apply` does."""
         project = self.engine.setting.project
         # Large files take seconds to read, in which the loop has to look after processes.
-        plan = await asyncio.to_thread(supervisor.plan_of, order)
+        drafted = await asyncio.to_thread(planning.draft, order, project)
+        plan = planning.changed(order, drafted, self.watched.runs_on, project)
+        await self.engine.open(plan)
         self._check_is_staying()
         order.check_folder(project, self.watched.folder)
-        applied = self.watched.adopt(plan, order)
-        return dataclasses.asdict(applied)
+        return self.watched.adopt(plan, order)
 
     def _check_is_staying(self) -> None:
         if self._is_ending:
@@ -141,16 +147,34 @@ class Control:
 
     async def _logs(self, request: requests.Request) -> object:
         name = request.query_params.get("name", "")
-        path = self.watched.engine.setting.folders.log(name)
-        known = {process.name for process in self.watched.plan.processes}
-        if name not in known | set(self.watched.engine.children):
-            raise errors.UsageError(
-                f'no process "{name}"; write one of {", ".join(sorted(known)) or "none"}'
-            )
+        path = self._log_of(name)
         text = request.query_params.get("offset")
         offset = int(text) if text is not None and text.isdigit() else None
         content, end = logs.read(path, offset)
         return {"name": name, "text": content.decode(errors="replace"), "offset": end}
+
+    def _log_of(self, name: str) -> Path:
+        """Return where a process writes, or a container: NAME/CONTAINER, else a pod's first one.
+
+        Raises:
+            errors.UsageError: there is none so named; those that are.
+        """
+        engine = self.watched.engine
+        known = {one.name: one for one in self.watched.plan.processes}
+        known |= {child.process.name: child.process for child in engine.children.values()}
+        of, _, inner = name.partition("/")
+        process = known.get(of)
+        if process is None:
+            choices = ", ".join(sorted(known)) or "none"
+            raise errors.UsageError(f'no process "{of}"; write one of {choices}')
+        if process.pod is None and not inner:
+            return engine.setting.folders.log(of)
+        containers = process.pod.containers if process.pod is not None else ()
+        mains = [one.name for one in containers if one.kind == "main"]
+        if (inner or mains[0]) in {one.name for one in containers} and process.pod is not None:
+            return engine.setting.folders.container_log(process.pod, inner or mains[0])
+        choices = ", ".join(f"{of}/{one.name}" for one in containers) or of
+        raise errors.UsageError(f'no container "{inner}" in {of}; write one of {choices}')
 
     def _unknown(self, name: str) -> str:
         known = ", ".join(cache.name for cache in self.watched.plan.caches)

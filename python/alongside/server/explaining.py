@@ -35,7 +35,7 @@ async def explain(
         except errors.TemporaryError:
             continue
         now = answer.get("now")
-        address = cache.origin.address
+        address = watched.origin(cache)
         if now != ORIGIN:
             address = watched.engine.sockets.address(str(now)) or ""
         reason = _reason(cache, str(answer.get("shard")), now if isinstance(now, str) else None)

@@ -26,6 +26,8 @@ class Journal:
     """Where the files lie that were last applied; empty where nobody knows."""
     grace_s: float = 0.0
     """The longest time that one of them has between SIGTERM and SIGKILL."""
+    engine: str = ""
+    """What runs its pods; empty where none run."""
 
 
 def read(path: Path) -> Journal:
@@ -42,6 +44,7 @@ def read(path: Path) -> Journal:
             tuple(children),
             folder=str(value.get("folder", "")),
             grace_s=float(value.get("grace_s", 0.0)),
+            engine=str(value.get("engine", "")),
         )
     except (ValueError, TypeError, AttributeError, errors.UsageError):
         return Journal()
@@ -60,6 +63,7 @@ def write(path: Path, journal: Journal) -> None:
         "epoch": journal.epoch,
         "folder": journal.folder,
         "grace_s": journal.grace_s,
+        "engine": journal.engine,
         "children": children,
     }
     files.write_atomic(path, json.dumps(value).encode())

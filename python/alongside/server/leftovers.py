@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
@@ -13,7 +14,7 @@ from alongside.engines.processes import groups
 from alongside.server import journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from alongside.base import clock
     from alongside.engines.local import folders
@@ -107,10 +108,21 @@ def find(places: folders.Folders) -> list[groups.Entry]:
     return list(found.values())
 
 
-async def end(places: folders.Folders, clock_: clock.Clock) -> int:
-    """End them, SIGTERM first; return how many there were. The project's lock must be held."""
+async def end(
+    places: folders.Folders, clock_: clock.Clock, sweep: Callable[[str], Awaitable[int]]
+) -> int:
+    """End them, SIGTERM first, then what else its pods left; return how many processes there were.
+
+    The project's lock must be held.
+
+    Args:
+        places: of the project.
+        clock_: for its time.
+        sweep: takes away what is left of the pods that an engine of this name ran.
+    """
     left = find(places)
     count = len(left)
+    was = journal.read(places.journal)
     deadline_s = clock_.monotonic_s() + GRACE_S
     _send(left, signal.SIGTERM)
     while left and clock_.monotonic_s() < deadline_s + KILL_WAIT_S:
@@ -120,6 +132,10 @@ async def end(places: folders.Folders, clock_: clock.Clock) -> int:
         left = list({**known, **{one.identity: one for one in find(places)}}.values())
         if clock_.monotonic_s() >= deadline_s:
             _send(left, signal.SIGKILL)
+    if was.engine:
+        swept = await sweep(was.engine)
+        count = max(count, swept)
+        journal.write(places.journal, replace(was, engine=""))
     if not left:
         places.tidy()
     return count

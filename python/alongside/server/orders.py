@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
+from alongside.plan import choosing
 from alongside.resources import reading
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class Order:
     """Whether the user named the project; else a folder of the same name may be meant."""
     binary: str = ""
     """The data plane's, of whoever gives the order; empty for the one that is known."""
+    engine: choosing.Wish = "auto"
+    """What is to run the pods."""
+    images: tuple[reading.Source, ...] = ()
+    """Files that say which programs stand for images."""
 
     @property
     def folder(self) -> str:
@@ -55,6 +60,9 @@ class Applied:
     """What is restarted, one after the other, because its program has another content now."""
     restart: int | None = None
     """The number of the roll-out that does; None where nothing is restarted."""
+    engine: str = ""
+    """What runs the pods; empty where there are none."""
+    engine_reason: str = ""
 
 
 def is_same_folder(one: str, other: str) -> bool:
@@ -74,22 +82,31 @@ def from_json(value: Mapping[str, object]) -> Order:
         errors.UsageError: it is none.
     """
     try:
-        sources = tuple(
-            reading.Source(str(one["file"]), str(one["folder"]), str(one["text"]))
-            for one in value["sources"]  # type: ignore[attr-defined]
-        )
+        sources = _sources(value["sources"])
+        images = _sources(value.get("images", []))
+        engine = next(one for one in choosing.WISHES if one == value.get("engine", "auto"))
         grace_s = float(str(value.get("grace_s", GRACE_S)))
         order = Order(
             sources,
             grace_s,
             is_named=bool(value.get("is_named", False)),
             binary=str(value.get("binary", "")),
+            engine=engine,
+            images=images,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
         raise errors.UsageError(
             "not an order to apply; send {sources: [{file, folder, text}], grace_s, is_named, "
-            "binary}"
+            "binary, engine, images: [{file, folder, text}]}"
         ) from error
     if not order.sources:
         raise errors.UsageError("an order to apply without files; send at least one source")
     return order
+
+
+def _sources(value: object) -> tuple[reading.Source, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError("no list of sources")
+    return tuple(
+        reading.Source(str(one["file"]), str(one["folder"]), str(one["text"])) for one in value
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import errors, nearest
 from alongside.control import rollout
-from alongside.engines.local import children
+from alongside.engines.local import members
 from alongside.server import traffic
 
 if TYPE_CHECKING:
@@ -267,8 +267,7 @@ class Rolling:
         has_warmth = known is not None and known[0] == self._run_of(name, child)
         return rollout.Seen(
             self._engine.incarnation(name),
-            is_ready=child.state == "ready"
-            or (child.state == "ended" and child.reason == children.SUCCESS),
+            is_ready=child.state == "ready" or members.has_succeeded(child),
             restarts=child.restarts,
             warmth_ratio=known[1] if known is not None and has_warmth else None,
             is_busy=name in self._actions or self._engine.is_changing(name),
@@ -276,7 +275,7 @@ class Rolling:
             reason=why or child.reason,
         )
 
-    def _run_of(self, name: str, child: children.Child) -> tuple[int, int]:
+    def _run_of(self, name: str, child: members.Member) -> tuple[int, int]:
         return self._engine.incarnation(name), child.restarts
 
     async def _ask_warmth(self, name: str) -> None:

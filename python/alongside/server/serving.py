@@ -14,7 +14,8 @@ import uvicorn
 from alongside.base import errors
 from alongside.engines.local import engine, sockets
 from alongside.engines.processes import groups
-from alongside.server import control, journal, leftovers, orders, supervisor
+from alongside.plan import choosing
+from alongside.server import control, journal, leftovers, planning, runtimes, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from alongside.base import clock, log
     from alongside.engines.local import folders
     from alongside.plan import shape
+    from alongside.server import orders
 
 BACKLOG = 64
 SHUTDOWN_S = 2
@@ -64,18 +66,20 @@ async def serving(
             )
         leftovers.sign(places)
         before = journal.read(places.journal)
-        plan = supervisor.plan_of(order)
-        if left := leftovers.find(places):
+        plan = await _plan(setting, order)
+        ground = runtimes.ground(plan.engine, setting, clock_, log_)
+        left = leftovers.find(places)
+        if left or before.engine:
             order.check_folder(setting.project, before.folder)
             _check(plan, places, frozenset(one.identity.pid for one in left))
         groups.become_subreaper()
-        if count := await leftovers.end(places, clock_):
+        if count := await leftovers.end(places, clock_, runtimes.sweeping(setting, clock_, log_)):
             log_.warning("leftovers_ended", processes=count)
         epoch = before.epoch + 1
         wake = asyncio.Event()
-        engine_ = engine.Engine(setting, clock_, wake.set, log_)
+        engine_ = engine.Engine(setting, clock_, wake.set, log_, ground=ground)
         watched = supervisor.Supervisor(engine_, clock_, log_, epoch=epoch, wake=wake)
-        applied = watched.adopt(plan, order)
+        applied = await _begun(watched, plan, order)
         door = control.Control(watched, clock_)
         loops = asyncio.create_task(watched.run())
         loops.add_done_callback(lambda _: door.is_over.set())
@@ -89,9 +93,29 @@ async def serving(
             await watched.close()
 
 
+async def _plan(setting: engine.Setting, order: orders.Order) -> shape.Plan:
+    drafted = await asyncio.to_thread(planning.draft, order, setting.project)
+    facts = choosing.Facts()
+    if planning.needs_facts(order, drafted):
+        facts = await runtimes.facts(setting.environment)
+    return planning.begun(order, drafted, facts)
+
+
+async def _begun(
+    watched: supervisor.Supervisor, plan: shape.Plan, order: orders.Order
+) -> orders.Applied:
+    """Let a supervisor begin to carry out a plan; where it cannot, nothing of it is left."""
+    try:
+        await watched.engine.open(plan)
+        return watched.adopt(plan, order)
+    except BaseException:
+        await watched.engine.close()
+        raise
+
+
 def _check(plan: shape.Plan, places: folders.Folders, left: frozenset[int]) -> None:
     """Refuse a plan for what can be known while its predecessor still serves."""
-    supervisor.check_documents(plan, places)
+    planning.check_documents(plan, places)
     if taken := sockets.check(plan, lambda: left):
         raise errors.AddressTakenError(*taken)
 

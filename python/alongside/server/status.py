@@ -11,11 +11,33 @@ from alongside.base import release
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from alongside.engines.local import children
+    from alongside.engines.local import members
+    from alongside.engines.pods import driver
     from alongside.plan import shape
     from alongside.server import rolling, sampling, supervisor, traffic
 
     Samples = Mapping[str, sampling.Sample]
+
+
+class ContainerStatus(TypedDict):
+    """A container of a pod."""
+
+    name: str
+    kind: str
+    """`init`, `sidecar` or `main`."""
+    state: str
+    """`waiting`, `running` or `terminated`."""
+    reason: str
+    """Kubernetes' word, such as `CrashLoopBackOff`; empty where it runs."""
+    message: str
+    ready: bool
+    started: bool
+    restarts: int
+    id: str
+    """A pid or a container's id; empty where it does not run."""
+    exit_code: int | None
+    """Of its latest run that ended."""
+    since_s: float
 
 
 class ProcessStatus(TypedDict):
@@ -39,6 +61,12 @@ class ProcessStatus(TypedDict):
     epoch: int | None
     generation: int | None
     """Both of the document in force."""
+    phase: str | None
+    """Of a pod: `Pending`, `Running`, `Succeeded` or `Failed`."""
+    group: str | None
+    """The workload that a pod is one of, as `Deployment/web`."""
+    containers: list[ContainerStatus]
+    """Of a pod, in its order."""
 
 
 class NodeStatus(TypedDict):
@@ -94,6 +122,11 @@ class Status(TypedDict):
     """Of the supervisor, which stays what it is while newer commands speak to it."""
     folder: str
     files: list[str]
+    engine: str | None
+    """What runs the pods; None where there are none."""
+    engine_reason: str
+    services: dict[str, dict[str, str]]
+    """Where this machine reaches each port of each Service that is served."""
     ready: bool
     leaving: list[str]
     """Processes that were told to end and finish what they have; their grace bounds that."""
@@ -107,23 +140,34 @@ class Status(TypedDict):
 async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
     """Return the state of everything, in the plan's order; what is being removed comes last."""
     samples = await watched.sampler.sample()
-    engine = watched.engine
+    running = watched.engine
     planned = [process.name for process in watched.plan.processes]
-    removed = [name for name in engine.children if name not in planned]
+    removed = [name for name in running.children if name not in planned]
     sources = watched.sources
     return Status(
-        project=engine.setting.project,
+        project=running.setting.project,
         supervisor_pid=os.getpid(),
         version=release.version(),
         folder=watched.folder,
         files=[source.file for source in sources],
+        engine=watched.plan.engine if watched.plan.engine_reason else None,
+        engine_reason=watched.plan.engine_reason,
+        services=_services(running.published()),
         ready=watched.is_ready(),
-        leaving=engine.leaving(),
+        leaving=running.leaving(),
         warnings=watched.warnings(),
         caches=[_cache(watched, cache, samples) for cache in watched.plan.caches],
         processes=[_process(watched, name, samples, now_s) for name in (*planned, *removed)],
         restart=watched.rolling.status(),
     )
+
+
+def _services(published: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for name, address in published.items():
+        service, _, port = name.rpartition(":")
+        found.setdefault(service, {})[port] = address
+    return found
 
 
 def _sights(routers: Iterable[str], samples: Samples) -> dict[str, traffic.Sight]:
@@ -142,7 +186,7 @@ def _cache(watched: supervisor.Supervisor, cache: shape.Cache, samples: Samples)
     return CacheStatus(
         name=cache.name,
         address=watched.engine.sockets.address(cache.routers[0]),
-        origin=cache.origin.address,
+        origin=watched.origin(cache) or f"Service/{cache.origin.service}",
         key=cache.key,
         function=cache.function,
         memory_bytes=cache.memory_bytes,
@@ -199,14 +243,17 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 def _process(
     watched: supervisor.Supervisor, name: str, samples: Samples, now_s: float
 ) -> ProcessStatus:
-    child: children.Child | None = watched.engine.children.get(name)
+    child = watched.engine.children.get(name)
+    pod = watched.engine.pods().get(name)
     planned = watched.plan.process(name)
     process = child.process if child is not None else planned
     sample = samples.get(name)
     address = watched.engine.sockets.address(name)
     if address is None and process is not None:
         address = next(iter(process.claims), None)
-    identity = child.identity if child is not None else None
+    if pod is not None and pod.address and (address is None or pod.address not in address):
+        address = pod.address
+    containers = _containers(pod, now_s) if pod is not None else []
     cache = watched.plan.cache_of(name)
     sights = _sights(cache.routers, samples) if cache is not None else {}
     node = _node(name, sights, 0)
@@ -216,7 +263,7 @@ def _process(
         name=name,
         role=process.role if process is not None else "app",
         state=child.state if child is not None else "planned",
-        pid=identity.pid if identity is not None else None,
+        pid=_pid(child, containers),
         address=address,
         restarts=child.restarts if child is not None else 0,
         reason=child.reason if child is not None else "",
@@ -228,4 +275,34 @@ def _process(
         warmth_ratio=node["warmth_ratio"],
         epoch=reading.epoch if reading is not None else None,
         generation=reading.generation if reading is not None else None,
+        phase=pod.phase if pod is not None else None,
+        group=(process.group or None) if process is not None else None,
+        containers=containers,
     )
+
+
+def _containers(pod: driver.PodChild, now_s: float) -> list[ContainerStatus]:
+    return [
+        ContainerStatus(
+            name=one.name,
+            kind=one.kind,
+            state=one.stage,
+            reason=one.reason,
+            message=one.message,
+            ready=one.is_ready,
+            started=one.is_started,
+            restarts=one.restarts,
+            id=one.identity,
+            exit_code=one.last.code if one.last is not None else None,
+            since_s=round(now_s - one.since_s, 3),
+        )
+        for one in pod.containers()
+    ]
+
+
+def _pid(child: members.Member | None, containers: Iterable[ContainerStatus]) -> int | None:
+    """Return the process of something; of a pod, its first container's of the main ones."""
+    mains = [one["id"] for one in containers if one["kind"] == "main"]
+    if mains and mains[0].isdecimal():
+        return int(mains[0])
+    return child.identity.pid if child is not None and child.identity is not None else None

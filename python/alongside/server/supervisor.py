@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import children
-from alongside.plan import building, documents, shape, stepping
-from alongside.resources import reading
-from alongside.server import journal, orders, purging, rolling, sampling
+from alongside.plan import documents, shape, stepping
+from alongside.server import journal, orders, planning, purging, rolling, sampling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from alongside.base import clock, log
-    from alongside.engines.local import engine, folders
+    from alongside.engines.local import engine
+    from alongside.resources import reading
 
 RECONCILE_S_MAX = 10.0
 """The longest time between two looks, whatever events say."""
@@ -84,13 +83,21 @@ class Supervisor:
             errors.UsageError: what the data plane would refuse in the documents they lead to.
             errors.AddressTakenError: every address that someone else has.
         """
-        return self.adopt(plan_of(order), order)
+        project = self.engine.setting.project
+        drafted = planning.draft(order, project)
+        return self.adopt(planning.changed(order, drafted, self.runs_on, project), order)
+
+    @property
+    def runs_on(self) -> shape.EngineName:
+        """What runs the project's pods, as long as it is up."""
+        return self.engine.runs_on
 
     def adopt(self, plan: shape.Plan, order: orders.Order) -> orders.Applied:
         """Make the plan of an order's files the new goal; raises as `apply` does."""
         prepared = self.engine.prepare(plan)
         try:
-            documents.check(self._rendered(plan, prepared.addresses()))
+            addresses = documents.unpublished(plan) | prepared.addresses()
+            documents.check(self._rendered(plan, addresses))
             changes = tuple(_words(action) for action in stepping.changes(self.plan, plan))
         except Exception:
             prepared.release(self.engine.sockets)
@@ -109,7 +116,14 @@ class Supervisor:
         names = [source.file for source in order.sources]
         self._log.info("applied", files=names, changes=len(changes))
         self.wake.set()
-        return orders.Applied(changes, plan.warnings, tuple(outdated), restart)
+        return orders.Applied(
+            changes,
+            plan.warnings,
+            tuple(outdated),
+            restart,
+            engine=plan.engine if plan.engine_reason else "",
+            engine_reason=plan.engine_reason,
+        )
 
     def _stays(self, name: str, plan: shape.Plan) -> bool:
         """Return whether a process needs no restart for another plan itself."""
@@ -176,12 +190,18 @@ class Supervisor:
 
     def wanted(self) -> dict[str, documents.Wanted]:
         """Return the documents that the plan's processes should have, as far as they are bound."""
-        return self._rendered(self.plan, self.engine.sockets.addresses())
+        published = self.engine.published()
+        addresses = {documents.service(name): place for name, place in published.items()}
+        return self._rendered(self.plan, addresses | self.engine.sockets.addresses())
+
+    def origin(self, cache: shape.Cache) -> str:
+        """Return where a cache's origin is reached; nothing while its Service is not served."""
+        return cache.origin.address or self.engine.published().get(cache.origin.service, "")
 
     def _rendered(
         self, plan: shape.Plan, addresses: documents.Addresses
     ) -> dict[str, documents.Wanted]:
-        return _rendered(plan, addresses, self.engine.admin_path)
+        return planning.rendered(plan, addresses, self.engine.admin_path)
 
     def reconcile(self) -> None:
         """Take the next steps, as the plan and what is observed say; each may fail by itself."""
@@ -248,6 +268,7 @@ class Supervisor:
             tuple(self.engine.identities()),
             folder=self.folder,
             grace_s=max((one.process.grace_s for one in self.engine.everyone()), default=0.0),
+            engine=self.runs_on if self.engine.pods() else "",
         )
         try:
             if now != self._journal:
@@ -265,9 +286,10 @@ class Supervisor:
         is_changed = self._look.is_set()
         self._look.clear()
         caches = self.plan.caches
-        found = await asyncio.gather(*[_answers(cache.origin.address) for cache in caches])
+        found = await asyncio.gather(*[_answers(self.origin(cache)) for cache in caches])
         self._origins = {
-            cache.name: f'origin {cache.origin.address} of cache "{cache.name}" '
+            cache.name: f"origin {self.origin(cache) or cache.origin.service} of cache "
+            f'"{cache.name}" '
             "does not answer yet; start it or correct spec.origin"
             for cache, is_there in zip(caches, found, strict=True)
             if not is_there
@@ -287,13 +309,14 @@ class Supervisor:
         failed = [reason for _, reason in self._failed.values()]
         origins = [self._origins[c.name] for c in self.plan.caches if self._is_silent(c)]
         away = [*self.sampler.warnings(), *self.purges.warnings(), *self.rolling.warnings()]
+        away += self.engine.warnings()
         return [*self.plan.warnings, *origins, *waits, *failed, *away, *self._faults.values()]
 
     def _is_silent(self, cache: shape.Cache) -> bool:
         """Return whether an origin did not answer; its own probe knows sooner than our look."""
         process = self.engine.children.get(cache.origin.process or "")
         has_answered = (
-            process is not None and process.process.probe is not None and process.state == "ready"
+            process is not None and process.state == "ready" and _is_looked_at(process.process)
         )
         return cache.name in self._origins and not has_answered
 
@@ -305,14 +328,10 @@ class Supervisor:
         if self.engine.sockets.coming:
             return False
         return not stepping.step(self.plan, wanted, observed) and all(
-            seen.state == "ready" or (seen.state == "ended" and self._has_succeeded(name))
+            seen.state == "ready" or seen.has_succeeded
             for name, seen in observed.items()
             if name in self.engine.children
         )
-
-    def _has_succeeded(self, name: str) -> bool:
-        """Return whether a process that is not to start again did what it should."""
-        return self.engine.children[name].reason == children.SUCCESS
 
     def nodes_of(self, cache: str) -> list[str]:
         """Return the nodes of a cache; those that are still to be stopped are among them."""
@@ -325,33 +344,11 @@ class Supervisor:
         ]
 
 
-def plan_of(order: orders.Order) -> shape.Plan:
-    """Return what an order's files ask for; may run in another thread.
-
-    Raises:
-        problems.ResourceError: every mistake in the files.
-    """
-    return building.plan(reading.read(order.sources), grace_s=order.grace_s)
-
-
-def check_documents(plan: shape.Plan, places: folders.Folders) -> None:
-    """Refuse what the data plane would refuse, before any address of the plan is bound.
-
-    Raises:
-        errors.UsageError: every mistake in the documents that the plan leads to.
-    """
-    addresses = {
-        process.name: f"{socket.host}:{socket.port or at}"
-        for at, process in enumerate(plan.processes, start=1)
-        for socket in process.sockets
-    }
-    documents.check(_rendered(plan, addresses, places.admin))
-
-
-def _rendered(
-    plan: shape.Plan, addresses: documents.Addresses, door: Callable[[str], Path]
-) -> dict[str, documents.Wanted]:
-    return documents.render(plan, addresses, lambda name: str(door(name)))
+def _is_looked_at(process: shape.Process) -> bool:
+    """Return whether something tells by looking that a process can be used."""
+    if process.pod is not None:
+        return any(one.readiness is not None for one in process.pod.containers)
+    return process.probe is not None
 
 
 async def _within(event: asyncio.Event, wait_s: float) -> None:

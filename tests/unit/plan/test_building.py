@@ -68,12 +68,13 @@ def test_orders_applications_then_nodes_then_routers() -> None:
     assert names == ["pod", "photos-0-0", "photos-1-0", "photos-router-0"]
 
 
-def test_gives_a_container_its_words_folder_and_probe() -> None:
+def test_a_pod_is_one_unit_with_its_ports_and_its_time_to_end() -> None:
     app = plan(CACHE + SERVICE + POD).processes[0]
-    assert app.argv == ("serve", "--port", "8000", "$(PORT)", "$(MISSING)")
-    assert (app.directory, app.grace_s, app.claims) == ("/data/sub", 7.0, ("127.0.0.1:8000",))
-    assert app.probe is not None
-    assert (app.probe.way, app.probe.address, app.probe.path) == ("http", "127.0.0.1:8000", "/ok")
+    assert app.pod is not None
+    (container,) = app.pod.containers
+    assert container.command == ("serve", "--port", "8000", "$(PORT)")
+    assert (app.name, app.grace_s, app.claims) == ("pod", 7.0, ("127.0.0.1:8000",))
+    assert (app.argv, app.probe, app.group) == ((), None, "")
 
 
 @pytest.mark.parametrize(
@@ -99,17 +100,10 @@ def test_gives_a_container_its_words_folder_and_probe() -> None:
             "name one of its ports so",
         ),
         (
-            CACHE
-            + SERVICE
-            + POD
-            + POD.replace("name: pod,", "name: twin,").replace("8000", "8001"),
-            "f.yaml:14: Service/app: spec.selector: Pod/pod, Pod/twin match, and as processes of "
-            "one machine they cannot share one address; select one Pod",
-        ),
-        (
             CACHE.replace("port: 8080", "port: 8000") + SERVICE + POD,
             "f.yaml:7: ShardedCache/photos: spec.port: port 8000 of this machine is also used by "
-            "Pod/pod; give one of the two another port",
+            "Pod/pod (f.yaml:28); give one of the two another port, or add --engine namespaces or "
+            "docker, where each pod has a network of its own",
         ),
         (
             CACHE + SERVICE + POD.replace("name: pod,", "name: photos-0-0,"),
@@ -177,8 +171,10 @@ def test_refuses_a_probe_of_a_port_that_only_another_container_declares() -> Non
 
 def test_a_probe_may_look_at_a_port_number_that_nobody_declares() -> None:
     app = plan(PROBED.replace("PORTS", "[]").replace("port: web", "port: 9000")).processes[0]
-    assert app.probe is not None
-    assert app.probe.address == "127.0.0.1:9000"
+    assert app.pod is not None
+    readiness = app.pod.containers[0].readiness
+    assert readiness is not None
+    assert (readiness.way, readiness.port, readiness.path) == ("http", 9000, "/ok")
 
 
 UNPROBED = POD[: POD.index("    readinessProbe")]

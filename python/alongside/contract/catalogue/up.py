@@ -30,6 +30,25 @@ _PARAMETERS = (
         default="false",
     ),
     promise.Parameter(
+        name="engine",
+        kind=promise.Kind.CHOICE,
+        description="what runs the pods: processes of this machine, namespaces of their own, "
+        "containers of a Docker or Podman engine; auto takes the first of them in which no two "
+        "pods need one address",
+        example="namespaces",
+        default="auto",
+        choices=("auto", "process", "namespaces", "docker"),
+    ),
+    promise.Parameter(
+        name="images",
+        kind=promise.Kind.PATH,
+        description="a YAML file that says which program of this machine stands for an image, as "
+        "`example/app: [program, argument]`, where there are no images; a container's own command "
+        "comes before it, the annotation `alongside.dev/command.CONTAINER` before both",
+        example="images.yaml",
+        is_repeated=True,
+    ),
+    promise.Parameter(
         name="json",
         kind=promise.Kind.BOOLEAN,
         description="write what happens as JSON lines on stdout instead of a table",
@@ -80,6 +99,46 @@ _FAILURES = (
         "it counts as ready when it is started, as in Kubernetes, and may be asked before it "
         "answers: what misses meanwhile is answered with an error",
         "one line with file, line and the probe to add, shown by `up` and `alongside status`",
+    ),
+    promise.Failure(
+        "Two pods, or a pod and a cache, need one address of this machine",
+        "with `--engine auto` pods get a network of their own, in namespaces or in Docker; where "
+        "this machine allows neither, or with `--engine process`, nothing is started, and nothing "
+        "that runs is touched",
+        "`up` says which engine it took and why, or one line with file, line, field, both owners "
+        "and remedy; exit code 2",
+    ),
+    promise.Failure(
+        "Nothing says which program of this machine stands for an image, where there are none",
+        "nothing is started, and nothing that runs is touched",
+        "one line with file, line, field and what to write where; exit code 2",
+    ),
+    promise.Failure(
+        "A pod cannot run here: a program, volume, user or limit is missing or not permitted",
+        "nothing is started, and nothing that runs is touched",
+        "one line for each reason with file, line, field and remedy; exit code 2",
+    ),
+    promise.Failure(
+        "The same project is up with another engine than asked for",
+        "it keeps the engine that it has, and nothing is touched; `auto` keeps it too",
+        "one line naming both, and `alongside down`; exit code 2",
+    ),
+    promise.Failure(
+        "A Service cannot be served",
+        "pods run all the same; it is tried again each second",
+        "a warning in `alongside status`",
+    ),
+    promise.Failure(
+        "A Deployment's new pods do not become ready",
+        "its old ones serve on, but those that were unready themselves; where no new pod has an "
+        "address beside the old ones, they are replaced one by one, and the next only when the "
+        "last is ready",
+        "`alongside status` shows both; exit code 1 after ready-timeout",
+    ),
+    promise.Failure(
+        "A StatefulSet's pod does not become ready",
+        "those after it are not started or replaced until it is",
+        "`alongside status` says who waits for whom; exit code 1 after ready-timeout",
     ),
     promise.Failure(
         "An address that the files ask for is taken by another program",
@@ -278,7 +337,7 @@ CONTRACT = promise.Contract(
     precedence=("flag", "variable", "default"),
     summary="Run what resource files ask for, on this machine",
     promise=(
-        "Everything the files ask for runs as processes of this machine, started in the order "
+        "Everything the files ask for runs on this machine, started in the order "
         "they need each other, restarted when they end, stopped in reverse. Changing shards, "
         "replicas, routers, key, function, memory, origin or terms of a sharded cache in the file "
         "and running the command again restarts nothing that stays and fails no request that ends "
@@ -305,8 +364,8 @@ CONTRACT = promise.Contract(
         promise.File(
             "`$XDG_STATE_HOME/alongside/PROJECT`",
             "makes, writes",
-            "journal and documents; logs, the supervisor's too, of at most 8Mi each beside one "
-            "older copy",
+            "journal, documents, volumes of pods; logs, the supervisor's too, of at most 8Mi each "
+            "beside one older copy",
             mode="0700",
             publication="rename",
         ),

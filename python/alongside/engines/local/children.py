@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.local import versions
-from alongside.engines.processes import backoff, groups, probing, spawning
+from alongside.engines.processes import backoff, ending, groups, probing, spawning
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from alongside.base import clock, log
     from alongside.plan import shape, stepping
 
-POLL_S = 0.03
-LEFTOVER_GRACE_S = 2.0
-"""Given to what a dead leader left in its group."""
-KILL_WAIT_S = 10.0
 STANDBY = "--standby="
 """Lets a data-plane process wait, with its sockets, for the word to let connections in.
 
@@ -35,19 +31,11 @@ SUCCESS = "ended with 0"
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """What a child's environment carries so that it is found again."""
-
-    home: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Launch:
     """How a child is started each time; the program's sockets are the child's own, to close."""
 
     program: spawning.Program
-    marks: Marks
+    marks: ending.Marks
     door: Path
     is_data_plane: bool = False
 
@@ -172,14 +160,14 @@ class Child:
             prober.cancel()
             await asyncio.wait([prober])  # so that no command of it is left behind
         code = groups.reap(pid)
-        await self._end(lambda: LEFTOVER_GRACE_S)
+        await self._end(lambda: ending.LEFTOVER_GRACE_S)
         return _ending(code), code == 0
 
     async def _end(self, grace_s: Callable[[], float]) -> bool:
         """End what runs of it; return whether something had to be killed."""
         was_killed = False
         if self._group is not None:
-            was_killed = await end(self._group, self.launch.marks, grace_s, self._clock)
+            was_killed = await ending.end(self._group, self.launch.marks, grace_s, self._clock)
         self._group = self.identity = None
         return was_killed
 
@@ -237,45 +225,3 @@ def _ending(code: int | None) -> str:
         except ValueError:
             return f"killed by signal {-code}"
     return f"ended with {code}"
-
-
-async def end(group: int, marks: Marks, grace_s: Callable[[], float], clock_: clock.Clock) -> bool:
-    """End a group and what escaped from it: SIGTERM, then SIGKILL after the grace period.
-
-    Returns:
-        Whether anything was still there to be killed.
-    """
-    began_s = clock_.monotonic_s()
-    told: set[int] = set()
-    is_late = False
-    inside: int | None = group
-    try:
-        while True:
-            if inside is not None:
-                groups.reap(inside)
-                # The id of a group that is gone may be another's soon.
-                inside = inside if groups.exists(inside) else None
-            left = groups.family(inside, marks.home, marks.name)
-            deadline_s = began_s + grace_s()
-            if not left:
-                return is_late
-            if clock_.monotonic_s() >= deadline_s + KILL_WAIT_S:
-                return True  # stuck in the kernel; nobody can end it now
-            is_late = clock_.monotonic_s() >= deadline_s
-            if is_late:
-                _signal(inside, left, signal.SIGKILL)
-            else:
-                # Each group once, as soon as it is seen: what a member starts to clean up may work.
-                _signal(inside, [one for one in left if one.group not in told], signal.SIGTERM)
-                told.update(one.group for one in left)
-            await clock_.sleep(POLL_S)
-    finally:
-        groups.release(group)
-
-
-def _signal(inside: int | None, left: list[groups.Entry], number: signal.Signals) -> None:
-    if inside is not None and any(one.group == inside for one in left):
-        groups.send_group(inside, number)
-    for one in left:
-        if one.group != inside:
-            groups.send(one.identity, number)

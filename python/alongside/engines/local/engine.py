@@ -6,12 +6,22 @@ import asyncio
 import contextlib
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, files, log
-from alongside.engines.local import children, sockets, succession, versions, yielding
-from alongside.engines.processes import admin, groups, logs, spawning
+from alongside.engines.local import (
+    children,
+    hosting,
+    launching,
+    members,
+    sockets,
+    succession,
+    versions,
+    yielding,
+)
+from alongside.engines.pods import driver
+from alongside.engines.processes import admin, groups, logs
 from alongside.plan import documents, stepping
 
 if TYPE_CHECKING:
@@ -19,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from alongside.base import clock, environment
-    from alongside.engines.local import folders
+    from alongside.base import clock
     from alongside.plan import shape
 
 DOCUMENT_WAIT_S = 10.0
@@ -28,17 +37,7 @@ DOCUMENT_RETRY_S = 0.05
 FINISHING_S = 5.0
 """For answers on their way from an application that no document names any more."""
 
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Where and for whom an engine works."""
-
-    project: str
-    folders: folders.Folders
-    binary: Path
-    """The data plane's."""
-    environment: environment.Environment
-    """Given to every child, with its own variables over it."""
+Setting = launching.Setting
 
 
 class Engine:
@@ -50,11 +49,16 @@ class Engine:
         clock_: clock.Clock,
         changed: Callable[[], None],
         log_: log.Log | None = None,
+        *,
+        ground: hosting.Ground | None = None,
     ) -> None:
-        """Take whom to tell when a process changed its state, and a log; nothing starts yet."""
+        """Take whom to tell when a process changed its state, and a log; nothing starts yet.
+
+        Without ground to stand on no pod can run.
+        """
         self.setting = setting
         self.sockets = sockets.Sockets()
-        self.children: dict[str, children.Child] = {}
+        self.children: dict[str, members.Member] = {}
         self._documents: dict[str, documents.Wanted] = {}
         self._contents: dict[str, bytes] = {}
         """Of the documents in force, as a restart reads them."""
@@ -71,6 +75,51 @@ class Engine:
         self._changed = changed
         self._log = log_ or log.Log(clock_)
         self._succession = succession.Succession(clock_, changed, self._log, self._forget)
+        self.hosting: hosting.Hosting | None = None
+        if ground is not None:
+            self.hosting = hosting.Hosting(
+                ground, setting.folders, clock_, self._pod_changed, self._log
+            )
+
+    @property
+    def runs_on(self) -> shape.EngineName:
+        """What runs the pods of this project."""
+        return self.hosting.runs_on if self.hosting is not None else "process"
+
+    def pods(self) -> dict[str, driver.PodChild]:
+        """Return the pods that run, by name."""
+        every = self.children.items()
+        return {name: child for name, child in every if isinstance(child, driver.PodChild)}
+
+    def _data_plane(self, name: str) -> children.Child | None:
+        child = self.children.get(name)
+        return child if isinstance(child, children.Child) else None
+
+    def _pod_changed(self) -> None:
+        self.serve()
+        self._changed()
+
+    async def open(self, plan: shape.Plan) -> None:
+        """Make what a plan's pods stand on, unless it is there.
+
+        Raises:
+            errors.AlongsideError: this machine does not allow it.
+        """
+        if self.hosting is not None and any(one.pod is not None for one in plan.processes):
+            await self.hosting.open()
+
+    def serve(self) -> None:
+        """Let Services send to the pods that are ready now and were not told to end."""
+        if self.hosting is not None:
+            self.hosting.serve(self.pods().values(), frozenset(self._stops))
+
+    def published(self) -> Mapping[str, str]:
+        """Return where Services are reached from this machine: `NAME:PORT` to HOST:PORT."""
+        return self.hosting.addresses() if self.hosting is not None else {}
+
+    def warnings(self) -> list[str]:
+        """Return what people should know of pods and Services."""
+        return self.hosting.warnings() if self.hosting is not None else []
 
     def prepare(self, plan: shape.Plan) -> sockets.Sockets:
         """Return the sockets of a plan, after checking every address that it needs.
@@ -78,8 +127,11 @@ class Engine:
         An address that a process of this project has is not taken, since it will leave.
 
         Raises:
+            errors.UsageError: all reasons why its pods cannot run here; nothing was changed.
             errors.AddressTakenError: all addresses that someone else has; nothing was changed.
         """
+        if self.hosting is not None:
+            self.hosting.check(plan)
         ours = {claim for child in self.children.values() for claim in child.process.claims}
         refused = sockets.check_claims(plan, self._pids, but=ours)
         try:
@@ -101,16 +153,19 @@ class Engine:
     def adopt(self, plan: shape.Plan, prepared: sockets.Sockets) -> None:
         """Hold a plan's prepared sockets from now on; those no longer needed are closed.
 
-        What runs and stays has the plan's grace from now on.
+        What runs and stays has the plan's grace from now on, and the files of its volumes.
         """
         self.sockets.release(prepared)
         self.sockets = prepared
+        if self.hosting is not None:
+            self.hosting.plan(plan, self.pods())
+        self.serve()
         for process in plan.processes:
             child = self.children.get(process.name)
             if child is not None and child.process == process and child.state != "stopping":
                 child.process, child.grace_s = process, process.grace_s
 
-    def everyone(self) -> list[children.Child]:
+    def everyone(self) -> list[members.Member]:
         """Return what runs: those in charge, and the incarnations beside them."""
         return [*self.children.values(), *[one.child for one in self._succession.others()]]
 
@@ -131,6 +186,7 @@ class Engine:
                 "stopping" if name in self._stops else child.state,
                 self._document(name),
                 frozenset(self._finishing) if child.process.role != "app" else frozenset(),
+                has_succeeded=members.has_succeeded(child),
             )
             for name, child in self.children.items()
         }
@@ -164,7 +220,13 @@ class Engine:
         """
         name, number = process.name, self.incarnation(process.name)
         self._see_off(self.sockets.settle(name))
-        child = self._child(process, number, content)
+        child: members.Member
+        if process.pod is None:
+            child = self._child(process, number, content)
+        elif self.hosting is not None:
+            child = self.hosting.child(process)
+        else:
+            raise errors.PermanentError(f"{name} is a pod, and nothing here runs pods")
         if document is not None and content is not None:
             self._know(name, document, content)
         self.killed.pop(name, None)
@@ -177,7 +239,11 @@ class Engine:
         """Return an incarnation that can start, with its document where it has one."""
         if content is not None:
             files.write_atomic(self.setting.folders.document(process.name, number), content)
-        launch = self._launch(process, number, words)
+        passed: list[tuple[str, int]] = []
+        if process.sockets:
+            bound = self.sockets.held[process.name]
+            passed.append((bound.wanted.name, os.dup(bound.socket.fileno())))
+        launch = launching.launch(self.setting, process, number, words, tuple(passed))
         return children.Child(process, launch, self._clock, self._changed, self._log)
 
     def _know(self, name: str, document: documents.Wanted, content: bytes) -> None:
@@ -218,7 +284,7 @@ class Engine:
                 the process is being stopped or replaced. The predecessor goes on.
             errors.AlongsideError: no document can be written for a successor.
         """
-        child, document = self.children.get(name), self._documents.get(name)
+        child, document = self._data_plane(name), self._documents.get(name)
         if child is None or document is None or self.is_changing(name):
             raise errors.TemporaryError(f"{name} is not there to be replaced", retry_after_s=1.0)
         successor = self._successor(child.process, document)
@@ -240,9 +306,10 @@ class Engine:
     def _take_over(self, successor: succession.Incarnation) -> succession.Incarnation:
         """Put a successor in charge; return the predecessor."""
         name, child = successor.name, successor.child
-        before = succession.Incarnation(
-            name, self.incarnation(name), self.children[name], self._document(name)
-        )
+        old = self._data_plane(name)
+        if old is None:
+            raise errors.TemporaryError(f"{name} is gone", retry_after_s=1.0)
+        before = succession.Incarnation(name, self.incarnation(name), old, self._document(name))
         self._succession.charge(name, successor.number)
         self.children[name] = child
         child.launch = child.launch.serving()
@@ -351,6 +418,9 @@ class Engine:
             if self._seeing_off:  # maybe by this process, which accepts no more when it is told
                 await asyncio.wait(set(self._seeing_off))
             child = self.children[name]
+            if isinstance(child, driver.PodChild) and self.hosting is not None:
+                self.serve()
+                await self.hosting.settled()
             self._succession.abandon(name)
             if await child.stop():
                 self.killed[name] = child.grace_s
@@ -380,6 +450,8 @@ class Engine:
         while self._stops:
             await asyncio.gather(*self._stops.values(), return_exceptions=True)
         await asyncio.gather(*self._seeing_off, return_exceptions=True)
+        if self.hosting is not None:
+            await self.hosting.close()
         self.sockets.release()
 
     def beside(self, name: str, *, timeout_s: float) -> list[admin.Admin]:
@@ -399,7 +471,8 @@ class Engine:
         """Take another binary of the data plane for all that starts from now on."""
         self.setting = replace(self.setting, binary=binary)
         for child in self.everyone():
-            child.launch = child.launch.by(binary)
+            if isinstance(child, children.Child):
+                child.launch = child.launch.by(binary)
 
     def outdated(self) -> list[str]:
         """Return the data-plane processes that run another version than one started now would."""
@@ -407,39 +480,16 @@ class Engine:
         return [
             name
             for name, child in self.children.items()
-            if current and child.identity is not None and child.version not in {"", current}
+            if isinstance(child, children.Child)
+            and current
+            and child.identity is not None
+            and child.version not in {"", current}
         ]
 
     def tidy(self) -> None:
         """Bound the logs and reap orphans; called now and then."""
         places = self.setting.folders
-        for path in (places.supervisor_log, *[places.log(name) for name in self.children]):
+        all_ = [path for one in self.children.values() for path in places.logs_of(one.process)]
+        for path in (places.supervisor_log, *all_):
             logs.bound(path)
         groups.reap_orphans()
-
-    def _launch(
-        self, process: shape.Process, number: int, words: tuple[str, ...]
-    ) -> children.Launch:
-        setting = self.setting
-        marks = children.Marks(str(setting.folders.state), f"{setting.project}/{process.name}")
-        variables = {
-            **setting.environment,
-            **dict(process.environment),
-            groups.MARK: marks.name,
-            groups.HOME_MARK: marks.home,
-        }
-        for name in ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"):
-            variables.pop(name, None)
-        argv = process.argv
-        if process.role != "app":
-            document = setting.folders.document(process.name, number)
-            argv = (str(setting.binary), "--document", str(document), *words)
-        passed: list[tuple[str, int]] = []
-        if process.sockets:
-            bound = self.sockets.held[process.name]
-            passed.append((bound.wanted.name, os.dup(bound.socket.fileno())))
-        program = spawning.Program(
-            argv, variables, process.directory, setting.folders.log(process.name), tuple(passed)
-        )
-        door = setting.folders.admin(process.name, number)
-        return children.Launch(program, marks, door, is_data_plane=process.role != "app")

@@ -13,6 +13,8 @@ from alongside.base import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from alongside.plan import pods, shape
+
 SOCKET_PATH_BYTES_MAX = 107
 _SHORTEST_NAME_BYTES = 24
 _APART = "~"
@@ -50,6 +52,29 @@ class Folders:
         """The output of a process."""
         return self.state / "logs" / f"{name}.log"
 
+    def container_log(self, pod: pods.Pod, container: str) -> Path:
+        """The output of a pod's container: the pod's own, where it has only that one."""
+        return self.log(pod.name if len(pod.containers) == 1 else f"{pod.name}.{container}")
+
+    def container_logs(self, pod: pods.Pod) -> dict[str, Path]:
+        """The output of each container of a pod."""
+        return {one.name: self.container_log(pod, one.name) for one in pod.containers}
+
+    def logs_of(self, process: shape.Process) -> list[Path]:
+        """All that a process of a plan writes."""
+        if process.pod is None:
+            return [self.log(process.name)]
+        return list(self.container_logs(process.pod).values())
+
+    @property
+    def volumes(self) -> Path:
+        """The volumes of pods."""
+        return self.state / "volumes"
+
+    def pod(self, name: str) -> Path:
+        """A pod's own files, for who runs it."""
+        return self.state / "pods" / name
+
     def document(self, name: str, incarnation: int = 0) -> Path:
         """What an incarnation of a data-plane process reads when it starts, and follows."""
         return self.state / "documents" / f"{_of(name, incarnation)}.json"
@@ -80,7 +105,7 @@ class Folders:
         try:
             for folder in (self.state, self.runtime):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for name in ("logs", "documents"):
+            for name in ("logs", "documents", "pods", "volumes"):
                 (self.state / name).mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise errors.PermanentError(

@@ -8,7 +8,7 @@ supervisor the next one finds and ends all of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import asyncio
@@ -93,6 +93,25 @@ class Sandbox(Protocol):
 
     async def remove(self) -> None:
         """End whatever is left in it and take it away; nothing of it survives."""
+
+
+@runtime_checkable
+class Losable(Protocol):
+    """What a sandbox has besides, that may vanish by itself, as when its pause is killed."""
+
+    async def lost(self) -> str:
+        """Return why it is gone, when it is and nobody removed it; may be asked again.
+
+        All containers then start in another sandbox, init containers too.
+        """
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """What a runtime has besides, that leaves out some of what pods ask for."""
+
+    def notes(self) -> list[str]:
+        """Return what this machine does not give, for people, each thing once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DELAY_S_MIN = 0.1
 DELAY_S_MAX = 30.0
@@ -15,9 +15,11 @@ class Backoff:
     """How often a process failed in a row."""
 
     failures: int = 0
+    delay_s_max: float = DELAY_S_MAX
+    calm_s: float = CALM_S
 
     def after(self, ran_s: float) -> tuple[float, Backoff]:
         """Return the wait in seconds after a run of `ran_s` seconds, and the next state."""
-        failures = 0 if ran_s >= CALM_S else self.failures
-        delay_s = min(DELAY_S_MAX, DELAY_S_MIN * 2.0 ** min(failures, 20))
-        return delay_s, Backoff(failures + 1)
+        failures = 0 if ran_s >= self.calm_s else self.failures
+        delay_s = min(self.delay_s_max, DELAY_S_MIN * 2.0 ** min(failures, 20))
+        return delay_s, replace(self, failures=failures + 1)

@@ -321,7 +321,7 @@ def test_a_tcp_probe_decides_readiness(tmp_path: Path) -> None:
 
         async def work(made: engine.Engine) -> None:
             made.start(process, None, None)
-            child: children.Child = made.children["a"]
+            child = made.children["a"]
             await until(lambda: child.reason == "its probe does not succeed yet")
             listener.listen()
             await until(lambda: child.state == "ready")

@@ -1,0 +1,45 @@
+"""Give Services and pods addresses of their own on this machine's loopback network."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+SHARED = "127.0.0.1"
+"""The address of all that has none of its own."""
+_TRIES_MAX = 256
+
+
+def of_pod(project: str, name: str) -> str:
+    """Return the address of a pod that is told its own; equal for equal arguments."""
+    return next(_candidates(project, f"pod/{name}"))
+
+
+def of_services(project: str, names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """Return an address for each Service, no two equal.
+
+    Args:
+        project: as named by its user; another one's Services have others.
+        names: of the Services; of two that would get one address the first does.
+        taken: addresses that somebody has.
+    """
+    found: dict[str, str] = {}
+    used = set(taken)
+    for name in names:
+        for address in _candidates(project, f"service/{name}"):
+            if address not in used:
+                used.add(address)
+                found[name] = address
+                break
+    return found
+
+
+def _candidates(project: str, name: str) -> Iterator[str]:
+    """Yield addresses of 127.64.0.0/10, without those that end with 0 or 255."""
+    for attempt in range(_TRIES_MAX):
+        text = "\0".join((project, name, str(attempt)))
+        first, second, third = hashlib.sha256(text.encode()).digest()[:3]
+        yield f"127.{64 + first % 64}.{second}.{1 + third % 254}"

@@ -1,0 +1,55 @@
+"""The table shows pods with their containers, and where Services are reached."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, cast
+
+from rich import console
+
+from alongside.cli import showing
+
+if TYPE_CHECKING:
+    from alongside.server import status
+
+
+def container(name: str, **more: object) -> dict[str, object]:
+    plain = {"kind": "main", "state": "running", "reason": "", "message": "", "ready": True}
+    return {"name": name, **plain, "started": True, "restarts": 0, "id": "7", **more}
+
+
+def process(name: str, *containers: dict[str, object], **more: object) -> dict[str, object]:
+    numbers = ("requests_per_s", "hit_ratio", "in_flight", "share_ratio", "warmth_ratio")
+    plain = {"role": "app", "state": "ready", "pid": 1, "address": "127.0.0.1:80", "restarts": 0}
+    unknown = dict.fromkeys(numbers)
+    return {"name": name, **plain, "reason": "", **unknown, "containers": list(containers), **more}
+
+
+def shown(*processes: dict[str, object], **more: object) -> list[str]:
+    state = {"caches": [], "warnings": [], "restart": None, "processes": list(processes), **more}
+    stream = io.StringIO()
+    whole = showing.whole(cast("status.Status", state))
+    console.Console(file=stream, width=200).print(whole)
+    return [" ".join(line.split()) for line in stream.getvalue().splitlines()]
+
+
+def test_several_containers_of_a_pod_have_a_row_each() -> None:
+    beside = container(
+        "beside", ready=False, state="waiting", reason="CrashLoopBackOff", restarts=3, id=""
+    )
+    lines = shown(process("web", container("app"), beside), process("one", container("app")))
+    assert lines[1:] == [
+        "web app ready 1 127.0.0.1:80 0 - - - - -",
+        "app main ready 7 0",
+        "beside main waiting (CrashLoopBackOff) - 3",
+        "one app ready 1 127.0.0.1:80 0 - - - - -",
+    ]
+
+
+def test_services_are_named_with_their_addresses() -> None:
+    services = {"web": {"80": "127.0.0.1:8080", "443": "127.0.0.1:443"}}
+    lines = shown(engine="namespaces", engine_reason="it was asked for", services=services)
+    assert lines[:2] == [
+        "engine namespaces: it was asked for",
+        'service "web" at 127.0.0.1:8080 (port 80), 127.0.0.1:443',
+    ]

@@ -1,0 +1,138 @@
+"""A runtime is told of ready pods until it takes it, and pods wait until it knows the names."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Mapping, Sequence
+
+import pytest
+from tests.unit.engines.pods import bare
+
+from alongside.base import errors, fake_clock, log
+from alongside.engines.local import services
+from alongside.engines.pods import runtime
+from alongside.plan import pods
+
+WEB = pods.Service(
+    "web",
+    (pods.ServicePort(80), pods.ServicePort(81)),
+    (
+        (pods.Endpoint("a", 8000), pods.Endpoint("b", 8000)),
+        (pods.Endpoint("a", 8001),),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "ready", "announces", "expected"),
+    [
+        ({}, {"a"}, False, ((), ())),
+        (
+            {"a": "10.0.0.1", "b": "10.0.0.2"},
+            {"a"},
+            False,
+            (("10.0.0.1:8000",), ("10.0.0.1:8001",)),
+        ),
+        (
+            {"a": "10.0.0.1", "b": "10.0.0.2"},
+            {"b"},
+            True,
+            (("10.0.0.1:8000", "10.0.0.2:8000"), ("10.0.0.1:8001",)),
+        ),
+    ],
+)
+def test_a_service_sends_to_ready_pods_or_to_all_that_have_an_address(
+    addresses: Mapping[str, str],
+    ready: set[str],
+    announces: bool,
+    expected: tuple[tuple[str, ...], ...],
+) -> None:
+    service = pods.Service("web", WEB.ports, WEB.endpoints, announces_unready=announces)
+    assert services.served([service], addresses, ready) == [runtime.Served(service, expected)]
+
+
+def test_pods_that_are_to_go_stay_behind_their_services_until_they_do() -> None:
+    new = pods.Service("web", WEB.ports[:1], ((pods.Endpoint("c", 8000),),))
+    (made,) = services.carried([WEB], [new], {"b"})
+    assert made.endpoints == ((pods.Endpoint("c", 8000), pods.Endpoint("b", 8000)),)
+    assert services.carried([WEB], [new], set()) == (new,)
+    assert services.carried([], [new], {"b"}) == (new,)
+
+
+class Telling(bare.Runtime):
+    """A runtime that remembers what it was told, and holds or refuses it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[runtime.Served, ...]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def serve(self, services: Sequence[runtime.Served]) -> None:
+        """Remember it, after the gate."""
+        await self.gate.wait()
+        self.faults.meet("serve")
+        self.told.append(tuple(services))
+
+
+def made(running: Telling, clock_: fake_clock.FakeClock) -> services.Services:
+    log_ = log.Log(clock_, stream=io.StringIO())
+    return services.Services(running, clock_, lambda: None, log_)
+
+
+FIRST = runtime.Served(WEB, ((), ()))
+SECOND = runtime.Served(WEB, (("10.0.0.1:8000",), ()))
+
+
+def test_what_a_runtime_refuses_is_told_of_and_tried_again() -> None:
+    async def scenario() -> None:
+        clock_, running = fake_clock.FakeClock(), Telling()
+        running.faults.put("serve", errors.PermanentError("no room"), KeyError("x"))
+        known = made(running, clock_)
+        known.want([FIRST])
+        await clock_.advance(0)
+        assert known.warnings() == ["Services do not all answer: no room; it is tried again"]
+        await asyncio.wait_for(known.named(), 1)  # pods run all the same
+        await clock_.advance(services.RETRY_S)
+        assert "KeyError" in known.warnings()[0]
+        await clock_.advance(services.RETRY_S)
+        assert (known.warnings(), running.told) == ([], [(FIRST,)])
+        await known.close()
+
+    asyncio.run(scenario())
+
+
+def test_changes_while_a_runtime_works_are_told_once_and_the_last_one() -> None:
+    async def scenario() -> None:
+        clock_, running = fake_clock.FakeClock(), Telling()
+        known = made(running, clock_)
+        running.gate.clear()
+        known.want([FIRST])
+        await clock_.advance(0)
+        naming = asyncio.create_task(known.named())
+        known.want([])
+        known.want([SECOND])
+        await clock_.advance(0)
+        assert not naming.done()
+        running.gate.set()
+        await clock_.advance(0)
+        await naming
+        await known.settled()
+        assert running.told == [(FIRST,), (SECOND,)]
+        await known.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_runtime_without_services_is_told_nothing() -> None:
+    async def scenario() -> None:
+        clock_, running = fake_clock.FakeClock(), Telling()
+        known = made(running, clock_)
+        known.want([])
+        await known.named()
+        await known.settled()
+        assert running.told == []
+        await known.close()
+
+    asyncio.run(scenario())

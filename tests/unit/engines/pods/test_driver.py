@@ -1,0 +1,400 @@
+"""A pod runs on real processes, whatever fails beneath it or in its supervision."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.unit.engines.pods import bare
+
+from alongside.base import clock, errors, log
+from alongside.engines.pods import driver, lifecycle, runtime
+from alongside.plan import pods, shape
+
+DEADLINE_S = 20.0
+SLEEPER = (sys.executable, "-S", "-c", "import time; time.sleep(600)")
+STUBBORN = (
+    sys.executable,
+    "-S",
+    "-uc",
+    "import signal, time; signal.signal(15, lambda *_: None); print('deaf', flush=True)\n"
+    "while True: time.sleep(600)",
+)
+WEB = pods.Container("web", command=SLEEPER)
+
+
+def python(text: str) -> tuple[str, ...]:
+    return (sys.executable, "-S", "-c", text)
+
+
+class Yard:
+    """One pod on the bare runtime."""
+
+    def __init__(self, folder: Path, pod: pods.Pod) -> None:
+        self.runtime = bare.Runtime()
+        self.volumes = bare.Volumes(folder / "volumes")
+        self.logs = {one.name: folder / f"{one.name}.log" for one in pod.containers}
+        self.output = io.StringIO()
+        self.changes = 0
+        self.clock = clock.SystemClock()
+        self.child = driver.PodChild(
+            shape.Process(pod.name, "app", pod=pod, grace_s=pod.grace_s),
+            driver.Place(self.runtime, self.volumes, folder / "room", self.logs),
+            self.clock,
+            self.change,
+            log.Log(self.clock, stream=self.output),
+        )
+
+    def change(self) -> None:
+        """Count a change."""
+        self.changes += 1
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, for a limited time."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not is_so():
+                await self.clock.sleep(0.01)
+
+    async def until_ready(self) -> None:
+        """Wait until the pod is ready."""
+        await self.until(lambda: self.child.state == "ready")
+
+    def status(self, name: str) -> driver.Status:
+        """Return the status of a container."""
+        return next(one for one in self.child.containers() if one.name == name)
+
+    def last_message(self, name: str) -> str:
+        """Return how a container ended last."""
+        last = self.status(name).last
+        return "" if last is None else last.message
+
+
+def play(
+    tmp_path: Path, pod: pods.Pod, scene: Callable[[Yard], Awaitable[None]], *, starts: bool = True
+) -> Yard:
+    """Run a scene with a pod, and see that nothing is left after it."""
+
+    async def run() -> Yard:
+        yard = Yard(tmp_path, pod)
+        if starts:
+            yard.child.start()
+        try:
+            await scene(yard)
+        finally:
+            yard.child.grace_s = min(yard.child.grace_s, 1.0)
+            await yard.child.stop()
+        assert yard.runtime.alive() == []
+        await yard.until(lambda: len(asyncio.all_tasks()) == 1)
+        return yard
+
+    return asyncio.run(run())
+
+
+def test_a_pod_is_ready_and_then_ends_without_being_killed(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        one = yard.status("web")
+        assert (one.stage, one.is_ready, one.identity.isdecimal()) == ("running", True, True)
+        assert (yard.child.phase, yard.child.address) == ("Running", "127.0.0.1")
+        assert (yard.child.reason, yard.child.restarts) == ("", 0)
+        assert await yard.child.stop() is False
+        assert yard.child.state == "stopping"
+        assert yard.status("web").identity == ""
+
+    yard = play(tmp_path, pods.Pod("a", (WEB,)), scene)
+    assert yard.volumes.done[-1] == "remove a"
+    assert not (tmp_path / "room").exists()
+
+
+def test_stop_says_when_something_had_to_be_killed(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until(lambda: b"deaf" in _read(yard.logs["web"]))
+        assert await yard.child.stop() is True
+
+    deaf = replace(WEB, command=STUBBORN)
+    play(tmp_path, pods.Pod("a", (deaf,), grace_s=0.2), scene)
+
+
+def test_a_shorter_grace_hurries_a_stop(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until(lambda: b"deaf" in _read(yard.logs["web"]))
+        stop = asyncio.ensure_future(yard.child.stop())
+        await yard.until(lambda: yard.child.state == "stopping")
+        yard.child.grace_s = 0.0
+        async with asyncio.timeout(DEADLINE_S):
+            assert await stop is True
+
+    deaf = replace(WEB, command=STUBBORN)
+    play(tmp_path, pods.Pod("a", (deaf,), grace_s=3600.0), scene)
+
+
+def test_a_killed_container_starts_again_and_is_counted(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        os.kill(int(yard.status("web").identity), signal.SIGKILL)
+        await yard.until(lambda: yard.child.restarts == 1)
+        await yard.until_ready()
+        last = yard.status("web").last
+        assert last is not None
+        assert (last.code, last.reason, last.message) == (137, "Error", "killed by SIGKILL")
+
+    play(tmp_path, pods.Pod("a", (WEB,)), scene)
+
+
+def test_init_containers_run_in_order_before_the_others(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+
+    def init(name: str) -> pods.Container:
+        text = f"open({str(notes)!r}, 'a').write({name!r})"
+        return pods.Container(name, "init", command=python(text))
+
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        assert _read(notes) == b"ab"
+        assert [one.reason for one in yard.child.containers()] == ["Completed", "Completed", ""]
+
+    play(tmp_path, pods.Pod("p", (init("a"), init("b"), WEB)), scene)
+
+
+def test_a_pod_that_runs_to_its_end_has_succeeded(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until(lambda: yard.child.state == "ended")
+        assert (yard.child.phase, yard.child.reason) == ("Succeeded", "ended with 0")
+        assert yard.runtime.sandboxes[0].is_removed
+        assert await yard.child.stop() is False
+
+    sidecar = pods.Container("side", "sidecar", command=SLEEPER)
+    job = pods.Container("job", command=python("pass"), restart="never")
+    play(tmp_path, pods.Pod("a", (sidecar, job)), scene)
+
+
+def test_a_missing_command_is_named(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until(lambda: yard.child.state == "ended")
+        assert yard.child.phase == "Failed"
+        assert "web: /nowhere/at/all: No such file or directory" in yard.child.reason
+        assert yard.status("web").reason == "StartError"
+
+    absent = replace(WEB, command=("/nowhere/at/all",), restart="never")
+    play(tmp_path, pods.Pod("a", (absent,)), scene)
+
+
+def test_probes_by_command_decide_readiness(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    look = pods.Look("exec", command=("test", "-e", str(gate)), period_s=0.05, failures=1)
+
+    async def scene(yard: Yard) -> None:
+        await yard.until(lambda: "does not succeed yet: test ended with 1" in yard.child.reason)
+        assert yard.child.state == "starting"
+        gate.touch()
+        await yard.until_ready()
+        gate.unlink()
+        await yard.until(lambda: yard.child.state == "unready")
+        assert yard.child.reason == "web: its readiness probe fails: test ended with 1"
+
+    play(tmp_path, pods.Pod("a", (replace(WEB, readiness=look),)), scene)
+
+
+def test_hooks_run_in_the_container(tmp_path: Path) -> None:
+    born, gone = tmp_path / "born", tmp_path / "gone"
+    hooked = replace(
+        WEB,
+        post_start=pods.Hook(command=("touch", str(born))),
+        pre_stop=pods.Hook(command=("touch", str(gone))),
+    )
+
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        assert born.exists()
+        assert not gone.exists()
+        await yard.child.stop()
+        assert gone.exists()
+
+    play(tmp_path, pods.Pod("a", (hooked,)), scene)
+
+
+def test_a_failing_post_start_says_why(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until(lambda: yard.child.restarts >= 1)
+        why = "its postStart failed: false ended with 1; "
+        assert yard.last_message("web").startswith(why)
+
+    hooked = replace(WEB, post_start=pods.Hook(command=("false",)))
+    play(tmp_path, pods.Pod("a", (hooked,)), scene)
+
+
+def test_a_hook_may_only_sleep(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        assert await yard.child.stop() is False
+
+    sleepy = pods.Hook(sleep_s=0.01)
+    play(tmp_path, pods.Pod("a", (replace(WEB, post_start=sleepy, pre_stop=sleepy),)), scene)
+
+
+def test_a_sandbox_that_vanishes_is_made_again(tmp_path: Path) -> None:
+    init = pods.Container("init", "init", command=python("pass"))
+
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        before = yard.status("web").identity
+        yard.runtime.sandboxes[0].vanished.set()
+        await yard.until(lambda: len(yard.runtime.sandboxes) == 2)
+        await yard.until_ready()
+        assert yard.runtime.sandboxes[0].is_removed
+        assert yard.status("web").identity not in {before, ""}
+        assert [one.restarts for one in yard.child.containers()] == [1, 1]
+
+    play(tmp_path, pods.Pod("a", (init, WEB)), scene)
+
+
+@pytest.mark.parametrize("call", ["create", "start"])
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(28, "No space left on device")])
+def test_what_fails_to_begin_is_tried_again(tmp_path: Path, call: str, error: Exception) -> None:
+    async def scene(yard: Yard) -> None:
+        yard.runtime.faults.put(call, error, error)
+        yard.child.start()
+        await yard.until_ready()
+        assert yard.runtime.faults.coming[call] == []
+
+    play(tmp_path, pods.Pod("a", (WEB,)), scene, starts=False)
+
+
+def test_volumes_that_cannot_be_made_are_tried_again(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        yard.volumes.faults.put("make", errors.PermanentError("no such folder: /srv"))
+        yard.child.start()
+        await yard.until(lambda: "no such folder: /srv" in yard.child.reason)
+        assert yard.child.state == "waiting"
+        await yard.until_ready()
+
+    play(tmp_path, pods.Pod("a", (WEB,)), scene, starts=False)
+
+
+def test_a_fault_while_watching_leaves_no_container_unwatched(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        yard.runtime.faults.put("ended", RuntimeError("a bug"))
+        yard.child.start()
+        await yard.until(lambda: yard.runtime.faults.coming["ended"] == [])
+        await yard.until_ready()
+        os.kill(int(yard.status("web").identity), signal.SIGKILL)
+        await yard.until(lambda: yard.child.restarts == 1)
+        assert "supervision_failed" in yard.output.getvalue()
+
+    play(tmp_path, pods.Pod("a", (WEB,)), scene, starts=False)
+
+
+def test_a_signal_that_fails_is_followed_by_a_kill(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        yard.runtime.faults.put("signal", RuntimeError("a bug"), OSError(1, "not permitted"))
+        assert await yard.child.stop() is True
+
+    play(tmp_path, pods.Pod("a", (WEB,), grace_s=0.1), scene)
+
+
+def test_a_fault_in_the_steps_begins_the_pod_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, faults = lifecycle.step, [RuntimeError("a bug")]
+
+    def step(*args: object) -> object:
+        if type(args[2]).__name__ == "Exited" and faults:
+            raise faults.pop()
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lifecycle, "step", step)
+
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        os.kill(int(yard.status("web").identity), signal.SIGKILL)
+        await yard.until(lambda: len(yard.runtime.sandboxes) == 2)
+        await yard.until_ready()
+        assert len(yard.runtime.alive()) == 2
+        assert yard.runtime.sandboxes[0].is_removed
+
+    play(tmp_path, pods.Pod("a", (WEB, replace(WEB, name="more"))), scene)
+
+
+def test_a_sandbox_that_goes_late_is_asked_again(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        busy = [OSError(16, "Device or resource busy")] * (lifecycle.REMOVALS_MAX - 1)
+        yard.runtime.faults.put("remove", *busy)
+        assert await yard.child.stop() is False
+        assert yard.output.getvalue().count("removal_failed") == lifecycle.REMOVALS_MAX - 1
+        assert yard.runtime.sandboxes[0].is_removed
+
+    play(tmp_path, pods.Pod("a", (WEB,)), scene)
+
+
+def test_a_stop_before_the_start_removes_only_volumes(tmp_path: Path) -> None:
+    async def scene(yard: Yard) -> None:
+        assert await yard.child.stop() is False
+        assert yard.runtime.sandboxes == []
+
+    play(tmp_path, pods.Pod("a", (WEB,)), scene, starts=False)
+
+
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+def test_a_stop_at_any_moment_of_the_start_leaves_nothing(tmp_path: Path, turns: int) -> None:
+    async def scene(yard: Yard) -> None:
+        for _ in range(turns):
+            await yard.clock.sleep(0.0)
+        await yard.child.stop()
+        assert all(one.is_removed for one in yard.runtime.sandboxes)
+
+    init = pods.Container("init", "init", command=python("pass"))
+    play(tmp_path, pods.Pod("a", (init, WEB, replace(WEB, name="more"))), scene)
+
+
+def test_another_content_of_a_file_is_published_live(tmp_path: Path) -> None:
+    def pod(content: bytes) -> pods.Pod:
+        volume = pods.Volume("config", "files", files=(pods.File("a.yaml", content),))
+        return pods.Pod("a", (WEB,), volumes=(volume,))
+
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        pid = yard.status("web").identity
+        yard.volumes.faults.put("publish", OSError(28, "No space left on device"))
+        process = replace(yard.child.process, pod=pod(b"new"))
+        assert process == yard.child.process
+        yard.child.process = process
+        file = tmp_path / "volumes" / "config" / "a.yaml"
+        await yard.until(lambda: file.read_bytes() == b"new")
+        assert yard.status("web").identity == pid
+        assert yard.volumes.done == ["make", "publish"]
+
+    play(tmp_path, pod(b"old"), scene)
+
+
+def test_a_pod_at_rest_tells_nobody_of_anything(tmp_path: Path) -> None:
+    looked = tmp_path / "looked"
+    command = ("sh", "-c", f"echo >> {looked}")
+    look = pods.Look("exec", command=command, period_s=0.05)
+
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        before, size = yard.changes, looked.stat().st_size
+        await yard.until(lambda: looked.stat().st_size > size + 3)
+        assert yard.changes == before
+
+    play(tmp_path, pods.Pod("a", (replace(WEB, readiness=look),)), scene)
+
+
+def test_the_bare_runtime_is_a_runtime(tmp_path: Path) -> None:
+    found: runtime.Runtime = bare.Runtime()
+    room = runtime.Room(pods.Pod("a", ()), {}, tmp_path, {})
+    assert isinstance(bare.Sandbox(room, bare.Faults()), runtime.Losable)
+    assert found.addresses() == {}
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
