@@ -17,7 +17,7 @@ from alongside.contract import catalogue, values
 from alongside.contract.catalogue import run
 from alongside.engines.foreground import finding, program
 from alongside.engines.local import children, folders
-from alongside.engines.processes import groups, listeners, spawning
+from alongside.engines.processes import ending, groups, listeners, spawning
 from alongside.plan import shape
 
 if TYPE_CHECKING:
@@ -183,9 +183,7 @@ async def _run(order: _Order) -> int:
                 watching.cancel()
                 await asyncio.wait([watching])
                 await beside.stop()
-                await children.end(
-                    running.pid, children.Marks(*marks), lambda: order.stop_s, clock_
-                )
+                await ending.end(running.pid, ending.Marks(*marks), lambda: order.stop_s, clock_)
 
 
 class _Besides:
@@ -257,7 +255,7 @@ class _Besides:
         argv = program.bound([sys.executable, "-m", "alongside", one.name, *words])
         probe = shape.Probe("tcp", address=one.listen, period_s=1.0)
         process = shape.Process(one.name, "app", argv=argv, probe=probe, grace_s=self._order.stop_s)
-        marks = children.Marks(self._home, f"{PROJECT}/{one.name}")
+        marks = ending.Marks(self._home, f"{PROJECT}/{one.name}")
         variables = {
             **self._order.variables,
             groups.HOME_MARK: marks.home,

@@ -56,6 +56,8 @@ def held() -> list[tuple[Listener, frozenset[int]]]:
     everyone = list(_all())
     holders = _holders([one.inode for one in everyone])
     return [(one, frozenset(holders.get(one.inode, ()))) for one in everyone]
+
+
 def addresses() -> frozenset[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     """Return the addresses at which someone of this machine listens."""
     return frozenset(one.address for one in _all())
