@@ -195,8 +195,9 @@ class PodChild:
                 self._tell(error)
             else:
                 return
-            attempts = ATTEMPTS_MAX if self._is_asked else None
-            await self._chores.surely(self._take_away, attempts=attempts)
+            while not await self._chores.surely(self._take_away, attempts=ATTEMPTS_MAX):
+                if self._is_asked:
+                    break
             if self._is_asked:
                 self._life = replace(self._life, is_over=True, was_killed=True)
                 return
@@ -340,18 +341,23 @@ class PodChild:
         await self._take_away()
         return events.Removed(number)
 
-    async def _take_away(self) -> None:
-        """End all tasks but this one, then the sandbox with whatever is left in it."""
-        await self._chores.end()
-        if self._sandbox is not None:
-            try:
-                async with asyncio.timeout(REMOVE_S_MAX):
+    async def _take_away(self) -> bool:
+        """End all tasks but this one, then the sandbox with whatever is left in it.
+
+        Returns:
+            True, when all is gone.
+        """
+        try:
+            async with asyncio.timeout(REMOVE_S_MAX):
+                await self._chores.end()
+                if self._sandbox is not None:
                     await self._sandbox.remove()
-            except TimeoutError as error:
-                text = f"its sandbox was not gone within {REMOVE_S_MAX:g}s"
-                raise errors.TemporaryError(text, retry_after_s=1.0) from error
+        except TimeoutError as error:
+            text = f"its sandbox was not gone within {REMOVE_S_MAX:g}s"
+            raise errors.TemporaryError(text, retry_after_s=1.0) from error
         self._sandbox = None
         self._running.clear()
+        return True
 
     async def _start(self, name: str, attempt: int) -> events.Event:
         container, sandbox = self._pod.container(name), self._sandbox

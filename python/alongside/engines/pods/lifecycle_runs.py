@@ -218,7 +218,7 @@ class Follower:
             self._judge_readiness(verdict, event)
         elif verdict is False:
             self._end(f"its {event.kind} probe failed: {event.reason}", look.grace_s)
-        elif event.kind == "startup" and verdict:
+        elif event.kind == "startup" and event.is_good:  # one success is enough, as for liveness
             self._open()
         elif event.kind == "startup":
             message = f"its startup probe does not succeed yet: {event.reason}"

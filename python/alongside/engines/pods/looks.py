@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 import urllib.parse
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ async def see(
     except TimeoutError:
         return False, f"no answer within {units.format_duration(look.timeout_s)}"
     except OSError as error:
-        return False, (error.strerror or str(error)).lower()
+        return False, os.strerror(error.errno).lower() if error.errno else str(error)
     except (ValueError, errors.AlongsideError) as error:
         return False, str(error)
     return not why, why

@@ -323,6 +323,27 @@ def test_a_fault_in_the_steps_begins_the_pod_anew(
     play(tmp_path, pods.Pod("a", (WEB, replace(WEB, name="more"))), scene)
 
 
+def test_a_fault_while_the_pod_is_stopped_still_ends_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = lifecycle.step
+
+    def step(*args: object) -> object:
+        if type(args[2]).__name__ == "Stop":
+            raise RuntimeError("a bug")
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lifecycle, "step", step)
+
+    async def scene(yard: Yard) -> None:
+        await yard.until_ready()
+        yard.runtime.faults.put("remove", OSError(16, "Device or resource busy"))
+        assert await yard.child.stop() is True
+        assert yard.runtime.sandboxes[0].is_removed
+
+    play(tmp_path, pods.Pod("a", (WEB,)), scene)
+
+
 def test_a_sandbox_that_goes_late_is_asked_again(tmp_path: Path) -> None:
     async def scene(yard: Yard) -> None:
         await yard.until_ready()

@@ -144,6 +144,7 @@ def test_a_sidecar_that_ends_early_does_not_start_again() -> None:
     one.exit("side", 1)
     one.to(20.0)
     assert one.did() == ["TERM web"]
+    assert one.state.runs["side"].stage == "terminated"
     one.exit("web")
     assert one.did() == ["TERM web", "remove"]
 
@@ -257,6 +258,16 @@ def test_a_sandbox_that_is_never_made_is_given_up() -> None:
     assert one.when("remove") == [5.0 + 1.0 + 1.0 + lifecycle.KILL_WAIT_S]
 
 
+def test_a_sandbox_that_comes_after_it_was_given_up_is_not_used() -> None:
+    one = stage(held="create,remove")
+    stop(one, 1.0)
+    one.to(100.0)
+    one.feed(events.Created(0))
+    assert one.did() == ["remove"]
+    one.feed(events.Removed(0))
+    assert one.state.is_over
+
+
 def test_a_stop_while_a_container_is_started_ends_it_when_it_has() -> None:
     one = stage(HOOKED, held="start web")
     stop(one)
@@ -273,6 +284,15 @@ def test_a_start_that_takes_all_of_the_grace_is_given_up() -> None:
     assert one.did() == ["KILL web"]
     one.feed(events.StartFailed("web", 0, "given up"))
     assert one.did() == ["KILL web", "remove"]
+
+
+def test_a_container_that_starts_after_all_of_the_grace_has_its_moment_for_sigterm() -> None:
+    one = stage(held="start web,TERM web,KILL web")
+    stop(one, 10.0)
+    one.to(15.5)
+    one.feed(events.Started("web", 0))
+    one.to(18.0)
+    assert (one.when("TERM web"), one.when("KILL web")) == ([15.5], [15.0, 17.5])
 
 
 def test_a_stop_during_an_init_container_starts_nothing_more() -> None:
