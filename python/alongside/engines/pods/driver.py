@@ -47,7 +47,7 @@ class Volumes(Protocol):
             errors.AlongsideError: one cannot be made.
         """
 
-    async def publish(self, pod: pods.Pod) -> None:
+    async def publish(self, pod: pods.Pod) -> object:
         """Let the volumes of files have the pod's files, all at once."""
 
     async def remove(self, pod: pods.Pod) -> None:
