@@ -107,17 +107,34 @@ def test_where_nobody_is_there_a_connection_is_reset_at_once(count: int) -> None
         )
 
 
-def test_the_only_backend_is_tried_by_each_connection_however_long_it_was_away() -> None:
+def test_the_only_backend_is_tried_by_each_connection_and_by_nothing_else() -> None:
     dead = backends.closed_port()
-    with plane.running(backends.document({"a": dead}, left_ms=60_000)) as process:
-        assert backends.is_turned_away(process.address)
+    with plane.running(backends.document({"a": dead}, left_ms=10)) as process:
+        address = process.address
+        assert backends.is_turned_away(address)
+        wire.eventually(lambda: looked_at(process)["a"]["looked_at_in_ms"] == 0, "its time is over")
         with socket.create_server(("127.0.0.1", int(dead.rpartition(":")[2]))) as revived:
-            with wire.Wire(process.address) as client:
-                peer, _ = revived.accept()
-                with peer:
-                    peer.sendall(b"back")
-                    assert client.take(4) == b"back"
+            for name in (b"1", b"2"):
+                with wire.Wire(address) as client:
+                    peer, _ = revived.accept()
+                    with peer:
+                        peer.sendall(name)
+                        assert client.take(1) == name
             assert looked_at(process)["a"]["not_used"] is None
+
+
+def test_however_long_it_was_away_the_only_backend_is_back_at_once() -> None:
+    dead = backends.closed_port()
+    with plane.running(backends.document({"a": dead}, left_ms=3_600_000)) as process:
+        address = process.address
+        assert backends.is_turned_away(address)
+        with (
+            socket.create_server(("127.0.0.1", int(dead.rpartition(":")[2]))) as revived,
+            wire.Wire(address) as client,
+            revived.accept()[0] as peer,
+        ):
+            peer.sendall(b"1")
+            assert client.take(1) == b"1"
 
 
 def test_no_connection_fails_while_backends_change() -> None:

@@ -153,8 +153,12 @@ impl Balancer {
         }
     }
 
-    /// Lets those be looked at whose time has come, while the connection that came goes elsewhere.
+    /// Lets those be looked at whose time has come, while the connection that came goes elsewhere; where it cannot, it looks
+    /// itself.
     fn look_at_those_due(self: &Arc<Self>) {
+        if self.backends.iter().all(|backend| backend.known().is_left) {
+            return;
+        }
         for backend in self.backends.iter().filter(|backend| backend.take_look(self.terms.leave)) {
             let (balancer, backend) = (Arc::clone(self), Arc::clone(backend));
             tokio::spawn(async move {
