@@ -12,6 +12,7 @@ use crate::service::Stream;
 use crate::{body::BodyReader, tunnel};
 use alongside_protocols::Body;
 use alongside_transport::{Buffer, buffer, deadline, pool};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::TcpStream;
@@ -122,7 +123,8 @@ impl<S: Stream> Exchange<'_, S> {
                 },
             };
             let began = Instant::now();
-            let trouble = match self.attempt(stream, (hop, began), sent, course).await {
+            // Large: it is made where it stays, and not moved there.
+            let trouble = match pin!(self.attempt(stream, (hop, began), sent, course)).await {
                 Ok(result) => return Tried::Done(result),
                 Err(trouble) => trouble,
             };

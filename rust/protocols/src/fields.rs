@@ -44,24 +44,28 @@ fn folds_to_start(name: &[u8], folded: &[u8]) -> bool {
 /// both spellings as one (CGI, WSGI), so it could say what the special name may not.
 pub(crate) fn kind(name: &[u8]) -> Kind {
     let Some(&first) = name.first() else { return Kind::Dropped };
-    let (folded, kind): (&[u8], Kind) = match (name.len(), first | 0x20) {
+    let (usual, folded, kind): (&[u8], &[u8], Kind) = match (name.len(), first | 0x20) {
         (9.., b'x') => return kind_of_x(name),
-        (2, b't') => (b"te", Kind::Dropped),
-        (4, b'h') => (b"host", Kind::Host),
-        (6, b'e') => (b"expect", Kind::Expect),
-        (7, b'u') => (b"upgrade", Kind::Upgrade),
-        (7, b't') => (b"trailer", Kind::Dropped),
-        (9, b'f') => (b"forwarded", Kind::Forwarding),
-        (10, b'c') => (b"connection", Kind::Connection),
-        (10, b'k') => (b"keep-alive", Kind::Dropped),
-        (14, b'c') => (b"content-length", Kind::ContentLength),
-        (14, b'h') => (b"http2-settings", Kind::Dropped),
-        (16, b'p') => (b"proxy-connection", Kind::Dropped),
-        (17, b't') => (b"transfer-encoding", Kind::TransferEncoding),
-        (18, b'p') => (b"proxy-authenticate", Kind::Dropped),
-        (19, b'p') => (b"proxy-authorization", Kind::Dropped),
+        (2, b't') => (b"TE", b"te", Kind::Dropped),
+        (4, b'h') => (b"Host", b"host", Kind::Host),
+        (6, b'e') => (b"Expect", b"expect", Kind::Expect),
+        (7, b'u') => (b"Upgrade", b"upgrade", Kind::Upgrade),
+        (7, b't') => (b"Trailer", b"trailer", Kind::Dropped),
+        (9, b'f') => (b"Forwarded", b"forwarded", Kind::Forwarding),
+        (10, b'c') => (b"Connection", b"connection", Kind::Connection),
+        (10, b'k') => (b"Keep-Alive", b"keep-alive", Kind::Dropped),
+        (14, b'c') => (b"Content-Length", b"content-length", Kind::ContentLength),
+        (14, b'h') => (b"HTTP2-Settings", b"http2-settings", Kind::Dropped),
+        (16, b'p') => (b"Proxy-Connection", b"proxy-connection", Kind::Dropped),
+        (17, b't') => (b"Transfer-Encoding", b"transfer-encoding", Kind::TransferEncoding),
+        (18, b'p') => (b"Proxy-Authenticate", b"proxy-authenticate", Kind::Dropped),
+        (19, b'p') => (b"Proxy-Authorization", b"proxy-authorization", Kind::Dropped),
         _ => return Kind::EndToEnd,
     };
+    // Comparing whole is cheaper than folding, and nearly everybody writes one of these two.
+    if name == usual || name == folded {
+        return kind;
+    }
     if folds_to(name, folded) { unless_misspelt(name, kind) } else { Kind::EndToEnd }
 }
 

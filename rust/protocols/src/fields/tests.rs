@@ -30,7 +30,9 @@ fn knows_special_names_in_any_case() {
         ("x-", Kind::EndToEnd),
         ("xxxxxxxxxxx", Kind::EndToEnd),
     ] {
-        assert_eq!(kind(name.as_bytes()), want, "{name}");
+        for spelt in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+            assert_eq!(kind(spelt.as_bytes()), want, "{spelt}");
+        }
     }
 }
 

@@ -79,6 +79,12 @@ impl<'b> Survey<'b> {
     }
 
     fn meet_connection(&mut self, value: &[u8]) {
+        // What nearly everybody says, without a look for commas.
+        match value {
+            b"keep-alive" => return self.says_keep_alive = true,
+            b"close" => return self.says_close = true,
+            _ => {}
+        }
         for option in fields::tokens(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.says_close = true;
