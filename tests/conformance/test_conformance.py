@@ -17,7 +17,7 @@ pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def worlds() -> Iterator[engines.Worlds]:
     """One world for each engine, made when it is first asked for."""
-    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory(prefix="cf") as text:
+    with tempfile.TemporaryDirectory(prefix="cf") as text, contextlib.ExitStack() as stack:
         yield engines.Worlds(stack, Path(text), behaviours.ALL)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -102,6 +103,7 @@ class World:
         words = ["up", str(path), "--detach", "--engine", self.engine, "--project", PROJECT]
         ran = self.run(*words, "--ready-timeout", "1s", check=False)
         assert ran.returncode in {0, 1}, f"{ran.stdout}{ran.stderr}"
+        assert "does not start" not in ran.stderr, ran.stderr
 
     def reach(self, phase: Phase) -> None:
         """Go on to a phase, through those before it; one that failed fails for all."""
@@ -146,6 +148,17 @@ class World:
         """Return the status of a container, an empty one where there is none."""
         every = self.pod(pod).get("containers", [])
         return next((one for one in every if one["name"] == name), {})
+
+    def kill(self, pod: str, name: str) -> None:
+        """Send SIGKILL to the program of a container."""
+        number = self.container(pod, name)["id"]
+        if self.engine == "docker":
+            words = ["docker", "kill", "--signal", "KILL", str(number)]
+            subprocess.run(
+                words, env={**os.environ, **self.variables}, check=True, capture_output=True
+            )
+        else:
+            os.kill(int(number), signal.SIGKILL)
 
     def address(self, service: str, port: int) -> tuple[str, int]:
         """Return where this machine reaches a Service's port."""

@@ -96,7 +96,7 @@ def test_keeps_nobody_out(page: sync_api.Page, scheme: Literal["light", "dark"])
 def test_follows_what_happens(page: sync_api.Page, fleet: fleets.Fleet) -> None:
     found = json.loads(fleet.run("status", "--json")[1])["processes"]
     (pod,) = [one for one in found if one["name"] == "pod-5"]
-    os.kill(int(pod["containers"][1]["pid"]), 9)
+    os.kill(int(pod["containers"][1]["id"]), 9)
     row = page.locator("#processes tr:not(.inner)").filter(
         has=page.get_by_text("pod-5", exact=True)
     )

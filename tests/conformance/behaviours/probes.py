@@ -125,7 +125,11 @@ def _liveness_check(world: World) -> None:
 
 
 def _liveness_http(world: World) -> list[Value]:
-    return [_server(world, "web-alive", livenessProbe=_get("/", failureThreshold=1))]
+    return [
+        _server(
+            world, "web-alive", livenessProbe=_get("/", failureThreshold=2, initialDelaySeconds=2)
+        )
+    ]
 
 
 def _liveness_http_check(world: World) -> None:

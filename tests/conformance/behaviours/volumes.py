@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import signal
 from typing import TYPE_CHECKING
 
 from tests.conformance import values, writing
@@ -62,7 +61,7 @@ def _kept(world: World) -> list[Value]:
 
 def _kept_check(world: World) -> None:
     world.until("it found nothing", lambda: world.lines("kept")[:1] == ["found "])
-    os.kill(int(world.container("kept", "main")["pid"]), signal.SIGKILL)
+    world.kill("kept", "main")
     world.until("it found its file", lambda: world.lines("kept")[1:2] == ["found kept"])
 
 

@@ -41,14 +41,14 @@ def _deployment_check(world: World) -> None:
 
 
 def _rolled_check(world: World) -> None:
-    world.until("all are new", lambda: world.lines("many-rolled").count("second") == 3)
-    world.until("no old one is there", lambda: len(_names(world, "many-rolled-")) == 3)
+    world.until("all are new", lambda: world.lines("rolled").count("second") == 3)
+    world.until("no old one is there", lambda: len(_names(world, "rolled-")) == 3)
 
 
 def _rolled(world: World, word: str) -> list[Value]:
     main = writing.shell("main", f"say {word}; {writing.WAIT}")
-    template = writing.template(world, "many-rolled", main)
-    return [_workload("Deployment", "many-rolled", template, replicas=3)]
+    template = writing.template(world, "rolled", main)
+    return [_workload("Deployment", "rolled", template, replicas=3)]
 
 
 def _scaled(world: World, replicas: int) -> list[Value]:
