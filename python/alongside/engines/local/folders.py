@@ -92,10 +92,14 @@ class Folders:
         return path
 
     def tidy(self) -> None:
-        """Remove the sockets of a dead supervisor and its processes, and their documents.
+        """Remove the sockets of a dead supervisor and its processes, their documents and rooms.
 
-        All of them must be dead.
+        All of them must be dead. A room that is not empty is its runtime's to remove: what is
+        mounted there must not be touched.
         """
+        for path in (self.state / "pods").glob("*"):
+            with contextlib.suppress(OSError):
+                path.rmdir()
         for path in (*self.runtime.glob("*.sock"), *(self.state / "documents").glob("*.json")):
             with contextlib.suppress(OSError):
                 path.unlink()
