@@ -173,7 +173,9 @@ def test_silence_ends_a_connection_only_where_it_is_told_to() -> None:
             assert other.take(1) == b"y"
             assert backends.is_reset(other)
         silent = {"balancer": "main", "outcome": "idle_timeout"}
-        assert process.metric("alongside_tcp_connections", **silent) == 1
+        wire.eventually(
+            lambda: process.metric("alongside_tcp_connections", **silent) == 1, "it is counted"
+        )
         client.send(b"z")
         assert client.take(1) == b"z"
 
