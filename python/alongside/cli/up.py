@@ -77,6 +77,7 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
         is_named=is_named,
         engine=cast("choosing.Wish", resolved.text("engine")),
         images=tuple(reading.load(images)),
+        console=resolved.text("console"),
     )
     planning.draft(order, project)
     places = folders.of_project(project, variables)
@@ -247,6 +248,7 @@ async def _foreground(run: _Run) -> int:
             with serving.ending_by_signal(door, door.engine) as asked:
                 try:
                     _tell(run, dataclasses.asdict(applied))
+                    _tell_console(run, door.console)
                     await _watch(run, door)
                 except OSError:  # nobody can see it any more: a closed terminal, a closed pipe
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -294,11 +296,17 @@ def _tell(run: _Run, applied: Mapping[str, object]) -> None:
         click.echo(f"engine {applied['engine']}: {applied['engine_reason']}")
 
 
+def _tell_console(run: _Run, address: str) -> None:
+    if address and not run.is_json:
+        click.echo(f"console {address}")
+
+
 def _print(run: _Run, state: status_of.Status) -> None:
     if run.is_json:
         click.echo(json.dumps(state))
         return
     showing.write(state)
+    _tell_console(run, state.get("console", ""))  # an older supervisor has none
     click.echo(
         f'project "{state["project"]}" stays up (supervisor pid {state["supervisor_pid"]}); '
         f"alongside down --project {state['project']} stops it"

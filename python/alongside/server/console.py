@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import ipaddress
 import secrets
 import socket
 from importlib import resources
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 TOKEN_BYTES = 24
 PARAMETER = "token"
 BACKLOG = 16
+PORT_MAX = 65535
 _SCRIPT = "console.js"
 
 
 class Console:
     """The page's answers; whoever has the token may read, nobody may change anything."""
 
-    def __init__(self, project: str, place: str, *, state: Answer, log: Answer) -> None:
-        """Take what the page shows, and who answers for the state and for a log."""
+    def __init__(self, project: str, place: str) -> None:
+        """Take whose page it is; nobody can read it yet."""
         self._token = secrets.token_urlsafe(TOKEN_BYTES)
         self._page = frame.render(
             f"{project} - alongside",
@@ -37,8 +39,6 @@ class Console:
             values={"project": project, "place": place},
             script=_SCRIPT,
         )
-        self._state = state
-        self._log = log
         self._host = ""
 
     @property
@@ -46,12 +46,17 @@ class Console:
         """The address to open, with the token; empty until it is bound."""
         return f"http://{self._host}/?{PARAMETER}={self._token}" if self._host else ""
 
-    def bind(self, host: str, port: int) -> socket.socket:
-        """Return a listening socket of a loopback address.
+    def bind(self, address: str) -> socket.socket:
+        """Return a listening socket, for the caller to close.
+
+        Args:
+            address: HOST:PORT of this machine's loopback; 0 lets the system choose.
 
         Raises:
+            errors.UsageError: it is another one: what is said here is not encrypted.
             errors.AddressTakenError: it cannot be bound.
         """
+        host, port = _loopback(address)
         bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -59,20 +64,19 @@ class Console:
         except OSError as error:
             bound.close()
             raise errors.AddressTakenError(
-                f"console: {host}:{port} cannot be used: {error.strerror}; "
-                "write --console HOST:PORT"
+                f"--console {address} cannot be used: {error.strerror}; choose another port"
             ) from error
         bound.listen(BACKLOG)
         shown = f"[{host}]" if ":" in host else host
         self._host = f"{shown}:{bound.getsockname()[1]}"
         return bound
 
-    def application(self) -> applications.Starlette:
-        """Return the application for a server."""
+    def application(self, *, state: Answer, log: Answer) -> applications.Starlette:
+        """Return the application for a server; it asks these for the state and for logs."""
         routes = [
             routing.Route("/", self._guarded(self._whole), methods=["GET"]),
-            routing.Route("/state", self._guarded(_json(self._state)), methods=["GET"]),
-            routing.Route("/log", self._guarded(_json(self._log)), methods=["GET"]),
+            routing.Route("/state", self._guarded(_json(state)), methods=["GET"]),
+            routing.Route("/log", self._guarded(_json(log)), methods=["GET"]),
             routing.Route("/assets/{name}", self._guarded(_asset), methods=["GET"]),
         ]
         return applications.Starlette(routes=routes)
@@ -132,6 +136,20 @@ async def _asset(request: requests.Request) -> responses.Response:
             return responses.Response(_own(name), media_type=frame.SCRIPT_TYPE)
         return responses.Response(frame.asset(name), media_type=frame.ASSETS[name])
     return _refused(404, "no such file")
+
+
+def _loopback(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        is_own = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_own = False
+    if not is_own or not port.isdecimal() or int(port) > PORT_MAX:
+        raise errors.UsageError(
+            f"--console {address} is no address of this machine's loopback; write 127.0.0.1:PORT"
+        )
+    return host, int(port)
 
 
 def _own(name: str) -> bytes:

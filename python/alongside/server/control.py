@@ -28,13 +28,16 @@ NUMBER_LENGTH_MAX = 18
 class Control:
     """The API's answers; `is_over` is set when the project was told to end and has."""
 
-    def __init__(self, watched: supervisor.Supervisor, clock_: clock.Clock) -> None:
-        """Take the supervisor to speak for."""
+    def __init__(
+        self, watched: supervisor.Supervisor, clock_: clock.Clock, *, console: str = ""
+    ) -> None:
+        """Take the supervisor to speak for, and the address of its page with the token."""
         self.watched = watched
         self._clock = clock_
         self.engine = watched.engine
         self.is_over = asyncio.Event()
         self._is_ending = False
+        self.console = console
 
     def application(self) -> applications.Starlette:
         """Return the application for a server."""
@@ -46,7 +49,7 @@ class Control:
             ("POST", "/down", self._down),
             ("GET", "/explain", self._explain),
             ("POST", "/purge", self._purge),
-            ("GET", "/logs", self._logs),
+            ("GET", "/logs", self.read_log),
         ]
         return applications.Starlette(
             routes=[
@@ -55,8 +58,14 @@ class Control:
             ]
         )
 
-    async def _status(self, _: requests.Request) -> object:
+    async def state(self, _: requests.Request) -> status.Status:
+        """Return the state of the project."""
         return await status.of(self.watched, now_s=self._clock.monotonic_s())
+
+    async def _status(self, request: requests.Request) -> object:
+        found = await self.state(request)
+        found["console"] = self.console  # here only: the page itself never says it
+        return found
 
     async def _apply(self, request: requests.Request) -> object:
         return dataclasses.asdict(await self.apply(orders.from_json(await _object(request))))
@@ -145,7 +154,8 @@ class Control:
             "not_kept": list(told.not_kept),
         }
 
-    async def _logs(self, request: requests.Request) -> object:
+    async def read_log(self, request: requests.Request) -> object:
+        """Return the end of a process's or container's log, or what came after an offset."""
         name = request.query_params.get("name", "")
         path = self._log_of(name)
         text = request.query_params.get("offset")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GRACE_S = 30.0
+CONSOLE = "127.0.0.1:0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Order:
     """What is to run the pods."""
     images: tuple[reading.Source, ...] = ()
     """Files that say which programs stand for images."""
+    console: str = CONSOLE
+    """Where a new supervisor serves its page; one that is up keeps its own."""
 
     @property
     def folder(self) -> str:
@@ -93,11 +96,12 @@ def from_json(value: Mapping[str, object]) -> Order:
             binary=str(value.get("binary", "")),
             engine=engine,
             images=images,
+            console=str(value.get("console", CONSOLE)),
         )
     except (KeyError, TypeError, ValueError, StopIteration) as error:
         raise errors.UsageError(
             "not an order to apply; send {sources: [{file, folder, text}], grace_s, is_named, "
-            "binary, engine, images: [{file, folder, text}]}"
+            "binary, engine, images: [{file, folder, text}], console}"
         ) from error
     if not order.sources:
         raise errors.UsageError("an order to apply without files; send at least one source")

@@ -15,10 +15,12 @@ from alongside.base import errors
 from alongside.engines.local import engine, sockets
 from alongside.engines.processes import groups
 from alongside.plan import choosing
-from alongside.server import control, journal, leftovers, planning, runtimes, supervisor
+from alongside.server import console, control, journal, leftovers, planning, runtimes, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from starlette import applications
 
     from alongside.base import clock, log
     from alongside.engines.local import folders
@@ -65,32 +67,51 @@ async def serving(
                 f'project "{setting.project}" has a supervisor already', retry_after_s=0.1
             )
         leftovers.sign(places)
-        before = journal.read(places.journal)
         plan = await _plan(setting, order)
-        ground = runtimes.ground(plan.engine, setting, clock_, log_)
-        left = leftovers.find(places)
-        if left or before.engine:
-            order.check_folder(setting.project, before.folder)
-            _check(plan, places, frozenset(one.identity.pid for one in left))
-        groups.become_subreaper()
-        if count := await leftovers.end(places, clock_, runtimes.sweeping(setting, clock_, log_)):
-            log_.warning("leftovers_ended", processes=count)
-        epoch = before.epoch + 1
-        wake = asyncio.Event()
-        engine_ = engine.Engine(setting, clock_, wake.set, log_, ground=ground)
-        watched = supervisor.Supervisor(engine_, clock_, log_, epoch=epoch, wake=wake)
-        applied = await _begun(watched, plan, order)
-        door = control.Control(watched, clock_)
-        loops = asyncio.create_task(watched.run())
-        loops.add_done_callback(lambda _: door.is_over.set())
-        try:
-            async with _listening(door, places.control):
-                yield door, applied
-        finally:
-            loops.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await loops  # where they failed, all is left running for the next `up`
-            await watched.close()
+        page = console.Console(setting.project, order.folder)
+        with page.bind(order.console) as bound:
+            watched, applied = await _supervisor(setting, order, plan, clock_, log_)
+            door = control.Control(watched, clock_, console=page.url)
+            shown = page.application(state=door.state, log=door.read_log)
+            loops = asyncio.create_task(watched.run())
+            loops.add_done_callback(lambda _: door.is_over.set())
+            try:
+                async with (
+                    _listening(door.application(), _bind(places.control)),
+                    _listening(shown, bound),
+                ):
+                    yield door, applied
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(places.control)
+                loops.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await loops  # where they failed, all is left running for the next `up`
+                await watched.close()
+
+
+async def _supervisor(
+    setting: engine.Setting,
+    order: orders.Order,
+    plan: shape.Plan,
+    clock_: clock.Clock,
+    log_: log.Log,
+) -> tuple[supervisor.Supervisor, orders.Applied]:
+    """Return a supervisor that has begun to carry out a plan, after ending what was left."""
+    places = setting.folders
+    before = journal.read(places.journal)
+    ground = runtimes.ground(plan.engine, setting, clock_, log_)
+    left = leftovers.find(places)
+    if left or before.engine:
+        order.check_folder(setting.project, before.folder)
+        _check(plan, places, frozenset(one.identity.pid for one in left))
+    groups.become_subreaper()
+    if count := await leftovers.end(places, clock_, runtimes.sweeping(setting, clock_, log_)):
+        log_.warning("leftovers_ended", processes=count)
+    wake = asyncio.Event()
+    engine_ = engine.Engine(setting, clock_, wake.set, log_, ground=ground)
+    watched = supervisor.Supervisor(engine_, clock_, log_, epoch=before.epoch + 1, wake=wake)
+    return watched, await _begun(watched, plan, order)
 
 
 async def _plan(setting: engine.Setting, order: orders.Order) -> shape.Plan:
@@ -121,10 +142,12 @@ def _check(plan: shape.Plan, places: folders.Folders, left: frozenset[int]) -> N
 
 
 @contextlib.asynccontextmanager
-async def _listening(door: control.Control, path: os.PathLike[str]) -> AsyncIterator[None]:
-    bound = _bind(path)
+async def _listening(
+    application: applications.Starlette, bound: socket.socket
+) -> AsyncIterator[None]:
+    """Serve at a socket while the block runs; it is closed then."""
     config = uvicorn.Config(
-        door.application(),
+        application,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -138,8 +161,6 @@ async def _listening(door: control.Control, path: os.PathLike[str]) -> AsyncIter
         server.should_exit = True
         await task
         bound.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
 
 
 def _bind(path: os.PathLike[str]) -> socket.socket:

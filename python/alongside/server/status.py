@@ -127,6 +127,8 @@ class Status(TypedDict):
     engine_reason: str
     services: dict[str, dict[str, str]]
     """Where this machine reaches each port of each Service that is served."""
+    console: str
+    """The address of the project's page, with its token; empty for who may not know it."""
     ready: bool
     leaving: list[str]
     """Processes that were told to end and finish what they have; their grace bounds that."""
@@ -153,6 +155,7 @@ async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
         engine=watched.plan.engine if watched.plan.engine_reason else None,
         engine_reason=watched.plan.engine_reason,
         services=_services(running.published()),
+        console="",
         ready=watched.is_ready(),
         leaving=running.leaving(),
         warnings=watched.warnings(),

@@ -21,14 +21,16 @@ async def _log(request: requests.Request) -> object:
 
 @pytest.fixture
 def made() -> console.Console:
-    made = console.Console("<p>", "folder", state=_state, log=_log)
-    made.bind("127.0.0.1", 0).close()
+    made = console.Console("<p>", "folder")
+    made.bind("127.0.0.1:0").close()
     return made
 
 
 def _client(made: console.Console) -> testclient.TestClient:
     host = urllib.parse.urlsplit(made.url).netloc
-    return testclient.TestClient(made.application(), base_url=f"http://{host}")
+    return testclient.TestClient(
+        made.application(state=_state, log=_log), base_url=f"http://{host}"
+    )
 
 
 def test_the_token_opens_it_and_leaves_the_address(made: console.Console) -> None:
@@ -73,8 +75,16 @@ def test_an_unknown_log_is_said_so(made: console.Console) -> None:
 
 
 def test_an_address_that_is_taken_is_named(made: console.Console) -> None:
-    other = console.Console("p", "", state=_state, log=_log)
-    with other.bind("127.0.0.1", 0) as bound:
+    other = console.Console("p", "")
+    with other.bind("127.0.0.1:0") as bound:
         port = bound.getsockname()[1]
         with pytest.raises(errors.AddressTakenError, match=f"127.0.0.1:{port} cannot be used"):
-            made.bind("127.0.0.1", port)
+            made.bind(f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:0", "10.0.0.1:80", "localhost:1", "127.0.0.1:70000", "127.0.0.1", ""]
+)
+def test_only_the_loopback_is_allowed(made: console.Console, address: str) -> None:
+    with pytest.raises(errors.UsageError, match="no address of this machine's loopback"):
+        made.bind(address)

@@ -40,6 +40,15 @@ _PARAMETERS = (
         choices=("auto", "process", "namespaces", "docker"),
     ),
     promise.Parameter(
+        name="console",
+        kind=promise.Kind.ADDRESS,
+        description="where the project's page is served, to who has its token; port 0 lets the "
+        "system choose one; only this machine's loopback is allowed, since it is not encrypted",
+        example="127.0.0.1:9000",
+        default="127.0.0.1:0",
+        minimum="0",
+    ),
+    promise.Parameter(
         name="images",
         kind=promise.Kind.PATH,
         description="a YAML file that says which program of this machine stands for an image, as "

@@ -45,10 +45,13 @@ def found() -> list[Running]:
 def _running(pid: int, ports: list[int]) -> Running | None:
     if pid == os.getpid():
         return None
+    entry = groups.entry(pid)
+    if entry is None:
+        return None
     with contextlib.suppress(OSError):
         words = (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
         folder = os.readlink(_PROC / str(pid) / "cwd")
         texts = tuple(os.fsdecode(word) for word in words)
         if texts != ("",):
-            return Running(pid, texts, folder, tuple(ports), groups.mark_of(pid) is not None)
+            return Running(pid, texts, folder, tuple(ports), groups.mark_of(entry) is not None)
     return None
