@@ -290,8 +290,6 @@ def _tell(run: _Run, applied: Mapping[str, object]) -> None:
         click.echo(str(change))
     if not changes:
         click.echo("nothing to change")
-    if applied.get("engine"):  # a supervisor that is older than this command does not say
-        click.echo(f"engine {applied['engine']}: {applied['engine_reason']}")
 
 
 def _print(run: _Run, state: status_of.Status) -> None:
