@@ -292,8 +292,6 @@ def _tell(run: _Run, applied: Mapping[str, object]) -> None:
         click.echo(str(change))
     if not changes:
         click.echo("nothing to change")
-    if applied.get("engine"):  # a supervisor that is older than this command does not say
-        click.echo(f"engine {applied['engine']}: {applied['engine_reason']}")
 
 
 def _tell_console(run: _Run, address: str) -> None:

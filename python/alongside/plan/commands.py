@@ -19,26 +19,39 @@ Words = tuple[str, ...]
 ANNOTATION = "alongside.dev/command."
 """Before a container's name: its command where there are no images."""
 
-DEFAULTS: Mapping[str, Words] = {
-    "memcached": ("memcached",),
-    "redis": ("redis-server",),
-    "valkey": ("valkey-server",),
-    "nginx": ("nginx", "-g", "daemon off;"),
-    "python": ("python3",),
-    "node": ("node",),
-    "nutcracker": ("nutcracker",),
-    "twemproxy": ("nutcracker",),
-}
-"""What the well-known images run where they are given nothing, by the last part of their names.
 
-Given words that begin with `-`, or a file of theirs, they run the same program with these; given
-others, these.
-"""
-_FILES: Mapping[str, Words] = {
-    "node": (".js", ".mjs", ".cjs"),
-    "redis": (".conf",),
-    "valkey": (".conf",),
+@dataclass(frozen=True, slots=True)
+class WellKnown:
+    """What a public image runs; given words that name no flag and no file of it, it runs these."""
+
+    program: Words
+    alone: Words = ()
+    """What it is told where nobody tells it anything."""
+    files: Words = ()
+    """How the names of files end that are for it."""
+
+    def given(self, args: Words) -> Words:
+        """Return the whole command for some arguments."""
+        if not args:
+            return (*self.program, *self.alone)
+        if args[0] == self.program[0]:
+            return (*self.program, *args[1:])
+        is_for_it = args[0].startswith("-") or args[0].endswith(self.files or "\0")
+        return (*self.program, *args) if is_for_it else args
+
+
+DEFAULTS: Mapping[str, WellKnown] = {
+    # As root it wants a name, be it root's: another may not be there in a user namespace.
+    "memcached": WellKnown(("memcached", "-u", "root")),
+    "redis": WellKnown(("redis-server",), files=(".conf",)),
+    "valkey": WellKnown(("valkey-server",), files=(".conf",)),
+    "nginx": WellKnown(("nginx",), alone=("-g", "daemon off;")),
+    "python": WellKnown(("python3",)),
+    "node": WellKnown(("node",), files=(".js", ".mjs", ".cjs")),
+    "nutcracker": WellKnown(("nutcracker",)),
+    "twemproxy": WellKnown(("nutcracker",)),
 }
+"""By the last part of an image's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +86,8 @@ class Commands:
         if last in self.ours:
             return (*self.ours[last], *container.args)
         if last in DEFAULTS:
-            return _given(last, container.args)
+            return DEFAULTS[last].given(container.args)
         raise errors.UsageError(_unknown(container, last))
-
-
-def _given(image: str, args: Words) -> Words:
-    """Return what a well-known image runs: its own program with flags, or what it is told."""
-    words = DEFAULTS[image]
-    if not args:
-        return words
-    is_for_it = args[0].startswith("-") or args[0].endswith(_FILES.get(image, ()))
-    return (words[0], *args) if is_for_it else args
 
 
 def _unknown(container: pods.Container, last: str) -> str:

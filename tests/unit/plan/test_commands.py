@@ -22,11 +22,17 @@ def words(image: str, *, args: tuple[str, ...] = (), **more: tuple[str, ...]) ->
 @pytest.mark.parametrize(
     ("image", "args", "expected"),
     [
-        ("memcached", (), ["memcached"]),
-        ("docker.io/library/memcached:1.6@sha256:00", ("-m", "64"), ["memcached", "-m", "64"]),
-        ("memcached", ("memcached", "-v"), ["memcached", "-v"]),
+        ("memcached", (), ["memcached", "-u", "root"]),
+        (
+            "docker.io/library/memcached:1.6@sha256:00",
+            ("-m", "64"),
+            ["memcached", "-u", "root", "-m", "64"],
+        ),
+        ("memcached", ("memcached", "-v"), ["memcached", "-u", "root", "-v"]),
         ("redis:7", ("--port", "1"), ["redis-server", "--port", "1"]),
         ("nginx", (), ["nginx", "-g", "daemon off;"]),
+        ("nginx", ("-c", "n.conf"), ["nginx", "-c", "n.conf"]),
+        ("redis", ("r.conf",), ["redis-server", "r.conf"]),
         ("python:3.12-slim", ("python3", "x.py"), ["python3", "x.py"]),
         ("node", ("server.js",), ["node", "server.js"]),
         ("node", ("npm", "start"), ["npm", "start"]),
