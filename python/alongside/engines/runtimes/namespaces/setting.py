@@ -1,0 +1,37 @@
+"""Hold what the namespaces of a project are made for and with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from alongside.plan import pods
+
+    Words = Callable[[pods.Pod, pods.Container], tuple[str, ...]]
+    """The whole command of a container, as its image's default or its own words say.
+
+    Raises:
+        errors.UsageError: nothing says what runs.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all pods of a project have in common."""
+
+    project: str
+    home: Path
+    """The project's state folder: the mark by which its processes are found."""
+    binary: Path
+    """The data plane's, for the balancer."""
+    environment: Mapping[str, str]
+    """Given to every container, with its own variables over it; PATH finds its command."""
+    words: Words
+    has_way_out: bool = True
+    """Whether a way out is made where this machine has a tool for it."""
+    reaches_host: bool = False
+    """Whether what listens on the host's loopback is reached through the way out's gateway."""
