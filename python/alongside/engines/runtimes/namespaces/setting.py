@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from alongside.plan import pods
 
     Words = Callable[[pods.Pod, pods.Container], tuple[str, ...]]
-    """The whole command of a container, as its image's default or its own words say.
+    """The whole command of a container, as its image's default or its own words say; `$(…)` of
+    what only a runtime knows stands in it as written.
 
     Raises:
         errors.UsageError: nothing says what runs.
@@ -26,6 +27,10 @@ class Setting:
     project: str
     home: Path
     """The project's state folder: the mark by which its processes are found."""
+    folder: Path
+    """For the balancer's document and admin door: short; there."""
+    log: Path
+    """Of the balancer, the hub's agent and the way out."""
     binary: Path
     """The data plane's, for the balancer."""
     environment: Mapping[str, str]
