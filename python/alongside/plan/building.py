@@ -11,7 +11,8 @@ from alongside.plan import origins, pods, shape
 from alongside.resources import problems, reading
 
 if TYPE_CHECKING:
-    from alongside.resources import kinds, kubernetes
+    from alongside.resources import kinds
+    from alongside.resources.kubernetes import containers, podspecs, probing
 
 GRACE_S = 30.0
 """Kubernetes' default between SIGTERM and SIGKILL."""
@@ -70,7 +71,7 @@ class _Builder:
         self.places: dict[str, str] = {}
         self.warnings: list[str] = []
 
-    def add_pod(self, pod: reading.Resource[kubernetes.Pod]) -> None:
+    def add_pod(self, pod: reading.Resource[podspecs.Pod]) -> None:
         for at, container in enumerate(pod.model.spec.containers):
             path: problems.Path = ("spec", "containers", at)
             name = origins.container_process(pod, at)
@@ -81,7 +82,7 @@ class _Builder:
             self.claim_name(pod, (*path, "name"), name)
             self.processes.append(_app(pod, container, name, self.grace_s))
 
-    def check_probe(self, pod: reading.Resource[kubernetes.Pod], at: int) -> None:
+    def check_probe(self, pod: reading.Resource[podspecs.Pod], at: int) -> None:
         """Note a probe's port whose name its container does not declare, since it has no number."""
         container = pod.model.spec.containers[at]
         if container.readiness_probe is None:
@@ -102,7 +103,7 @@ class _Builder:
         reason = f'container "{container.name}" declares no port named "{port}"; {hint}'
         self.found.append(pod.problem(path, reason))
 
-    def check_origins(self, pod: reading.Resource[kubernetes.Pod]) -> None:
+    def check_origins(self, pod: reading.Resource[podspecs.Pod]) -> None:
         """Warn of containers that are asked by caches and counted as ready before they answer."""
         addresses = {one.origin.process: one.origin.address for one in reversed(self.caches)}
         for at, container in enumerate(pod.model.spec.containers):
@@ -226,8 +227,8 @@ def _data_plane(
 
 
 def _app(
-    pod: reading.Resource[kubernetes.Pod],
-    container: kubernetes.Container,
+    pod: reading.Resource[podspecs.Pod],
+    container: containers.Container,
     name: str,
     grace_s: float,
 ) -> shape.Process:
@@ -257,7 +258,7 @@ def expanded(text: str, variables: dict[str, str]) -> str:
     )
 
 
-def _looked_at(probe: kubernetes.Probe) -> tuple[str, int | str | None]:
+def _looked_at(probe: probing.Probe) -> tuple[str, int | str | None]:
     """Return a probe's way as users write it, and its port."""
     if probe.http_get is not None:
         return "httpGet", probe.http_get.port
@@ -266,7 +267,7 @@ def _looked_at(probe: kubernetes.Probe) -> tuple[str, int | str | None]:
     return "exec", None
 
 
-def _probe(container: kubernetes.Container) -> shape.Probe | None:
+def _probe(container: containers.Container) -> shape.Probe | None:
     wanted = container.readiness_probe
     if wanted is None:
         return None

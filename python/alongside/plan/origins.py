@@ -10,12 +10,13 @@ from alongside.base import nearest
 from alongside.plan import shape
 
 if TYPE_CHECKING:
-    from alongside.resources import kinds, kubernetes, problems, reading
+    from alongside.resources import kinds, problems, reading
+    from alongside.resources.kubernetes import podspecs, services
 
 LOOPBACK = "127.0.0.1"
 
 
-def container_process(pod: reading.Resource[kubernetes.Pod], at: int) -> str:
+def container_process(pod: reading.Resource[podspecs.Pod], at: int) -> str:
     """Return the process name of a pod's container: the pod's, where it has only one."""
     containers = pod.model.spec.containers
     return pod.name if len(containers) == 1 else f"{pod.name}.{containers[at].name}"
@@ -54,7 +55,7 @@ def _of_url(url: str) -> shape.Origin:
     return shape.Origin(address, host=parts.netloc)
 
 
-def _of_pod(pod: reading.Resource[kubernetes.Pod], port: int) -> shape.Origin:
+def _of_pod(pod: reading.Resource[podspecs.Pod], port: int) -> shape.Origin:
     for at, container in enumerate(pod.model.spec.containers):
         if any(declared.container_port == port for declared in container.ports):
             return shape.Origin(f"{LOOPBACK}:{port}", process=container_process(pod, at))
@@ -64,7 +65,7 @@ def _of_pod(pod: reading.Resource[kubernetes.Pod], port: int) -> shape.Origin:
 
 def _of_service(
     cache: reading.Resource[kinds.ShardedCache],
-    service: reading.Resource[kubernetes.Service],
+    service: reading.Resource[services.Service],
     resources: reading.Resources,
     port: int,
 ) -> shape.Origin | problems.Problem:

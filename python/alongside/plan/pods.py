@@ -104,7 +104,7 @@ class Variable:
     """An environment variable: what it is now, and what the user wrote."""
 
     name: str
-    value: str = field(compare=False)
+    value: str = field(compare=False, repr=False)
     """As at the container's start: a ConfigMap that changes restarts nothing, as in Kubernetes."""
     written: str = ""
     """The value itself, or where it comes from: `ConfigMap/NAME.KEY`, `field:status.podIP`."""
@@ -123,7 +123,14 @@ class Container:
     variables: tuple[Variable, ...] = ()
     """In order; `$(NAME)` is resolved. `field:status.podIP` has the value "" until a pod's
     address is known: the engine fills it in, and in `command`, `args` and variables that
-    name it."""
+    name it (`plan.variables.filled`)."""
+    late: tuple[str, ...] = ()
+    """Variables that are known only at the start: the pod's address, Services' links, folders of
+    volumes. `$(NAME)` of them still stands in `command`, `args` and variables, and there `$$` is
+    a `$`."""
+    stand_in: tuple[str, ...] = ()
+    """What runs in place of the image's entry point where there are no images: of the
+    annotation `alongside.dev/command.NAME`."""
     directory: str = ""
     """Where it starts: absolute, or empty for the image's or, without images, the file's."""
     mounts: tuple[Mount, ...] = ()
@@ -171,6 +178,13 @@ class Pod:
     """`Deployment/web`; empty for a pod of its own."""
     deadline_s: float | None = None
     """activeDeadlineSeconds."""
+    names: tuple[str, ...] = ()
+    """Further names that it answers to among the project's pods, such as `memcache-0.memcache`."""
+    links_services: bool = True
+    """Whether its containers get `NAME_SERVICE_HOST` and the like of each Service."""
+    retries: int | None = None
+    """How often it is started again when it has failed (a Job's backoffLimit); None where its
+    containers' `restart` alone says what happens."""
     place: str = field(default="", compare=False)
     """`file:line: kind/name`, for messages."""
 

@@ -39,16 +39,29 @@ def resource_text(document: lines.Document) -> str:
 def path_of(location: tuple[int | str, ...], document: lines.Document) -> problems.Path:
     """Return a pydantic location without the words it adds for unions and keys."""
     path: problems.Path = ()
+    if location and location[-1] == "[key]":
+        location = location[:-1]
     for part in location:
         if (*path, part) in document.lines or part == location[-1]:
             path = (*path, part)
     return path
 
 
-def is_not_honoured(model_type: type[fields.Model], location: tuple[int | str, ...]) -> bool:
-    """Return whether Kubernetes knows the field at a location although we do nothing with it."""
+def not_honoured(model_type: type[fields.Model], location: tuple[int | str, ...]) -> str | None:
+    """Return what happens to a field that Kubernetes knows and we do nothing with, or None."""
     owner = _model_at(model_type, location[:-1])
-    return owner is not None and str(location[-1]) in owner.NOT_HONOURED
+    if owner is None or str(location[-1]) not in owner.NOT_HONOURED:
+        return None
+    return f"has no effect here; {owner.INSTEAD}" if owner.INSTEAD else "has no effect here"
+
+
+def without_nothing(value: lines.Value) -> lines.Value:
+    """Return a value without the fields that are null, which Kubernetes takes as not written."""
+    if isinstance(value, list):
+        return [without_nothing(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: without_nothing(item) for name, item in value.items() if item is not None}
 
 
 def remove(value: lines.Value, path: problems.Path) -> None:

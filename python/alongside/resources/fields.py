@@ -27,11 +27,13 @@ class Model(pydantic.BaseModel):
         extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
     )
     NOT_HONOURED: ClassVar[frozenset[str]] = frozenset()
+    INSTEAD: ClassVar[str] = ""
+    """What happens instead of what is not honoured, where that is to be known."""
 
 
 def word(*now: str, later: tuple[str, ...] = ()) -> pydantic.BeforeValidator:
     """Return a check that a text is one of the words of today, naming those that come later."""
-    choices = " or ".join(now)
+    choices = " or ".join(name or '""' for name in now)
 
     def check(value: object) -> object:
         if not isinstance(value, str):

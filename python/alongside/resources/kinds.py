@@ -10,7 +10,8 @@ import pydantic
 from alongside import native
 from alongside.base import errors, units
 from alongside.contract import kinds as contract_kinds
-from alongside.resources import caches, fields, kubernetes
+from alongside.resources import caches, fields
+from alongside.resources.kubernetes import naming
 
 API_VERSION = "alongside.dev/v1alpha1"
 SHARDS_MAX = 256
@@ -128,5 +129,5 @@ class ShardedCache(fields.Model):
 
     api_version: Literal["alongside.dev/v1alpha1"]
     kind: Literal["ShardedCache"]
-    metadata: kubernetes.Metadata
+    metadata: naming.Metadata
     spec: ShardedCacheSpec

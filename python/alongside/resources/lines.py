@@ -12,7 +12,6 @@ from typing import Protocol
 import yaml
 from yaml.constructor import ConstructorError, SafeConstructor
 
-from alongside.base import units
 from alongside.resources import problems
 
 TEXT_BYTES_MAX = 256 * 1024
@@ -31,7 +30,8 @@ class Document:
     """One YAML document: its values, and the line (from 1) of each path in it."""
 
     file: str
-    value: Value
+    value: Value = field(repr=False)
+    """Not shown: it may be a Secret's."""
     lines: dict[problems.Path, int]
 
     def line(self, path: problems.Path) -> int:
@@ -39,6 +39,18 @@ class Document:
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines[path]
+
+    def part(self, path: problems.Path) -> Document:
+        """Return what stands at a path as a document of its own, such as an item of a List."""
+        value = self.value
+        for key in path:
+            if isinstance(value, dict):
+                value = value[str(key)]
+            elif isinstance(value, list):
+                value = value[int(key)]
+        depth = len(path)
+        inner = {at[depth:]: line for at, line in self.lines.items() if at[:depth] == path}
+        return Document(self.file, value, inner)
 
 
 class _Mark(Protocol):
@@ -115,7 +127,7 @@ class _Reader:
         self.refuse(
             node.start_mark,
             path,
-            f"{units.shown(text)} has the tag {node.tag}; write a plain text, number or list",
+            f"it has the tag {node.tag}; write a plain text, number or list",
         )
         return None
 

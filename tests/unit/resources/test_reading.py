@@ -170,13 +170,12 @@ def test_tells_all_mistakes_of_all_documents_at_once() -> None:
     assert lines_found == ["f.yaml:7", "f.yaml:8", "f.yaml:17", "f.yaml:19"]
 
 
-@pytest.mark.parametrize("field", ["image: x", "resources: {}", "volumeMounts: []"])
+@pytest.mark.parametrize("field", ["imagePullPolicy: Always", "volumeDevices: []", "stdin: true"])
 def test_warns_once_of_what_kubernetes_knows_and_we_do_not_honour(field: str) -> None:
     resources = read(POD + f"    {field}\n")
     name = field.split(":", maxsplit=1)[0]
     assert resources.warnings == (
-        f"f.yaml:8: Pod/app: spec.containers[0].{name}: "
-        "has no effect where pods run as local processes",
+        f"f.yaml:8: Pod/app: spec.containers[0].{name}: has no effect here",
     )
     assert resources.pods[0].model.spec.containers[0].command == ["serve"]
 
@@ -189,7 +188,8 @@ def test_refuses_an_unquoted_number_as_a_variable() -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("Deployment", '"Deployment" is not run here yet; write a Pod'),
+        ("DaemonSet", '"DaemonSet" is not run here; write a Deployment'),
+        ("Ingress", '"Ingress" has a meaning only in a cluster; leave it out here'),
         ("Pood", 'did you mean "Pod"?'),
         ("App", '"App" is not there yet'),
     ],
