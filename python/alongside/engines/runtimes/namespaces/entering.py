@@ -6,6 +6,7 @@ Started as a script for each of them, with a line of JSON to read and one to ans
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def _obey(namespaces: dict[str, int]) -> None:
     line = orders.read_line(CHANNEL)
     if not line.endswith(b"\n"):
         os._exit(1)  # who wanted it has gone
-    order: orders.Order = orders.json.loads(line)
+    order: orders.Order = json.loads(line)
     for descriptor in namespaces.values():
         os.set_inheritable(descriptor, False)
     for kind in KINDS:
@@ -147,7 +148,7 @@ def _execute(words: Sequence[str], environment: dict[str, str]) -> None:
 
 def _try_to_execute(path: str, words: Sequence[str], environment: dict[str, str]) -> None:
     try:
-        os.execve(path, list(words), environment)
+        os.execve(path, list(words), environment)  # noqa: S606 - no shell is the point
     except OSError as error:
         if "/" in words[0] or not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise OSError(f'exec: "{path}": {(error.strerror or "").lower()}') from error

@@ -55,7 +55,7 @@ class Hub:
         self._turn = asyncio.Lock()
 
     @property
-    def agent(self) -> int | None:
+    def pid(self) -> int | None:
         """The pid of the agent."""
         return self._agent[0] if self._agent is not None else None
 
@@ -176,7 +176,7 @@ class Hub:
             raise ConnectionError("there is no agent")
         ours = self._agent[1]
         socket.send_fds(ours, [json.dumps(question).encode()], descriptors)
-        await _readable(ours)
+        await readable(ours.fileno())
         content, made, _, _ = socket.recv_fds(ours, agent.MESSAGE_BYTES_MAX, 8)
         if not content:
             raise ConnectionError("the agent has gone")
@@ -207,13 +207,12 @@ async def again(work: Callable[[], Awaitable[_T]]) -> _T:
     return await work()
 
 
-async def _readable(wanted: socket.socket) -> None:
+async def readable(descriptor: int) -> None:
+    """Return when there is something to be read."""
     loop = asyncio.get_running_loop()
-    is_there: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(wanted, lambda: is_there.done() or is_there.set_result(None))
+    is_there = asyncio.Event()
+    loop.add_reader(descriptor, is_there.set)
     try:
-        await is_there
+        await is_there.wait()
     finally:
-        loop.remove_reader(wanted)
-
-
+        loop.remove_reader(descriptor)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[4]
 """The folder from which our package is imported."""
-_SCRIPT = "import sys; sys.path.insert(0, sys.argv[1]); from {room} import {name}; {name}.main({of})"
+_SCRIPT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from {room} import {name}; {name}.main({of})"
+)
 _ROOM = "alongside.engines.runtimes.namespaces"
 LAUNCH_S_MAX = 30.0
 """Until a script has become its program; a busy machine needs a second."""
@@ -118,7 +120,6 @@ class Launch:
             await probing.exit_code(pids[0])
             groups.release(pids[0])
         return pids[-1]
-
 
 
 async def _end(pids: Sequence[int]) -> None:

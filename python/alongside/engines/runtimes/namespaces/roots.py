@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from alongside.engines.runtimes.namespaces import orders
 
 _OLD = "/.old"
+_TEMPORARY = "/tmp"  # noqa: S108 - it is where the container's own one is mounted
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _DEVICE_LINKS = (
     ("ptmx", "pts/ptmx"),
@@ -69,25 +70,22 @@ class Root:
         for name in sorted(_MADE):
             os.mkdir(f"{stage}/{name}")
         self._mount_kernels(stage, shm)
-        kernel.bind(_by(scratch), f"{stage}/tmp")
-        self._places["/tmp"] = True
+        kernel.bind(_by(scratch), stage + _TEMPORARY)
+        self._places[_TEMPORARY] = True
         os.mkdir(stage + _OLD)
         kernel.pivot_root(stage, stage + _OLD)
         os.chdir("/")
-        kernel.unmount(_OLD)
-        os.rmdir(_OLD)
         for path, descriptor in sorted(kept):
             os.makedirs(path, exist_ok=True)
             kernel.bind(_by(descriptor), path)
             self._places[path] = False
         for mount, descriptor in sorted(opened, key=lambda one: one[0]["target"].count("/")):
             self._mount(mount, descriptor)
-        self.make_folder(order["directory"])
+        self._ensure(order["directory"], is_folder=True)
+        # Only now: nothing can be bound from a mount that is taken away.
+        kernel.unmount(_OLD)
+        os.rmdir(_OLD)
         self._shut()
-
-    def make_folder(self, path: str) -> None:
-        """Make a folder in the new root, unless it is there."""
-        self._ensure(path, is_folder=True)
 
     def _mount_kernels(self, stage: str, shm: int) -> None:
         """Mount /proc, /sys and /dev."""

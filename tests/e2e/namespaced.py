@@ -1,0 +1,209 @@
+"""Drive the namespaces runtime as the supervisor does, and look at what it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alongside.base import clock
+from alongside.engines.pods import runtime
+from alongside.engines.processes import groups
+from alongside.engines.runtimes.namespaces import runtime as namespaces
+from alongside.engines.runtimes.namespaces import sandbox, setting
+from alongside.plan import pods
+
+BINARY = Path(sys.prefix, "bin", "alongside-dataplane")
+WAIT_S = 20.0
+
+
+def sh(script: str) -> tuple[str, ...]:
+    """Return a command that a shell runs."""
+    return ("/bin/sh", "-c", script)
+
+
+def main(script: str, name: str = "main", **more: object) -> pods.Container:
+    """Return a container that runs a script."""
+    return pods.Container(name, command=sh(script), **more)  # type: ignore[arg-type]
+
+
+def listening(port: int, answer: str) -> str:
+    """Return a script that answers each connection on all addresses with a text."""
+    code = (
+        "import socket\n"
+        "s = socket.socket()\n"
+        "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+        f"s.bind(('0.0.0.0', {port}))\n"
+        "s.listen()\n"
+        f"while True: c = s.accept()[0]; c.sendall(b'{answer}'); c.close()\n"
+    )
+    return f'exec {sys.executable} -I -S -c "{code}"'
+
+
+def asking(host: str, port: int) -> str:
+    """Return a script that prints what is answered there, trying again until something is."""
+    code = (
+        "import socket, time\n"
+        "for _ in range(400):\n"
+        "    try:\n"
+        f"        c = socket.create_connection(('{host}', {port}), 2)\n"
+        "        print(c.recv(100).decode(), flush=True); break\n"
+        "    except OSError as error: last = error; time.sleep(0.05)\n"
+        "else: print('nothing:', last, flush=True)\n"
+    )
+    return f'{sys.executable} -I -S -c "{code}"'
+
+
+@dataclass
+class Project:
+    """One project's runtime in a folder of the test's."""
+
+    folder: Path
+    runtime: namespaces.NamespacesRuntime
+    rooms: dict[str, runtime.Room] = field(default_factory=dict)
+
+    async def pod(self, pod: pods.Pod) -> sandbox.PodSandbox:
+        """Make a pod's surroundings and volumes."""
+        place = self.folder / "pods" / pod.name
+        place.mkdir(parents=True, exist_ok=True)
+        paths = {}
+        for volume in pod.volumes:
+            path = Path(volume.path) if volume.kind == "host" else place / f"volume-{volume.name}"
+            if volume.kind != "host":
+                path.mkdir(exist_ok=True)
+                path.chmod(0o777)
+            for file in volume.files:
+                (path / file.path).write_bytes(file.content)
+            paths[volume.name] = path
+        logs = {one.name: place / f"{one.name}.log" for one in pod.containers}
+        room = runtime.Room(pod, paths, place, logs)
+        self.rooms[pod.name] = room
+        return await self.runtime.create(room)
+
+    async def start(
+        self, made: sandbox.PodSandbox, name: str = "main", attempt: int = 0
+    ) -> runtime.Running:
+        """Start a container of a pod."""
+        container = made.pod.container(name)
+        assert container is not None
+        return await made.start(container, attempt)
+
+    def log(self, pod: str, container: str = "main") -> str:
+        """Return what a container has written."""
+        path = self.rooms[pod].logs[container]
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    async def output(self, made: sandbox.PodSandbox, name: str = "main") -> str:
+        """Return what a container wrote until it ended."""
+        running = await self.start(made, name)
+        async with asyncio.timeout(WAIT_S):
+            await running.ended()
+        return self.log(made.pod.name, name)
+
+    def pids(self) -> list[int]:
+        """Return all processes of the project."""
+        return [one.identity.pid for one in groups.marked(str(self.folder))]
+
+
+def setting_in(folder: Path, project: str = "test", **more: bool) -> setting.Setting:
+    """Return what a runtime works with, in a folder."""
+    short = folder / "r"
+    short.mkdir(exist_ok=True)
+    return setting.Setting(
+        project=project,
+        home=folder,
+        folder=short,
+        log=folder / "supervisor.log",
+        binary=BINARY,
+        environment={"PATH": os.environ["PATH"]},
+        words=lambda _, container: (*container.command, *container.args),
+        **more,
+    )
+
+
+@contextlib.asynccontextmanager
+async def project(folder: Path, **more: bool) -> AsyncIterator[Project]:
+    """Give an open project; close it, and check that nothing is left."""
+    groups.become_subreaper()
+    mounts, links = mounts_now(), links_now()
+    made = Project(
+        folder, namespaces.NamespacesRuntime(setting_in(folder, **more), clock.SystemClock())
+    )
+    await made.runtime.open()
+    try:
+        yield made
+    finally:
+        await made.runtime.close()
+        groups.reap_orphans()
+    assert left(made) == []
+    assert (mounts_now(), links_now()) == (mounts, links)
+
+
+def left(made: Project) -> list[str]:
+    """Return what there is of a project that should be gone."""
+    found = [f"process {pid}" for pid in made.pids()]
+    pods_folder = made.folder / "pods"
+    for room in made.rooms.values():
+        known = {*room.logs.values(), *room.volumes.values()}
+        found += [f"file {path}" for path in room.folder.iterdir() if path not in known]
+    found += [f"cgroup {path}" for path in cgroups_now()]
+    return found if pods_folder.exists() or found else []
+
+
+def mounts_now() -> list[str]:
+    """Return what is mounted on the host."""
+    return sorted(
+        line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    )
+
+
+def links_now() -> list[str]:
+    """Return the network interfaces of the host."""
+    lines = Path("/proc/net/dev").read_text().splitlines()[2:]
+    return sorted(line.split(":")[0].strip() for line in lines)
+
+
+def cgroups_now() -> list[Path]:
+    """Return the cgroups of our containers."""
+    top = Path("/sys/fs/cgroup")
+    return [
+        Path(at, name) for at, names, _ in os.walk(top) for name in names if "alongside-" in name
+    ]
+
+
+def host_listing(paths: Sequence[str]) -> list[tuple[str, float]]:
+    """Return what folders of the host hold, and when they were changed."""
+    found = []
+    for path in paths:
+        found.append((path, os.stat(path).st_mtime))
+        found += [(one.path, one.stat(follow_symlinks=False).st_mtime) for one in os.scandir(path)]
+    return sorted(found)
+
+
+async def until(condition: object, what: str) -> None:
+    """Wait until a function returns something true."""
+    assert callable(condition)
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await clock.SystemClock().sleep(0.02)
+    assert what
+
+
+def kill(pid: int | None) -> None:
+    """End a process as nothing can prevent."""
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+def python_of_everyone() -> str | None:
+    """Return a Python that an ordinary user may run too; the environment's may be in /root."""
+    for path in (sys.executable, shutil.which("python3", path="/usr/bin:/usr/local/bin")):
+        if path is not None and not os.path.realpath(path).startswith("/root/"):
+            return path
+    return None
