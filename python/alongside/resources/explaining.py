@@ -47,8 +47,11 @@ def path_of(location: tuple[int | str, ...], document: lines.Document) -> proble
     return path
 
 
-def not_honoured(model_type: type[fields.Model], location: tuple[int | str, ...]) -> str | None:
+def not_honoured(model_type: type[fields.Model], detail: ErrorDetails) -> str | None:
     """Return what happens to a field that Kubernetes knows and we do nothing with, or None."""
+    location = detail["loc"]
+    if detail["type"] != "extra_forbidden":
+        return None
     owner = _model_at(model_type, location[:-1])
     if owner is None or str(location[-1]) not in owner.NOT_HONOURED:
         return None

@@ -40,6 +40,10 @@ class Document:
             path = path[:-1]
         return self.lines[path]
 
+    def has(self, path: problems.Path) -> bool:
+        """Return whether something was written at a path."""
+        return path in self.lines
+
     def part(self, path: problems.Path) -> Document:
         """Return what stands at a path as a document of its own, such as an item of a List."""
         value = self.value

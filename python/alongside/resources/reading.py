@@ -256,8 +256,8 @@ class _Collector:
             remaining = []
             for detail in details:
                 path = explaining.path_of(detail["loc"], document)
-                effect = explaining.not_honoured(model_type, detail["loc"])
-                if detail["type"] == "extra_forbidden" and effect is not None:
+                effect = explaining.not_honoured(model_type, detail)
+                if effect is not None:
                     self.warn(document, path, effect)
                     explaining.remove(value, path)
                 else:

@@ -8,10 +8,16 @@ Next:  plan/building.py makes processes of the pods; engines/pods runs them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from alongside.plan import variables
+from alongside.plan.translating import notes, serving, single, stored, workloads
+from alongside.resources import problems
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alongside.plan import pods as planned
     from alongside.plan.translating import written
     from alongside.resources import reading
@@ -58,4 +64,54 @@ def pods(resources: reading.Resources, *, grace_s: float = GRACE_S) -> Translate
     Raises:
         problems.ResourceError: every mistake between two places, in the order of file and line.
     """
-    raise NotImplementedError
+    noted = notes.Notes()
+    links = {
+        name
+        for service in resources.services
+        for name in variables.links(serving.outline(service), "")
+    }
+    around = single.Surroundings(stored.Store(resources), noted, frozenset(links), grace_s)
+    units = []
+    for ordered in _ordered(resources, noted):
+        pod = single.pod(ordered.template, ordered.who, around)
+        if ordered.is_wanted:
+            group = ordered.who.owner
+            units.append(Unit(pod, ordered.template, ordered.after, ordered.after_end, group))
+    _check_names(units, noted)
+    made = [(unit.template, unit.pod) for unit in units]
+    services = tuple(serving.service(service, made, noted) for service in resources.services)
+    known = [service.name for service in services]
+    names = serving.further_names(resources.stateful_sets, made, known, noted)
+    if noted.found:
+        raise problems.ResourceError(list(noted.found))
+    return Translated(
+        tuple(
+            replace(unit, pod=replace(unit.pod, names=names.get(unit.pod.name, ())))
+            for unit in units
+        ),
+        services,
+        tuple(noted.warned),
+    )
+
+
+def _ordered(resources: reading.Resources, noted: notes.Notes) -> Iterator[workloads.Ordered]:
+    for pod in resources.pods:
+        yield workloads.single(pod)
+    for deployment in resources.deployments:
+        yield from workloads.of_deployment(deployment, noted)
+    for stateful_set in resources.stateful_sets:
+        yield from workloads.of_stateful_set(stateful_set, noted)
+    for job in resources.jobs:
+        yield from workloads.of_job(job, noted)
+
+
+def _check_names(units: list[Unit], noted: notes.Notes) -> None:
+    owners: dict[str, written.Template] = {}
+    for unit in units:
+        first = owners.setdefault(unit.pod.name, unit.template)
+        if first is not unit.template:
+            reason = (
+                f'its pod "{unit.pod.name}" has the name of one of {first.owner}; rename one of '
+                "the two"
+            )
+            noted.refuse(unit.template.resource.problem(("metadata", "name"), reason))

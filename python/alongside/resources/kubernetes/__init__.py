@@ -3,5 +3,5 @@
 In:    documents as plain values, as Kubernetes' users write them.
 Out:   frozen models; what Kubernetes 1.33 knows at a place and we do not is in NOT_HONOURED.
 Not:   any rule between two resources, or between two places of one; those are in plan/translating.
-Next:  resources/reading.py checks documents with them; docs/pods.md is the promise.
+Next:  resources/reading.py checks documents with them; plan/translating makes pods of them.
 """

@@ -56,6 +56,10 @@ class ServiceSpec(values.Model):
             raise ValueError("it has several ports; give each a name")
         if len(set(names)) < len(names):
             raise ValueError("two of its ports have one name; rename one of them")
+        numbers = [port.port for port in self.ports]
+        twice = next((number for number in numbers if numbers.count(number) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two of its ports are {twice}; give one another number")
         return self
 
 
