@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from alongside.base import clock
-from alongside.engines.pods import runtime
+from alongside.engines.pods import runtime as seam
 from alongside.engines.processes import groups
 from alongside.engines.runtimes.namespaces import runtime as namespaces
 from alongside.engines.runtimes.namespaces import sandbox, setting
@@ -66,7 +67,7 @@ class Project:
 
     folder: Path
     runtime: namespaces.NamespacesRuntime
-    rooms: dict[str, runtime.Room] = field(default_factory=dict)
+    rooms: dict[str, seam.Room] = field(default_factory=dict)
 
     async def pod(self, pod: pods.Pod) -> sandbox.PodSandbox:
         """Make a pod's surroundings and volumes."""
@@ -82,13 +83,13 @@ class Project:
                 (path / file.path).write_bytes(file.content)
             paths[volume.name] = path
         logs = {one.name: place / f"{one.name}.log" for one in pod.containers}
-        room = runtime.Room(pod, paths, place, logs)
+        room = seam.Room(pod, paths, place, logs)
         self.rooms[pod.name] = room
         return await self.runtime.create(room)
 
     async def start(
         self, made: sandbox.PodSandbox, name: str = "main", attempt: int = 0
-    ) -> runtime.Running:
+    ) -> seam.Running:
         """Start a container of a pod."""
         container = made.pod.container(name)
         assert container is not None
@@ -111,30 +112,29 @@ class Project:
         return [one.identity.pid for one in groups.marked(str(self.folder))]
 
 
-def setting_in(folder: Path, project: str = "test", **more: bool) -> setting.Setting:
+def setting_in(folder: Path, *, reaches_host: bool = False) -> setting.Setting:
     """Return what a runtime works with, in a folder."""
     short = folder / "r"
     short.mkdir(exist_ok=True)
     return setting.Setting(
-        project=project,
+        project="test",
         home=folder,
         folder=short,
         log=folder / "supervisor.log",
         binary=BINARY,
         environment={"PATH": os.environ["PATH"]},
         words=lambda _, container: (*container.command, *container.args),
-        **more,
+        reaches_host=reaches_host,
     )
 
 
 @contextlib.asynccontextmanager
-async def project(folder: Path, **more: bool) -> AsyncIterator[Project]:
+async def project(folder: Path, *, reaches_host: bool = False) -> AsyncIterator[Project]:
     """Give an open project; close it, and check that nothing is left."""
     groups.become_subreaper()
     mounts, links = mounts_now(), links_now()
-    made = Project(
-        folder, namespaces.NamespacesRuntime(setting_in(folder, **more), clock.SystemClock())
-    )
+    setting_ = setting_in(folder, reaches_host=reaches_host)
+    made = Project(folder, namespaces.NamespacesRuntime(setting_, clock.SystemClock()))
     await made.runtime.open()
     try:
         yield made
@@ -148,42 +148,36 @@ async def project(folder: Path, **more: bool) -> AsyncIterator[Project]:
 def left(made: Project) -> list[str]:
     """Return what there is of a project that should be gone."""
     found = [f"process {pid}" for pid in made.pids()]
-    pods_folder = made.folder / "pods"
     for room in made.rooms.values():
         known = {*room.logs.values(), *room.volumes.values()}
         found += [f"file {path}" for path in room.folder.iterdir() if path not in known]
-    found += [f"cgroup {path}" for path in cgroups_now()]
-    return found if pods_folder.exists() or found else []
+    found += [f"cgroup {path}" for path in cgroups_now(made.folder)]
+    return found
 
 
 def mounts_now() -> list[str]:
-    """Return what is mounted on the host."""
-    return sorted(
-        line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
-    )
+    """Return what is mounted on the host as we mount it for containers."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return sorted(line for line in lines if line.split(" - ")[1].split()[1] in {"alongside", "shm"})
 
 
 def links_now() -> list[str]:
-    """Return the network interfaces of the host."""
+    """Return the network interfaces of the host that are named as in a hub."""
     lines = Path("/proc/net/dev").read_text().splitlines()[2:]
-    return sorted(line.split(":")[0].strip() for line in lines)
+    names = [line.split(":")[0].strip() for line in lines]
+    return sorted(one for one in names if one.startswith(("pod", "alongside", "tap")))
 
 
-def cgroups_now() -> list[Path]:
-    """Return the cgroups of our containers."""
-    top = Path("/sys/fs/cgroup")
-    return [
-        Path(at, name) for at, names, _ in os.walk(top) for name in names if "alongside-" in name
-    ]
+def cgroups_now(folder: Path) -> list[str]:
+    """Return the cgroups of a project's containers."""
+    prefix = f"alongside-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    found = os.walk("/sys/fs/cgroup")
+    return [f"{at}/{name}" for at, names, _ in found for name in names if name.startswith(prefix)]
 
 
-def host_listing(paths: Sequence[str]) -> list[tuple[str, float]]:
-    """Return what folders of the host hold, and when they were changed."""
-    found = []
-    for path in paths:
-        found.append((path, os.stat(path).st_mtime))
-        found += [(one.path, one.stat(follow_symlinks=False).st_mtime) for one in os.scandir(path)]
-    return sorted(found)
+def host_listing(paths: Sequence[str]) -> list[str]:
+    """Return what folders of the host hold."""
+    return sorted(one.path for path in paths for one in os.scandir(path))
 
 
 async def until(condition: object, what: str) -> None:

@@ -150,7 +150,8 @@ def _try_to_execute(path: str, words: Sequence[str], environment: dict[str, str]
     try:
         os.execve(path, list(words), environment)  # noqa: S606 - no shell is the point
     except OSError as error:
-        if "/" in words[0] or not isinstance(error, FileNotFoundError | NotADirectoryError):
+        # A folder of PATH that may not be looked into is passed over, as by Kubernetes' runtimes.
+        if "/" in words[0] or os.path.isfile(path):
             raise OSError(f'exec: "{path}": {(error.strerror or "").lower()}') from error
         raise FileNotFoundError(path) from error
 

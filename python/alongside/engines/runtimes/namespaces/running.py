@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.pods import runtime
-from alongside.engines.processes import ending, groups, probing
+from alongside.engines.processes import groups, probing
 from alongside.engines.runtimes.namespaces import launching, members, orders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from alongside.base import clock
-    from alongside.engines.processes import cgroups
+    from alongside.base import clock, log
+    from alongside.engines.processes import cgroups, ending
 
 _SIGNALLED = 128
 _OPEN = os.O_RDONLY | os.O_CLOEXEC
@@ -40,8 +39,11 @@ class Surroundings:
 class ContainerRun:
     """A `runtime.Running`."""
 
-    def __init__(self, pid: int, surroundings: Surroundings, clock_: clock.Clock) -> None:
+    def __init__(
+        self, pid: int, surroundings: Surroundings, clock_: clock.Clock, log_: log.Log
+    ) -> None:
         """Take a program that has just started, the leader of its group."""
+        self._log = log_
         self._pid = pid
         self._with = surroundings
         self._clock = clock_
@@ -68,7 +70,7 @@ class ContainerRun:
             return
         if groups.exists(self._pid):
             groups.send_group(self._pid, number)
-        for one in members.inside(self._ids(), "mnt"):
+        for one in self._family():
             if one.group != self._pid:
                 groups.send(one.identity, number)
 
@@ -145,10 +147,18 @@ class ContainerRun:
         """Kill what the program left, as Kubernetes does; return how the program ended."""
         groups.send_group(self._pid, signal.SIGKILL)
         code = groups.reap(self._pid)
-        with contextlib.suppress(errors.TemporaryError):
-            await members.kill(self._ids(), "mnt", self._clock)
-        await ending.end(self._pid, self._with.marks, lambda: 0.0, self._clock)
+        try:
+            await members.kill(self._family, self._clock)
+        except errors.TemporaryError as error:
+            self._log.warning("container_left_processes", reason=str(error))
+        finally:
+            groups.reap(self._pid)
+            groups.release(self._pid)
         return code if code is not None else -signal.SIGKILL
+
+    def _family(self) -> list[groups.Entry]:
+        marks = self._with.marks
+        return [*members.inside(self._ids(), "mnt"), *members.carrying(marks.home, marks.name)]
 
 
 def enter_cgroup(group: cgroups.Group | None, pid: int) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from alongside.base import clock
+    from alongside.base import clock, log
     from alongside.engines.pods import runtime
     from alongside.engines.processes import cgroups
     from alongside.engines.runtimes.namespaces import hub, setting
@@ -39,9 +39,17 @@ class Project:
     """What the sandboxes of a project share, besides its network."""
 
     def __init__(
-        self, setting_: setting.Setting, hub_: hub.Hub, limits: cgroups.Cgroups, clock_: clock.Clock
+        self,
+        setting_: setting.Setting,
+        hub_: hub.Hub,
+        limits: cgroups.Cgroups,
+        clock_: clock.Clock,
+        log_: log.Log,
     ) -> None:
         """Take whose pods these are."""
+        self.log = log_
+        self.is_closing = False
+        """Whether the network goes with the pods."""
         self.setting = setting_
         self.hub = hub_
         self.limits = limits
@@ -178,7 +186,7 @@ class PodSandbox:
         surroundings = running.Surroundings(
             order, marks, self._project.hub.namespaces.get("user"), limit
         )
-        run = running.ContainerRun(pid, surroundings, self._project.clock)
+        run = running.ContainerRun(pid, surroundings, self._project.clock, self._project.log)
         self._runs.append(run)
         return run
 
@@ -203,9 +211,7 @@ class PodSandbox:
         """See `runtime.Sandbox.remove`."""
         if self._is_removed:
             return
-        for run in self._runs:
-            await run.signal(signal.SIGKILL)
-        await members.kill(self._ids, "ipc", self._project.clock)
+        await members.kill(self._family, self._project.clock)
         for run in self._runs:
             await run.ended()
         if self._watch is not None:
@@ -213,7 +219,9 @@ class PodSandbox:
         elif self._pause is not None:
             await self._end_pause(self._pause)
         self._is_removed = True
-        if not self.pod.uses_host_network and "net" in self._namespaces:
+        if "net" in self._namespaces and not (
+            self.pod.uses_host_network or self._project.is_closing
+        ):
             with contextlib.suppress(errors.AlongsideError):
                 await self._project.hub.link(f"link delete {self._link}\n")
         for descriptor in self._namespaces.values():
@@ -257,8 +265,14 @@ class PodSandbox:
 
     async def _end_pause(self, pid: int) -> None:
         groups.send_group(pid, signal.SIGKILL)
+        await probing.ended(pid)
         groups.reap(pid)
-        await ending.end(pid, self._marks(), lambda: 0.0, self._project.clock)
+        groups.release(pid)
+
+    def _family(self) -> list[groups.Entry]:
+        marks = self._marks()
+        marked = members.carrying(marks.home, marks.name, below=True)
+        return [*members.inside(self._ids, "ipc"), *marked]
 
     def _limit(self, container: pods.Container) -> cgroups.Group | None:
         limits = containers.limits(container)
