@@ -13,12 +13,13 @@ from tests.contract import loopback
 
 BINARY = Path(sys.executable).parent / "alongside-dataplane"
 RUST = Path(__file__).resolve().parents[2] / "rust"
-PAGES = Path(__file__).resolve().parents[2] / "docs" / "contracts"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = [DOCS / "contracts" / "cache.md", DOCS / "contracts" / "route.md", DOCS / "balancer.md"]
 
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Return the names of all metrics of a process that is router and cache at once."""
+    """Return the names of all metrics of a process that is router, cache and balancer at once."""
     port = loopback.free_port()
     document = {
         "schema": 1,
@@ -28,6 +29,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         "listeners": [
             {"name": "web", "address": "127.0.0.1:0", "serves": "spread"},
             {"name": "store", "address": "127.0.0.1:0", "serves": "kept"},
+            {"name": "door", "address": "127.0.0.1:0", "serves": "passed"},
         ],
         "nodes": [{"id": "a", "address": "127.0.0.1:9"}],
         "routes": [
@@ -41,6 +43,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         "caches": [
             {"name": "kept", "origin": {"address": "127.0.0.1:9"}, "memory_bytes": 1_048_576}
         ],
+        "tcp": [{"name": "passed", "backends": [{"id": "a", "address": "127.0.0.1:9"}]}],
     }
     path = tmp_path_factory.mktemp("metrics") / "document.json"
     path.write_text(json.dumps(document))
@@ -58,8 +61,8 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def promised() -> set[str]:
-    """Return the names that the pages of the two native components list."""
-    text = "".join((PAGES / f"{name}.md").read_text() for name in ("cache", "route"))
+    """Return the names that the pages of what the data plane does list."""
+    text = "".join(page.read_text() for page in PAGES)
     return set(re.findall(r"^\| `(alongside_\w+)` ", text, flags=re.M))
 
 

@@ -19,6 +19,7 @@ RANKS = {
     "policy": 1,
     "transport": 2,
     "http": 3,
+    "tcp": 3,
     "cache": 4,
     "dataplane": 5,
     "python": 5,

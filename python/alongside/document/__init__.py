@@ -17,6 +17,7 @@ from alongside.document.generated import (
     About,
     AccessLog,
     Admin,
+    Backend,
     Cache,
     CompatibleWith,
     Document,
@@ -35,12 +36,14 @@ from alongside.document.generated import (
     Route,
     Shard,
     Status,
+    Tcp,
 )
 
 __all__ = [
     "About",
     "AccessLog",
     "Admin",
+    "Backend",
     "Cache",
     "CompatibleWith",
     "Document",
@@ -59,6 +62,7 @@ __all__ = [
     "Route",
     "Shard",
     "Status",
+    "Tcp",
     "read",
     "write",
 ]

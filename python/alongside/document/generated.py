@@ -108,6 +108,30 @@ class Admin(values.Value):
         )
 
 
+class Backend(values.Value):
+    """Where a balancer's connections go."""
+
+    address: str
+    """Where it is reached; the port is not 0."""
+    id: str
+    """The backend's stable id, unique in its balancer; never its address."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "address": self.address,
+            "id": self.id,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Backend:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            address=cast("str", value["address"]),
+            id=cast("str", value["id"]),
+        )
+
+
 class Origin(values.Value):
     """The program behind."""
 
@@ -196,7 +220,7 @@ class Cache(values.Value):
     memory_bytes: int
     """Memory for what is kept, metadata counted, in bytes; at least 1 MiB."""
     name: str
-    """The cache's name, unique among routes and caches."""
+    """The cache's name, unique among routes, caches and balancers."""
     object_bytes_max: int | None = None
     """The largest answer that is kept, in bytes, at most a quarter of `memory_bytes`; null for an
     eighth.
@@ -352,7 +376,9 @@ class Listener(values.Value):
     name: str
     """The listener's name, unique among listeners; an inherited socket carries the same name."""
     serves: str
-    """The name of the route or cache that answers."""
+    """The name of the route or cache that answers, or of the balancer in `tcp` that passes
+    connections on.
+    """
 
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
@@ -542,7 +568,7 @@ class Route(values.Value):
     request.cookies["x"], request.query["x"] and "literal texts", joined by +.
     """
     name: str
-    """The route's name, unique among routes and caches."""
+    """The route's name, unique among routes, caches and balancers."""
     origin: Origin | None = None
     """Where requests go that no node should answer: methods that change something, and all of a
     shard's requests while none of its replicas can be used; null where only nodes answer.
@@ -606,6 +632,71 @@ class Status(values.Value):
         )
 
 
+class Tcp(values.Value):
+    """A balancer of TCP connections, each of which goes whole to one of its backends.
+
+    Of two that are drawn it is the one with fewer connections open. An open connection stays where
+    it is, whatever a later document says.
+    """
+
+    attempts_max: int = 5
+    """Backends that one connection is tried at, at most, 1 to 16; then it is reset."""
+    backends: tuple[Backend, ...] = ()
+    """Where connections go; where there is none, each is reset at once."""
+    connect_timeout_ms: int = 2000
+    """How long connecting to a backend may take, in milliseconds, 1 to an hour."""
+    idle_timeout_ms: int | None = None
+    """How long both sides may be silent, in milliseconds, 1 to a week; null for as long as they
+    like.
+    """
+    keepalive_ms: int | None = 60000
+    """After how much silence the kernel asks each side whether it is still there, in milliseconds,
+    1,000 to a day, in whole seconds; null for never.
+    """
+    left_ms: int = 250
+    """How long a backend is left that could not be connected to, in milliseconds, 10 to an hour.
+
+    It is looked at again when that is over and a connection comes, and left for twice as long each
+    time it fails.
+    """
+    left_ms_max: int = 10000
+    """The longest that a backend is left before it is looked at again, in milliseconds, 10 to an
+    hour; `left_ms` where that is more.
+    """
+    name: str
+    """The balancer's name, unique among routes, caches and balancers."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "attempts_max": self.attempts_max,
+            "backends": [item.to_json() for item in self.backends],
+            "connect_timeout_ms": self.connect_timeout_ms,
+            "idle_timeout_ms": self.idle_timeout_ms,
+            "keepalive_ms": self.keepalive_ms,
+            "left_ms": self.left_ms,
+            "left_ms_max": self.left_ms_max,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Tcp:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            attempts_max=cast("int", value.get("attempts_max", 5)),
+            backends=tuple(
+                Backend.from_json(item)
+                for item in cast("list[JsonObject]", value.get("backends", []))
+            ),
+            connect_timeout_ms=cast("int", value.get("connect_timeout_ms", 2000)),
+            idle_timeout_ms=cast("int | None", value.get("idle_timeout_ms")),
+            keepalive_ms=cast("int | None", value.get("keepalive_ms", 60000)),
+            left_ms=cast("int", value.get("left_ms", 250)),
+            left_ms_max=cast("int", value.get("left_ms_max", 10000)),
+            name=cast("str", value["name"]),
+        )
+
+
 class Document(values.Value):
     """Everything a data-plane process does, version 1. It holds paths, never secrets."""
 
@@ -642,6 +733,10 @@ class Document(values.Value):
     """The version of this format; 1."""
     status: Status | None = None
     """The status door on TCP, GET only; null for none."""
+    tcp: tuple[Tcp, ...] = ()
+    """Connections that are passed on as they are, whatever they carry, each to one of several
+    backends.
+    """
     threads: int = 1
     """Threads that serve, 1 to 64."""
 
@@ -660,6 +755,7 @@ class Document(values.Value):
             "routes": [item.to_json() for item in self.routes],
             "schema": self.schema,
             "status": None if self.status is None else self.status.to_json(),
+            "tcp": [item.to_json() for item in self.tcp],
             "threads": self.threads,
         }
 
@@ -696,5 +792,8 @@ class Document(values.Value):
             status=None
             if value.get("status") is None
             else Status.from_json(cast("JsonObject", value.get("status"))),
+            tcp=tuple(
+                Tcp.from_json(item) for item in cast("list[JsonObject]", value.get("tcp", []))
+            ),
             threads=cast("int", value.get("threads", 1)),
         )

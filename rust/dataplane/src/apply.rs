@@ -1,17 +1,17 @@
 //! Applying documents: all or nothing, while requests go on.
 
 use crate::compile::{self, Compiled, Tended, compile};
-use crate::serve::Served;
+use crate::series;
+use crate::serve::{Entrance, Serves};
 use crate::source::LastGood;
 use crate::status::ProcessMetrics;
 use crate::worker::{Command, Shared, Worker};
 use alongside_document::{Document, Problem, Succession, succeeds};
 use alongside_http::link::{Server, Servers};
-use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_transport::admission::Admission;
 use alongside_transport::listen::{Held, Inherited};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Refused {
 struct Serving {
     wanted: String,
     address: SocketAddr,
-    listener: Arc<Listener<Served>>,
+    entrance: Entrance,
     /// Kept so that the address can go over to a listener of another name; none while the process drains.
     socket: Option<Held>,
 }
@@ -91,6 +91,7 @@ pub struct Runtime {
     pub admission: Arc<Admission>,
     http: Metrics,
     caches: alongside_cache::Metrics,
+    tcp: alongside_tcp::Metrics,
     process: ProcessMetrics,
 }
 
@@ -100,6 +101,8 @@ pub struct Meters {
     pub http: Metrics,
     /// The caches'.
     pub caches: alongside_cache::Metrics,
+    /// The balancers'.
+    pub tcp: alongside_tcp::Metrics,
     /// The process's.
     pub process: ProcessMetrics,
 }
@@ -121,6 +124,7 @@ impl Runtime {
             admission: Arc::default(),
             http: meters.http,
             caches: meters.caches,
+            tcp: meters.tcp,
             process: meters.process,
         }
     }
@@ -179,7 +183,8 @@ impl Runtime {
                 return Err(Refused::Wrong(problems));
             }
         }
-        let mut meters = compile::Meters { http: &self.http, caches: &self.caches, servers: &mut self.servers };
+        let mut meters =
+            compile::Meters { http: &self.http, caches: &self.caches, tcp: &self.tcp, servers: &mut self.servers };
         let compiled = compile(&document, &self.compiled, &mut meters).map_err(Refused::Wrong);
         let ready = compiled.and_then(|compiled| Ok((compiled, self.open(&document)?)));
         let (compiled, opened) = ready.inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
@@ -193,7 +198,7 @@ impl Runtime {
         let mut opened = BTreeMap::new();
         for (index, wanted) in document.listeners.iter().enumerate() {
             let (name, address) = (wanted.name.as_str(), wanted.address.as_str());
-            if self.serving.get(name).is_some_and(|serving| serving.wanted == address) {
+            if self.serving.get(name).is_some_and(|serving| stays(document, name, serving)) {
                 continue;
             }
             match self.open_one(document, name, address) {
@@ -209,7 +214,7 @@ impl Runtime {
     }
 
     fn open_one(&mut self, document: &Document, name: &str, address: &str) -> io::Result<Opened> {
-        let (held, before) = match (self.inherited.claim(name, address), self.leaver(document, address)) {
+        let (held, before) = match (self.inherited.claim(name, address), self.leaver(document, (name, address))) {
             (Some(held), _) => (held, None),
             (None, Some((before, held))) => (held.try_clone()?, Some(before.to_owned())),
             (None, None) => (Held::bind(address)?, None),
@@ -229,11 +234,14 @@ impl Runtime {
         Ok((held.socket.local_addr()?, handles))
     }
 
-    /// Returns the listener that has this address and does not keep it. One that stays shares its socket with nobody.
-    fn leaver(&self, document: &Document, address: &str) -> Option<(&str, &Held)> {
-        let bound: SocketAddr = address.parse().ok()?;
-        let leaver =
-            |(name, serving): &(&String, &Serving)| bound == serving.address && !stays(document, name, serving);
+    /// Returns the listener that has this address and does not keep it. One that stays shares its socket with nobody; one that
+    /// comes to speak another protocol is its own successor.
+    fn leaver(&self, document: &Document, (own, address): (&str, &str)) -> Option<(&str, &Held)> {
+        let bound: Option<SocketAddr> = address.parse().ok();
+        let leaver = |(name, serving): &(&String, &Serving)| {
+            let has_it = bound == Some(serving.address) || (*name == own && serving.wanted == address);
+            has_it && !stays(document, name, serving)
+        };
         let (name, serving) = self.serving.iter().find(leaver)?;
         Some((name, serving.socket.as_ref()?))
     }
@@ -271,13 +279,11 @@ impl Runtime {
         }
         for wanted in &document.listeners {
             // The check made sure that something serves this name.
-            let Some(served) = compiled.served(&wanted.serves) else { continue };
-            let state = State::new(Arc::new(served), wanted.inner.clone(), document.limits.clone())
-                .logging(document.access_log.as_ref().map(|log| log.one_in));
+            let Some(serves) = compiled.serves(wanted, &document) else { continue };
             let name = wanted.name.to_string();
             match (opened.remove(&name), self.serving.get(&name)) {
-                (Some(opened), _) => self.serve(name, wanted.address.as_str(), opened, state),
-                (None, Some(serving)) => serving.listener.state.store(Arc::new(state)),
+                (Some(opened), _) => self.serve(name, wanted.address.as_str(), opened, serves),
+                (None, Some(serving)) => serving.entrance.follow(serves),
                 (None, None) => {}
             }
         }
@@ -299,16 +305,7 @@ impl Runtime {
 
     /// Forgets the series of what is in one document and not in the other, which is in force.
     fn forget_series(&self, document: &Document, in_force: Option<&Document>) {
-        let kept = in_force.map(Series::of).unwrap_or_default();
-        for gone in Series::of(document).difference(&kept) {
-            match gone {
-                Series::Upstream(id) => self.http.forget_upstream(id),
-                Series::Shard(route, shard) => self.http.forget_shard(route, shard),
-                Series::Node(route, node) => self.http.forget_node(route, node),
-                Series::Route(name) => self.http.forget_route(name),
-                Series::Cache(name) => self.caches.forget(name),
-            }
-        }
+        series::forget(document, in_force, (&self.http, &self.caches, &self.tcp));
     }
 
     /// Starts the threads that are missing: all of them or none.
@@ -343,7 +340,7 @@ impl Runtime {
                 if let Some(held) = serving.socket.filter(|_| !is_taken_over) {
                     self.inherited.give_back(held.after(&serving.wanted));
                 }
-                serving.listener.retire();
+                serving.entrance.retire();
                 for worker in &self.workers {
                     worker.tell(Command::Retire { name: name.clone(), done: done.clone() });
                 }
@@ -354,14 +351,14 @@ impl Runtime {
         let _ = closed.recv_timeout(RETIRE_WAIT);
     }
 
-    fn serve(&mut self, name: String, wanted: &str, opened: Opened, state: State<Served>) {
+    fn serve(&mut self, name: String, wanted: &str, opened: Opened, serves: Serves) {
         let Opened { held, address, handles, .. } = opened;
-        let listener = Arc::new(Listener::new(state, self.http.listener(&name), Arc::clone(&self.admission)));
+        let entrance = Entrance::new(serves, || self.http.listener(&name), &self.admission);
         for (worker, socket) in self.workers.iter().zip(handles) {
-            worker.tell(Command::Serve { name: name.clone(), listener: Arc::clone(&listener), socket });
+            worker.tell(Command::Serve { name: name.clone(), listener: entrance.clone(), socket });
         }
         tracing::info!(event = "listening", listener = name, address = %address);
-        self.serving.insert(name, Serving { wanted: wanted.to_owned(), address, listener, socket: Some(held) });
+        self.serving.insert(name, Serving { wanted: wanted.to_owned(), address, entrance, socket: Some(held) });
     }
 
     /// The servers that have still to be told to forget something.
@@ -419,35 +416,11 @@ fn fixed_parts(current: &Document, document: &Document) -> Vec<Problem> {
 
 /// Whether a listener goes on as it is.
 fn stays(document: &Document, name: &str, serving: &Serving) -> bool {
-    document.listeners.iter().any(|wanted| *wanted.name == *name && *wanted.address.as_str() == *serving.wanted)
-}
-
-/// What a document is counted by.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Series<'d> {
-    Upstream(&'d str),
-    Shard(&'d str, &'d str),
-    Node(&'d str, &'d str),
-    Route(&'d str),
-    Cache(&'d str),
-}
-
-impl<'d> Series<'d> {
-    fn of(document: &'d Document) -> BTreeSet<Self> {
-        let nodes = document.nodes.iter().map(|node| Self::Upstream(&node.id));
-        let origins = document.caches.iter().map(|cache| Self::Upstream(cache.origin.address.as_str()));
-        let siblings = document.caches.iter().filter_map(|cache| cache.replica.as_ref());
-        let siblings = siblings.flat_map(|replica| &replica.siblings).map(|node| Self::Upstream(&node.id));
-        let caches = document.caches.iter().map(|cache| Self::Cache(&cache.name));
-        let of_route = |route: &'d alongside_document::Route| {
-            let nodes = route.shards.iter().flat_map(|shard| &shard.replicas).map(|id| Self::Node(&route.name, id));
-            let own = [Self::Route(&route.name)];
-            route.shards.iter().map(|shard| Self::Shard(&route.name, &shard.name)).chain(nodes).chain(own)
-        };
-        let direct = document.routes.iter().filter_map(|route| route.origin.as_ref());
-        let origins = origins.chain(direct.map(|origin| Self::Upstream(origin.address.as_str())));
-        nodes.chain(origins).chain(siblings).chain(caches).chain(document.routes.iter().flat_map(of_route)).collect()
-    }
+    let is_it =
+        |wanted: &&alongside_document::Listener| *wanted.name == *name && *wanted.address.as_str() == *serving.wanted;
+    let is_tcp = |serves: &str| document.tcp.iter().any(|balancer| *balancer.name == *serves);
+    let found = document.listeners.iter().find(is_it);
+    found.is_some_and(|wanted| is_tcp(&wanted.serves) == serving.entrance.is_tcp())
 }
 
 fn refuse_address(index: usize, address: &str, owner: Option<&str>, error: &io::Error) -> Refused {

@@ -1,34 +1,44 @@
 //! From a document to what serves it.
 
-use crate::serve::Served;
+use crate::serve::{Served, Serves};
 use alongside_cache::Cache;
-use alongside_document::{Document, Fallback, Function, Node, Problem};
+use alongside_document::{Document, Fallback, Function, Listener, Node, Problem};
 use alongside_http::link::{Servers, Upstream};
+use alongside_http::listener::State;
 use alongside_http::metrics::{Metrics, RouteMetrics};
 use alongside_http::probe;
 use alongside_http::route::{self, Route, Shard};
 use alongside_http::standing::Standing;
 use alongside_placement::{Placement, key};
 use alongside_policy::{budget, health};
+use alongside_tcp::Balancer;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
-/// What the routes and caches of a document became.
+/// What the routes, caches and balancers of a document became.
 #[derive(Debug, Default)]
 pub struct Compiled {
     /// Routes by name.
     pub routes: BTreeMap<String, Arc<Route>>,
     /// Caches by name.
     pub caches: BTreeMap<String, Arc<Cache>>,
+    /// Balancers by name.
+    pub balancers: BTreeMap<String, Arc<Balancer>>,
 }
 
 impl Compiled {
-    /// Returns what answers under that name.
-    pub fn served(&self, name: &str) -> Option<Served> {
+    /// Returns what a listener of its document does.
+    pub fn serves(&self, listener: &Listener, document: &Document) -> Option<Serves> {
+        let (name, limits) = (listener.serves.as_str(), &document.limits);
+        if let Some(balancer) = self.balancers.get(name) {
+            return Some(Serves::Tcp(alongside_tcp::State::new(Arc::clone(balancer), limits)));
+        }
         let route = self.routes.get(name).cloned().map(Served::Route);
-        route.or_else(|| self.caches.get(name).cloned().map(Served::Cache))
+        let served = route.or_else(|| self.caches.get(name).cloned().map(Served::Cache))?;
+        let state = State::new(Arc::new(served), listener.inner.clone(), limits.clone());
+        Some(Serves::Http(state.logging(document.access_log.as_ref().map(|log| log.one_in))))
     }
 
     /// Puts it in force in the stead of what was, when nothing can fail any more.
@@ -60,6 +70,8 @@ pub struct Meters<'m> {
     pub http: &'m Metrics,
     /// The caches'.
     pub caches: &'m alongside_cache::Metrics,
+    /// The balancers'.
+    pub tcp: &'m alongside_tcp::Metrics,
     /// What is known of servers.
     pub servers: &'m mut Servers,
 }
@@ -82,6 +94,10 @@ pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) 
     for cache in &document.caches {
         let made = Cache::new(cache, before.caches.get(cache.name.as_str()), (meters.http, meters.caches));
         compiled.caches.insert(cache.name.to_string(), Arc::new(made));
+    }
+    for balancer in &document.tcp {
+        let known = before.balancers.get(balancer.name.as_str()).map(Arc::as_ref);
+        compiled.balancers.insert(balancer.name.to_string(), Arc::new(Balancer::new(balancer, known, meters.tcp)));
     }
     if problems.is_empty() { Ok(compiled) } else { Err(problems) }
 }

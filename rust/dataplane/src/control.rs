@@ -4,15 +4,18 @@ use crate::Exit;
 use crate::apply::{Meters, Refused, Runtime};
 use crate::args::Args;
 use crate::doors::Door;
+use crate::explain;
 use crate::source::{LastGood, Source};
 use crate::standby::Standby;
 use crate::status::ProcessMetrics;
 use crate::watch::Watch;
 use alongside_document::{Document, Limits, Problem, Succession};
 use alongside_http::connection;
-use alongside_http::listener::{Failures, Listener, State};
+use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_http::route::Route;
+use alongside_tcp::Balancer;
+use alongside_transport::accept::Failures;
 use alongside_transport::listen::{self, Inherited, SocketFile};
 use alongside_transport::{admission::Admission, deadline};
 use prometheus_client::registry::Registry;
@@ -58,6 +61,7 @@ pub struct Control {
     registry: Registry,
     process: ProcessMetrics,
     http: Metrics,
+    tcp: alongside_tcp::Metrics,
     is_draining: AtomicBool,
     drained: Notify,
     seen: Mutex<Seen>,
@@ -137,13 +141,15 @@ impl Control {
         let mut registry = Registry::default();
         let http = Metrics::register(&mut registry);
         let caches = alongside_cache::Metrics::register(&mut registry);
+        let tcp = alongside_tcp::Metrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        let meters = Meters { http: http.clone(), caches, process: process.clone() };
+        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), process: process.clone() };
         Self {
             runtime: Mutex::new(Runtime::new(inherited, last_good, meters, stands_by)),
             registry,
             process,
             http,
+            tcp,
             is_draining: AtomicBool::new(false),
             drained: Notify::new(),
             seen: Mutex::default(),
@@ -215,6 +221,7 @@ impl Control {
             "draining": self.is_draining.load(Ordering::Relaxed),
             "connections": runtime.admission.open(),
             "listeners": listeners,
+            "tcp": runtime.compiled().balancers.values().map(|it| explain::balancer(it)).collect::<Vec<_>>(),
             "document": runtime.document(),
         })
     }
@@ -225,6 +232,7 @@ impl Control {
         let runtime = self.lock();
         runtime.compiled().caches.values().for_each(|cache| cache.refresh_metrics());
         runtime.compiled().routes.values().for_each(|route| route.refresh_metrics());
+        runtime.compiled().balancers.values().for_each(|balancer| balancer.refresh_metrics(&self.tcp));
         self.http.refresh(&runtime.admission.requests);
         drop(runtime);
         let mut text = String::new();
@@ -245,6 +253,14 @@ impl Control {
             None if routes.len() == 1 => routes.values().next().cloned().ok_or_else(String::new),
             None => Err(format!("name one of the routes: {}", names())),
         }
+    }
+
+    /// Returns the named balancer.
+    pub fn balancer(&self, name: &str) -> Result<Arc<Balancer>, String> {
+        let runtime = self.lock();
+        let balancers = &runtime.compiled().balancers;
+        let names = || balancers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        balancers.get(name).cloned().ok_or_else(|| format!("there is no balancer {name:?}, only: {}", names()))
     }
 
     /// Forgets what the named cache, or every one, holds of a URL; returns how many answers that were.

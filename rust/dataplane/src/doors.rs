@@ -99,6 +99,10 @@ impl Door {
     }
 
     fn explain(&self, query: &str) -> Reply {
+        if let Some(name) = explain::value(query, "tcp") {
+            let found = self.control.balancer(&name);
+            return found.map_or_else(|why| Reply::error(404, &why), |it| Reply::json(200, &explain::balancer(&it)));
+        }
         let described = match Described::read(query) {
             Ok(described) => described,
             Err(why) => return Reply::error(400, &why),

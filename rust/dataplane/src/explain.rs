@@ -1,8 +1,10 @@
-//! Explaining a request that is described rather than sent.
+//! Explaining where a request would go that is described rather than sent, and where a balancer's connections go.
 
 use alongside_http::route::{Explanation, Route};
 use alongside_placement::key;
+use alongside_tcp::{Balancer, View};
 use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A described request.
@@ -17,7 +19,7 @@ pub struct Described {
 impl Described {
     /// Reads `url=…&header=Name:%20value&ip=…`.
     pub fn read(query: &str) -> Result<Self, String> {
-        let url = value(query, "url").ok_or("url is missing; write ?route=NAME&url=/path")?;
+        let url = value(query, "url").ok_or("url is missing; write ?route=NAME&url=/path, or ?tcp=NAME")?;
         let (authority, uri) = split(&url)?;
         let ip = match value(query, "ip") {
             Some(text) => text.parse().map_err(|_| format!("ip {text:?} is no address"))?,
@@ -34,6 +36,20 @@ impl Described {
     pub fn by(&self, route: &Route) -> Explanation {
         route.explain(self)
     }
+}
+
+/// Returns how a balancer's backends stand now.
+pub fn balancer(balancer: &Balancer) -> Value {
+    let backend = |backend: View| {
+        json!({
+            "id": backend.id,
+            "address": backend.address,
+            "open": backend.open,
+            "not_used": backend.left_ms.map(|_| "unreachable"),
+            "looked_at_in_ms": backend.left_ms,
+        })
+    };
+    json!({ "name": balancer.name(), "backends": balancer.view().into_iter().map(backend).collect::<Vec<_>>() })
 }
 
 /// Returns the first value of a parameter of a query, decoded.

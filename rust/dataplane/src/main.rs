@@ -12,6 +12,7 @@ mod control;
 mod doors;
 mod explain;
 mod log;
+mod series;
 mod serve;
 mod source;
 mod standby;

@@ -1,10 +1,14 @@
 //! What a listener can serve.
 
 use alongside_cache::{Cache, Planned};
+use alongside_http::listener::{Listener, State};
+use alongside_http::metrics::ListenerMetrics;
 use alongside_http::route::{Placed, Route};
 use alongside_http::{Arrival, Broken, Exchange, Service, Stream};
 use alongside_protocols::RequestHead;
+use alongside_transport::admission::Admission;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 
 /// A route or a cache.
 #[derive(Debug)]
@@ -40,6 +44,63 @@ impl Service for Served {
             (Self::Cache(cache), Plan::Cache(planned)) => cache.run(planned, exchange).await,
             // A plan is carried out by the state that made it.
             _ => Err(Broken),
+        }
+    }
+}
+
+/// What a listener does by its document.
+#[derive(Debug)]
+pub enum Serves {
+    /// It answers requests.
+    Http(State<Served>),
+    /// It passes connections on.
+    Tcp(alongside_tcp::State),
+}
+
+/// A listener of either protocol.
+#[derive(Debug, Clone)]
+pub enum Entrance {
+    /// Requests are answered.
+    Http(Arc<Listener<Served>>),
+    /// Connections are passed on.
+    Tcp(Arc<alongside_tcp::Listener>),
+}
+
+impl Entrance {
+    /// Returns a listener that does this.
+    pub fn new(serves: Serves, metrics: impl FnOnce() -> ListenerMetrics, admission: &Arc<Admission>) -> Self {
+        match serves {
+            Serves::Http(state) => Self::Http(Arc::new(Listener::new(state, metrics(), Arc::clone(admission)))),
+            Serves::Tcp(state) => Self::Tcp(Arc::new(alongside_tcp::Listener::new(state, Arc::clone(admission)))),
+        }
+    }
+
+    /// Does this from now on; what asks for the other protocol gets a listener of its own.
+    pub fn follow(&self, serves: Serves) {
+        match (self, serves) {
+            (Self::Http(listener), Serves::Http(state)) => listener.state.store(Arc::new(state)),
+            (Self::Tcp(listener), Serves::Tcp(state)) => listener.state.store(Arc::new(state)),
+            _ => {}
+        }
+    }
+
+    /// Whether connections are passed on, whatever they carry.
+    pub const fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
+    /// Lets connections in, for ever.
+    pub async fn accept(self, socket: TcpListener) {
+        match self {
+            Self::Http(listener) => listener.accept(socket).await,
+            Self::Tcp(listener) => listener.accept(socket).await,
+        }
+    }
+
+    /// Lets every connection end after its next answer; what is passed on goes on.
+    pub fn retire(&self) {
+        if let Self::Http(listener) = self {
+            listener.retire();
         }
     }
 }

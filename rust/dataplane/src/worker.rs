@@ -1,7 +1,6 @@
 //! The threads that serve: each has a runtime, a clock and pools of its own, and shares nothing it waits for.
 
-use crate::serve::Served;
-use alongside_http::listener::Listener;
+use crate::serve::Entrance;
 use alongside_transport::admission::Admission;
 use alongside_transport::{deadline, pool};
 use std::collections::HashMap;
@@ -26,7 +25,7 @@ pub enum Command {
         /// The listener's name.
         name: String,
         /// Its state and counters.
-        listener: Arc<Listener<Served>>,
+        listener: Entrance,
         /// The worker's own handle of the socket, made by [`Worker::adopt`].
         socket: TcpListener,
     },
@@ -141,7 +140,7 @@ async fn serve(mut commands: UnboundedReceiver<Command>, shared: Shared) {
 }
 
 /// Lets connections in as soon as the gate is open.
-async fn accept(mut gate: watch::Receiver<bool>, listener: Arc<Listener<Served>>, socket: TcpListener) {
+async fn accept(mut gate: watch::Receiver<bool>, listener: Entrance, socket: TcpListener) {
     if gate.wait_for(|is_open| *is_open).await.is_ok() {
         listener.accept(socket).await;
     }

@@ -11,6 +11,7 @@ mod reading;
 mod relations;
 mod schema;
 mod shape;
+mod tcp;
 mod texts;
 mod types;
 
@@ -18,6 +19,7 @@ pub use order::{Succession, succeeds};
 pub use problem::Problem;
 pub use reading::{DOCUMENT_BYTES_MAX, parse};
 pub use schema::schema;
+pub use tcp::{Backend, Tcp};
 pub use texts::{Address, HostField, Name, Network, SocketPath, TextError};
 pub use types::{
     AccessLog, Admin, Cache, CompatibleWith, Document, Fallback, Function, Health, Limits, Listener, Node, Origin,

@@ -21,9 +21,11 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     unique(&texts(document, "nodes", "id"), &mut found);
     let mut served = texts(document, "routes", "name");
     served.extend(texts(document, "caches", "name"));
+    served.extend(texts(document, "tcp", "name"));
     unique(&served, &mut found);
-    if is_list(document, "routes") && is_list(document, "caches") {
-        refer(&texts(document, "listeners", "serves"), &known(&served), "no route or cache has this name", &mut found);
+    if ["routes", "caches", "tcp"].iter().all(|list| is_list(document, list)) {
+        let what = "no route, cache or balancer has this name";
+        refer(&texts(document, "listeners", "serves"), &known(&served), what, &mut found);
     }
     addresses(document, &mut found);
     let nodes = texts(document, "nodes", "id");
@@ -35,7 +37,26 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
         object_size(&path, cache, &mut found);
         siblings(&path, cache, &mut found);
     }
+    passing_on(document, &mut found);
+    for (path, balancer) in entries(document, "", "tcp") {
+        let backends = entries(balancer, &path, "backends");
+        let ids: Vec<Placed> = backends.iter().filter_map(|(path, backend)| text(path, backend, "id")).collect();
+        unique(&ids, &mut found);
+    }
     found
+}
+
+/// Check that no listener believes fields that it does not read.
+fn passing_on(document: &Value, found: &mut Vec<Problem>) {
+    let balancers = texts(document, "tcp", "name");
+    let balancers = known(&balancers);
+    for (path, listener) in entries(document, "", "listeners") {
+        let passes_on = listener["serves"].as_str().is_some_and(|name| balancers.contains(name));
+        if passes_on && listener["inner"].as_array().is_some_and(|inner| !inner.is_empty()) {
+            let what = "the balancer that it serves reads no fields";
+            found.push(Problem::new(format!("{path}.inner"), what, "leave it out"));
+        }
+    }
 }
 
 /// Check a route's shards: their names, their replicas among the nodes, their ring.

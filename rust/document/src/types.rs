@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::tcp::Tcp;
 use crate::texts::{Address, HostField, Name, Network, SocketPath};
 
 /// Everything a data-plane process does, version 1. It holds paths, never secrets.
@@ -45,6 +46,10 @@ pub struct Document {
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub caches: Vec<Cache>,
+    /// Connections that are passed on as they are, whatever they carry, each to one of several backends.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub tcp: Vec<Tcp>,
     /// What bounds every connection and request.
     #[serde(default)]
     pub limits: Limits,
@@ -101,7 +106,7 @@ pub struct Listener {
     pub name: Name,
     /// Where to listen; port 0 takes any free port.
     pub address: Address,
-    /// The name of the route or cache that answers.
+    /// The name of the route or cache that answers, or of the balancer in `tcp` that passes connections on.
     pub serves: Name,
     /// Peers whose x-alongside-key and forwarded fields are believed; nobody's by default.
     #[serde(default)]
@@ -140,7 +145,7 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// The route's name, unique among routes and caches.
+    /// The route's name, unique among routes, caches and balancers.
     pub name: Name,
     /// What of a request is hashed: request.uri, request.path, request.ip, request.headers["x"],
     /// request.cookies["x"], request.query["x"] and "literal texts", joined by +.
@@ -312,7 +317,7 @@ pub struct Shard {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
-    /// The cache's name, unique among routes and caches.
+    /// The cache's name, unique among routes, caches and balancers.
     pub name: Name,
     /// Whose answers are kept.
     pub origin: Origin,

@@ -17,6 +17,7 @@ fn whole() -> Value {
             "retries": {"percent": 10, "fallback": "next_shard"}, "buffer_bytes": 9}],
         "caches": [{"name": "c", "origin": {"address": "o:80", "host": "h"}, "memory_bytes": 1_048_576, "object_bytes_max": 5,
             "replica": {"id": "a", "siblings": [{"id": "b", "address": "127.0.0.1:2"}], "warm_bytes_per_s": 4096}}],
+        "tcp": [{"name": "t", "backends": [{"id": "a", "address": "127.0.0.1:3"}], "attempts_max": 2, "left_ms": 20, "keepalive_ms": null}],
         "limits": {"fields_max": 50, "body_bytes_max": 7}, "access_log": {"one_in": 10}})
 }
 

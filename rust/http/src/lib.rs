@@ -20,7 +20,6 @@ pub mod listener;
 pub mod metrics;
 pub mod places;
 pub mod probe;
-mod random;
 mod resume;
 pub mod route;
 pub mod service;

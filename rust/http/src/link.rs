@@ -4,23 +4,14 @@ use crate::forget::Queue;
 use crate::metrics::UpstreamMetrics;
 use crate::standing::Standing;
 use alongside_policy::health;
+use alongside_transport::destination::{Destination, Place, is_own_fault};
 use alongside_transport::gate::Gate;
 use alongside_transport::{Deadline, pool};
-use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
-
-/// How long the addresses of a name are believed, and how long it is believed to have none.
-const FOUND_TIME: Duration = Duration::from_secs(5);
-const MISSING_TIME: Duration = Duration::from_millis(500);
-
-/// How long the last known addresses are used while looking the name up fails.
-const LAST_KNOWN_TIME: Duration = Duration::from_secs(300);
 
 /// A server that requests are sent on to, as one route sees it.
 #[derive(Debug)]
@@ -50,8 +41,7 @@ pub struct Server {
     pub gate: Arc<Gate>,
     /// What it has still to be told to forget.
     pub forgets: Queue,
-    numeric: Option<SocketAddr>,
-    found: Mutex<Option<Found>>,
+    destination: Destination,
 }
 
 /// The servers that a process knows.
@@ -85,45 +75,6 @@ impl Servers {
     pub fn all(&self) -> Vec<Arc<Server>> {
         self.0.values().filter_map(Weak::upgrade).collect()
     }
-}
-
-/// What a lookup of a name said, and until when it is believed.
-#[derive(Debug, Clone)]
-struct Found {
-    until: Instant,
-    /// Until when it is better than a lookup that fails.
-    known_until: Instant,
-    addresses: Result<Vec<SocketAddr>, (io::ErrorKind, String)>,
-}
-
-impl Found {
-    fn at(now: Instant, said: io::Result<Vec<SocketAddr>>, before: Option<Self>) -> Self {
-        let (kind, why) = match said {
-            Ok(addresses) if !addresses.is_empty() => {
-                let (until, known_until) = (now + FOUND_TIME, now + LAST_KNOWN_TIME);
-                return Self { until, known_until, addresses: Ok(addresses) };
-            }
-            Ok(_) => (io::ErrorKind::NotFound, "the name has no address".to_owned()),
-            Err(error) => (error.kind(), error.to_string()),
-        };
-        let until = now + MISSING_TIME;
-        match before {
-            Some(known) if known.addresses.is_ok() && now < known.known_until => Self { until, ..known },
-            _ => Self { until, known_until: now, addresses: Err((kind, why)) },
-        }
-    }
-}
-
-/// Nobody knows the addresses of a name.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct NoAddress(String);
-
-/// Where a server is now.
-#[derive(Debug)]
-pub(crate) enum Place {
-    One(SocketAddr),
-    Named(Vec<SocketAddr>),
 }
 
 /// Why there is no connection.
@@ -245,116 +196,31 @@ impl Upstream {
     }
 }
 
-/// Whether no connection came about for want of something that this process or machine has too little of.
-pub(crate) fn is_own_fault(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::ADDRNOTAVAIL]
-        .map(|it| Some(it.raw_os_error()))
-        .contains(&error.raw_os_error())
-}
-
 impl Server {
     fn new(id: &str, address: &str) -> Self {
-        let (numeric, found) = (address.parse().ok(), Mutex::default());
-        let (id, address) = (id.to_owned(), address.to_owned());
-        Self { id, address, gate: Arc::default(), forgets: Queue::default(), numeric, found }
+        let (id, destination) = (id.to_owned(), Destination::new(address));
+        Self { id, address: address.to_owned(), gate: Arc::default(), forgets: Queue::default(), destination }
     }
 
     /// Opens a connection.
     pub(crate) async fn open(&self) -> io::Result<TcpStream> {
-        self.open_at(&self.find().await?).await
+        self.destination.open().await
     }
 
     /// Returns where it is now.
     pub(crate) async fn find(&self) -> io::Result<Place> {
-        if let Some(address) = self.numeric {
-            return Ok(Place::One(address));
-        }
-        let lookup = || async { tokio::net::lookup_host(self.address.as_str()).await.map(Iterator::collect) };
-        self.addresses(lookup).await.map(Place::Named)
+        self.destination.find().await
     }
 
     /// Opens a connection to where it was found.
     pub(crate) async fn open_at(&self, place: &Place) -> io::Result<TcpStream> {
-        let connected = match place {
-            Place::One(address) => TcpStream::connect(address).await,
-            Place::Named(addresses) => TcpStream::connect(addresses.as_slice()).await,
-        };
-        match connected {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                Ok(stream)
-            }
-            Err(error) => {
-                if !is_own_fault(&error)
-                    && let Some(found) = self.found.lock().await.as_mut()
-                {
-                    // The name may have moved.
-                    found.until = Instant::now();
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Returns the addresses of the name; one connection at a time looks it up, the others wait for what it finds.
-    async fn addresses<F, L>(&self, lookup: L) -> io::Result<Vec<SocketAddr>>
-    where
-        F: Future<Output = io::Result<Vec<SocketAddr>>>,
-        L: FnOnce() -> F,
-    {
-        let mut found = self.found.lock().await;
-        let known = match found.clone() {
-            Some(known) if Instant::now() < known.until => known,
-            before => {
-                let said = lookup().await;
-                found.insert(Found::at(Instant::now(), said, before)).clone()
-            }
-        };
-        known.addresses.map_err(|(kind, why)| io::Error::new(kind, NoAddress(why)))
+        self.destination.open_at(place).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn block_on<F: Future>(work: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
-    }
-
-    #[test]
-    fn a_name_is_looked_up_once_for_many_connections() {
-        let server = Server::new("a", "name.test:80");
-        block_on(async {
-            let said: SocketAddr = "127.0.0.1:80".parse().unwrap();
-            assert_eq!(server.addresses(|| async move { Ok(vec![said]) }).await.unwrap(), [said]);
-            let again = server.addresses(|| async { Err(io::Error::other("looked up again")) }).await;
-            assert_eq!(again.unwrap(), [said]);
-            *server.found.lock().await = None;
-            for _ in 0..2 {
-                let missing = server.addresses(|| async { Ok(Vec::new()) }).await;
-                assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
-            }
-        });
-    }
-
-    #[test]
-    fn the_last_known_addresses_are_believed_while_lookups_fail() {
-        let server = Server::new("a", "name.test:80");
-        block_on(async {
-            let said: SocketAddr = "127.0.0.1:80".parse().unwrap();
-            assert_eq!(server.addresses(|| async move { Ok(vec![said]) }).await.unwrap(), [said]);
-            let is_over = |found: &mut Option<Found>| found.as_mut().unwrap().until = Instant::now();
-            is_over(&mut *server.found.lock().await);
-            let failing = || async { Err(io::Error::other("no resolver")) };
-            assert_eq!(server.addresses(failing).await.unwrap(), [said]);
-            let mut found = server.found.lock().await;
-            is_over(&mut found);
-            found.as_mut().unwrap().known_until = Instant::now();
-            drop(found);
-            assert!(server.addresses(failing).await.is_err());
-        });
-    }
 
     #[test]
     fn a_server_is_one_for_all_who_know_it_while_anybody_does() {

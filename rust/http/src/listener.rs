@@ -1,29 +1,17 @@
 //! Listeners: what they serve, and letting connections in.
 
 use crate::connection;
-use crate::link;
 use crate::metrics::ListenerMetrics;
 use crate::service::Service;
 use alongside_document::{Limits, Network};
+use alongside_transport::accept::{self, Accept, Room};
 use alongside_transport::admission::{Admission, Admitted, Full};
 use alongside_transport::deadline;
 use arc_swap::ArcSwap;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
-
-/// How long to wait after the system refused to hand out a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How often a listener that cannot let connections in says so.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
-
-/// How long to wait for another thread to make room, and how often to look.
-const ROOM_LOOK: Duration = Duration::from_millis(2);
-const ROOM_LOOKS_MAX: usize = 5;
+use tokio::net::{TcpListener, TcpStream};
 
 /// What a listener with inner peers takes more than others: the peer adds fields, and the key with its bytes escaped.
 const INNER_FIELDS: usize = 16;
@@ -109,84 +97,32 @@ impl<V: Service> Listener<V> {
 
     /// Lets connections in, for ever. Each becomes a task of this thread.
     pub async fn accept(self: Arc<Self>, socket: TcpListener) {
-        let mut failures = Failures::default();
-        loop {
-            match socket.accept().await {
-                Ok((stream, peer)) => {
-                    let _ = stream.set_nodelay(true);
-                    // A socket of both families shows IPv4 clients as mapped addresses.
-                    let ip = peer.ip().to_canonical();
-                    if let Some(admitted) = self.admit(ip).await {
-                        let listener = Arc::clone(&self);
-                        tokio::spawn(async move {
-                            let _counted = Counted::new(&listener.metrics);
-                            connection::serve(stream, ip, &listener).await;
-                            drop(admitted);
-                        });
-                    }
-                }
-                Err(error) => {
-                    failures.tell(&error);
-                    // Out of descriptors or memory: make room rather than spin. Where the socket's owner closed it for
-                    // all who share it, nobody who is in would make any.
-                    if link::is_own_fault(&error) {
-                        deadline::shed_oldest_idle();
-                    }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+        accept::connections(self, socket).await;
+    }
+}
+
+impl<V: Service> Accept for Listener<V> {
+    fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
-    async fn admit(&self, ip: IpAddr) -> Option<Admitted> {
-        let full = match self.try_admit(ip) {
-            Ok(admitted) => return Some(admitted),
-            Err(full) => full,
-        };
-        if full == Full::Process {
-            if deadline::shed_oldest_idle() {
-                tokio::task::yield_now().await;
-            } else if self.admission.ask_for_room() {
-                for _ in 0..ROOM_LOOKS_MAX {
-                    tokio::time::sleep(ROOM_LOOK).await;
-                    if let Ok(admitted) = self.try_admit(ip) {
-                        return Some(admitted);
-                    }
-                }
-            }
-        }
-        self.try_admit(ip).map_err(|full| self.metrics.rejected(full.as_str())).ok()
-    }
-
-    fn try_admit(&self, ip: IpAddr) -> Result<Admitted, Full> {
+    fn room(&self) -> Room {
         let limits = &self.state.load().limits;
-        let each = limits.connections_per_address_max.map(|max| max as usize);
-        self.admission.admit(ip, limits.connections_max as usize, each)
-    }
-}
-
-/// Connections that the system did not hand out: told at once, then now and then with their number.
-#[derive(Debug, Default)]
-pub struct Failures {
-    told: Option<Instant>,
-    untold: u64,
-}
-
-impl Failures {
-    /// Logs a failure, or counts it towards the next line.
-    pub fn tell(&mut self, error: &io::Error) {
-        self.untold += 1;
-        if let Some(count) = self.due(Instant::now()) {
-            tracing::warn!(event = "accept_failed", error = %error, count);
-        }
+        let each_max = limits.connections_per_address_max.map(|max| max as usize);
+        Room { all_max: limits.connections_max as usize, each_max }
     }
 
-    fn due(&mut self, now: Instant) -> Option<u64> {
-        if self.told.is_some_and(|told| now < told + COMPLAINT_PAUSE) {
-            return None;
-        }
-        self.told = Some(now);
-        Some(std::mem::take(&mut self.untold))
+    fn serve(self: &Arc<Self>, stream: TcpStream, ip: IpAddr, admitted: Admitted) {
+        let listener = Arc::clone(self);
+        tokio::spawn(async move {
+            let _counted = Counted::new(&listener.metrics);
+            connection::serve(stream, ip, &listener).await;
+            drop(admitted);
+        });
+    }
+
+    fn reject(&self, _: TcpStream, full: Full) {
+        self.metrics.rejected(full.as_str());
     }
 }
 
@@ -209,17 +145,6 @@ impl Drop for Counted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tells_a_flood_of_failures_in_a_few_lines() {
-        let mut failures = Failures::default();
-        let begun = Instant::now();
-        failures.untold = 1;
-        assert_eq!(failures.due(begun), Some(1));
-        failures.untold = 7;
-        assert_eq!(failures.due(begun + COMPLAINT_PAUSE / 2), None);
-        assert_eq!(failures.due(begun + COMPLAINT_PAUSE), Some(7));
-    }
 
     #[test]
     fn a_listener_behind_a_router_has_room_for_what_the_router_adds() {

@@ -1,10 +1,11 @@
 //! Looking whether nodes can be used, from time to time and when something happened.
 
-use crate::link::{Server, Upstream, is_own_fault};
+use crate::link::{Server, Upstream};
 use alongside_document::Probe;
 use alongside_policy::health::Look;
 use alongside_protocols::{Asked, Limits, guard, scratch};
 use alongside_transport::Buffer;
+use alongside_transport::destination::is_own_fault;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;

@@ -2,9 +2,11 @@
 //! what it is made of.
 
 use alongside_policy::health::{Answer, Attempt, Change, Health, Look, Reason, Settings};
+pub use alongside_transport::clock::now_ms;
+use alongside_transport::clock::of;
 use prometheus_client::metrics::counter::Counter;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -12,19 +14,6 @@ use crate::probe;
 
 /// Between the beginnings of two looks, also where something makes one worth while earlier.
 const EARLY: Duration = Duration::from_millis(50);
-
-/// Milliseconds since this process first asked.
-#[must_use]
-pub fn now_ms() -> u64 {
-    of(Instant::now())
-}
-
-fn of(moment: Instant) -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let since = moment.saturating_duration_since(*START.get_or_init(|| moment));
-    // 0 is before everything.
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
-}
 
 /// What is known of a node.
 #[derive(Debug)]

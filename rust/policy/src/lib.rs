@@ -1,4 +1,4 @@
-//! Decide what HTTP caching may do with a request, and which node a request goes to.
+//! Decide what HTTP caching may do with a request, and where a request or a connection goes.
 //!
 //! In:    borrowed header fields, a status; what attempts and probes found; numbers in flight; the time in
 //!        milliseconds and random numbers, as arguments.
@@ -11,6 +11,8 @@ pub mod budget;
 pub mod caching;
 pub mod choice;
 pub mod health;
+pub mod leave;
 pub mod owed;
 pub mod rendezvous;
+pub mod tries;
 pub mod warming;

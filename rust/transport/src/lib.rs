@@ -5,12 +5,18 @@
 //! Not:   any protocol; any knowledge of documents, shards or caches.
 //! Next:  `alongside-http` builds its engine on these; `alongside-dataplane` owns the threads.
 
+pub mod accept;
 pub mod admission;
 pub mod buffer;
+pub mod clock;
 pub mod deadline;
+pub mod destination;
 pub mod gate;
 pub mod listen;
 pub mod pool;
+pub mod random;
+pub mod way;
 
 pub use buffer::Buffer;
 pub use deadline::{Deadline, Expired};
+pub use way::Way;

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
 
 MARK = "ALONGSIDE_CHILD"
 """Holds PROJECT/NAME in every child's environment."""
@@ -113,17 +114,17 @@ def mark_of(pid: int) -> tuple[str, str] | None:
     return values[MARK], values[HOME_MARK]
 
 
-def marked(home: str, *, name: str | None = None) -> list[Entry]:
-    """Return the processes that carry the mark of a project's folder, or of one of its children.
+def marked(home: str, *, is_named: Callable[[str], bool] = lambda _: True) -> list[Entry]:
+    """Return the processes that carry the mark of a project's folder, and a certain one beside.
 
     Args:
         home: the state folder, as given to the children.
-        name: the mark PROJECT/NAME of one child; None for all of them.
+        is_named: says for a child's mark PROJECT/NAME whether it is wanted; all are by default.
     """
     found = []
     for one in all_entries():
         mark = mark_of(one.identity.pid) if one.identity.pid != os.getpid() else None
-        if mark is not None and mark[1] == home and name in {None, mark[0]}:
+        if mark is not None and mark[1] == home and is_named(mark[0]):
             found.append(one)
     return found
 
@@ -172,6 +173,11 @@ def hold(leader: int) -> None:
 def release(leader: int) -> None:
     """Let `reap_orphans` collect a leader, if it is still to be."""
     _held.discard(leader)
+
+
+def is_held(leader: int) -> bool:
+    """Return whether someone in this process looks after a leader."""
+    return leader in _held
 
 
 def send(wanted: Identity, number: signal.Signals) -> None:

@@ -43,6 +43,11 @@ def overlapping(host: str, port: int) -> frozenset[int]:
     return frozenset(one.inode for one in found if one.address.is_unspecified)
 
 
+def addresses() -> frozenset[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return the addresses at which someone of this machine listens."""
+    return frozenset(one.address for one in _all())
+
+
 def are_of(inodes: Collection[int], pids: Collection[int]) -> bool:
     """Return whether sockets, at least one, are open in these processes and in no other."""
     if not inodes:

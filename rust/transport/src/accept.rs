@@ -1,0 +1,136 @@
+//! Letting connections in: under the limits of the process, and through the troubles of a system that has none left to give.
+
+use crate::admission::{Admission, Admitted, Full};
+use crate::deadline;
+use crate::destination::is_own_fault;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long to wait after the system refused to hand out a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a listener that cannot let connections in says so.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long to wait for another thread to make room, and how often to look.
+const ROOM_LOOK: Duration = Duration::from_millis(2);
+const ROOM_LOOKS_MAX: usize = 5;
+
+/// How many connections may be in at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In the whole process.
+    pub all_max: usize,
+    /// From one address; nothing for no limit.
+    pub each_max: Option<usize>,
+}
+
+/// What becomes of connections that arrive at a socket.
+pub trait Accept: Send + Sync + 'static {
+    /// The connections of the whole process.
+    fn admission(&self) -> &Arc<Admission>;
+
+    /// How many may be in now.
+    fn room(&self) -> Room;
+
+    /// Serves a connection in a task of this thread. It counts until `admitted` is dropped.
+    fn serve(self: &Arc<Self>, stream: TcpStream, ip: IpAddr, admitted: Admitted);
+
+    /// Turns a connection away that finds no room.
+    fn reject(&self, stream: TcpStream, full: Full);
+}
+
+/// Lets connections in, for ever.
+pub async fn connections<A: Accept>(door: Arc<A>, socket: TcpListener) {
+    let mut failures = Failures::default();
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                // A socket of both families shows IPv4 clients as mapped addresses.
+                let ip = peer.ip().to_canonical();
+                match admit(&*door, ip).await {
+                    Ok(admitted) => door.serve(stream, ip, admitted),
+                    Err(full) => door.reject(stream, full),
+                }
+            }
+            Err(error) => {
+                failures.tell(&error);
+                // Out of descriptors or memory: make room rather than spin. Where the socket's owner closed it for
+                // all who share it, nobody who is in would make any.
+                if is_own_fault(&error) {
+                    deadline::shed_oldest_idle();
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn admit<A: Accept>(door: &A, ip: IpAddr) -> Result<Admitted, Full> {
+    let try_admit = || {
+        let Room { all_max, each_max } = door.room();
+        door.admission().admit(ip, all_max, each_max)
+    };
+    let full = match try_admit() {
+        Ok(admitted) => return Ok(admitted),
+        Err(full) => full,
+    };
+    if full == Full::Process {
+        if deadline::shed_oldest_idle() {
+            tokio::task::yield_now().await;
+        } else if door.admission().ask_for_room() {
+            for _ in 0..ROOM_LOOKS_MAX {
+                tokio::time::sleep(ROOM_LOOK).await;
+                if let Ok(admitted) = try_admit() {
+                    return Ok(admitted);
+                }
+            }
+        }
+    }
+    try_admit()
+}
+
+/// Connections that the system did not hand out: told at once, then now and then with their number.
+#[derive(Debug, Default)]
+pub struct Failures {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Failures {
+    /// Logs a failure, or counts it towards the next line.
+    pub fn tell(&mut self, error: &io::Error) {
+        self.untold += 1;
+        if let Some(count) = self.due(Instant::now()) {
+            tracing::warn!(event = "accept_failed", error = %error, count);
+        }
+    }
+
+    fn due(&mut self, now: Instant) -> Option<u64> {
+        if self.told.is_some_and(|told| now < told + COMPLAINT_PAUSE) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_flood_of_failures_in_a_few_lines() {
+        let mut failures = Failures::default();
+        let begun = Instant::now();
+        failures.untold = 1;
+        assert_eq!(failures.due(begun), Some(1));
+        failures.untold = 7;
+        assert_eq!(failures.due(begun + COMPLAINT_PAUSE / 2), None);
+        assert_eq!(failures.due(begun + COMPLAINT_PAUSE), Some(7));
+    }
+}
