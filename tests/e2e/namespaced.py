@@ -20,7 +20,7 @@ from alongside.engines.runtimes.namespaces import runtime as namespaces
 from alongside.engines.runtimes.namespaces import sandbox, setting
 from alongside.plan import pods
 
-BINARY = Path(sys.prefix, "bin", "alongside-dataplane")
+BINARY = Path(__file__).parents[2] / ".venv" / "bin" / "alongside-dataplane"
 WAIT_S = 20.0
 
 

@@ -19,7 +19,7 @@ from tests.e2e import namespaced as n
 from alongside.base import clock, errors
 from alongside.engines.pods import runtime
 from alongside.engines.processes import groups
-from alongside.engines.runtimes.namespaces import facts, members
+from alongside.engines.runtimes.namespaces import facts, members, sandbox
 from alongside.engines.runtimes.namespaces import runtime as namespaces
 from alongside.plan import pods
 
@@ -573,6 +573,109 @@ def test_names_of_headless_services_resolve_and_stay_true(tmp_path: Path) -> Non
         await project.runtime.serve(served(both[0]))
         assert await resolves("cache", both[0])
         assert await resolves("store-1.cache")
+
+    within(tmp_path, work)
+
+
+def _web(number: int, *, kind: str = "web") -> pods.Pod:
+    return pods.Pod(f"{kind}-{number}", (n.main(n.listening(8000, f"{kind}-{number}")),))
+
+
+def _served(name: str, port: int, *made: sandbox.PodSandbox) -> runtime.Served:
+    backends = tuple(f"{one.address}:8000" for one in made)
+    return runtime.Served(pods.Service(name, (pods.ServicePort(port),)), (backends,))
+
+
+async def _until_answered(address: str, wanted: set[str]) -> None:
+    """Wait until an address of the host answers with all that is wanted, and nothing else."""
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(n.WAIT_S):
+        seen: set[str] = set()
+        while seen != wanted:
+            try:
+                reader, writer = await asyncio.open_connection(host, int(port))
+                seen.add((await reader.read()).decode() or "reset")
+                writer.close()
+            except OSError:
+                seen.add("reset")
+            seen = seen if seen <= wanted else set()
+
+
+def test_a_service_answers_inside_by_name_and_on_the_host(tmp_path: Path) -> None:
+    async def work(project: n.Project) -> None:
+        made = [await project.pod(_web(number)) for number in range(2)]
+        for one in made:
+            await project.start(one)
+        await project.runtime.serve([_served("web", 80, *made)])
+        await _until_answered(project.runtime.addresses()["web:80"], {"web-0", "web-1"})
+        script = n.asking("web", 80) + '; echo "$WEB_SERVICE_HOST"; getent hosts web'
+        client = await project.pod(pods.Pod("client", (n.main(script),)))
+        answer, host, address = (await project.output(client)).split()[:3]
+        assert answer in {"web-0", "web-1"}
+        assert host == address
+        await made[0].remove()
+        await project.runtime.serve([_served("web", 80, made[1])])
+        await _until_answered(project.runtime.addresses()["web:80"], {"web-1"})
+        await project.runtime.serve([])
+        assert project.runtime.addresses() == {}
+
+    within(tmp_path, work)
+
+
+def test_two_services_of_one_port_have_addresses_of_their_own(tmp_path: Path) -> None:
+    async def work(project: n.Project) -> None:
+        one, two = await project.pod(_web(0, kind="a")), await project.pod(_web(0, kind="b"))
+        await project.start(one)
+        await project.start(two)
+        await project.runtime.serve([_served("one", 80, one), _served("two", 80, two)])
+        known = project.runtime.addresses()
+        await _until_answered(known["one:80"], {"a-0"})
+        await _until_answered(known["two:80"], {"b-0"})
+        script = n.asking("one", 80) + ";" + n.asking("two", 80)
+        client = await project.pod(pods.Pod("client", (n.main(script),)))
+        assert await project.output(client) == "a-0\nb-0\n"
+
+    within(tmp_path, work)
+
+
+def test_a_service_answers_again_after_its_balancer_and_the_agent_were_killed(
+    tmp_path: Path,
+) -> None:
+    async def work(project: n.Project) -> None:
+        made = await project.pod(_web(0))
+        await project.start(made)
+        await project.runtime.serve([_served("web", 80, made)])
+        address = project.runtime.addresses()["web:80"]
+        await _until_answered(address, {"web-0"})
+        services, hub = project.runtime._services, project.runtime._project
+        assert services is not None
+        assert hub is not None
+        n.kill(hub.hub.pid)
+        n.kill(int(services.balancer))
+        await _until_answered(address, {"web-0"})
+
+    within(tmp_path, work)
+
+
+def test_a_host_port_is_exactly_there_or_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        ports = (pods.Port(8000, host_port=number),)
+        pod = pods.Pod("a", (n.main(n.listening(8000, "here"), ports=ports),))
+
+        async def refused(project: n.Project) -> None:
+            with pytest.raises(errors.AddressTakenError, match=f"hostPort {number}"):
+                await project.pod(pod)
+
+        within(tmp_path, refused)
+
+    async def work(project: n.Project) -> None:
+        made = await project.pod(pod)
+        await project.start(made)
+        await _until_answered(f"127.0.0.1:{number}", {"here"})
+        await made.remove()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", number)
 
     within(tmp_path, work)
 

@@ -101,9 +101,7 @@ class Hub:
 
     async def connection(self, host: str, port: int) -> socket.socket:
         """Return a socket of the hub's that is connected; raises OSError where nobody answers."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        made = await self.ask({"task": "socket", "family": family})
-        connected = socket.socket(fileno=made[0])
+        connected = await self.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         try:
             connected.setblocking(False)
             await asyncio.get_running_loop().sock_connect(connected, (host, port))
@@ -111,6 +109,11 @@ class Hub:
             connected.close()
             raise
         return connected
+
+    async def socket(self, family: socket.AddressFamily) -> socket.socket:
+        """Return a socket of the hub's network, in which it stays."""
+        made = await self.ask({"task": "socket", "family": family})
+        return socket.socket(fileno=made[0])
 
     async def ask(self, question: agent.Question, descriptors: Sequence[int] = ()) -> list[int]:
         """Return the descriptors that the agent answers with; a dead agent is replaced.

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from alongside.base import clock
 
-Kind = Literal["mnt", "ipc", "net"]
+Kind = Literal["mnt", "ipc", "net", "uts", "pid"]
 KINDS: tuple[Kind, ...] = ("mnt", "ipc", "net")
+"""By which processes of ours are found."""
 Id = NewType("Id", tuple[int, int])
 """Of a namespace, as long as it is there."""
 POLL_S = 0.02

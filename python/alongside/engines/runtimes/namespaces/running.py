@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SIGNALLED = 128
 _OPEN = os.O_RDONLY | os.O_CLOEXEC
-_ALWAYS = ("mnt", "net", "uts", "ipc")
+_ALWAYS: tuple[members.Kind, ...] = ("mnt", "net", "uts", "ipc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +111,16 @@ class ContainerRun:
 
     def _open_namespaces(self) -> dict[str, int]:
         """Return descriptors of the namespaces that the program is in."""
-        kinds = [*_ALWAYS, *(["pid"] if self._with.order["has_pids"] else [])]
+        kinds: list[members.Kind] = [*_ALWAYS]
+        kinds += ["pid"] if self._with.order["has_pids"] else []
         opened: dict[str, int] = {}
         try:
             if self.is_over:
                 raise FileNotFoundError
             for kind in kinds:
                 opened[kind] = os.open(f"/proc/{self._pid}/ns/{kind}", _OPEN)
+                if members.of_descriptor(opened[kind]) == members.of_process(os.getpid(), kind):
+                    os.close(opened.pop(kind))  # the host's, in which we are
             if self._with.user is not None:
                 nested = os.open(f"/proc/{self._pid}/ns/user", _OPEN)
                 opened["nested"] = nested

@@ -145,8 +145,8 @@ class PodSandbox:
         }
         launch = launching.Launch(order, self._user(), self._marks(), self._project.setting.log)
         self._pause = pid = await launch.run()
-        kinds = ["mnt", "net", "uts", "ipc", *(["pid"] if pod.shares_pids else [])]
-        for kind in kinds:
+        own = [] if pod.uses_host_network else ["net", "uts"]
+        for kind in ["mnt", "ipc", *own, *(["pid"] if pod.shares_pids else [])]:
             self._namespaces[kind] = os.open(f"/proc/{pid}/ns/{kind}", _OPEN)
         self._ids = {members.of_descriptor(self._namespaces["ipc"])}
         self._watch = asyncio.get_running_loop().create_task(self._watch_pause(pid))

@@ -37,8 +37,8 @@ class Services:
         self.published: dict[str, str] = {}
         """Where they are reached from the host: NAME:PORT to HOST:PORT."""
         self._hub = hub_
-        self._outside: dict[str, tuple[balancing.Door, ...]] = {}
-        """Of each port NAME:PORT, on the host."""
+        self._doors: dict[str, tuple[balancing.Door, ...]] = {}
+        """Of each port NAME:PORT: in the hub, then on the host."""
         self._ports: dict[str, list[balancing.Front]] = {}
         """Of each pod, its host ports."""
         self._setting = setting_
@@ -56,7 +56,7 @@ class Services:
         """Let these Services answer, and no others."""
         balanced = [one for one in wanted if not one.service.is_headless]
         await self._address([one.service.name for one in balanced])
-        self._publish([one.service for one in balanced])
+        await self._open_doors([one.service for one in balanced])
         self.served = tuple(wanted)
         await self._put()
 
@@ -94,8 +94,9 @@ class Services:
         if self._balancer is not None:
             await self._balancer.close()
             self._balancer = None
+        _shut(door for doors in self._doors.values() for door in doors)
         self.served, self.inside, self.published = (), {}, {}
-        self._outside.clear()
+        self._doors.clear()
         self._ports.clear()
 
     async def _put(self) -> None:
@@ -105,8 +106,7 @@ class Services:
                 continue
             for port, backends in zip(one.service.ports, one.backends, strict=True):
                 key = f"{one.service.name}:{port.number}"
-                inside = balancing.Door(f"{self.inside[one.service.name]}:{port.number}")
-                fronts.append(balancing.Front(key, (inside, *self._outside[key]), backends))
+                fronts.append(balancing.Front(key, self._doors[key], backends))
         if self._balancer is None and fronts:
             self._balancer = self._started()
         if self._balancer is not None:
@@ -147,26 +147,39 @@ class Services:
             with contextlib.suppress(errors.AlongsideError):
                 await self._hub.link(f"address delete {address}/32 dev {hub.BRIDGE}\n")
 
-    def _publish(self, wanted: Sequence[pods.Service]) -> None:
-        """Hold a door on the host for each port; what has one keeps it."""
+    async def _open_doors(self, wanted: Sequence[pods.Service]) -> None:
+        """Hold doors for each port, in the hub and on the host; what has them keeps them."""
         keys = {f"{one.name}:{port.number}" for one in wanted for port in one.ports}
-        for key in set(self._outside) - keys:
-            del self._outside[key]  # the balancer closes it
+        for key in set(self._doors) - keys:
+            del self._doors[key]  # the balancer closes them
             del self.published[key]
         numbers = [port.number for one in wanted for port in one.ports]
         for one in wanted:
             for port in one.ports:
                 key = f"{one.name}:{port.number}"
-                if key not in self._outside:
-                    is_alone = numbers.count(port.number) == 1
-                    self._outside[key] = _published(one, port, is_alone=is_alone)
-                    self.published[key] = self._outside[key][0].address
+                if key not in self._doors:
+                    outside = _published(one, port, is_alone=numbers.count(port.number) == 1)
+                    try:
+                        inside = await self._inside_door(self.inside[one.name], port.number)
+                    except BaseException:
+                        _shut([outside])
+                        raise
+                    self._doors[key] = (inside, outside)
+                    self.published[key] = outside.address
+
+    async def _inside_door(self, address: str, number: int) -> balancing.Door:
+        """Return a listening socket of the hub's; it outlives the balancer's processes."""
+        listening = await self._hub.socket(socket.AF_INET)
+        try:
+            _listen(listening, address, number)
+        except OSError as error:
+            listening.close()
+            raise errors.PermanentError(f"{address}:{number}: {error.strerror}") from error
+        return balancing.Door(f"{address}:{number}", listening)
 
 
-def _published(
-    service: pods.Service, port: pods.ServicePort, *, is_alone: bool
-) -> tuple[balancing.Door, ...]:
-    """Return the doors of a port on the host: at its own number where that is free, else at one.
+def _published(service: pods.Service, port: pods.ServicePort, *, is_alone: bool) -> balancing.Door:
+    """Return the door of a port on the host: at its own number where that is free, else at one.
 
     Raises:
         errors.AddressTakenError: someone else has the number that it asks for.
@@ -180,12 +193,12 @@ def _published(
                 "or stop its owner"
             )
         if door is not None:
-            return (balancing.Door(f"{LOCAL}:{number}", door.socket),)
+            return balancing.Door(f"{LOCAL}:{number}", door.socket)
     door = _door(LOCAL, port.number) if is_alone else None
     door = door or _door(LOCAL, 0)
     if door is None:
         raise errors.AddressTakenError(f"{service.name}: no port is free on {LOCAL}")
-    return (door,)
+    return door
 
 
 def _host_door(pod: pods.Pod, host: str, number: int) -> balancing.Door:
@@ -202,14 +215,18 @@ def _door(host: str, number: int) -> balancing.Door | None:
     """Return a listening socket of the host's; None where it cannot be had."""
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, number))
-        listening.listen(_BACKLOG)
+        _listen(listening, host, number)
     except OSError:
         listening.close()
         return None
     shown = f"[{host}]" if ":" in host else host
     return balancing.Door(f"{shown}:{listening.getsockname()[1]}", listening)
+
+
+def _listen(listening: socket.socket, host: str, number: int) -> None:
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, number))
+    listening.listen(_BACKLOG)
 
 
 def _shut(doors: Iterable[balancing.Door]) -> None:
