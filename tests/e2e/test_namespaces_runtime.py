@@ -680,6 +680,63 @@ def test_a_host_port_is_exactly_there_or_refused(tmp_path: Path) -> None:
     within(tmp_path, work)
 
 
+# The way out
+
+
+def _way_out() -> None:
+    found = {one.name: one for one in asyncio.run(facts.facts(os.environ))}
+    if not found["slirp4netns"].is_there:
+        pytest.skip(found["slirp4netns"].reason)
+
+
+def _gateway(project: n.Project) -> str:
+    opened = project.runtime._project
+    assert opened is not None
+    assert opened.way_out is not None
+    return opened.way_out[0]
+
+
+@pytest.mark.needs("slirp4netns")
+def test_several_pods_reach_what_the_host_reaches_and_again_after_it_was_killed(
+    tmp_path: Path,
+) -> None:
+    _way_out()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"outside")
+        writer.close()
+
+    async def work(project: n.Project) -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        script = n.asking(_gateway(project), server.sockets[0].getsockname()[1])
+        for number in range(2):
+            made = await project.pod(pods.Pod(f"a{number}", (n.main(script),)))
+            assert await project.output(made) == "outside\n"
+        way = project.runtime._way_out
+        assert way is not None
+        n.kill(way.pid)
+        made = await project.pod(pods.Pod("b", (n.main(script),)))
+        assert await project.output(made) == "outside\n"
+        server.close()
+
+    within(tmp_path, work, reaches_host=True)
+
+
+@pytest.mark.needs("slirp4netns")
+def test_the_hosts_loopback_is_not_reached_through_the_way_out(tmp_path: Path) -> None:
+    _way_out()
+
+    async def work(project: n.Project) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+            code = f"import socket; socket.create_connection(('{_gateway(project)}', {port}), 1)"
+            script = f'{sys.executable} -I -S -c "{code}" 2>/dev/null || echo refused'
+            made = await project.pod(pods.Pod("a", (n.main(script),)))
+            assert await project.output(made) == "refused\n"
+
+    within(tmp_path, work)
+
+
 # Death
 
 
@@ -827,6 +884,13 @@ def test_fifty_pods_start_in_time_and_leave_nothing(tmp_path: Path) -> None:
     within(tmp_path, work)
 
 
+OWN_TUN = """
+mount -t tmpfs none /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun
+exec "$@"
+"""
+"""Lets an ordinary user have a way out, where the host's device is root's alone."""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="this is the ordinary user's run")
 @pytest.mark.timeout(400)
 def test_all_of_it_as_an_ordinary_user(tmp_path: Path) -> None:
@@ -841,6 +905,7 @@ def test_all_of_it_as_an_ordinary_user(tmp_path: Path) -> None:
     try:
         done = subprocess.run(
             [
+                *("unshare", "--mount", "/bin/sh", "-c", OWN_TUN, "sh"),
                 *("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", python),
                 *("-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", __file__),
                 *("--basetemp", str(place / "t"), "-c", str(root / "pyproject.toml")),
