@@ -43,7 +43,7 @@ async def end(group: int, marks: Marks, grace_s: Callable[[], float], clock_: cl
                 groups.reap(inside)
                 # The id of a group that is gone may be another's soon.
                 inside = inside if groups.exists(inside) else None
-            left = groups.family(inside, marks.home, marks.name)
+            left = groups.family(inside, marks.home, marks.name, await groups.census())
             deadline_s = began_s + grace_s()
             if not left:
                 return is_late
@@ -86,7 +86,7 @@ async def end_marked(home: str, is_ours: Callable[[str], bool], clock_: clock.Cl
     """
     count, began_s = 0, clock_.monotonic_s()
     told: set[groups.Identity] = set()
-    while left := groups.marked(home, is_named=is_ours):
+    while left := groups.marked(home, is_named=is_ours, among=await groups.census()):
         count = max(count, len(left))
         waited_s = clock_.monotonic_s() - began_s
         if waited_s >= LEFTOVER_GRACE_S + KILL_WAIT_S:

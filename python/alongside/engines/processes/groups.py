@@ -7,6 +7,7 @@ trusted: start time and mark say whether it is still the process that was starte
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import sys
@@ -16,16 +17,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MARK = "ALONGSIDE_CHILD"
 """Holds PROJECT/NAME in every child's environment."""
 HOME_MARK = "ALONGSIDE_CHILD_HOME"
 """Holds the project's state folder, since two users may have projects of one name."""
 ENVIRON_BYTES_MAX = 1 << 20
+STAT_BYTES_MAX = 1 << 12
+MARKS_MAX = 1 << 14
+"""Of processes whose marks are remembered."""
 
 _PROC = Path("/proc")
 _PR_SET_CHILD_SUBREAPER = 36
+_MARKS = (MARK.encode(), HOME_MARK.encode())
+_marks: dict[Identity, tuple[tuple[str, ...], tuple[str, str] | None]] = {}
+"""The marks of the program that each process was, when it was last seen."""
+_asked: dict[asyncio.AbstractEventLoop, asyncio.Future[list[Entry]]] = {}
+"""What who asked for a census in this turn waits for."""
 _held: set[int] = set()
 """Leaders that someone in this process looks after; they are the whole process's children."""
 
@@ -48,6 +57,8 @@ class Entry:
     group: int
     session: int
     is_zombie: bool
+    image: tuple[str, ...] = ()
+    """Where its stack, words and variables lie: others after each exec. Empty where hidden."""
 
 
 def become_subreaper() -> bool:
@@ -63,19 +74,38 @@ def become_subreaper() -> bool:
 
 def entry(pid: int) -> Entry | None:
     """Return what is known of a process, or None where there is none."""
-    try:
-        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    except OSError:
+    content = _read(f"{_PROC}/{pid}/stat", STAT_BYTES_MAX)
+    if content is None:
         return None
     # The name in brackets may hold blanks and brackets itself.
-    rest = text[text.rindex(")") + 2 :].split()
+    rest = content[content.rindex(b")") + 2 :].decode().split()
     return Entry(
         Identity(pid, int(rest[19])),
         parent=int(rest[1]),
         group=int(rest[2]),
         session=int(rest[3]),
         is_zombie=rest[0] in {"Z", "X"},
+        image=(rest[25], *rest[45:49]) if rest[47] != "0" else (),
     )
+
+
+def _read(path: str, bytes_max: int) -> bytes | None:
+    """Return a file of /proc, or None; a walk through /proc reads hundreds, so it is done bare."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        content = more = os.read(descriptor, min(bytes_max, STAT_BYTES_MAX))
+        while len(more) >= STAT_BYTES_MAX and len(content) < bytes_max:
+            more = os.read(descriptor, bytes_max - len(content))
+            content += more
+    except OSError:  # it ended meanwhile
+        return None
+    else:
+        return content or None
+    finally:
+        os.close(descriptor)
 
 
 def identity(pid: int) -> Identity | None:
@@ -91,39 +121,74 @@ def is_alive(wanted: Identity) -> bool:
 
 
 def all_entries() -> list[Entry]:
-    """Return every process that is no zombie. About 5 ms for 100 processes."""
-    pids = [int(path.name) for path in _PROC.iterdir() if path.name.isdigit()]
-    found = [entry(pid) for pid in pids]
+    """Return every process that is no zombie. About 2 ms for 100 processes."""
+    found = [entry(int(name)) for name in os.listdir(_PROC) if name.isdigit()]
     return [one for one in found if one is not None and not one.is_zombie]
 
 
-def mark_of(pid: int) -> tuple[str, str] | None:
-    """Return the mark and home mark in a process's environment, or None."""
-    try:
-        with (_PROC / str(pid) / "environ").open("rb") as stream:
-            variables = stream.read(ENVIRON_BYTES_MAX).split(b"\0")
-    except OSError:
-        return None
-    values: dict[str, str] = {}
-    for variable in variables:
+async def census() -> list[Entry]:
+    """Return every process as `all_entries` does, as of after the call.
+
+    All who ask in one turn of the event loop share one walk: many end at once when a project does.
+    """
+    loop = asyncio.get_running_loop()
+    if (asked := _asked.get(loop)) is None:
+        asked = _asked[loop] = loop.create_future()
+
+        def walk() -> None:
+            del _asked[loop]
+            try:
+                asked.set_result(all_entries())
+            except OSError as error:
+                asked.set_exception(error)
+
+        loop.call_soon(walk)
+    return await asyncio.shield(asked)
+
+
+def mark_of(one: Entry) -> tuple[str, str] | None:
+    """Return the mark and home mark in a process's environment, or None.
+
+    It is read once for each program that a process becomes: it is what that was started with.
+    """
+    known = _marks.get(one.identity)
+    if known is not None and known[0] == one.image:
+        return known[1]
+    mark = _mark(_read(f"{_PROC}/{one.identity.pid}/environ", ENVIRON_BYTES_MAX) or b"")
+    if one.image:
+        if len(_marks) >= MARKS_MAX:
+            _marks.clear()
+        _marks[one.identity] = one.image, mark
+    return mark
+
+
+def _mark(environment: bytes) -> tuple[str, str] | None:
+    values: dict[bytes, str] = {}
+    for variable in environment.split(b"\0"):
         name, _, value = variable.partition(b"=")
-        if name in {MARK.encode(), HOME_MARK.encode()}:
-            values[name.decode()] = value.decode(errors="replace")
-    if MARK not in values or HOME_MARK not in values:
+        if name in _MARKS:
+            values[name] = value.decode(errors="replace")
+    if len(values) < len(_MARKS):
         return None
-    return values[MARK], values[HOME_MARK]
+    return values[_MARKS[0]], values[_MARKS[1]]
 
 
-def marked(home: str, *, is_named: Callable[[str], bool] = lambda _: True) -> list[Entry]:
+def marked(
+    home: str,
+    *,
+    is_named: Callable[[str], bool] = lambda _: True,
+    among: Sequence[Entry] | None = None,
+) -> list[Entry]:
     """Return the processes that carry the mark of a project's folder, and a certain one beside.
 
     Args:
         home: the state folder, as given to the children.
         is_named: says for a child's mark PROJECT/NAME whether it is wanted; all are by default.
+        among: all processes, where they were just looked at.
     """
     found = []
-    for one in all_entries():
-        mark = mark_of(one.identity.pid) if one.identity.pid != os.getpid() else None
+    for one in all_entries() if among is None else among:
+        mark = mark_of(one) if one.identity.pid != os.getpid() else None
         if mark is not None and mark[1] == home and is_named(mark[0]):
             found.append(one)
     return found
@@ -134,18 +199,21 @@ def members(group: int) -> list[Entry]:
     return [one for one in all_entries() if one.group == group]
 
 
-def family(group: int | None, home: str, name: str) -> list[Entry]:
+def family(
+    group: int | None, home: str, name: str, among: Sequence[Entry] | None = None
+) -> list[Entry]:
     """Return the processes of a group, and those outside it that carry a child's marks.
 
     Args:
         group: the child's; None where it is known to be gone.
         home: the state folder, as given to the child.
         name: the child's mark PROJECT/NAME.
+        among: all processes, where they were just looked at.
     """
     found = []
-    for one in all_entries():
+    for one in all_entries() if among is None else among:
         # What lives in another leader's group did not escape from this one; it is not read.
-        is_escaped = one.group not in _held and mark_of(one.identity.pid) == (name, home)
+        is_escaped = one.group not in _held and mark_of(one) == (name, home)
         if one.group == group or (is_escaped and one.identity.pid != os.getpid()):
             found.append(one)
     return found

@@ -1,0 +1,295 @@
+"""Give Services addresses on this machine, and let the balancer answer there."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.engines.pods import balancing
+from alongside.engines.processes import listeners
+from alongside.plan import loopback, variables
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from alongside.engines.pods import notes, runtime
+    from alongside.plan import pods
+
+BACKLOG = 4096
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a Service of type NodePort or LoadBalancer asks for
+_Key = tuple[str, int]
+"""A Service's name and the number of its port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Where a port of a Service answers."""
+
+    inside: str
+    """HOST:PORT, as containers are told."""
+    outside: str
+    """HOST:PORT, as this machine's user is told."""
+    doors: tuple[balancing.Door, ...]
+    asked: tuple[bool, int | None]
+    """Whether on all addresses, and at which port of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    service: pods.Service
+    port: pods.ServicePort
+    usable: Mapping[str, balancing.Door]
+    """Doors that it has already, by their address."""
+
+
+class Services:
+    """The Services of a project, and what pods publish at the host's ports."""
+
+    def __init__(self, project: str, balancer: balancing.Balancer, notes_: notes.Notes) -> None:
+        """Take what answers for them."""
+        self._project = project
+        self._balancer = balancer
+        self._notes = notes_
+        self._served: tuple[runtime.Served, ...] = ()
+        self._held: dict[_Key, Held] = {}
+        self._forwarded: dict[str, list[balancing.Front]] = {}
+        """Of each pod."""
+        self._hosts: dict[str, str] = {}
+        """The address of each Service."""
+        self._claimed: dict[str, frozenset[int]] = {}
+        """The ports that each pod may listen on, at whichever address."""
+        self._lock = asyncio.Lock()
+
+    def claim(self, wanted: Sequence[pods.Pod]) -> None:
+        """Keep the ports free that pods say they listen on; those of no pod named are forgotten."""
+        self._claimed = {pod.name: _ports(pod) for pod in wanted}
+
+    async def serve(self, served: Sequence[runtime.Served]) -> None:
+        """Let these Services answer, and no others.
+
+        Raises:
+            errors.AlongsideError: they cannot; those before go on.
+        """
+        wanted = tuple(one for one in served if not one.service.is_headless and one.service.ports)
+        async with self._lock:
+            before = self._hosts
+            self._hosts = self._addresses([one.service.name for one in wanted])
+            held: dict[_Key, Held] = {}
+            try:
+                self._hold(wanted, held, self._all_claimed(served))
+                await self._put(wanted, held)
+            except (OSError, errors.AlongsideError) as error:
+                self._hosts = before
+                _close(_doors(held), kept=_doors(self._held))
+                if isinstance(error, errors.AlongsideError):
+                    raise
+                raise errors.PermanentError(f"a Service cannot answer: {error}") from error
+            self._served, self._held = wanted, held
+
+    async def forward(self, pod: pods.Pod, address: str) -> None:
+        """Let a pod answer at the host's ports that it asks for, where it does not itself.
+
+        Raises:
+            errors.AddressTakenError: someone else has one.
+            errors.AlongsideError: they do not answer.
+        """
+        wanted = [
+            (f"host/{pod.name}/{container.name}/{port.number}", place, f"{address}:{port.number}")
+            for container in pod.containers
+            for port in container.ports
+            if (place := _forwarding(port, address)) is not None
+        ]
+        if not wanted:
+            return
+        async with self._lock:
+            fronts: list[balancing.Front] = []
+            try:
+                for name, place, backend in wanted:
+                    fronts.append(balancing.Front(name, (_door(*place),), (backend,)))
+                self._forwarded[pod.name] = fronts
+                await self._put(self._served, self._held)
+            except (OSError, errors.AlongsideError) as error:
+                self._forwarded.pop(pod.name, None)
+                _close([door for front in fronts for door in front.doors])
+                if isinstance(error, errors.AlongsideError):
+                    raise
+                raise errors.AddressTakenError(f"{pod.place or pod.name}: {error}") from error
+
+    async def forget(self, pod: pods.Pod) -> None:
+        """Take the host's ports of a pod away.
+
+        Raises:
+            errors.AlongsideError: the balancer does not follow.
+        """
+        async with self._lock:
+            if self._forwarded.pop(pod.name, None):
+                await self._put(self._served, self._held)
+
+    async def close(self) -> None:
+        """Answer no more."""
+        async with self._lock:
+            self._served, self._held, self._hosts, self._forwarded = (), {}, {}, {}
+            await self._balancer.close()
+
+    def addresses(self) -> dict[str, str]:
+        """Return where Services are reached from this machine: `NAME:PORT` to HOST:PORT."""
+        return {f"{name}:{number}": held.outside for (name, number), held in self._held.items()}
+
+    def links(self) -> dict[str, str]:
+        """Return the variables by which containers find Services."""
+        result: dict[str, str] = {}
+        for one in self._served:
+            service, host = one.service, self._hosts[one.service.name]
+            shown: dict[str, str] = {}
+            for port in service.ports:
+                actual = self._held[service.name, port.number].inside.rpartition(":")[2]
+                shown[str(port.number)] = actual
+                shown[f"tcp://{host}:{port.number}"] = f"tcp://{host}:{actual}"
+            links = variables.links(service, host)
+            result |= {name: shown.get(value, value) for name, value in links.items()}
+        return result
+
+    def _addresses(self, names: Sequence[str]) -> dict[str, str]:
+        if sys.platform != "linux":  # elsewhere only one address of the loopback network is there
+            return dict.fromkeys(names, loopback.SHARED)
+        known = {name: self._hosts[name] for name in names if name in self._hosts}
+        new = [name for name in names if name not in known]
+        taken = {*known.values(), *(str(one) for one in listeners.addresses())} if new else ()
+        return {**known, **loopback.of_services(self._project, new, taken)}
+
+    def _all_claimed(self, served: Sequence[runtime.Served]) -> frozenset[int]:
+        ends = (end for one in served for port in one.service.endpoints for end in port)
+        return frozenset().union((end.port for end in ends), *self._claimed.values())
+
+    def _hold(
+        self, wanted: Sequence[runtime.Served], held: dict[_Key, Held], claimed: frozenset[int]
+    ) -> None:
+        """Find where each port answers, as before where that may stay; raises OSError."""
+        numbers = Counter(port.number for one in wanted for port in one.service.ports)
+        free = frozenset(number for number, count in numbers.items() if count == 1) - claimed
+        for one in wanted:
+            for port in one.service.ports:
+                key = (one.service.name, port.number)
+                known = self._held.get(key)
+                if known is not None and _is_still_right(known, one.service, port, claimed):
+                    held[key] = known
+                else:
+                    usable = {} if known is None else {door.address: door for door in known.doors}
+                    asked = _Asked(one.service, port, usable)
+                    held[key] = self._bind(asked, is_free=port.number in free, claimed=claimed)
+
+    def _bind(self, asked: _Asked, *, is_free: bool, claimed: Collection[int]) -> Held:
+        """Bind the addresses of a port; raises OSError where it can have none."""
+        service, port = asked.service, asked.port
+        host, number = self._hosts[service.name], port.number
+        where = f"Service/{service.name}: port {number}"
+        doors: list[balancing.Door] = []
+        if port.node_port is not None:
+            doors += self._try(asked, EVERYWHERE, port.node_port, where)
+        if (
+            service.is_published
+            and is_free
+            and (all_ := self._try(asked, EVERYWHERE, number, where))
+        ):
+            inside, outside = f"{host}:{number}", f"{loopback.SHARED}:{number}"
+            return Held(inside, outside, (*doors, *all_), _asked(service, port))
+        own = [] if number in claimed else self._try(asked, host, number, "")
+        if not own:
+            own = [_door(host, 0)]
+            self._notes.say(f"{where} answers at {own[0].address}, since {number} cannot be had")
+        outside = own[0].address
+        beside = []
+        if is_free and host != loopback.SHARED:
+            beside = self._try(asked, loopback.SHARED, number, "")
+            outside = beside[0].address if beside else outside
+        return Held(own[0].address, outside, (*doors, *own, *beside), _asked(service, port))
+
+    def _try(self, asked: _Asked, host: str, number: int, where: str) -> list[balancing.Door]:
+        """Return a door, or none where its address cannot be had, which is said where wanted."""
+        if (known := asked.usable.get(f"{host}:{number}")) is not None:
+            return [known]
+        try:
+            return [_door(host, number)]
+        except OSError as error:
+            if where:
+                self._notes.say(f"{where} does not answer at {error}")
+            return []
+
+    async def _put(self, served: Sequence[runtime.Served], held: Mapping[_Key, Held]) -> None:
+        forwarded = [front for fronts in self._forwarded.values() for front in fronts]
+        await self._balancer.put([*_fronts(served, held), *forwarded])
+
+
+def _fronts(
+    served: Sequence[runtime.Served], held: Mapping[_Key, Held]
+) -> Iterator[balancing.Front]:
+    for one in served:
+        backends = (*one.backends, *((),) * len(one.service.ports))
+        for port, behind in zip(one.service.ports, backends, strict=False):
+            doors = held[one.service.name, port.number].doors
+            yield balancing.Front(f"{one.service.name}:{port.number}", doors, behind)
+
+
+def _is_still_right(
+    known: Held, service: pods.Service, port: pods.ServicePort, claimed: Collection[int]
+) -> bool:
+    """Return whether a port goes on to answer where it does."""
+    has_number = any(door.address.endswith(f":{port.number}") for door in known.doors)
+    is_in_the_way = has_number and port.number in claimed
+    return not is_in_the_way and known.asked == _asked(service, port)
+
+
+def _asked(service: pods.Service, port: pods.ServicePort) -> tuple[bool, int | None]:
+    return service.is_published, port.node_port
+
+
+def _ports(pod: pods.Pod) -> frozenset[int]:
+    return frozenset(port.number for container in pod.containers for port in container.ports)
+
+
+def _forwarding(port: pods.Port, address: str) -> tuple[str, int] | None:
+    """Return the host's address that leads to a container's port; None where it is its own."""
+    if port.host_port is None:
+        return None
+    host = port.host_ip or loopback.SHARED
+    is_own = port.host_port == port.number and host in {address, EVERYWHERE}
+    return None if is_own else (host, port.host_port)
+
+
+def _door(host: str, port: int) -> balancing.Door:
+    """Return a door that listens; raises OSError, which names the address and who has it."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, f"{host}:{port} {_refusal(error, port)}") from error
+    return balancing.Door(f"{host}:{bound.getsockname()[1]}", bound)
+
+
+def _refusal(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        owner = listeners.holder(port)
+        return f"is taken{f' by {owner}' if owner else ''}; choose another port or stop its owner"
+    if error.errno == errno.EACCES:
+        return "may not be bound by this user; choose a port above 1023"
+    return f"cannot be bound ({error.strerror}); choose another address"
+
+
+def _doors(held: Mapping[_Key, Held]) -> list[balancing.Door]:
+    return [door for one in held.values() for door in one.doors]
+
+
+def _close(doors: Sequence[balancing.Door], *, kept: Sequence[balancing.Door] = ()) -> None:
+    for door in doors:
+        if door.socket is not None and door not in kept:
+            door.socket.close()
