@@ -835,12 +835,13 @@ async def main():
         script = "env -i setsid sleep 67 & exec sleep 68"
         pod = await made.pod(pods.Pod(f"p{number}", (n.main(script),), shares_pids=shares))
         await made.start(pod)
-        print(number, flush=True)
+        service = n.pods.Service(f"s{number}", (n.pods.ServicePort(80),))
+        await runtime.serve([n.seam.Served(service, ((f"{pod.address}:80",),))])
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("delay_ms", [30, 120, 250, 400, 600, 900])
+@pytest.mark.parametrize("delay_ms", [30, 250, 500, 750, 1000, 1500])
 def test_a_killed_supervisors_pods_are_swept_by_the_next(tmp_path: Path, delay_ms: int) -> None:
     mounts, links = n.mounts_now(), n.links_now()
     root = Path(__file__).parents[2]
@@ -861,6 +862,8 @@ def test_a_killed_supervisors_pods_are_swept_by_the_next(tmp_path: Path, delay_m
         await next_one.sweep()
         assert await next_one.sweep() == 0
         assert members.related(str(tmp_path), "test") == []
+        assert groups.marked(str(tmp_path)) == []
+        assert list((tmp_path / "r").iterdir()) == []
 
     asyncio.run(sweep())
     assert _sleeping("67", "68") == []

@@ -125,8 +125,12 @@ async def kill_each(found: Collection[groups.Entry], clock_: clock.Clock) -> Non
 def related(home: str, project: str) -> list[groups.Entry]:
     """Return what carries a project's marks, and what shares a namespace of ours with it."""
     marked = [
-        *carrying(home, f"{project}/~hub", below=True),
-        *carrying(home, f"{project}/pod", below=True),
+        # The balancer's marks are `~`, and it outlives whoever else is in the hub.
+        *(
+            one
+            for name in ("pod", "~hub", "~")
+            for one in carrying(home, f"{project}/{name}", below=True)
+        ),
     ]
     found = {one.identity.pid: one for one in marked}
     for kind in KINDS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, log
-from alongside.engines.pods import notes
+from alongside.engines.pods import incarnation, notes
 from alongside.engines.processes import cgroups
 from alongside.engines.runtimes.namespaces import (
     checks,
@@ -66,7 +66,7 @@ class NamespacesRuntime:
         hub_ = hub.Hub(self.setting, self._clock, is_privileged=found["root"].is_there)
         await hub_.open()
         self._project = sandbox.Project(self.setting, hub_, limits, self._clock, self._log)
-        self._services = services.Services(self.setting, hub_, self._clock, self._log)
+        self._services = services.Services(self._project, self._clock, self._log, self._notes)
         await self._lead_out(self._project)
 
     def notes(self) -> list[str]:
@@ -114,7 +114,7 @@ class NamespacesRuntime:
 
     def addresses(self) -> Mapping[str, str]:
         """See `runtime.Runtime.addresses`."""
-        return dict(self._services.published) if self._services is not None else {}
+        return self._services.published if self._services is not None else {}
 
     async def close(self) -> None:
         """See `runtime.Runtime.close`."""
@@ -141,6 +141,7 @@ class NamespacesRuntime:
         """See `runtime.Runtime.sweep`."""
         count = await self._kill_all()
         await self._cgroups().sweep(self._clock)
+        incarnation.sweep(self.setting.folder)
         return count
 
     async def _kill_all(self) -> int:

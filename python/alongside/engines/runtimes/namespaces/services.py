@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
@@ -12,40 +15,56 @@ from alongside.engines.pods import balancing
 from alongside.engines.runtimes.namespaces import hub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from alongside.base import clock, log
-    from alongside.engines.pods import runtime
-    from alongside.engines.runtimes.namespaces import setting
+    from alongside.engines.pods import notes, runtime
+    from alongside.engines.runtimes.namespaces import sandbox, setting
     from alongside.plan import pods
 
 LOCAL = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where a Service asks for it
-_BACKLOG = 1024
+_BACKLOG = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Where a port of a Service answers."""
+
+    asked: tuple[str, bool, int | None]
+    """Its address in the hub, and whether and where on all addresses of the host."""
+    doors: tuple[balancing.Door, ...]
+    outside: str
+    """HOST:PORT, as this machine's user is told."""
 
 
 class Services:
     """The Services of a project, and the ports that its pods have on the host."""
 
     def __init__(
-        self, setting_: setting.Setting, hub_: hub.Hub, clock_: clock.Clock, log_: log.Log
+        self, project: sandbox.Project, clock_: clock.Clock, log_: log.Log, notes_: notes.Notes
     ) -> None:
         """Take the network in which they have their addresses; nothing answers yet."""
         self.served: tuple[runtime.Served, ...] = ()
         self.inside: dict[str, str] = {}
         """Their addresses in the hub, by name; headless ones have none."""
-        self.published: dict[str, str] = {}
-        """Where they are reached from the host: NAME:PORT to HOST:PORT."""
-        self._hub = hub_
-        self._doors: dict[str, tuple[balancing.Door, ...]] = {}
-        """Of each port NAME:PORT: in the hub, then on the host."""
-        self._ports: dict[str, list[balancing.Front]] = {}
-        """Of each pod, its host ports."""
-        self._setting = setting_
+        self._hub = project.hub
+        self._setting = project.setting
         self._clock = clock_
         self._log = log_
+        self._notes = notes_
+        self._held: dict[str, Held] = {}
+        """Of each port NAME:PORT."""
+        self._ports: dict[str, list[balancing.Front]] = {}
+        """Of each pod, its host ports."""
         self._balancer: balancing.Balancer | None = None
         """None until something is to answer."""
+        self._turn = asyncio.Lock()
+
+    @property
+    def published(self) -> dict[str, str]:
+        """Where Services are reached from the host: NAME:PORT to HOST:PORT."""
+        return {key: held.outside for key, held in self._held.items()}
 
     @property
     def balancer(self) -> str:
@@ -53,12 +72,27 @@ class Services:
         return self._balancer.identity if self._balancer is not None else ""
 
     async def serve(self, wanted: Sequence[runtime.Served]) -> None:
-        """Let these Services answer, and no others."""
+        """Let these Services answer, and no others.
+
+        Raises:
+            errors.AlongsideError: they cannot; those before go on.
+        """
         balanced = [one for one in wanted if not one.service.is_headless]
-        await self._address([one.service.name for one in balanced])
-        await self._open_doors([one.service for one in balanced])
-        self.served = tuple(wanted)
-        await self._put()
+        async with self._turn:
+            inside = await self._address([one.service.name for one in balanced])
+            held: dict[str, Held] = {}
+            try:
+                await self._hold([one.service for one in balanced], inside, held)
+                await self._put(balanced, held)
+            except BaseException:
+                kept = [door for one in self._held.values() for door in one.doors]
+                _shut(door for one in held.values() for door in one.doors if door not in kept)
+                raise
+            gone = set(self.inside.values()) - set(inside.values())
+            self.served, self.inside, self._held = tuple(wanted), inside, held
+            for address in gone:
+                with contextlib.suppress(errors.AlongsideError):
+                    await self._hub.link(f"address delete {address}/32 dev {hub.BRIDGE}\n")
 
     async def expose(self, pod: pods.Pod, address: str) -> None:
         """Let a pod's host ports answer.
@@ -80,33 +114,41 @@ class Services:
         except BaseException:
             _shut(door for front in fronts for door in front.doors)
             raise
-        if fronts:
+        if not fronts:
+            return
+        async with self._turn:
             self._ports[pod.name] = fronts
-            await self._put()
+            try:
+                await self._put(self.served, self._held)
+            except BaseException:
+                _shut(door for front in self._ports.pop(pod.name) for door in front.doors)
+                raise
 
     async def conceal(self, pod: pods.Pod) -> None:
         """Let a pod's host ports go."""
-        if self._ports.pop(pod.name, None):
-            await self._put()
+        async with self._turn:
+            if self._ports.pop(pod.name, None):
+                await self._put(self.served, self._held)
 
     async def close(self) -> None:
         """End the balancer, and with it all that answers."""
-        if self._balancer is not None:
-            await self._balancer.close()
-            self._balancer = None
-        _shut(door for doors in self._doors.values() for door in doors)
-        self.served, self.inside, self.published = (), {}, {}
-        self._doors.clear()
-        self._ports.clear()
+        async with self._turn:
+            if self._balancer is not None:
+                await self._balancer.close()
+                self._balancer = None
+            _shut(door for one in self._held.values() for door in one.doors)
+            self.served, self.inside, self._held = (), {}, {}
+            self._ports.clear()
 
-    async def _put(self) -> None:
+    async def _put(self, served: Iterable[runtime.Served], held: Mapping[str, Held]) -> None:
         fronts = [front for of_pod in self._ports.values() for front in of_pod]
-        for one in self.served:
+        for one in served:
             if one.service.is_headless:
                 continue
-            for port, backends in zip(one.service.ports, one.backends, strict=True):
+            backends = (*one.backends, *((),) * len(one.service.ports))
+            for port, behind in zip(one.service.ports, backends, strict=False):
                 key = f"{one.service.name}:{port.number}"
-                fronts.append(balancing.Front(key, self._doors[key], backends))
+                fronts.append(balancing.Front(key, held[key].doors, behind))
         if self._balancer is None and fronts:
             self._balancer = self._started()
         if self._balancer is not None:
@@ -128,77 +170,90 @@ class Services:
             self._log,
         )
 
-    async def _address(self, wanted: Sequence[str]) -> None:
-        """Give each Service an address of the hub's; take it from those that are gone."""
-        gone = {name: self.inside.pop(name) for name in set(self.inside) - set(wanted)}
+    async def _address(self, wanted: Sequence[str]) -> dict[str, str]:
+        """Return the address of each Service, which the hub has by then."""
+        found = {name: self.inside[name] for name in wanted if name in self.inside}
+        taken = {*self.inside.values()}
         for name in wanted:
-            if name not in self.inside:
-                taken = set(self.inside.values())
-                self.inside[name] = self._hub.range.service(name, taken)
-        freed = set(gone.values()) - set(self.inside.values())
-        lines = [f"address replace {one}/32 dev {hub.BRIDGE}\n" for one in self.inside.values()]
+            if name not in found:
+                found[name] = self._hub.range.service(name, taken)
+                taken.add(found[name])
+        lines = [f"address replace {one}/32 dev {hub.BRIDGE}\n" for one in found.values()]
 
         async def add() -> None:
             await self._hub.link("".join(lines))
 
         if lines:
             await hub.again(add)
-        for address in freed:
-            with contextlib.suppress(errors.AlongsideError):
-                await self._hub.link(f"address delete {address}/32 dev {hub.BRIDGE}\n")
+        return found
 
-    async def _open_doors(self, wanted: Sequence[pods.Service]) -> None:
-        """Hold doors for each port, in the hub and on the host; what has them keeps them."""
-        keys = {f"{one.name}:{port.number}" for one in wanted for port in one.ports}
-        for key in set(self._doors) - keys:
-            del self._doors[key]  # the balancer closes them
-            del self.published[key]
-        numbers = [port.number for one in wanted for port in one.ports]
+    async def _hold(
+        self, wanted: Sequence[pods.Service], inside: Mapping[str, str], held: dict[str, Held]
+    ) -> None:
+        """Find where each port answers; what is as before stays."""
+        numbers = Counter(port.number for one in wanted for port in one.ports)
         for one in wanted:
             for port in one.ports:
                 key = f"{one.name}:{port.number}"
-                if key not in self._doors:
-                    outside = _published(one, port, is_alone=numbers.count(port.number) == 1)
-                    try:
-                        inside = await self._inside_door(self.inside[one.name], port.number)
-                    except BaseException:
-                        _shut([outside])
-                        raise
-                    self._doors[key] = (inside, outside)
-                    self.published[key] = outside.address
+                asked = (inside[one.name], one.is_published, port.node_port)
+                known = self._held.get(key)
+                if known is not None and known.asked == asked:
+                    held[key] = known
+                    continue
+                usable = {} if known is None else {door.address: door for door in known.doors}
+                address = f"{inside[one.name]}:{port.number}"
+                first = usable.get(address) or await self._inside_door(*address.split(":"))
+                is_free = numbers[port.number] == 1
+                try:
+                    doors = self._outside_doors(one, port, usable, is_free=is_free)
+                except BaseException:
+                    _shut([first] if first not in usable.values() else [])
+                    raise
+                outside = doors[0].address.replace(EVERYWHERE, LOCAL)
+                held[key] = Held(asked, (first, *doors), outside)
 
-    async def _inside_door(self, address: str, number: int) -> balancing.Door:
+    def _outside_doors(
+        self,
+        service: pods.Service,
+        port: pods.ServicePort,
+        usable: Mapping[str, balancing.Door],
+        *,
+        is_free: bool,
+    ) -> list[balancing.Door]:
+        """Return the doors of a port on the host: at its own number where that is free.
+
+        Raises:
+            errors.AddressTakenError: there is none.
+        """
+        host = EVERYWHERE if service.is_published else LOCAL
+        wanted = [(host, port.number)] if is_free else []
+        found = [usable.get(f"{host}:{number}") or _door(host, number) for host, number in wanted]
+        doors = [one for one in found if one is not None] or [
+            one for one in usable.values() if one.address.startswith(f"{LOCAL}:")
+        ]
+        if not doors and (free := _door(LOCAL, 0)) is not None:
+            doors = [free]
+        if not doors:
+            raise errors.AddressTakenError(f"{service.name}: no port is free on {LOCAL}")
+        if port.node_port is not None:
+            address = f"{EVERYWHERE}:{port.node_port}"
+            door = usable.get(address) or _door(EVERYWHERE, port.node_port)
+            if door is None:
+                where = f"{service.place or service.name}: nodePort {port.node_port}"
+                self._notes.say(f"{where} is taken on this machine, and does not answer")
+            else:
+                doors.append(door)
+        return doors
+
+    async def _inside_door(self, address: str, number: str) -> balancing.Door:
         """Return a listening socket of the hub's; it outlives the balancer's processes."""
         listening = await self._hub.socket(socket.AF_INET)
         try:
-            _listen(listening, address, number)
+            _listen(listening, address, int(number))
         except OSError as error:
             listening.close()
             raise errors.PermanentError(f"{address}:{number}: {error.strerror}") from error
         return balancing.Door(f"{address}:{number}", listening)
-
-
-def _published(service: pods.Service, port: pods.ServicePort, *, is_alone: bool) -> balancing.Door:
-    """Return the door of a port on the host: at its own number where that is free, else at one.
-
-    Raises:
-        errors.AddressTakenError: someone else has the number that it asks for.
-    """
-    if service.is_published:
-        number = port.node_port or port.number
-        door = _door(EVERYWHERE, number)
-        if door is None and port.node_port:
-            raise errors.AddressTakenError(
-                f"{service.place or service.name}: nodePort {number} is taken; choose another one, "
-                "or stop its owner"
-            )
-        if door is not None:
-            return balancing.Door(f"{LOCAL}:{number}", door.socket)
-    door = _door(LOCAL, port.number) if is_alone else None
-    door = door or _door(LOCAL, 0)
-    if door is None:
-        raise errors.AddressTakenError(f"{service.name}: no port is free on {LOCAL}")
-    return door
 
 
 def _host_door(pod: pods.Pod, host: str, number: int) -> balancing.Door:
@@ -227,6 +282,7 @@ def _listen(listening: socket.socket, host: str, number: int) -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((host, number))
     listening.listen(_BACKLOG)
+    listening.setblocking(False)
 
 
 def _shut(doors: Iterable[balancing.Door]) -> None:
