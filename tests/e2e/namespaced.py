@@ -16,8 +16,8 @@ from pathlib import Path
 from alongside.base import clock
 from alongside.engines.pods import runtime as seam
 from alongside.engines.processes import groups
+from alongside.engines.runtimes.namespaces import carriers, sandbox, setting
 from alongside.engines.runtimes.namespaces import runtime as namespaces
-from alongside.engines.runtimes.namespaces import sandbox, setting
 from alongside.plan import pods
 
 BINARY = Path(__file__).parents[2] / ".venv" / "bin" / "alongside-dataplane"
@@ -112,7 +112,12 @@ class Project:
         return [one.identity.pid for one in groups.marked(str(self.folder))]
 
 
-def setting_in(folder: Path, *, reaches_host: bool = False) -> setting.Setting:
+def setting_in(
+    folder: Path,
+    *,
+    reaches_host: bool = False,
+    ways_out: tuple[carriers.Name, ...] = carriers.NAMES,
+) -> setting.Setting:
     """Return what a runtime works with, in a folder."""
     short = folder / "r"
     short.mkdir(exist_ok=True)
@@ -125,15 +130,21 @@ def setting_in(folder: Path, *, reaches_host: bool = False) -> setting.Setting:
         environment={"PATH": os.environ["PATH"]},
         words=lambda _, container: (*container.command, *container.args),
         reaches_host=reaches_host,
+        ways_out=ways_out,
     )
 
 
 @contextlib.asynccontextmanager
-async def project(folder: Path, *, reaches_host: bool = False) -> AsyncIterator[Project]:
+async def project(
+    folder: Path,
+    *,
+    reaches_host: bool = False,
+    ways_out: tuple[carriers.Name, ...] = carriers.NAMES,
+) -> AsyncIterator[Project]:
     """Give an open project; close it, and check that nothing is left."""
     groups.become_subreaper()
     mounts, links = mounts_now(), links_now()
-    setting_ = setting_in(folder, reaches_host=reaches_host)
+    setting_ = setting_in(folder, reaches_host=reaches_host, ways_out=ways_out)
     made = Project(folder, namespaces.NamespacesRuntime(setting_, clock.SystemClock()))
     await made.runtime.open()
     try:
@@ -141,8 +152,8 @@ async def project(folder: Path, *, reaches_host: bool = False) -> AsyncIterator[
     finally:
         await made.runtime.close()
         groups.reap_orphans()
-    assert left(made) == []
-    assert (mounts_now(), links_now()) == (mounts, links)
+    remains = [*left(made), *(set(mounts_now()) - set(mounts)), *(set(links_now()) - set(links))]
+    assert remains == [], remains
 
 
 def left(made: Project) -> list[str]:
@@ -158,7 +169,7 @@ def left(made: Project) -> list[str]:
 def mounts_now() -> list[str]:
     """Return what is mounted on the host as we mount it for containers."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return sorted(line for line in lines if line.split(" - ")[1].split()[1] in {"alongside", "shm"})
+    return sorted(line for line in lines if line.split(" - ")[1].split()[1] == "alongside")
 
 
 def links_now() -> list[str]:

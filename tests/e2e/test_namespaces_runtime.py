@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.e2e import namespaced as n
 from alongside.base import clock, errors
 from alongside.engines.pods import runtime
 from alongside.engines.processes import groups
-from alongside.engines.runtimes.namespaces import facts, members, sandbox
+from alongside.engines.runtimes.namespaces import carriers, facts, members, sandbox
 from alongside.engines.runtimes.namespaces import runtime as namespaces
 from alongside.plan import pods
 
@@ -41,12 +42,16 @@ def allowed() -> None:
 
 
 def within(
-    folder: Path, work: Callable[[n.Project], Awaitable[None]], *, reaches_host: bool = False
+    folder: Path,
+    work: Callable[[n.Project], Awaitable[None]],
+    *,
+    reaches_host: bool = False,
+    ways_out: tuple[carriers.Name, ...] = carriers.NAMES,
 ) -> None:
     """Do work in a project; nothing of it may be left afterwards."""
 
     async def whole() -> None:
-        async with n.project(folder, reaches_host=reaches_host) as project:
+        async with n.project(folder, reaches_host=reaches_host, ways_out=ways_out) as project:
             await work(project)
 
     asyncio.run(whole())
@@ -683,24 +688,25 @@ def test_a_host_port_is_exactly_there_or_refused(tmp_path: Path) -> None:
 # The way out
 
 
-def _way_out() -> None:
+def _carried(name: carriers.Name) -> None:
     found = {one.name: one for one in asyncio.run(facts.facts(os.environ))}
-    if not found["slirp4netns"].is_there:
-        pytest.skip(found["slirp4netns"].reason)
+    if not found[name].is_there:
+        pytest.skip(found[name].reason)
 
 
-def _gateway(project: n.Project) -> str:
+def _host(project: n.Project) -> str:
+    """Return where the host's loopback is for pods, if they may reach it."""
     opened = project.runtime._project
     assert opened is not None
-    assert opened.way_out is not None
-    return opened.way_out[0]
+    assert opened.way_out is not None, project.runtime.notes()
+    return opened.way_out.host
 
 
-@pytest.mark.needs("slirp4netns")
+@pytest.mark.parametrize("name", carriers.NAMES)
 def test_several_pods_reach_what_the_host_reaches_and_again_after_it_was_killed(
-    tmp_path: Path,
+    tmp_path: Path, name: carriers.Name
 ) -> None:
-    _way_out()
+    _carried(name)
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"outside")
@@ -708,7 +714,7 @@ def test_several_pods_reach_what_the_host_reaches_and_again_after_it_was_killed(
 
     async def work(project: n.Project) -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        script = n.asking(_gateway(project), server.sockets[0].getsockname()[1])
+        script = n.asking(_host(project), server.sockets[0].getsockname()[1])
         for number in range(2):
             made = await project.pod(pods.Pod(f"a{number}", (n.main(script),)))
             assert await project.output(made) == "outside\n"
@@ -719,22 +725,38 @@ def test_several_pods_reach_what_the_host_reaches_and_again_after_it_was_killed(
         assert await project.output(made) == "outside\n"
         server.close()
 
-    within(tmp_path, work, reaches_host=True)
+    within(tmp_path, work, reaches_host=True, ways_out=(name,))
 
 
-@pytest.mark.needs("slirp4netns")
 def test_the_hosts_loopback_is_not_reached_through_the_way_out(tmp_path: Path) -> None:
-    _way_out()
+    _carried("slirp4netns")  # of pasta the question would go to the host's own gateway
 
     async def work(project: n.Project) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
             port = listening.getsockname()[1]
-            code = f"import socket; socket.create_connection(('{_gateway(project)}', {port}), 1)"
+            code = f"import socket; socket.create_connection(('{_host(project)}', {port}), 1)"
             script = f'{sys.executable} -I -S -c "{code}" 2>/dev/null || echo refused'
             made = await project.pod(pods.Pod("a", (n.main(script),)))
             assert await project.output(made) == "refused\n"
 
-    within(tmp_path, work)
+    within(tmp_path, work, ways_out=("slirp4netns",))
+
+
+def test_without_a_way_out_that_is_noted_and_pods_still_reach_each_other(tmp_path: Path) -> None:
+    setting_ = replace(n.setting_in(tmp_path), environment={"PATH": "/nowhere"})
+    assert carriers.choose(carriers.NAMES, setting_.environment, is_privileged=False)[1]
+
+    async def work(project: n.Project) -> None:
+        first = await project.pod(pods.Pod("a", (n.main(n.listening(80, "a")),)))
+        await project.start(first)
+        script = n.asking(first.address, 80) + "; cat /etc/resolv.conf"
+        second = await project.pod(pods.Pod("b", (n.main(script),)))
+        answer, *resolving = (await project.output(second)).splitlines()
+        assert answer == "a"
+        assert not any(line.startswith("nameserver") for line in resolving)
+
+    within(tmp_path, work, ways_out=())
 
 
 # Death

@@ -3,5 +3,5 @@
 In:    pods and what surrounds them, from `engines.pods.runtime`; root, or user namespaces.
 Out:   containers as process groups in namespaces; a network of the project's own, the hub.
 Not:   the order of containers, probes' thresholds, restarts; images; anything on the host itself.
-Next:  `runtime` is the way in; docs/decisions/0012-namespaces.md says why it stands so.
+Next:  `runtime` is the way in; docs/decisions/0009-namespaces.md says why it stands so.
 """

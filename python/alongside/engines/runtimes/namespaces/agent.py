@@ -48,7 +48,10 @@ def main() -> None:
     channel = socket.socket(fileno=CHANNEL)
     channel.set_inheritable(False)
     while True:
-        content, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, 8)
+        try:
+            content, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, 8)
+        except OSError:
+            os._exit(0)
         if not content:
             os._exit(0)
         made: list[int] = []

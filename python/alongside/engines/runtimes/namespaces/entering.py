@@ -75,7 +75,7 @@ def _hold(order: orders.PodOrder) -> None:
     if order["has_network"]:
         kernel.set_hostname(order["hostname"])
     shm = "mode=1777,size=64m"
-    kernel.mount("shm", order["shm"], "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, shm)
+    kernel.mount("alongside", order["shm"], "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, shm)
     if order["shares_pids"]:
         kernel.unshare(kernel.CLONE_NEWPID)
         _go_on_in_child()

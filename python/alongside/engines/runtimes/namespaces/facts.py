@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from alongside.engines.processes import cgroups
-from alongside.engines.runtimes.namespaces import hub, launching, wayout
+from alongside.engines.runtimes.namespaces import carriers, hub, launching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ async def facts(environment: Mapping[str, str]) -> tuple[Fact, ...]:
         _of("process-ids", tried["pids"], "pods can share process ids of their own", _PIDS_REMEDY),
         _of("overlay", tried["overlay"], "overlays can be mounted; pods need none", ""),
         _limits(),
-        *_ways_out(environment),
+        *_ways_out(environment, is_privileged=is_root),
     ]
     needed = [one for one in found if one.name in {"ip", "network"}]
     if not is_root:
@@ -129,13 +129,13 @@ def _limits() -> Fact:
     )
 
 
-def _ways_out(environment: Mapping[str, str]) -> tuple[Fact, Fact]:
-    lack = wayout.lack(environment)
-    reason, _, remedy = lack.partition("; ")
-    slirp = Fact("slirp4netns", not lack, reason or "pods reach what this machine reaches", remedy)
-    if hub.tool("pasta", environment) is None:
-        return slirp, Fact("pasta", False, "there is no pasta; slirp4netns is what is used")
-    return slirp, Fact("pasta", True, "it is there, but not used: it serves one address only")
+def _ways_out(environment: Mapping[str, str], *, is_privileged: bool) -> list[Fact]:
+    found = []
+    for name in carriers.NAMES:
+        lack = carriers.lack(name, environment, is_privileged=is_privileged)
+        reason, _, remedy = lack.partition("; ")
+        found.append(Fact(name, not lack, reason or "pods reach what this machine does", remedy))
+    return found
 
 
 async def _tried(environment: Mapping[str, str]) -> trying.Findings:

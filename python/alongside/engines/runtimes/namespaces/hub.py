@@ -101,7 +101,7 @@ class Hub:
 
     async def connection(self, host: str, port: int) -> socket.socket:
         """Return a socket of the hub's that is connected; raises OSError where nobody answers."""
-        connected = await self.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        connected = await self.new_socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         try:
             connected.setblocking(False)
             await asyncio.get_running_loop().sock_connect(connected, (host, port))
@@ -110,7 +110,7 @@ class Hub:
             raise
         return connected
 
-    async def socket(self, family: socket.AddressFamily) -> socket.socket:
+    async def new_socket(self, family: socket.AddressFamily) -> socket.socket:
         """Return a socket of the hub's network, in which it stays."""
         made = await self.ask({"task": "socket", "family": family})
         return socket.socket(fileno=made[0])
@@ -138,6 +138,26 @@ class Hub:
                     await asyncio.shield(self._end_agent())
                     raise
         raise errors.PermanentError("the agent of the project's network ends again and again")
+
+    async def living_agent(self) -> int:
+        """Return the pid of an agent that answers."""
+        (await self.new_socket(socket.AF_INET)).close()
+        if self._agent is None:
+            raise errors.TemporaryError("the agent was ended", retry_after_s=0.1)
+        return self._agent[0]
+
+    def paths(self) -> dict[str, str]:
+        """Return where other processes find the namespaces, as long as this one lives."""
+        own = f"/proc/{os.getpid()}/fd"
+        return {kind: f"{own}/{descriptor}" for kind, descriptor in self.namespaces.items()}
+
+    def entering(self) -> tuple[str, ...]:
+        """Return the words that start a program in the network, before the program's own."""
+        paths = self.paths()
+        words = [tool("nsenter", self._setting.environment) or "nsenter"]
+        if "user" in paths:
+            words += [f"--user={paths['user']}", "--preserve-credentials"]
+        return (*words, f"--net={paths['net']}", "--")
 
     async def close(self) -> None:
         """End the agent and let the network go."""

@@ -196,15 +196,17 @@ class NamespacesRuntime:
 
     async def _lead_out(self, project: sandbox.Project) -> None:
         """Make a way out where there is a tool for it; pods can do without."""
-        lack = wayout.lack(self.setting.environment)
-        if not lack and self.setting.has_way_out:
-            way = wayout.WayOut(self.setting, project.hub, self._clock, self._log)
+        if not self.setting.ways_out:
+            return
+        way = wayout.WayOut(self.setting, project.hub, self._clock, self._log)
+        lack = way.lack
+        if not lack:
             try:
                 await way.open()
             except errors.AlongsideError as error:
                 lack = str(error)
             else:
                 self._way_out = way
-                project.way_out = (project.hub.range.gateway, project.hub.range.resolver)
-        if lack and self.setting.has_way_out:
+                project.way_out = way.carrier
+        if lack:
             self._notes.say(f"pods reach each other and nothing outside: {lack}")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from alongside.base import clock, log
     from alongside.engines.pods import runtime
     from alongside.engines.processes import cgroups
-    from alongside.engines.runtimes.namespaces import hub, setting
+    from alongside.engines.runtimes.namespaces import carriers, hub, setting
     from alongside.plan import pods
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC
@@ -56,8 +56,7 @@ class Project:
         self.clock = clock_
         self.links: dict[str, str] = {}
         """Variables that say where Services are."""
-        self.way_out: tuple[str, str] | None = None
-        """The gateway and the resolver, where there is one."""
+        self.way_out: carriers.Carrier | None = None
 
 
 class PodSandbox:
@@ -253,7 +252,7 @@ class PodSandbox:
             "link set lo up\n"
             f"address add {self._address}/16 dev {_INTERFACE}\n"
             f"link set {_INTERFACE} up\n"
-            + (f"route add default via {way_out[0]}\n" if way_out is not None else ""),
+            + (f"route add default via {way_out.gateway}\n" if way_out is not None else ""),
             namespace=net,
         )
 
@@ -290,7 +289,7 @@ class PodSandbox:
     def _resolving(self) -> str:
         if self._project.way_out is None:
             return "# No way out: only the names in /etc/hosts are known.\n"
-        return f"nameserver {self._project.way_out[1]}\noptions edns0\n"
+        return f"nameserver {self._project.way_out.resolver}\noptions edns0\n"
 
 
 def _clear(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from alongside.base import clock, log
     from alongside.engines.pods import notes, runtime
-    from alongside.engines.runtimes.namespaces import sandbox, setting
+    from alongside.engines.runtimes.namespaces import sandbox
     from alongside.plan import pods
 
 LOCAL = "127.0.0.1"
@@ -164,7 +163,7 @@ class Services:
                 log=setting_.log,
                 binary=setting_.binary,
                 environment=setting_.environment,
-                prefix=_entering(self._hub, setting_),
+                prefix=self._hub.entering(),
             ),
             self._clock,
             self._log,
@@ -247,7 +246,7 @@ class Services:
 
     async def _inside_door(self, address: str, number: str) -> balancing.Door:
         """Return a listening socket of the hub's; it outlives the balancer's processes."""
-        listening = await self._hub.socket(socket.AF_INET)
+        listening = await self._hub.new_socket(socket.AF_INET)
         try:
             _listen(listening, address, int(number))
         except OSError as error:
@@ -289,12 +288,3 @@ def _shut(doors: Iterable[balancing.Door]) -> None:
     for door in doors:
         if door.socket is not None:
             door.socket.close()
-
-
-def _entering(hub_: hub.Hub, setting_: setting.Setting) -> tuple[str, ...]:
-    """Return the words that start a program in the hub, whose namespaces this process holds."""
-    own = f"/proc/{os.getpid()}/fd"
-    words = [hub.tool("nsenter", setting_.environment) or "nsenter"]
-    if "user" in hub_.namespaces:
-        words += [f"--user={own}/{hub_.namespaces['user']}", "--preserve-credentials"]
-    return (*words, f"--net={own}/{hub_.namespaces['net']}", "--")

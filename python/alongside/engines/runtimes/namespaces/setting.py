@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Raises:
         errors.UsageError: nothing says what runs.
     """
+
+WayOut = Literal["slirp4netns", "pasta"]
+WAYS_OUT: tuple[WayOut, ...] = ("slirp4netns", "pasta")
+"""The better one first: it speaks with every pod, where pasta speaks with one address only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Setting:
     environment: Mapping[str, str]
     """Given to every container, with its own variables over it; PATH finds its command."""
     words: Words
-    has_way_out: bool = True
-    """Whether a way out is made where this machine has a tool for it."""
+    ways_out: tuple[WayOut, ...] = WAYS_OUT
+    """What may carry what leaves the network, the first that can be used; none for no way out."""
     reaches_host: bool = False
-    """Whether what listens on the host's loopback is reached through the way out's gateway."""
+    """Whether what listens on the host's loopback is reached from pods."""

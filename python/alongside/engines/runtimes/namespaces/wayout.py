@@ -1,36 +1,23 @@
-"""Keep a way out of the project's network, where this machine has slirp4netns."""
+"""Keep a way out of the project's network, where this machine has slirp4netns or pasta."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.processes import backoff, ending, groups, probing, spawning
-from alongside.engines.runtimes.namespaces import hub, launching
+from alongside.engines.runtimes.namespaces import carriers, launching, ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from alongside.base import clock, log
-    from alongside.engines.runtimes.namespaces import setting
+    from alongside.engines.runtimes.namespaces import hub, setting
 
-TUN = "/dev/net/tun"
-_DEVICE = "tap0"
 _READY_S_MAX = 10.0
-_MTU = 1500
-
-
-def lack(environment: Mapping[str, str]) -> str:
-    """Return why there is no way out on this machine, with the remedy; nothing where there is."""
-    if hub.tool("slirp4netns", environment) is None:
-        return "there is no slirp4netns; apt-get install -y slirp4netns"
-    if not os.access(TUN, os.R_OK | os.W_OK):
-        return f"{TUN} is not there or may not be opened; as root: modprobe tun, chmod 666 {TUN}"
-    return ""
+_READY_POLL_S = 0.02
+_RULES_S_MAX = 10.0
 
 
 class WayOut:
@@ -39,13 +26,20 @@ class WayOut:
     def __init__(
         self, setting_: setting.Setting, hub_: hub.Hub, clock_: clock.Clock, log_: log.Log
     ) -> None:
-        """Take the network that it leads out of."""
+        """Take the network that it leads out of; `lack` says whether there can be one."""
+        name, self.lack = carriers.choose(
+            setting_.ways_out, setting_.environment, is_privileged=hub_.is_privileged
+        )
+        self._name = name
+        self.carrier: carriers.Carrier | None = None
+        """As it was last started."""
         self._setting = setting_
         self._hub = hub_
         self._clock = clock_
         self._log = log_
         self._marks = ending.Marks(str(setting_.home), f"{setting_.project}/~hub/wayout")
         self._pid: int | None = None
+        self._is_masquerading = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -84,52 +78,75 @@ class WayOut:
                 await self._start()
 
     async def _start(self) -> None:
-        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        if self._name is None:
+            raise errors.PermanentError(self.lack)
+        self.carrier = carrier = await _carrier(self._name, self._setting, self._hub)
         try:
-            try:
-                self._pid = spawning.spawn(self._program(writing))
-            finally:
-                os.close(writing)
-            await self._wait(reading)
-            await self._hub.link(f"link set {_DEVICE} master {hub.BRIDGE} up\n")
+            self._pid = spawning.spawn(
+                spawning.Program(
+                    carrier.words,
+                    {**self._setting.environment, **launching.marks_of(self._marks)},
+                    directory=None,
+                    log=self._setting.log,
+                )
+            )
+            await self._until_ready(self._pid, carrier)
+            if carrier.masquerade and not self._is_masquerading:
+                await self._masquerade(carrier)
         except BaseException:
             await asyncio.shield(self._end())
             raise
-        finally:
-            os.close(reading)
 
-    def _program(self, ready: int) -> spawning.Program:
-        network = self._hub.range.network
-        # Descriptors of this process, which outlives the hub's agent.
-        own = f"/proc/{os.getpid()}/fd"
-        words = [hub.tool("slirp4netns", self._setting.environment) or "slirp4netns"]
-        if not self._setting.reaches_host:
-            words.append("--disable-host-loopback")
-        words += [f"--mtu={_MTU}", f"--cidr={network}", f"--ready-fd={spawning.FIRST_DESCRIPTOR}"]
-        words.append("--netns-type=path")
-        if "user" in self._hub.namespaces:
-            words.append(f"--userns-path={own}/{self._hub.namespaces['user']}")
-        words += [f"{own}/{self._hub.namespaces['net']}", _DEVICE]
-        return spawning.Program(
-            tuple(words),
-            {**self._setting.environment, **launching.marks_of(self._marks)},
-            directory=None,
-            log=self._setting.log,
-            sockets=(("ready", ready),),
+    async def _until_ready(self, pid: int, carrier: carriers.Carrier) -> None:
+        """Return when its device is there and in its place."""
+        deadline_s = self._clock.monotonic_s() + _READY_S_MAX
+        while True:
+            try:
+                return await self._hub.link(carrier.links)
+            except errors.AlongsideError as error:
+                found = groups.entry(pid)
+                is_late = self._clock.monotonic_s() >= deadline_s
+                if is_late or found is None or found.is_zombie:
+                    name = carrier.words[0]
+                    message = f"{name} did not become ready; see {self._setting.log}"
+                    raise errors.PermanentError(message) from error
+            await self._clock.sleep(_READY_POLL_S)
+
+    async def _masquerade(self, carrier: carriers.Carrier) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *self._hub.entering(),
+            *carrier.masquerade,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
         )
-
-    async def _wait(self, reading: int) -> None:
-        """Return when it says that it is ready."""
         try:
-            async with asyncio.timeout(_READY_S_MAX):
-                await hub.readable(reading)
-        except TimeoutError:
-            raise errors.PermanentError("slirp4netns did not become ready; see its log") from None
-        if not os.read(reading, 1):
-            raise errors.PermanentError(f"slirp4netns ended at once; see {self._setting.log}")
+            async with asyncio.timeout(_RULES_S_MAX):
+                _, said = await process.communicate(carrier.rules.encode())
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode != 0:
+            reason = said.decode(errors="replace").strip()
+            raise errors.PermanentError(f"no rule for the way out can be made: {reason}")
+        self._is_masquerading = True
 
     async def _end(self) -> None:
         pid, self._pid = self._pid, None
         if pid is not None:
             groups.send_group(pid, signal.SIGKILL)
             await ending.end(pid, self._marks, lambda: 0.0, self._clock)
+
+
+async def _carrier(
+    name: carriers.Name, setting_: setting.Setting, hub_: hub.Hub
+) -> carriers.Carrier:
+    environment, host = setting_.environment, setting_.reaches_host
+    if name == "slirp4netns":
+        return carriers.of_slirp(environment, hub_.range, hub_.paths(), host=host)
+    routes = ranges.ROUTES.read_text(encoding="ascii", errors="replace")
+    # It is in the user namespace before it opens the other, from where ours is out of sight.
+    agent = await hub_.living_agent()
+    paths = {kind: f"/proc/{agent}/ns/{kind}" for kind in hub_.namespaces}
+    return carriers.of_pasta(environment, hub_.range, paths, host=host, routes=routes)
