@@ -1,0 +1,151 @@
+"""Say what a container of a plan is started with: its order to the script that starts it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.engines.processes import cgroups
+from alongside.plan import variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from alongside.engines.pods import runtime
+    from alongside.engines.runtimes.namespaces import orders, setting
+    from alongside.plan import pods
+
+TEMPORARY = "/tmp"  # noqa: S108 - each container has its own
+_CAPABILITIES = (
+    "CHOWN DAC_OVERRIDE FSETID FOWNER NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE "
+    "SYS_CHROOT KILL AUDIT_WRITE"
+)
+CAPABILITIES = frozenset(_CAPABILITIES.split())
+"""What containers have in Kubernetes by default, but for MKNOD: devices are those of the root."""
+_SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where servers are, which ordinary users have not in their PATH."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a container comes to be."""
+
+    address: str
+    """The pod's."""
+    host: str
+    """This machine's, as the pod sees it."""
+    links: Mapping[str, str]
+    """Variables that say where Services are."""
+    marks: Mapping[str, str]
+    has_mapping: bool
+    """Whether users are those of a user namespace."""
+
+
+def order(
+    container: pods.Container, room: runtime.Room, setting_: setting.Setting, place: Place
+) -> orders.ContainerOrder:
+    """Return the order that starts a container.
+
+    Raises:
+        errors.UsageError: nothing says what runs.
+        errors.PermanentError: its folder is not there.
+    """
+    pod = room.pod
+    filled = variables.filled(
+        container, address=place.address, host=place.host, given=dict(place.links)
+    )
+    words = list(setting_.words(pod, filled))
+    if not words:
+        raise errors.PermanentError(f"{container.name}: it has no command")
+    environment = {**setting_.environment, "PATH": search_path(setting_.environment)}
+    environment |= {"HOSTNAME": pod.hostname or pod.name, **place.links}
+    environment |= {one.name: one.value for one in filled.variables}
+    environment |= place.marks
+    directory = container.directory or pod.folder or "/"
+    return {
+        "task": "container",
+        "words": words,
+        "environment": environment,
+        "directory": directory,
+        "stage": str(room.folder / "stage"),
+        "scratch": str(room.folder / "tmp" / container.name),
+        "kept": kept(pod, container),
+        "shm": str(room.folder / "shm"),
+        "has_pids": pod.shares_pids,
+        "mounts": [*_own_files(container, pod, room.folder), *_volumes(container, room)],
+        "is_read_only": container.is_read_only,
+        "user": container.user,
+        "group": container.group,
+        "has_mapping": place.has_mapping,
+        "capabilities": capabilities(container),
+    }
+
+
+def limits(container: pods.Container) -> cgroups.Limits:
+    """Return what a container may use."""
+    return cgroups.Limits(container.cpu_millis, container.memory_bytes)
+
+
+def capabilities(container: pods.Container) -> list[str]:
+    """Return the capabilities that root has in a container, without CAP_."""
+    added = {one.upper().removeprefix("CAP_") for one in container.added_capabilities}
+    return sorted(CAPABILITIES | added)
+
+
+def search_path(environment: Mapping[str, str]) -> str:
+    """Return where a command is looked for."""
+    folders = environment.get("PATH", os.defpath).split(":")
+    return ":".join([*folders, *(one for one in _SYSTEM if one not in folders)])
+
+
+def kept(pod: pods.Pod, container: pods.Container) -> list[str]:
+    """Return the folders below /tmp that a container sees though its /tmp is its own.
+
+    Its pod's file stands there, or it starts there, and a path that a user wrote stays true.
+    """
+    wanted = {os.path.realpath(one) for one in (pod.folder, container.directory) if one}
+    below = {one for one in wanted if is_temporary(one) and os.path.isdir(one)}
+    return sorted(one for one in below if not any(one.startswith(f"{other}/") for other in below))
+
+
+def is_temporary(path: str) -> bool:
+    """Return whether a path is /tmp or below it."""
+    return path == TEMPORARY or path.startswith(f"{TEMPORARY}/")
+
+
+def _own_files(
+    container: pods.Container, pod: pods.Pod, folder: Path
+) -> Iterator[orders.MountOrder]:
+    """Yield the files of the network that are the pod's own."""
+    mine = ("hosts",) if pod.uses_host_network else ("hosts", "hostname", "resolv.conf")
+    mounted = {os.path.normpath(one.path) for one in container.mounts}
+    for name in mine:
+        if f"/etc/{name}" not in mounted:
+            yield _mount(str(folder / name), f"/etc/{name}")
+
+
+def _volumes(container: pods.Container, room: runtime.Room) -> Iterator[orders.MountOrder]:
+    kinds = {volume.name: volume.kind for volume in room.pod.volumes}
+    for one in container.mounts:
+        kind = kinds[one.volume]
+        made = _mount(str(room.volumes[one.volume]), os.path.normpath(one.path))
+        made["sub_path"] = one.sub_path
+        made["makes_sub_path"] = kind != "files"
+        # Published files are read-only in Kubernetes too.
+        made["is_read_only"] = one.is_read_only or kind == "files"
+        made["is_own"] = kind in {"empty", "memory"} and not one.is_read_only
+        yield made
+
+
+def _mount(source: str, target: str) -> orders.MountOrder:
+    return {
+        "source": source,
+        "sub_path": "",
+        "makes_sub_path": False,
+        "target": target,
+        "is_read_only": False,
+        "is_own": False,
+    }

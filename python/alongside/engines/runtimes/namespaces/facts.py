@@ -1,0 +1,161 @@
+"""Find out what this machine allows: root, user namespaces, a way out, limits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from alongside.engines.processes import cgroups
+from alongside.engines.runtimes.namespaces import carriers, hub, launching
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from alongside.engines.runtimes.namespaces import trying
+
+Name = Literal[
+    "linux",
+    "root",
+    "ip",
+    "user-namespaces",
+    "network",
+    "process-ids",
+    "overlay",
+    "cgroups",
+    "slirp4netns",
+    "pasta",
+    "namespaces",
+]
+_TRY_S_MAX = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that a machine has, or why not and what to do."""
+
+    name: Name
+    is_there: bool
+    reason: str
+    """What was seen."""
+    remedy: str = ""
+    """Empty where it is there, or nothing can be done."""
+
+
+def problem(found: Sequence[Fact]) -> str:
+    """Return why pods cannot run in namespaces, with the remedy; nothing where they can."""
+    one = next(one for one in found if one.name == "namespaces")
+    return "" if one.is_there else f"{one.reason}; {one.remedy}" if one.remedy else one.reason
+
+
+async def facts(environment: Mapping[str, str]) -> tuple[Fact, ...]:
+    """Return what this machine allows; `namespaces` is whether pods can run at all.
+
+    About 0.1 s; nothing of what is tried stays.
+    """
+    if sys.platform != "linux":
+        reason, remedy = f"this is {sys.platform}, not Linux", "use --engine process or docker"
+        return tuple(Fact(name, False, reason, remedy) for name in ("linux", "root", "namespaces"))
+    tried = await _tried(environment)
+    is_root = os.geteuid() == 0 and not tried["private"]
+    tools = (_ip(environment),)
+    found = [
+        Fact("linux", True, f"Linux {os.uname().release}"),
+        _root(tried),
+        *tools,
+        _of("user-namespaces", tried["user"], "an ordinary user gets one", _USER_REMEDY),
+        _of("network", tried["network"], "bridges and links can be made", _NETWORK_REMEDY),
+        _of("process-ids", tried["pids"], "pods can share process ids of their own", _PIDS_REMEDY),
+        _of("overlay", tried["overlay"], "overlays can be mounted; pods need none", ""),
+        _limits(),
+        *_ways_out(environment, is_privileged=is_root),
+    ]
+    needed = [one for one in found if one.name in {"ip", "network"}]
+    if not is_root:
+        needed = [one for one in found if one.name in {"ip", "user-namespaces", "network"}]
+    lacking = next((one for one in needed if not one.is_there), None)
+    how = "as root" if is_root else "in a user namespace"
+    whole = Fact("namespaces", True, f"pods can run {how}")
+    if lacking is not None:
+        whole = Fact("namespaces", False, lacking.reason, lacking.remedy)
+    return (*found, whole)
+
+
+_USER_REMEDY = (
+    "as root: sysctl -w user.max_user_namespaces=15000 "
+    "kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 "
+    "(those that this system has), or run as root"
+)
+_NETWORK_REMEDY = "as root: modprobe -a bridge veth"
+_PIDS_REMEDY = "only shareProcessNamespace needs it; run outside of a container, or as root"
+
+
+def _of(name: Name, lack: str, seen: str, remedy: str) -> Fact:
+    return Fact(name, not lack, lack or seen, remedy if lack else "")
+
+
+def _root(tried: trying.Findings) -> Fact:
+    if os.geteuid() != 0:
+        return Fact("root", False, "this is an ordinary user", "user namespaces do; or run as root")
+    return _of("root", tried["private"], "this is root", "give CAP_SYS_ADMIN and CAP_NET_ADMIN")
+
+
+def _ip(environment: Mapping[str, str]) -> Fact:
+    path = hub.tool("ip", environment)
+    if path is None:
+        return Fact("ip", False, "there is no ip command", "apt-get install -y iproute2")
+    if hub.tool("nsenter", environment) is None:
+        return Fact("ip", False, "there is no nsenter command", "apt-get install -y util-linux")
+    return Fact("ip", True, f"{path} and nsenter are there")
+
+
+def _limits() -> Fact:
+    with tempfile.TemporaryDirectory() as folder:
+        found = cgroups.Cgroups(folder, Path(folder, "cgroups"))
+    have = [place.controller for place in found.places]
+    if len(have) == len(cgroups.CONTROLLERS):
+        return Fact("cgroups", True, "limits of CPU and memory can be set")
+    lacking = " and ".join(one for one in cgroups.CONTROLLERS if one not in have)
+    return Fact(
+        "cgroups",
+        False,
+        f"limits of {lacking} cannot be set by this user",
+        "run as root, or under systemd-run --user --scope -p Delegate=yes",
+    )
+
+
+def _ways_out(environment: Mapping[str, str], *, is_privileged: bool) -> list[Fact]:
+    found = []
+    for name in carriers.NAMES:
+        lack = carriers.lack(name, environment, is_privileged=is_privileged)
+        reason, _, remedy = lack.partition("; ")
+        found.append(Fact(name, not lack, reason or "pods reach what this machine does", remedy))
+    return found
+
+
+async def _tried(environment: Mapping[str, str]) -> trying.Findings:
+    """Return what a process of its own found when it tried."""
+    ip = hub.tool("ip", environment) or "ip"
+    process = await asyncio.create_subprocess_exec(
+        *launching.script("trying", takes_arguments=True),
+        ip,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_TRY_S_MAX):
+            output, _ = await process.communicate()
+        found: trying.Findings = json.loads(output)
+    except (TimeoutError, ValueError):
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        lack = "trying it failed"
+        return dict.fromkeys(("user", "network", "pids", "overlay", "private"), lack)  # type: ignore[return-value]
+    return found

@@ -1,0 +1,136 @@
+"""Say what each pod's /etc/hosts holds: the pod itself, its aliases, and the project's names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from alongside.engines.pods import runtime
+    from alongside.plan import pods
+
+DOMAIN = "default.svc.cluster.local"
+_LOCAL = (
+    "127.0.0.1 localhost",
+    "::1 localhost ip6-localhost ip6-loopback",
+    "fe00::0 ip6-localnet",
+    "ff02::1 ip6-allnodes",
+    "ff02::2 ip6-allrouters",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A pod and its address."""
+
+    pod: pods.Pod
+    address: str
+
+    @property
+    def hostname(self) -> str:
+        """The name that the pod gives itself."""
+        return self.pod.hostname or self.pod.name
+
+
+def hosts(
+    placed: Placed,
+    others: Iterable[Placed],
+    services: Sequence[runtime.Served],
+    addresses: Mapping[str, str],
+) -> str:
+    """Return the content of a pod's /etc/hosts.
+
+    Args:
+        placed: whose it is.
+        others: all pods of the project, this one or not.
+        services: all Services of the project.
+        addresses: of those that are not headless, by name.
+    """
+    standing = list(others)
+    lines = [*_LOCAL, f"{placed.address} {' '.join(_own(placed))}"]
+    lines += [f"{address} {' '.join(known)}" for address, known in placed.pod.aliases]
+    for one in sorted(standing, key=lambda one: one.pod.name):
+        if one.pod.subdomain and one.pod.name != placed.pod.name:
+            lines.append(f"{one.address} {' '.join(_stable(one))}")
+    for served in services:
+        name = served.service.name
+        found = _headless(served, standing) if served.service.is_headless else [addresses[name]]
+        lines += [f"{address} {_service(name)}" for address in found]
+    return "\n".join(lines) + "\n"
+
+
+def hosts_of_machine(
+    placed: Placed, content: str, services: Sequence[runtime.Served], addresses: Mapping[str, str]
+) -> str:
+    """Return /etc/hosts of a pod on the host's network: the host's, aliases, what is published.
+
+    Args:
+        placed: whose it is.
+        content: of the host's own.
+        services: all Services of the project.
+        addresses: where they are published: NAME:PORT to HOST:PORT.
+    """
+    lines = [content.rstrip("\n")]
+    lines += [f"{address} {' '.join(known)}" for address, known in placed.pod.aliases]
+    for served in services:
+        name = served.service.name
+        at = {addresses.get(f"{name}:{port.number}", "") for port in served.service.ports}
+        same = {f"127.0.0.1:{port.number}" for port in served.service.ports}
+        if at and at == same:
+            lines.append(f"127.0.0.1 {_service(name)}")
+    return "\n".join(lines) + "\n"
+
+
+def write(path: Path, content: str) -> None:
+    """Write a file that is bound into containers: in place, so that they see it.
+
+    Who reads meanwhile sees the old or the new names: it is written at once, and cut afterwards
+    where it became shorter.
+    """
+    new = content.encode()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        old = os.fstat(descriptor).st_size
+        if old and os.pread(descriptor, old + 1, 0) == new:
+            return
+        os.pwrite(descriptor, new.ljust(old, b"\n"), 0)
+        os.ftruncate(descriptor, len(new))
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o644)
+    finally:
+        os.close(descriptor)
+
+
+def _own(placed: Placed) -> list[str]:
+    known = _stable(placed) if placed.pod.subdomain else []
+    return [*known, placed.hostname]
+
+
+def _stable(placed: Placed) -> list[str]:
+    """Return the names of a pod that stands in a headless Service."""
+    subdomain = placed.pod.subdomain
+    names = [f"{placed.hostname}.{subdomain}.{DOMAIN}", f"{placed.hostname}.{subdomain}"]
+    ordinal = placed.pod.name.rpartition("-")[2]
+    short = f"{subdomain}-{ordinal}.{subdomain}"
+    if placed.pod.owner.startswith("StatefulSet/") and short not in names:
+        # What a real cluster does not answer to, and the book's files rely on.
+        names.append(short)
+    return names
+
+
+def _headless(served: runtime.Served, standing: Sequence[Placed]) -> list[str]:
+    """Return the addresses of a headless Service's pods: the ready ones where it has ports."""
+    if served.service.ports:
+        found = (one.rpartition(":")[0].strip("[]") for port in served.backends for one in port)
+    else:
+        found = (one.address for one in standing if one.pod.subdomain == served.service.name)
+    return list(dict.fromkeys(found))
+
+
+def _service(name: str) -> str:
+    return f"{name}.{DOMAIN} {name} {name}.default {name}.default.svc"
