@@ -119,7 +119,7 @@ def test_mypy_refuses_what_is_untyped_vague_or_forgotten(tmp_path: Path) -> None
 # import-linter: the layers, on a house of empty rooms with one forbidden door.
 
 ROOMS = ["cli", "server", "engines", "components", "components/a", "components/b"]
-ROOMS += ["plan", "control", "resources", "contract", "document", "base"]
+ROOMS += ["plan", "control", "resources", "contract", "document", "dockerd", "base"]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,7 @@ ROOMS += ["plan", "control", "resources", "contract", "document", "base"]
         ("components/a", "from alongside import plan", "components know contracts, not fleets"),
         ("components/a", "from alongside import control", "components know contracts, not fleets"),
         ("control", "from alongside import plan", "layers"),
+        ("dockerd", "from alongside import native", "layers"),
         ("attic", "", "layers"),
     ],
 )

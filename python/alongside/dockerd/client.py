@@ -1,0 +1,118 @@
+"""Ask an engine while the caller waits: for commands that end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from alongside.dockerd import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import httpx2
+
+BASE = "http://engine"
+"""What the request line is relative to; the socket is what is connected to."""
+TIMEOUT_S = 10.0
+CHUNK_BYTES = 2**20
+
+
+class Client:
+    """Questions to one engine, one after the other; a context that closes the connection."""
+
+    def __init__(self, socket: Path, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Take the engine's socket, and how long it may be silent."""
+        # Late: it takes as long to load as all the rest, and most commands need no engine.
+        import ssl  # noqa: PLC0415
+
+        import httpx2  # noqa: PLC0415
+
+        self._socket = socket
+        self._failure = httpx2.HTTPError
+        no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        transport = httpx2.HTTPTransport(uds=str(socket), verify=no_tls)
+        self._client: httpx2.Client = httpx2.Client(
+            base_url=BASE, transport=transport, timeout=timeout_s, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, path: str, *, params: Mapping[str, str] | None = None) -> answers.Answer:
+        """Return what the engine answers, cut after `ANSWER_BYTES_MAX`.
+
+        Raises:
+            answers.SilentError: it does not.
+        """
+        try:
+            with self._client.stream("GET", path, params=params) as answer:
+                content = bytearray()
+                for chunk in answer.iter_bytes():
+                    content += chunk
+                    if len(content) > answers.ANSWER_BYTES_MAX:
+                        break
+        except self._failure as error:
+            raise silent(self._socket, error) from error
+        return answers.Answer(answer.status_code, bytes(content))
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: Mapping[str, str] | None = None,
+    ) -> answers.Answer:
+        """Send JSON, or nothing, and return what the engine answers.
+
+        Raises:
+            answers.SilentError: it does not.
+        """
+        try:
+            answer = self._client.request(method, path, json=body, params=params)
+        except self._failure as error:
+            raise silent(self._socket, error) from error
+        return answers.Answer(answer.status_code, answer.content[: answers.ANSWER_BYTES_MAX])
+
+    def post(
+        self, path: str, pieces: Iterator[bytes], *, params: Mapping[str, str] | None = None
+    ) -> answers.Answer:
+        """Send a body piece by piece, and return what the engine answers.
+
+        Raises:
+            answers.SilentError: it does not.
+        """
+        try:
+            answer = self._client.post(path, content=pieces, params=params)
+        except self._failure as error:
+            raise silent(self._socket, error) from error
+        return answers.Answer(answer.status_code, answer.content[: answers.ANSWER_BYTES_MAX])
+
+    def save(self, path: str, target: Path) -> int:
+        """Write the body of an answer into a file, if its status is 200; return the status.
+
+        Raises:
+            answers.SilentError: the engine does not answer, or stops in the middle.
+        """
+        try:
+            with self._client.stream("GET", path) as answer:
+                if answer.status_code == 200:
+                    with target.open("wb") as stream:
+                        for piece in answer.iter_bytes(CHUNK_BYTES):
+                            stream.write(piece)
+        except self._failure as error:
+            raise silent(self._socket, error) from error
+        return int(answer.status_code)
+
+
+def silent(socket: Path, error: Exception) -> answers.SilentError:
+    """Return the error for an engine that does not answer."""
+    return answers.SilentError(
+        f"no Docker engine answers at {socket}: {str(error) or type(error).__name__}; start one, "
+        "or name another by DOCKER_HOST",
+        retry_after_s=answers.RETRY_AFTER_S,
+    )

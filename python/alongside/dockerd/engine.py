@@ -1,0 +1,133 @@
+"""Ask an engine on an event loop: many questions at one time, and streams that stay open."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from typing import TYPE_CHECKING, Self
+
+import httpx2
+
+from alongside.dockerd import answers, client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+TIMEOUT_S = 120.0
+"""For an answer: starting fifty containers at once takes a small machine a while."""
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+# Each container has a connection that waits for its end and one for its output: no limit here,
+# since there are as many as containers; few are kept for the next question.
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=8)
+
+
+class Engine:
+    """One engine, by its socket; all methods belong to one event loop."""
+
+    def __init__(self, socket: Path) -> None:
+        """Take the engine's socket; nothing is asked yet."""
+        self.socket = socket
+        transport = httpx2.AsyncHTTPTransport(uds=str(socket), verify=_NO_TLS, limits=_LIMITS)
+        self._client = httpx2.AsyncClient(
+            base_url=client.BASE, transport=transport, timeout=TIMEOUT_S, trust_env=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: Mapping[str, str] | None = None,
+        timeout_s: float | None = TIMEOUT_S,
+    ) -> answers.Answer:
+        """Return what the engine answers.
+
+        Args:
+            method: of HTTP.
+            path: without a version: the engine then speaks its own.
+            body: sent as JSON; None for none.
+            params: of the query.
+            timeout_s: how long it may take; None for ever, as waiting for an end does.
+
+        Raises:
+            answers.SilentError: it does not answer.
+        """
+        try:
+            answer = await self._client.request(
+                method, path, json=body, params=params, timeout=timeout_s
+            )
+        except httpx2.HTTPError as error:
+            raise client.silent(self.socket, error) from error
+        return answers.Answer(answer.status_code, answer.content)
+
+    async def send(
+        self, path: str, content: bytes, *, params: Mapping[str, str] | None = None
+    ) -> answers.Answer:
+        """Post an archive, and return what the engine answers.
+
+        Raises:
+            answers.SilentError: it does not answer.
+        """
+        headers = {"content-type": "application/x-tar"}
+        try:
+            answer = await self._client.post(path, content=content, params=params, headers=headers)
+        except httpx2.HTTPError as error:
+            raise client.silent(self.socket, error) from error
+        return answers.Answer(answer.status_code, answer.content)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Stream]:
+        """Yield an answer whose body is read as it comes, for as long as it comes.
+
+        Raises:
+            answers.SilentError: the engine does not answer, or stops in the middle.
+        """
+        timeout = httpx2.Timeout(TIMEOUT_S, read=None)
+        try:
+            async with self._client.stream(
+                method, path, json=body, params=params, timeout=timeout
+            ) as answer:
+                yield Stream(answer)
+        except httpx2.HTTPError as error:
+            raise client.silent(self.socket, error) from error
+
+
+class Stream:
+    """The answer to a question whose body is read as it comes."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        """Take the answer, of which only the head has been read."""
+        self._answer = answer
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        return int(self._answer.status_code)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        async for piece in self._answer.aiter_raw():
+            yield piece
+
+    async def whole(self) -> answers.Answer:
+        """Return all of it, for an answer that says no."""
+        return answers.Answer(self.status, await self._answer.aread())
