@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+from alongside.dockerd import address
 from alongside.engines.local import hosting
 from alongside.engines.pods import notes, volumes
 from alongside.engines.runtimes import process
+from alongside.engines.runtimes.docker import facts as docker_facts
+from alongside.engines.runtimes.docker import runtime as docker
+from alongside.engines.runtimes.docker import setting as docker_setting
+from alongside.engines.runtimes.namespaces import facts as namespaces_facts
+from alongside.engines.runtimes.namespaces import runtime as namespaces
+from alongside.engines.runtimes.namespaces import setting as namespaces_setting
 from alongside.plan import choosing, commands
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from alongside.base import clock, log
+    from alongside.base import clock, environment, log
     from alongside.engines.local import engine
     from alongside.engines.pods import runtime
     from alongside.plan import shape
 
-_LATER = "it is not there yet; use --engine process"
+_NO_ENGINE = Path("/var/run/docker.sock")
+"""Asked where no socket is found, so that what fails is said in the engine's own words."""
+
+
+class _Fact(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_there(self) -> bool: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def remedy(self) -> str: ...
 
 
 def ours(binary: Path) -> dict[str, commands.Words]:
@@ -30,9 +50,22 @@ def ours(binary: Path) -> dict[str, commands.Words]:
     }
 
 
-async def facts(_: Mapping[str, str]) -> choosing.Facts:
+async def facts(variables: environment.Environment) -> choosing.Facts:
     """Return what this machine allows; what is tried for it leaves nothing behind."""
-    return choosing.Facts(namespaces=_LATER, docker=_LATER)
+    inside, engine_ = await asyncio.gather(
+        namespaces_facts.facts(variables), docker_facts.facts(variables)
+    )
+    return choosing.Facts(
+        namespaces=_why_not(inside, "namespaces"), docker=_why_not(engine_, "docker")
+    )
+
+
+def _why_not(found: Sequence[_Fact], name: str) -> str:
+    """Return why something that was looked for cannot be used, and the remedy; else nothing."""
+    one = next(one for one in found if one.name == name)
+    if one.is_there:
+        return ""
+    return f"{one.reason}; {one.remedy}" if one.remedy else one.reason
 
 
 def ground(
@@ -83,5 +116,29 @@ def _runtime(
                 clock_,
                 log_,
             )
-        case _:
-            raise NotImplementedError(name)
+        case "namespaces":
+            return namespaces.NamespacesRuntime(
+                namespaces_setting.Setting(
+                    setting.project,
+                    setting.folders.state,
+                    setting.folders.runtime,
+                    setting.folders.log("services~"),
+                    setting.binary,
+                    setting.environment,
+                    known.words,
+                ),
+                clock_,
+                log_,
+            )
+        case "docker":
+            return docker.DockerRuntime(
+                docker_setting.Setting(
+                    setting.project,
+                    setting.folders.state,
+                    setting.folders.runtime,
+                    setting.binary,
+                    address.found(setting.environment) or _NO_ENGINE,
+                ),
+                clock_,
+                log_,
+            )
