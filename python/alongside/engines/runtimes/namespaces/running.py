@@ -47,7 +47,8 @@ class ContainerRun:
         self._pid = pid
         self._with = surroundings
         self._clock = clock_
-        self._mounts = members.of_process(pid, "mnt")
+        # Held open, since the number of a namespace that is gone is another's at once.
+        self._mounts = _opened(pid)
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     @property
@@ -133,9 +134,17 @@ class ContainerRun:
         return opened
 
     def _ids(self) -> set[members.Id]:
-        return {self._mounts} if self._mounts is not None else set()
+        return {members.of_descriptor(self._mounts)} if self._mounts is not None else set()
 
     async def _watch(self) -> runtime.Exit:
+        try:
+            return await self._ended()
+        finally:
+            if self._mounts is not None:
+                os.close(self._mounts)
+                self._mounts = None
+
+    async def _ended(self) -> runtime.Exit:
         await probing.ended(self._pid)
         group = self._with.cgroup
         code = await self._end_rest()
@@ -162,6 +171,14 @@ class ContainerRun:
     def _family(self) -> list[groups.Entry]:
         marks = self._with.marks
         return [*members.inside(self._ids(), "mnt"), *members.carrying(marks.home, marks.name)]
+
+
+def _opened(pid: int) -> int | None:
+    """Return a descriptor of a process's mounts; None where it has ended already."""
+    try:
+        return os.open(f"/proc/{pid}/ns/mnt", _OPEN)
+    except OSError:
+        return None
 
 
 def enter_cgroup(group: cgroups.Group | None, pid: int) -> None:
