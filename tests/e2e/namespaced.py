@@ -34,7 +34,7 @@ def main(script: str, name: str = "main", **more: object) -> pods.Container:
     return pods.Container(name, command=sh(script), **more)  # type: ignore[arg-type]
 
 
-def listening(port: int, answer: str) -> str:
+def listening(port: int, answer: str, *, python: str = sys.executable) -> str:
     """Return a script that answers each connection on all addresses with a text."""
     code = (
         "import socket\n"
@@ -44,7 +44,7 @@ def listening(port: int, answer: str) -> str:
         "s.listen()\n"
         f"while True: c = s.accept()[0]; c.sendall(b'{answer}'); c.close()\n"
     )
-    return f'exec {sys.executable} -I -S -c "{code}"'
+    return f'exec {python} -I -S -c "{code}"'
 
 
 def asking(host: str, port: int) -> str:

@@ -477,7 +477,7 @@ def test_user_group_and_privileges_are_those_asked_for(tmp_path: Path) -> None:
     pod = pods.Pod(
         "a",
         (
-            n.main(script, "root"),
+            n.main(script, "root", user=0),
             n.main(script, "user", user=1234, group=2345),
             n.main(
                 "grep CapEff /proc/self/status | cut -f2", "more", added_capabilities=("NET_ADMIN",)
@@ -490,6 +490,75 @@ def test_user_group_and_privileges_are_those_asked_for(tmp_path: Path) -> None:
         assert (await project.output(made, "root")).split() == ["0", "0", "00000000a00425fb"]
         assert (await project.output(made, "user")).split() == ["1234", "2345", "0" * 16]
         assert (await project.output(made, "more")).split() == ["00000000a00435fb"]
+
+    within(tmp_path, work)
+
+
+def test_any_user_may_listen_at_any_port_read_the_names_and_open_its_output(tmp_path: Path) -> None:
+    script = (
+        "cat /etc/hosts /etc/hostname /etc/resolv.conf >/dev/null && echo opened > /dev/stdout; "
+    )
+    server = n.main(
+        script + n.listening(80, "low", python=n.python_of_everyone() or "python3"),
+        "server",
+        user=1234,
+    )
+
+    async def work(project: n.Project) -> None:
+        mask = os.umask(0o077)
+        try:
+            made = await project.pod(pods.Pod("a", (server, n.main(n.asking("localhost", 80)))))
+        finally:
+            os.umask(mask)
+        await project.start(made, "server")
+        assert await project.output(made) == "low\n"
+        assert project.log("a", "server") == "opened\n"
+
+    within(tmp_path, work)
+
+
+@pytest.mark.needs("memcached", "nutcracker")
+def test_packaged_servers_meet_by_the_names_of_a_stateful_set(tmp_path: Path) -> None:
+    conf = b"""
+twem:
+  listen: 127.0.0.1:11211
+  hash: fnv1a_64
+  distribution: ketama
+  timeout: 2000
+  servers:
+    - memcache-0.memcache:11211:1
+    - memcache-1.memcache:11211:1
+"""
+    volume = pods.Volume("conf", "files", files=(pods.File("nutcracker.yaml", conf),))
+    code = (
+        "import socket\n"
+        "c = socket.create_connection(('localhost', 11211), 5); f = c.makefile('rwb')\n"
+        "for i in range(20): f.write(b'set k%d 0 0 1\\r\\nx\\r\\n' % i); f.flush(); f.readline()\n"
+        "for i in range(20): f.write(b'get k%d\\r\\n' % i); f.flush(); "
+        "assert f.readline() == b'VALUE k%d 0 1\\r\\n' % i; f.readline(); f.readline()\n"
+        "print('kept')\n"
+    )
+    again = "import time, socket, sys; time.sleep(0.05); exec(sys.argv[1])"
+    client = f'until {sys.executable} -I -S -c "{again}" "{code}" 2>/dev/null; do sleep 0.1; done'
+    own = ("-o", "/tmp/nutcracker.log", "-p", "/tmp/nutcracker.pid")  # noqa: S108
+    words = ("nutcracker", "-c", "/etc/config/nutcracker.yaml", "-a", "127.0.0.1", *own)
+    proxy = pods.Container(
+        "proxy", command=(*words, "-m", "512"), mounts=(pods.Mount("conf", "/etc/config"),)
+    )
+    server = pods.Container("main", command=("memcached", "-u", "root", "-m", "16"))
+
+    async def work(project: n.Project) -> None:
+        for number in range(2):
+            pod = pods.Pod(
+                f"sharded-memcache-{number}",
+                (server,),
+                subdomain="memcache",
+                owner="StatefulSet/sharded-memcache",
+            )
+            await project.start(await project.pod(pod))
+        made = await project.pod(pods.Pod("ambassador", (proxy, n.main(client)), (volume,)))
+        await project.start(made, "proxy")
+        assert await project.output(made) == "kept\n"
 
     within(tmp_path, work)
 
@@ -822,6 +891,35 @@ def test_a_pod_whose_pause_is_killed_is_lost_and_can_be_made_anew(
         assert _sleeping("66") == []
         again = await project.pod(pod)
         assert (await (await project.start(again)).run(("true",), timeout_s=n.WAIT_S)) == 0
+
+    within(tmp_path, work)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="others would need a user namespace, which gets it")
+def test_the_end_of_a_container_touches_nobody_who_gets_its_namespaces_number(
+    tmp_path: Path,
+) -> None:
+    """The kernel gives a new namespace the number of one that has gone."""
+
+    async def work(project: n.Project) -> None:
+        running = await project.start(await project.pod(pods.Pod("a", (n.main("exec sleep 60"),))))
+        pid = int(running.identity)
+        n.kill(pid)
+        deadline_s = time.monotonic() + n.WAIT_S
+        while (found := groups.entry(pid)) and not found.is_zombie:
+            assert time.monotonic() < deadline_s
+        # Nothing was awaited, so its end has not been seen yet.
+        words = ["unshare", "--mount", "sleep", "69"]
+        others = [subprocess.Popen(words) for _ in range(5)]  # noqa: ASYNC220
+        try:
+            while _sleeping("69") != ["69"] * 5:  # until they are in their namespaces
+                assert time.monotonic() < deadline_s
+            assert (await running.ended()).code == 137
+            assert [one.poll() for one in others] == [None] * 5
+        finally:
+            for one in others:
+                one.kill()
+                one.wait()
 
     within(tmp_path, work)
 

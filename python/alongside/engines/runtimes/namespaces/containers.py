@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import errors
 from alongside.engines.processes import cgroups
@@ -40,8 +40,8 @@ class Place:
     links: Mapping[str, str]
     """Variables that say where Services are."""
     marks: Mapping[str, str]
-    has_mapping: bool
-    """Whether users are those of a user namespace."""
+    ordinary: tuple[int, int] | None
+    """User and group of an ordinary user, whose containers are in a user namespace."""
 
 
 def order(
@@ -77,11 +77,26 @@ def order(
         "has_pids": pod.shares_pids,
         "mounts": [*_own_files(container, pod, room.folder), *_volumes(container, room)],
         "is_read_only": container.is_read_only,
-        "user": container.user,
-        "group": container.group,
-        "has_mapping": place.has_mapping,
+        **_identity(container, place),
+        "has_mapping": place.ordinary is not None,
         "capabilities": capabilities(container),
     }
+
+
+class _Identity(TypedDict):
+    user: int | None
+    group: int | None
+
+
+def _identity(container: pods.Container, place: Place) -> _Identity:
+    """Return as whom a container runs: as the ordinary user whose it is, unless it says more.
+
+    Many servers refuse to run as root, or to be told to change to somebody who is not there.
+    """
+    is_silent = container.user is None and container.group is None
+    if place.ordinary is not None and is_silent and not container.added_capabilities:
+        return {"user": place.ordinary[0], "group": place.ordinary[1]}
+    return {"user": container.user, "group": container.group}
 
 
 def limits(container: pods.Container) -> cgroups.Limits:

@@ -74,6 +74,8 @@ def _hold(order: orders.PodOrder) -> None:
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     if order["has_network"]:
         kernel.set_hostname(order["hostname"])
+        # As Kubernetes' runtimes do: in a pod no port is somebody else's.
+        _write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
     shm = "mode=1777,size=64m"
     kernel.mount("alongside", order["shm"], "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, shm)
     if order["shares_pids"]:
@@ -105,6 +107,8 @@ def _become_user(order: orders.ContainerOrder | orders.EnterOrder) -> None:
         map_user(user or 0, group or 0, outside_user=0, outside_group=0)
     kernel.keep_capabilities(set(order["capabilities"]))
     if not order["has_mapping"]:
+        for descriptor in (1, 2):
+            os.fchown(descriptor, user or 0, group or 0)  # so that /dev/stdout can be opened
         os.setgroups([])
         os.setresgid(group or 0, group or 0, group or 0)
         os.setresuid(user or 0, user or 0, user or 0)
@@ -118,11 +122,15 @@ def map_user(user: int, group: int, *, outside_user: int, outside_group: int) ->
         ("gid_map", f"{group} {outside_group} 1"),
     )
     for name, content in lines:
-        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, content.encode())
-        finally:
-            os.close(descriptor)
+        _write(f"/proc/self/{name}", content)
+
+
+def _write(path: str, content: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, content.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _execute(words: Sequence[str], environment: dict[str, str]) -> None:

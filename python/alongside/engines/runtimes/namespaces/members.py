@@ -23,7 +23,8 @@ Kind = Literal["mnt", "ipc", "net", "uts", "pid"]
 KINDS: tuple[Kind, ...] = ("mnt", "ipc", "net")
 """By which processes of ours are found."""
 Id = NewType("Id", tuple[int, int])
-"""Of a namespace, as long as it is there."""
+"""Of a namespace, as long as it is there: the next one may get the same. Whoever compares has to
+hold a descriptor of it."""
 POLL_S = 0.02
 KILL_WAIT_S = 10.0
 
@@ -124,19 +125,25 @@ async def kill_each(found: Collection[groups.Entry], clock_: clock.Clock) -> Non
 
 def related(home: str, project: str) -> list[groups.Entry]:
     """Return what carries a project's marks, and what shares a namespace of ours with it."""
-    marked = [
-        # The balancer's marks are `~`, and it outlives whoever else is in the hub.
-        *(
-            one
-            for name in ("pod", "~hub", "~")
-            for one in carrying(home, f"{project}/{name}", below=True)
-        ),
-    ]
+    # The balancer's marks begin with `~`, and it outlives whoever else is in the hub.
+    names = [f"{project}/{name}" for name in ("pod", "~hub", "~")]
+    marked = [one for name in names for one in carrying(home, name, below=True)]
     found = {one.identity.pid: one for one in marked}
     for kind in KINDS:
+        held = [hold(one.identity.pid, kind) for one in marked]
         # A namespace of this process or of the first one is the host's.
-        not_theirs = {of_process(os.getpid(), kind), of_process(1, kind)}
-        ids = {of_process(one.identity.pid, kind) for one in marked} - not_theirs
-        theirs = {one for one in ids if one is not None}
+        hosts = {of_process(os.getpid(), kind), of_process(1, kind)}
+        theirs = {of_descriptor(one) for one in held if one is not None} - hosts
         found.update({one.identity.pid: one for one in inside(theirs, kind)} if theirs else {})
+        for one in held:
+            if one is not None:
+                os.close(one)
     return list(found.values())
+
+
+def hold(pid: int, kind: Kind) -> int | None:
+    """Return a descriptor of a process's namespace, which stays as long as it is open."""
+    try:
+        return os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None

@@ -47,8 +47,7 @@ class ContainerRun:
         self._pid = pid
         self._with = surroundings
         self._clock = clock_
-        # Held open, since the number of a namespace that is gone is another's at once.
-        self._mounts = _opened(pid)
+        self._mounts = members.hold(pid, "mnt")
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     @property
@@ -97,15 +96,13 @@ class ContainerRun:
         try:
             async with asyncio.timeout(timeout_s):
                 pid = await launch.run(before=self._limit)
-                return _code(await probing.exit_code(pid))
+                await probing.ended(pid)
         finally:
-            if pid is not None:
-                # What it left running is ended with the container.
-                groups.send_group(pid, signal.SIGKILL)
-                groups.reap(pid)
-                groups.release(pid)
             for descriptor in opened.values():
                 os.close(descriptor)
+            # What it let run in other groups is ended with the container.
+            code = await asyncio.shield(_end(pid)) if pid is not None else 0
+        return _code(code)
 
     def _limit(self, pid: int) -> None:
         enter_cgroup(self._with.cgroup, pid)
@@ -137,17 +134,12 @@ class ContainerRun:
         return {members.of_descriptor(self._mounts)} if self._mounts is not None else set()
 
     async def _watch(self) -> runtime.Exit:
-        try:
-            return await self._ended()
-        finally:
-            if self._mounts is not None:
-                os.close(self._mounts)
-                self._mounts = None
-
-    async def _ended(self) -> runtime.Exit:
         await probing.ended(self._pid)
         group = self._with.cgroup
         code = await self._end_rest()
+        if self._mounts is not None:
+            os.close(self._mounts)
+            self._mounts = None
         is_out_of_memory = False
         if group is not None:
             is_out_of_memory = code == -signal.SIGKILL and group.out_of_memory() > 0
@@ -173,12 +165,15 @@ class ContainerRun:
         return [*members.inside(self._ids(), "mnt"), *members.carrying(marks.home, marks.name)]
 
 
-def _opened(pid: int) -> int | None:
-    """Return a descriptor of a process's mounts; None where it has ended already."""
-    try:
-        return os.open(f"/proc/{pid}/ns/mnt", _OPEN)
-    except OSError:
-        return None
+async def _end(pid: int) -> int:
+    """Kill the group of a command and return how its leader ended.
+
+    Not later than it is reaped: its id may be another's then.
+    """
+    groups.send_group(pid, signal.SIGKILL)
+    code = await probing.exit_code(pid)
+    groups.release(pid)
+    return code
 
 
 def enter_cgroup(group: cgroups.Group | None, pid: int) -> None:

@@ -132,8 +132,8 @@ class PodSandbox:
         for name in ("stage", "shm", "tmp"):
             (folder / name).mkdir(exist_ok=True)
         hostname = self.placed.hostname
-        (folder / "hostname").write_text(f"{hostname}\n")
-        (folder / "resolv.conf").write_text(self._resolving())
+        names.write(folder / "hostname", f"{hostname}\n")
+        names.write(folder / "resolv.conf", self._resolving())
         order: orders.PodOrder = {
             "task": "pod",
             "hostname": hostname,
@@ -169,7 +169,9 @@ class PodSandbox:
                     host=self._project.hub.range.bridge,
                     links=self._project.links,
                     marks=launching.marks_of(marks),
-                    has_mapping=not self._project.hub.is_privileged,
+                    ordinary=None
+                    if self._project.hub.is_privileged
+                    else (os.geteuid(), os.getegid()),
                 ),
             )
             limit = self._limit(container)

@@ -32,14 +32,19 @@ def setting_in(folder: Path) -> setting.Setting:
     )
 
 
-def ordered(folder: Path, pod: pods.Pod, container: pods.Container) -> orders.ContainerOrder:
+def ordered(
+    folder: Path,
+    pod: pods.Pod,
+    container: pods.Container,
+    ordinary: tuple[int, int] | None = None,
+) -> orders.ContainerOrder:
     room = runtime.Room(pod, {one.name: folder / one.name for one in pod.volumes}, folder, {})
     place = containers.Place(
         address="10.1.1.1",
         host="10.1.0.1",
         links={"WEB_SERVICE_HOST": "10.1.128.1"},
         marks={"MARK": "x"},
-        has_mapping=False,
+        ordinary=ordinary,
     )
     return containers.order(container, room, setting_in(folder), place)
 
@@ -87,6 +92,21 @@ def test_capabilities_are_kubernetes_defaults_and_what_is_added() -> None:
         "NET_ADMIN",
         "SYS_TIME",
     }
+
+
+def test_an_ordinary_users_container_runs_as_that_user_unless_it_says_more(tmp_path: Path) -> None:
+    def identity(container: pods.Container, ordinary: tuple[int, int] | None) -> object:
+        made = ordered(tmp_path, POD, container, ordinary)
+        return made["user"], made["group"], made["has_mapping"]
+
+    assert identity(MAIN, None) == (None, None, False)
+    assert identity(MAIN, (1000, 100)) == (1000, 100, True)
+    assert identity(replace(MAIN, user=0), (1000, 100)) == (0, None, True)
+    assert identity(replace(MAIN, added_capabilities=("NET_ADMIN",)), (1000, 100)) == (
+        None,
+        None,
+        True,
+    )
 
 
 def check(folder: Path, container: pods.Container, *parts: str) -> None:
