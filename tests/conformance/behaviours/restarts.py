@@ -53,9 +53,9 @@ def _growing(world: World) -> list[Value]:
 
 
 def _growing_check(world: World) -> None:
-    world.until("it ran six times", lambda: len(world.lines("backoff")) >= 6)
+    world.until("it ran seven times", lambda: len(world.lines("backoff")) >= 7)
     at = [float(line) for line in world.lines("backoff")]
-    assert at[5] - at[4] > 2 * (at[2] - at[1])
+    assert at[6] - at[5] >= 3.2  # 0.1 s, doubled five times; a busy machine makes it longer
     world.until(
         "it says so",
         lambda: world.container("backoff", "main")["reason"] in {"CrashLoopBackOff", "Error"},
