@@ -19,8 +19,8 @@ from tests.e2e import dataplane, docker
 
 from alongside.base import clock, log
 from alongside.engines.pods import runtime
+from alongside.engines.runtimes.docker import project, sandbox, setting
 from alongside.engines.runtimes.docker import runtime as docker_runtime
-from alongside.engines.runtimes.docker import sandbox, setting
 from alongside.plan import pods
 
 DONE = runtime.Exit()
@@ -77,6 +77,12 @@ class Project:
             time,
             log.Log(time, stream=self.told),
         )
+
+    def opened(self) -> project.Project:
+        """Return what the runtime stands on."""
+        found = self.runtime._project
+        assert found is not None
+        return found
 
     async def pod(
         self, pod: pods.Pod, volumes: Mapping[str, Path] | None = None

@@ -1,6 +1,7 @@
 """Pods as containers of a real Docker engine: what they share, and what they keep apart."""
 
 import asyncio
+import dataclasses
 import os
 import re
 from collections.abc import Iterator
@@ -47,6 +48,49 @@ def test_containers_of_a_pod_share_localhost_and_its_name(
             writer.close()
             with pytest.raises(OSError, match=r"refused|Connect"):
                 await made.connect(made.address, 8001)
+
+    asyncio.run(body())
+
+
+def test_ports_are_published_for_probes_where_the_network_is_not_reached(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    """As with an engine in a virtual machine, or one without root's rights."""
+    serves = dataclasses.replace(
+        echoing("hello", 8000), readiness=pods.Look("tcp", port=8000), ports=(pods.Port(8001),)
+    )
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            project.opened().is_reached = False
+            made, _ = await project.started(serves, until="listening")
+            reader, writer = await made.connect(made.address, 8000)
+            assert await reader.read() == b"hello"
+            writer.close()
+            with pytest.raises(OSError, match="is not published"):
+                await made.connect("", 8002)
+
+    asyncio.run(body())
+
+
+def test_a_pod_may_be_on_this_machines_own_network(engine: docker.Engine, tmp_path: Path) -> None:
+    serves = echoing("hello", 48123)
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            made, running = await project.started(
+                serves, until="listening", uses_host_network=True, aliases=(("10.1.1.1", ("x",)),)
+            )
+            assert made.address == "127.0.0.1"
+            reader, writer = await made.connect("", 48123)
+            assert await reader.read() == b"hello"
+            writer.close()
+            words = [
+                "python3",
+                "-c",
+                "import socket; assert socket.gethostbyname('x') == '10.1.1.1'",
+            ]
+            assert await running.run(words, timeout_s=20) == 0
 
     asyncio.run(body())
 
@@ -312,6 +356,8 @@ def test_all_output_is_copied_in_order_and_once(engine: docker.Engine, tmp_path:
         async with opened(engine, tmp_path) as project:
             _, told = await project.ran(writes)
             assert told == "".join(f"{n}\n" for n in range(3000)) + f"{long}\nend"
+            _, told = await project.ran(shell("test -t 1 && echo terminal", is_terminal=True))
+            assert told.split() == ["terminal"]
 
     asyncio.run(body())
 

@@ -170,9 +170,10 @@ def test_a_headless_service_names_the_pods_that_are_ready(
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
             cache = service("cache", 9000, is_headless=True)
-            await project.started(looks, until="0\n", name="looks")
             backends = tuple([f"{await serving(project, name)}:9000" for name in ("a", "b")])
-            for count in (2, 1, 0):
+            await project.runtime.serve([runtime.Served(cache, (backends,))])
+            await project.started(looks, until="2\n", name="looks")
+            for count in (1, 2):
                 await project.runtime.serve([runtime.Served(cache, (backends[:count],))])
                 project.log("looks").write_bytes(b"")
                 await project.written(f"{count}\n{count}\n", "looks")

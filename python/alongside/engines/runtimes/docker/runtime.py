@@ -128,7 +128,8 @@ class DockerRuntime:
         return self._project
 
     def _pod_at(self, host: str) -> str:
-        return next((name for name, one in self._pods.items() if one.address == host), "")
+        there = (one for one in self._pods.values() if not one.is_removed)
+        return next((one.pod.name for one in there if one.address == host), "")
 
     def _tell(self) -> None:
         """Say in every pod where the Services are now."""

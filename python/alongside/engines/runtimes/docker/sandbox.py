@@ -24,6 +24,8 @@ HOSTS = "/etc/hosts"
 TAKEN = re.compile(r"port is already allocated|address already in use|ports are not available")
 """How engines say that a port of this machine belongs to somebody else."""
 _UNSLAVED = "not a shared or slave mount"
+_DIED = "cannot start a stopped process"
+"""Something ended a container's first process before it had become the program."""
 
 
 class PodSandbox:
@@ -217,14 +219,19 @@ class PodSandbox:
         return answers.record(found, "Config")
 
     async def _begin(self, container: pods.Container, attempt: int, config: answers.Json) -> str:
-        """Make a container and start it; nothing of it is left where that fails."""
+        """Make a container and start it, a second time where the engine itself failed.
+
+        Nothing of it is left where that fails too.
+        """
         try:
             return await self._started(container, attempt, config)
         except answers.RefusedError as error:
-            if not self._project.is_slave or _UNSLAVED not in str(error):
+            if self._project.is_slave and _UNSLAVED in str(error):
+                self._project.is_slave = False
+            elif _DIED not in str(error):
                 raise
-            self._project.is_slave = False
-            return await self._started(container, attempt, config)
+            self._project.log.warning("container_not_started", error=str(error))
+        return await self._started(container, attempt, config)
 
     async def _started(self, container: pods.Container, attempt: int, config: answers.Json) -> str:
         asked, pod = self._project.asked, self.pod
