@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from alongside.base import clock, environment, log
-from alongside.engines.local import children, engine, folders
+from alongside.engines.local import engine, folders
 from alongside.engines.processes import groups, probing, spawning
 from alongside.plan import shape
 
