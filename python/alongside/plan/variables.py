@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 POD_ADDRESSES = frozenset({"field:status.podIP", "field:status.podIPs"})
 HOST_ADDRESSES = frozenset({"field:status.hostIP", "field:status.hostIPs"})
 VOLUME_PREFIX = "ALONGSIDE_VOLUME_"
+_NAMED = re.compile(r"(?=\$\(([^)]*)\))")
 _REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 
 
@@ -56,7 +57,12 @@ def literal(text: str, late: Collection[str]) -> str:
 
 def has_late(text: str, late: Collection[str]) -> bool:
     """Return whether a text names what is known only at the start."""
-    return "$(" in text and any(f"$({name})" in text for name in late)
+    return any(name in late for name in named(text))
+
+
+def named(text: str) -> set[str]:
+    """Return all that stands between `$(` and `)`, be it meant as a name or not."""
+    return set(_NAMED.findall(text)) if "$(" in text else set()
 
 
 def filled(
@@ -70,7 +76,7 @@ def filled(
         host: this machine's, as seen from the pod.
         given: other variables that the engine sets: Services' links, folders of volumes.
     """
-    late = container.late
+    late = frozenset(container.late)
     known = {name: value for name, value in (given or {}).items() if name in late}
     variables = []
     for variable in container.variables:

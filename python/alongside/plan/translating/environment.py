@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Environment:
     """A container's variables, and how a text of it is expanded."""
 
-    outside: frozenset[str]
-    """What an engine sets by itself, known at the start: Services' links, folders of volumes."""
+    unknown: set[str]
+    """All that is known only at the start: what an engine sets by itself, and `late`."""
     watched: frozenset[str]
     """All names whose `$(NAME)` is replaced at the start, with those set further down."""
     resolved: dict[str, pods.Variable] = field(default_factory=dict)
@@ -31,15 +31,10 @@ class Environment:
     named: set[str] = field(default_factory=set)
     """Late ones that a text of the container names."""
 
-    @property
-    def unknown(self) -> set[str]:
-        """All names that are known only at the start."""
-        return self.late | (self.outside - self.resolved.keys())
-
     def expanded(self, text: str) -> str:
         """Return a text with `$(NAME)` of what is known now replaced."""
         result = variables.expanded(text, self.known, self.unknown, self.watched)
-        self.named |= {name for name in self.late if f"$({name})" in result}
+        self.named |= variables.named(result) & self.late
         return result
 
     def set(self, name: str, value: str, written: str, *, is_late: bool) -> None:
@@ -47,9 +42,11 @@ class Environment:
         self.resolved.pop(name, None)
         self.known.pop(name, None)
         self.late.discard(name)
+        self.unknown.discard(name)
         self.resolved[name] = pods.Variable(name, value, written)
         if is_late:
             self.late.add(name)
+            self.unknown.add(name)
         else:
             self.known[name] = value
 
@@ -78,7 +75,7 @@ def resolve(asked: Asked, outside: Collection[str]) -> Environment:
 
 
 def _resolved(asked: Asked, outside: frozenset[str], watched: frozenset[str]) -> Environment:
-    result = Environment(outside, watched)
+    result = Environment(set(outside), watched)
     for name, value in asked.who.variables.items():
         _set_literal(result, name, value, value)
     for at, source in enumerate(asked.container.env_from):

@@ -296,6 +296,5 @@ def _kind(container: containers.Container) -> pods.Kind:
     return "sidecar" if container.restart_policy == "Always" else "init"
 
 
-def _named(texts: list[str], watched: Collection[str]) -> tuple[str, ...]:
-    joined = "\n".join(text for text in texts if "$(" in text)
-    return tuple(sorted(name for name in watched if f"$({name})" in joined))
+def _named(texts: list[str], watched: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(set().union(*map(variables.named, texts)) & watched))
