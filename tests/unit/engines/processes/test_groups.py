@@ -7,10 +7,12 @@ import os
 import subprocess
 import time
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from alongside.engines.processes import groups
+
+if TYPE_CHECKING:
+    import pytest
 
 DEADLINE_S = 30.0
 
