@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -237,6 +238,27 @@ def test_a_hook_may_only_sleep(tmp_path: Path) -> None:
 
     sleepy = pods.Hook(sleep_s=0.01)
     play(tmp_path, pods.Pod("a", (replace(WEB, post_start=sleepy, pre_stop=sleepy),)), scene)
+
+
+def test_a_hook_by_http_is_content_with_any_answer(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    hook = pods.Hook(get=pods.Look("http", port=listener.getsockname()[1], path="/bye"))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 500 Oh\r\n\r\n")
+        writer.close()
+
+    async def scene(yard: Yard) -> None:
+        async with await asyncio.start_server(serve, sock=listener):
+            await yard.until_ready()
+            assert await yard.child.stop() is False
+        assert asked == [b"GET /bye HTTP/1.1\r\n"] * 2
+        assert "hook_failed" not in yard.output.getvalue()
+
+    hooked = replace(WEB, post_start=hook, pre_stop=hook)
+    play(tmp_path, pods.Pod("a", (hooked,)), scene)
 
 
 def test_a_sandbox_that_vanishes_is_made_again(tmp_path: Path) -> None:
