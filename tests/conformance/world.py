@@ -29,6 +29,8 @@ Phase = Literal["up", "changed", "down"]
 PHASES: tuple[Phase, ...] = ("up", "changed", "down")
 WAIT_S = 60.0
 COMMAND_S = 300.0
+BEGIN_S = 240.0
+"""A Docker engine takes a third of a second for each container, on a machine with nothing to do."""
 PROJECT = "conformance"
 
 
@@ -104,6 +106,11 @@ class World:
         ran = self.run(*words, "--ready-timeout", "1s", check=False)
         assert ran.returncode in {0, 1}, f"{ran.stdout}{ran.stderr}"
         assert "does not start" not in ran.stderr, ran.stderr
+        self.until("all pods have begun", self._has_begun, wait_s=BEGIN_S)
+
+    def _has_begun(self) -> bool:
+        every = self.status()["processes"]
+        return all(one["phase"] not in {"Pending", None} for one in every)
 
     def reach(self, phase: Phase) -> None:
         """Go on to a phase, through those before it; one that failed fails for all."""

@@ -55,6 +55,7 @@ _PARAMETERS = (
         "`example/app: [program, argument]`, where there are no images; a container's own command "
         "comes before it, the annotation `alongside.dev/command.CONTAINER` before both",
         example="images.yaml",
+        unset="well-known images and those of alongside stand for their programs",
         is_repeated=True,
     ),
     promise.Parameter(
