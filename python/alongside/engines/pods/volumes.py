@@ -99,7 +99,8 @@ class Volumes:
     async def make(self, pod: pods.Pod) -> Mapping[str, Path]:
         """Make a pod's volumes, filled; return the folder (of `host`: file) of each.
 
-        What a dead supervisor left under the pod's name is removed before.
+        Those that this object has made are kept, and their files published; what a dead supervisor
+        left under the pod's name is removed before.
 
         Raises:
             errors.TemporaryError: the disk is full; nothing is left.
@@ -143,6 +144,9 @@ class Volumes:
     def _make_all(self, pod: pods.Pod) -> dict[str, Path]:
         if wrong := problems(pod):
             raise errors.PermanentError("\n".join(wrong))
+        if self._made.get(pod.name, {}).keys() == {one.name for one in pod.volumes} != set():
+            self._publish_all(pod)
+            return dict(self._made[pod.name])
         place = self._folder / _safe(pod.name)
         try:
             self._remove_all(pod)

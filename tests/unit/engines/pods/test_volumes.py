@@ -74,6 +74,21 @@ def test_publishes_nothing_for_a_pod_that_is_not_there(folder: Path) -> None:
     assert not folder.exists()
 
 
+def test_keeps_what_it_has_made_for_a_pod_that_starts_again(folder: Path) -> None:
+    async def work() -> None:
+        ours, data = volumes.Volumes(folder), pods.Volume("data", "empty")
+        made = await ours.make(pod(data, CONFIG))
+        (made["data"] / "kept").write_text("")
+        later = pods.Volume("config", "files", files=(pods.File("app.yaml", b"two"),))
+        assert await ours.make(pod(data, later)) == made
+        assert os.listdir(made["data"]) == ["kept"]
+        assert (made["config"] / "app.yaml").read_bytes() == b"two"
+        await ours.remove(pod())
+        assert os.listdir((await ours.make(pod(data, later)))["data"]) == []
+
+    asyncio.run(work())
+
+
 def test_begins_anew_for_a_pod_that_a_dead_supervisor_left(folder: Path) -> None:
     async def work() -> None:
         made = await volumes.Volumes(folder).make(pod(pods.Volume("data", "empty"), SECRET))
@@ -132,6 +147,7 @@ def test_memory_is_on_disk_where_there_is_no_other_and_that_is_said_once(
         none = memory.Memory(folder, mount=refuse, shared=tmp_path)
         ours = volumes.Volumes(folder, said, memory_=none)
         for _ in range(2):
+            await ours.remove(pod())
             made = await ours.make(pod(pods.Volume("cache", "memory")))
             assert made["cache"] == folder / "web-0" / "cache"
         assert [text for text in said.all() if "on disk" in text] == said.all()

@@ -88,8 +88,10 @@ def test_has_ended_only_when_a_daemon_that_escaped_has(tmp_path: Path) -> None:
 
 def test_a_signal_reaches_all_of_it(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        script = "trap 'echo told' TERM; (trap 'echo child told; exit' TERM; sleep 1000 & wait) & "
-        running = await project.start(rooms.shell(script + "echo up; wait; wait; exit 3"))
+        child = "(trap 'echo child told; exit' TERM; sleep 1000 & echo up; wait) &"
+        running = await project.start(
+            rooms.shell(f"trap 'echo told' TERM; {child} wait; wait; exit 3")
+        )
         await rooms.until(lambda: "up" in project.said())
         await running.signal(signal.SIGTERM)
         assert (await running.ended()).code == 3
