@@ -183,6 +183,8 @@ class NamespacesRuntime:
         with contextlib.suppress(OSError):
             of_machine = _HOSTS.read_text(errors="replace")
         for one in self._sandboxes.values():
+            if one.is_removed:
+                continue  # its files are being taken away, and would come back
             if one.pod.uses_host_network:
                 content = names.hosts_of_machine(
                     one.placed, of_machine, services_.served, services_.published

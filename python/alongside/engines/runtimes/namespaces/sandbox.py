@@ -204,6 +204,11 @@ class PodSandbox:
             raise OSError(str(error)) from error
         return await asyncio.open_connection(sock=connected)
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether its files are taken away, or were."""
+        return self._is_removed
+
     async def lost(self) -> str:
         """Return why the pod's namespaces are gone; see `runtime.Losable`."""
         return await asyncio.shield(self._lost)
