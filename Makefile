@@ -37,7 +37,7 @@ bench: build debian ## Measure against the packaged peers and write the README's
 soak: build debian ## Run the long repetitions; the output is kept in build/soak
 	@mkdir -p build/soak
 	PROPTEST_CASES=20000 SIMULATION_SEEDS=20000 cargo test --locked $(CRATES) --release 2>&1 | tee build/soak/rust.log
-	{ $(BIN)/pytest -m soak tests $(EMPTY_OK); } 2>&1 | tee build/soak/python.log
+	{ SIMULATION_SEEDS=20000 $(BIN)/pytest -m soak tests $(EMPTY_OK); } 2>&1 | tee build/soak/python.log
 
 fmt: venv ## Write the format that `make test` checks
 	cargo fmt --all

@@ -17,6 +17,8 @@ from rich import console, table, text
 from alongside.base import environment, errors, release
 from alongside.components.dataplane import launch
 from alongside.engines.processes import facts
+from alongside.engines.runtimes.docker import facts as docker_facts
+from alongside.engines.runtimes.namespaces import facts as namespaces_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,11 +65,25 @@ def command(*, as_json: bool) -> int:
 async def _sections(variables: environment.Environment) -> list[Section]:
     installed = (_python(), _data_plane(variables))
     process = facts.of_processes(variables)
+    inside, engine = await asyncio.gather(
+        namespaces_facts.facts(variables), docker_facts.facts(variables)
+    )
     return [
         Section("this installation", all(one.is_there for one in installed), installed),
         Section("engine process", _has(process, "supervision"), process),
+        _engine("namespaces", inside),
+        _engine("docker", engine),
         Section("programs", True, facts.of_programs(PROGRAMS, variables)),
     ]
+
+
+def _engine(name: str, found: Sequence[facts.Fact]) -> Section:
+    """Return what was found out about an engine; the fact of its own name is about all of it."""
+    return Section(
+        f"engine {name}",
+        _has(found, name),
+        tuple(one for one in found if one.name != name or not one.is_there),
+    )
 
 
 def _has(found: Sequence[facts.Fact], name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from alongside.dockerd import address
 from alongside.engines.local import hosting
@@ -25,21 +25,11 @@ if TYPE_CHECKING:
     from alongside.base import clock, environment, log
     from alongside.engines.local import engine
     from alongside.engines.pods import runtime
+    from alongside.engines.processes import facts as machine
     from alongside.plan import shape
 
 _NO_ENGINE = Path("/var/run/docker.sock")
 """Asked where no socket is found, so that what fails is said in the engine's own words."""
-
-
-class _Fact(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def is_there(self) -> bool: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def remedy(self) -> str: ...
 
 
 def ours(binary: Path) -> dict[str, commands.Words]:
@@ -60,7 +50,7 @@ async def facts(variables: environment.Environment) -> choosing.Facts:
     )
 
 
-def _why_not(found: Sequence[_Fact], name: str) -> str:
+def _why_not(found: Sequence[machine.Fact], name: str) -> str:
     """Return why something that was looked for cannot be used, and the remedy; else nothing."""
     one = next(one for one in found if one.name == name)
     if one.is_there:

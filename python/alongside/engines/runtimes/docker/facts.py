@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from alongside.dockerd import address, answers, engine
+from alongside.engines.processes import facts as machine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,16 +23,7 @@ Name = Literal["docker", "socket", "answer", "version", "root", "limits", "reach
 NEEDED: frozenset[Name] = frozenset({"socket", "answer", "version"})
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing that a machine has, or why not and what to do."""
-
-    name: Name
-    is_there: bool
-    reason: str
-    """What was seen."""
-    remedy: str = ""
-    """Empty where it is there, or nothing can be done."""
+Fact = machine.Fact
 
 
 async def facts(variables: environment.Environment) -> tuple[Fact, ...]:

@@ -7,11 +7,11 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from alongside.engines.processes import cgroups
+from alongside.engines.processes import facts as machine
 from alongside.engines.runtimes.namespaces import carriers, hub, launching
 
 if TYPE_CHECKING:
@@ -35,16 +35,7 @@ Name = Literal[
 _TRY_S_MAX = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing that a machine has, or why not and what to do."""
-
-    name: Name
-    is_there: bool
-    reason: str
-    """What was seen."""
-    remedy: str = ""
-    """Empty where it is there, or nothing can be done."""
+Fact = machine.Fact
 
 
 def problem(found: Sequence[Fact]) -> str:
