@@ -58,7 +58,8 @@ class Book:
     def block(self, number: int) -> list[str]:
         """Return the lines of a block of commands of the README."""
         text = (self.folder / "README.md").read_text()
-        return re.findall(r"```\n(.*?)```", text, flags=re.DOTALL)[number].splitlines()
+        blocks: list[str] = re.findall(r"```\n(.*?)```", text, flags=re.DOTALL)
+        return blocks[number].splitlines()
 
 
 @pytest.fixture

@@ -15,6 +15,14 @@ ROUTE = ("--listen", "127.0.0.1:0", "--node", "a=127.0.0.1:9001")
 CACHE = ("--listen", "127.0.0.1:0", "--origin", "http://photos:8000")
 WRAP = ("nginx", "--contract", "web.yaml")
 
+LEAST: dict[str, tuple[str, ...]] = {
+    "route": ROUTE,
+    "cache": CACHE,
+    "run": ("--", "true"),
+    "up": ("photos.yaml",),
+    "wrap": WRAP,
+}
+
 
 def resolved(component: str, *words: str) -> values.Values:
     return values.gather(catalogue.contract_of(component), words, environment.Environment())
@@ -49,6 +57,14 @@ def test_up_waits_and_ends_as_kubernetes_does() -> None:
     assert (usual.is_on("detach"), usual.is_on("json")) == (False, False)
 
 
+def test_components_beside_a_program_have_ten_seconds_to_end() -> None:
+    assert resolved("run", *LEAST["run"]).duration_s("stop_timeout") == 10
+
+
+def test_the_console_is_on_this_machine_alone() -> None:
+    assert resolved("up", "photos.yaml").text("console") == "127.0.0.1:0"
+
+
 def test_templates_have_ten_seconds() -> None:
     assert resolved("wrap", *WRAP).duration_s("template_timeout") == 10
 
@@ -67,7 +83,7 @@ def defaults() -> list[tuple[str, promise.Parameter]]:
 def test_a_default_may_be_written_out_and_means_the_same(
     component: str, parameter: promise.Parameter
 ) -> None:
-    least = {"route": ROUTE, "cache": CACHE, "up": ("photos.yaml",), "wrap": WRAP}[component]
+    least = LEAST[component]
     silent = resolved(component, *least)
-    told = resolved(component, *least, f"{parameter.flag}={parameter.default}")
+    told = resolved(component, f"{parameter.flag}={parameter.default}", *least)
     assert silent.shown() == told.shown()
