@@ -187,8 +187,9 @@ class Fleet:
         return {process["name"]: process for process in listed}
 
     def pids(self) -> dict[str, int]:
-        """Return the process ids by name."""
-        return {name: int(str(process["pid"])) for name, process in self.processes().items()}
+        """Return the process ids by name; what does not run just now has none."""
+        found = {name: process["pid"] for name, process in self.processes().items()}
+        return {name: int(str(pid)) for name, pid in found.items() if pid is not None}
 
     def address(self) -> str:
         """Return where clients reach the cache."""

@@ -175,12 +175,19 @@ def test_each_command_tells_of_its_own_restart_though_one_waits_for_the_other(
 
 
 def test_an_interrupted_command_says_that_its_restart_goes_on(fleet: fleets.Fleet) -> None:
-    fleet.up(fleet.write(shards=1))
+    path = fleet.write(shards=1)
+    slow = fleets.ORIGIN.replace("        self.send_response", SLOW, 1)
+    (path.parent / "origin.py").write_text(slow)
+    fleet.up(path)
     before = fleet.pids()
-    with fleet.start("restart") as restart:
-        fleets.until("it has begun", lambda: fleet.pids() != before)
-        restart.send_signal(signal.SIGINT)
-        _, err = restart.communicate(timeout=fleets.DEADLINE_S)
+    # An answer on its way holds the restart up, so that it is not over before it is interrupted.
+    with wire.Wire(address_of(fleet), timeout_s=60) as client:
+        client.send(wire.request("/slow/1"))
+        fleets.until("the request is on its way", lambda: in_flight(fleet) == 1)
+        with fleet.start("restart") as restart:
+            fleets.until("it has begun", lambda: fleet.pids() != before)
+            restart.send_signal(signal.SIGINT)
+            _, err = restart.communicate(timeout=fleets.DEADLINE_S)
     assert (restart.returncode, "interrupted; the restart goes on" in err) == (130, True), err
     fleets.until("its end", lambda: restart_of(fleet)["outcome"] == "done")
     assert not set(before.values()) & set(fleet.pids().values())
