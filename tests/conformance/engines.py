@@ -57,7 +57,8 @@ class Worlds:
             return {}
         if shutil.which("dockerd", path="/usr/sbin:/usr/bin") is None or os.geteuid() != 0:
             pytest.skip("waits for dockerd: apt-get install -y docker.io")
-        started = self._stack.enter_context(docker.engine())
+        # The last of the engines: from here on this thread is in the network of its own.
+        started = self._stack.enter_context(docker.daemon()).own
         host = {"DOCKER_HOST": started.host}
         with docker.base().open("rb") as stream:
             subprocess.run(

@@ -65,8 +65,12 @@ def spec(*containers: Value, lines: str, pod: str, **fields: values.Free) -> Val
 
 
 def exec_(script: str, **fields: values.Free) -> Value:
-    """Return a probe by a script of sh, looked at often."""
-    return {"exec": {"command": ["sh", "-c", script]}, "periodSeconds": 1, **fields}
+    """Return a probe by a script of sh, looked at often.
+
+    Its time is for a Docker engine on a busy machine.
+    """
+    limits = {"periodSeconds": 1, "timeoutSeconds": 10}
+    return {"exec": {"command": ["sh", "-c", script]}, **limits, **fields}
 
 
 FOREVER = "while true; do sleep 0.1; done"
