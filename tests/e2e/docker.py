@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 START_S = 60.0
+_CLONE_NEWNET = 0x40000000
 ROOT = Path(__file__).resolve().parents[2]
 RUN_S = 120.0
 BASE_S = 600.0
@@ -84,6 +86,11 @@ class Engine:
         self._names.append(name)
         assert ran.returncode == 0, ran.stderr
 
+    def take_base(self, name: str) -> None:
+        """Have the base as an image, without asking any registry."""
+        taken = self.docker("import", str(base()), name)
+        assert taken.returncode == 0, taken.stderr
+
     def log(self, name: str) -> str:
         """Return what a container has written so far."""
         ran = self.docker("logs", name)
@@ -96,32 +103,87 @@ class Engine:
         self._names.clear()
 
 
+class Daemon:
+    """The process of an engine, which may be away for a while."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.own = Engine(folder)
+        self._folder = folder
+        self._words = words
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it without waiting for it."""
+        folder = self._folder
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    "dockerd",
+                    *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
+                    *("--host", f"unix://{folder}/docker.sock", "--pidfile", f"{folder}/pid"),
+                    *("--bridge", "none", "--ip6tables=false"),
+                    *self._words,
+                ],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+            )
+
+    def await_answer(self) -> None:
+        """Return when it answers."""
+        assert self._process is not None
+        _await(self._process, self.own, self._folder / "log")
+
+    def stop(self) -> None:
+        """End it; its containers end with it, unless it was started with `--live-restore`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(START_S)
+            self._process = None
+
+
 @contextlib.contextmanager
-def engine() -> Iterator[Engine]:
-    """Run a Docker engine that touches no network of this machine."""
-    with tempfile.TemporaryDirectory(prefix="dk") as text:
-        folder = Path(text)
-        log = (folder / "log").open("wb")
-        daemon = subprocess.Popen(
-            [
-                "dockerd",
-                *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
-                *("--host", f"unix://{folder}/docker.sock", "--pidfile", f"{folder}/pid"),
-                *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
-            ],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
-        )
+def daemon(*words: str) -> Iterator[Daemon]:
+    """Run a Docker engine whose networks are its own: this thread moves to where they are.
+
+    A machine's own rules may forward nothing between bridges that they do not know.
+    """
+    with own_network(), tempfile.TemporaryDirectory(prefix="dk") as text:
+        own = Daemon(Path(text), *words)
         try:
-            own = Engine(folder)
-            _await(daemon, own, folder / "log")
+            own.start()
+            own.await_answer()
             yield own
         finally:
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait(START_S)
-            log.close()
-            _unmount(folder)
+            own.stop()
+            _unmount(Path(text))
+
+
+@contextlib.contextmanager
+def own_network() -> Iterator[None]:
+    """Let this thread, and what it starts, have a network of its own, with nothing but loopback."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open() as before:
+        assert libc.unshare(_CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        try:
+            run("ip", "link", "set", "lo", "up")
+            yield
+        finally:
+            assert libc.setns(before.fileno(), _CLONE_NEWNET) == 0
+
+
+@contextlib.contextmanager
+def engine(*words: str) -> Iterator[Engine]:
+    """Run a Docker engine that touches no network of this machine, and starts none."""
+    with tempfile.TemporaryDirectory(prefix="dk") as text:
+        own = Daemon(Path(text), "--iptables=false", *words)
+        try:
+            own.start()
+            own.await_answer()
+            yield own.own
+        finally:
+            own.stop()
+            _unmount(Path(text))
 
 
 def _unmount(folder: Path) -> None:

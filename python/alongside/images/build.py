@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from alongside.base import errors, release
+from alongside.base import errors, libraries, release
 from alongside.contract import catalogue, exports, promise, written
 from alongside.images import archive, bases, bill, contents, tree
 
@@ -129,14 +129,14 @@ def _contracts() -> Iterator[promise.Contract]:
 
 
 def _dataplane(order: Order, folder: Path) -> Image:
-    libraries = contents.libraries(order.binary)
-    parts = [*bill.crates(), *bill.libraries(libraries)]
+    loaded = libraries.of(order.binary)
+    parts = [*bill.crates(), *bill.libraries(loaded)]
     entries = [
         *contents.people(),
         *contents.folders(),
         *contents.names(),
         *contents.certificates(order.certificates),
-        *contents.of_libraries(libraries),
+        *contents.of_libraries(loaded),
         *contents.binary(order.binary),
         _bill("alongside-dataplane", parts, order),
     ]

@@ -21,7 +21,6 @@ PACKAGE = "opt/alongside"
 """Where the Python packages stand in the image."""
 BINARY = "usr/local/bin/alongside-dataplane"
 DOCUMENT = "/etc/alongside/document.json"
-_LIBRARY = re.compile(r"(?:=>\s+)?(/\S+) \(0x[0-9a-f]+\)")
 _COMMAND = """\
 #!{python} -I
 import sys
@@ -50,24 +49,6 @@ def folders() -> Iterator[tree.Entry]:
 def binary(path: Path) -> Iterator[tree.Entry]:
     """Yield the data plane's binary."""
     yield tree.Entry(path=BINARY, source=path, mode=0o755)
-
-
-def libraries(path: Path) -> tuple[Path, ...]:
-    """Return the shared libraries that a program of ours loads here, with the loader.
-
-    Raises:
-        errors.PermanentError: the loader cannot tell.
-    """
-    ldd = shutil.which("ldd")
-    if ldd is None:
-        raise errors.PermanentError("ldd is not installed; install libc-bin to build images")
-    # Our own binary, which this machine runs anyway.
-    ran = subprocess.run(  # noqa: S603
-        [ldd, str(path)], capture_output=True, text=True, check=False, timeout=30
-    )
-    if ran.returncode != 0 and "statically linked" not in ran.stdout + ran.stderr:
-        raise errors.PermanentError(f"{path}: ldd cannot read it: {ran.stderr.strip()}")
-    return tuple(sorted({Path(found) for found in _LIBRARY.findall(ran.stdout)}))
 
 
 def of_libraries(paths: tuple[Path, ...]) -> Iterator[tree.Entry]:

@@ -145,6 +145,8 @@ class Container:
     group: int | None = None
     added_capabilities: tuple[str, ...] = ()
     is_terminal: bool = False
+    pull: Literal["never", "missing", "always"] = "never"
+    """Of imagePullPolicy, where it is written: whether the image may be fetched from a registry."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,111 @@
+"""Say what everything of a project is called in an engine: labels, names, and names in DNS."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from alongside.plan import pods
+
+_LABEL = "dev.alongside"
+PROJECT = f"{_LABEL}.project"
+HOME = f"{_LABEL}.home"
+"""The project's state folder: two users may have projects of one name."""
+POD = f"{_LABEL}.pod"
+CONTAINER = f"{_LABEL}.container"
+"""Of a pod's containers; its sandbox has none."""
+SERVICE = f"{_LABEL}.service"
+"""Of a balancer."""
+CONTENT = f"{_LABEL}.content"
+"""Of our image: what it was made from."""
+SUFFIXES = ("", ".default", ".default.svc", ".default.svc.cluster.local")
+"""As programs write a Service's name that were made for a cluster."""
+LABEL_LENGTH_MAX = 63
+"""Of one part of a name in DNS, and of a host's name."""
+_NAME_LENGTH_MAX = 200
+_OTHER = re.compile(r"[^a-zA-Z0-9_.-]+")
+
+
+def labels(project: str, home: Path, **more: str) -> dict[str, str]:
+    """Return the labels of something of a project.
+
+    Args:
+        project: its name, for people.
+        home: its state folder, by which it is found.
+        more: `pod`, `container` and `service`, where it is of one.
+    """
+    keys = {"pod": POD, "container": CONTAINER, "service": SERVICE}
+    return {PROJECT: project, HOME: str(home), **{keys[key]: one for key, one in more.items()}}
+
+
+def network(project: str, home: Path) -> str:
+    """Return the name of a project's network."""
+    return _name("alongside", project, _short(home))
+
+
+def container(project: str, home: Path, *parts: str) -> str:
+    """Return the name of a container: its part, and whose it is."""
+    return _name("alongside", project, _short(home), *parts)
+
+
+def hostname(pod: pods.Pod) -> str:
+    """Return what a pod's containers call their machine."""
+    return (pod.hostname or pod.name)[:LABEL_LENGTH_MAX].rstrip("-.")
+
+
+def of_pod(pod: pods.Pod) -> tuple[str, ...]:
+    """Return the names of one pod in DNS, which are those below its headless Service.
+
+    A pod of a StatefulSet also answers to the Service's name and its own number. The pod's own
+    name is none of them: a Service may be called the same.
+    """
+    if not pod.subdomain:
+        return ()
+    firsts = [hostname(pod)]
+    kind, _, owner = pod.owner.partition("/")
+    number = pod.name.removeprefix(f"{owner}-")
+    if kind == "StatefulSet" and number.isdecimal():
+        firsts.append(f"{pod.subdomain}-{number}")
+    return tuple(
+        f"{first}.{pod.subdomain}{suffix}" for first in dict.fromkeys(firsts) for suffix in SUFFIXES
+    )
+
+
+def of_service(name: str) -> tuple[str, ...]:
+    """Return the names of a Service in DNS."""
+    return tuple(f"{name}{suffix}" for suffix in SUFFIXES)
+
+
+def hosts(pod: pods.Pod, address: str, others: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield the lines of a pod's /etc/hosts.
+
+    Args:
+        pod: whose it is.
+        address: its own.
+        others: the addresses of each Service, by its name: its balancer's or, of a headless one,
+            those of the pods that are ready. A resolver asks this file before DNS.
+    """
+    yield "# Written by alongside; Services and hostAliases stand in it."
+    yield "127.0.0.1 localhost"
+    yield "::1 localhost ip6-localhost ip6-loopback"
+    if not pod.uses_host_network:
+        yield " ".join((address, *of_pod(pod), hostname(pod)))
+    for alias, called in pod.aliases:
+        yield " ".join((alias, *called))
+    for name, addresses in others.items():
+        for one in addresses:
+            yield " ".join((one, *of_service(name)))
+
+
+def _name(*parts: str) -> str:
+    text = ".".join(_OTHER.sub("-", part) for part in parts if part)
+    return text[:_NAME_LENGTH_MAX]
+
+
+def _short(home: Path) -> str:
+    return hashlib.sha256(str(home).encode()).hexdigest()[:8]

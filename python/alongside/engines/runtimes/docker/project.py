@@ -1,0 +1,115 @@
+"""Hold what all containers of a project stand on: the engine, its network and our image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.dockerd import answers
+from alongside.engines.runtimes.docker import containers, facts, image, names
+
+if TYPE_CHECKING:
+    from alongside.base import clock, log
+    from alongside.dockerd import engine
+    from alongside.engines.runtimes.docker import setting
+
+_POOLS = "could not find an available"
+
+
+@dataclass(slots=True, kw_only=True)
+class Project:
+    """What `open` found or made; sandboxes and balancers take it."""
+
+    setting: setting.Setting
+    clock: clock.Clock
+    log: log.Log
+    asked: engine.Engine
+    image: str
+    network: str
+    is_reached: bool
+    """Whether this machine reaches addresses of the network; else ports are published."""
+    facts: tuple[facts.Fact, ...]
+    """What the engine is."""
+    is_slave: bool = True
+    """Whether mounts of volumes can follow later ones; the engine says when they cannot."""
+    services: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Where each Service is now; stands in every pod's /etc/hosts."""
+
+    def labels(self, **more: str) -> dict[str, str]:
+        """Return the labels of a container of the project."""
+        return names.labels(self.setting.project, self.setting.home, **more)
+
+    def name(self, *parts: str) -> str:
+        """Return the name of a container of the project."""
+        return names.container(self.setting.project, self.setting.home, *parts)
+
+
+async def opened(
+    setting_: setting.Setting, clock_: clock.Clock, log_: log.Log, asked: engine.Engine
+) -> Project:
+    """Return a project's network and image, made where they are not there.
+
+    Raises:
+        errors.AlongsideError: the engine does not allow it; the remedy is named.
+    """
+    info = await containers.await_answer(asked, clock_, facts.ANSWER_S_MAX)
+    version = (await asked.ask("GET", "/version")).checked("the engine has no version")
+    found = facts.of_engine(info, answers.record(version.value()))
+    if missing := [fact for fact in found if not fact.is_there and fact.name in facts.NEEDED]:
+        raise errors.PermanentError(
+            "\n".join(f"docker: {fact.reason}; {fact.remedy}" for fact in missing)
+        )
+    return Project(
+        setting=setting_,
+        clock=clock_,
+        log=log_,
+        asked=asked,
+        image=await image.ensure(asked, setting_.binary, info),
+        network=await _network(setting_, asked),
+        facts=tuple(found),
+        is_reached=any(fact.name == "reach" and fact.is_there for fact in found),
+    )
+
+
+async def networks(asked: engine.Engine, setting_: setting.Setting) -> list[answers.Json]:
+    """Return the networks of a project: one, or none, or what was left half made.
+
+    Raises:
+        errors.AlongsideError: the engine does not tell.
+    """
+    labels = {names.HOME: str(setting_.home)}
+    answer = await asked.ask("GET", "/networks", params={"filters": containers.filters(labels)})
+    return answers.records(answer.checked("networks cannot be listed").value())
+
+
+async def remove_networks(asked: engine.Engine, setting_: setting.Setting) -> None:
+    """Remove the networks of a project, in which nothing is any more.
+
+    Raises:
+        errors.AlongsideError: the engine does not do it.
+    """
+    for found in await networks(asked, setting_):
+        answer = await asked.ask("DELETE", f"/networks/{answers.text(found, 'Id')}")
+        if answer.status != 404:
+            answer.checked("the network cannot be removed")
+
+
+async def _network(setting_: setting.Setting, asked: engine.Engine) -> str:
+    """Return the name of a project's network, which is made where there is none."""
+    for found in await networks(asked, setting_):
+        return answers.text(found, "Name")
+    name = names.network(setting_.project, setting_.home)
+    labels = names.labels(setting_.project, setting_.home)
+    body = {"Name": name, "Driver": "bridge", "Labels": labels, "CheckDuplicate": True}
+    try:
+        answer = await asked.ask("POST", "/networks/create", body=body)
+        answer.checked(f'the network "{name}" cannot be made')
+    except answers.RefusedError as error:
+        if _POOLS not in str(error):
+            raise
+        raise errors.PermanentError(
+            f"{error}; remove networks that nobody uses (`docker network prune`), or give the "
+            "engine more by `default-address-pools`"
+        ) from error
+    return name

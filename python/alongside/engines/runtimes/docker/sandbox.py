@@ -1,0 +1,270 @@
+"""Make one pod's surroundings: a container that holds what is shared, and the others in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.dockerd import answers
+from alongside.engines.runtimes.docker import containers, image, names, run, specs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from alongside.engines.pods import runtime
+    from alongside.engines.runtimes.docker import project
+    from alongside.plan import pods
+
+LOCAL = "127.0.0.1"
+HOSTS = "/etc/hosts"
+TAKEN = re.compile(r"port is already allocated|address already in use|ports are not available")
+"""How engines say that a port of this machine belongs to somebody else."""
+_UNSLAVED = "not a shared or slave mount"
+_DIED = "cannot start a stopped process"
+"""Something ended a container's first process before it had become the program."""
+
+
+class PodSandbox:
+    """A `runtime.Sandbox`."""
+
+    def __init__(self, project_: project.Project, room: runtime.Room) -> None:
+        """Take the room; `make` makes its sandbox."""
+        self.pod = room.pod
+        self._project = project_
+        self._room = room
+        self._id = ""
+        self._address = LOCAL
+        self._published: dict[int, int] = {}
+        self._runs: list[run.Run] = []
+        self._watch: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+        self._is_broken = False
+        self.is_removed = False
+
+    @property
+    def address(self) -> str:
+        """The pod's IP address on the project's network; another one where it had to be remade."""
+        return self._address
+
+    async def make(self) -> None:
+        """Make and start the sandbox's container.
+
+        Raises:
+            errors.AlongsideError: it cannot be made; nothing of it is left.
+        """
+        pod, asked = self.pod, self._project.asked
+        body = specs.sandbox(
+            pod,
+            self._project.image,
+            self._project.network,
+            labels=self._project.labels(pod=pod.name),
+            bindings=self._bindings(),
+        )
+        try:
+            self._id = await containers.create(asked, self._project.name("sandbox", pod.name), body)
+            await containers.start(asked, self._id)
+            await self._look()
+        except BaseException as error:
+            if self._id:
+                with suppress(errors.AlongsideError):
+                    await asyncio.shield(containers.remove(asked, self._id))
+            if isinstance(error, answers.RefusedError) and TAKEN.search(str(error)):
+                raise errors.AddressTakenError(f"{pod.place or pod.name}: {error}") from error
+            raise
+        self._is_broken = False
+        self.write_hosts()
+        self._watch = asyncio.create_task(self._await_break(self._id))
+
+    async def start(self, container: pods.Container, attempt: int) -> run.Run:
+        """See `runtime.Sandbox.start`; a sandbox that was killed is made anew before."""
+        async with self._lock:
+            if self.is_removed:
+                raise errors.PermanentError(f'pod "{self.pod.name}" was removed')
+            if self._is_broken:
+                await self._remake()
+        try:
+            config = await self._image(container)
+            identity = await self._begin(container, attempt, config)
+        except answers.RefusedError as error:
+            raise errors.PermanentError(f'container "{container.name}": {error}') from error
+        started = run.Run(self._project.asked, identity, self._project.clock)
+        started.follow(
+            self._room.logs[container.name],
+            is_terminal=container.is_terminal,
+            shares_pids=self.pod.shares_pids,
+        )
+        self._runs = [*(one for one in self._runs if not one.is_over), started]
+        return started
+
+    async def connect(
+        self, host: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """See `runtime.Sandbox.connect`.
+
+        Where this machine does not reach the engine's networks, only ports that the pod's
+        containers, probes and hooks name are reached: they are published for that.
+        """
+        if host not in {"", self._address}:
+            return await asyncio.open_connection(host, port)
+        if self._project.is_reached or self.pod.uses_host_network:
+            return await asyncio.open_connection(self._address, port)
+        published = self._published.get(port)
+        if published is None:
+            raise ConnectionRefusedError(
+                f"port {port} is not published, and the engine's network is not reached from here"
+            )
+        return await asyncio.open_connection(LOCAL, published)
+
+    async def remove(self) -> None:
+        """See `runtime.Sandbox.remove`."""
+        self.is_removed = True
+        if self._watch is not None:
+            self._watch.cancel()
+        asked = self._project.asked
+        labels = {names.HOME: str(self._project.setting.home), names.POD: self.pod.name}
+        async with self._lock:
+            found = [answers.text(one, "Id") for one in await containers.find(asked, labels)]
+            # The sandbox last: what is in it ends first.
+            await containers.remove_all(asked, [one for one in found if one != self._id])
+            await containers.remove_all(asked, [one for one in found if one == self._id])
+            await asyncio.gather(*(one.drop() for one in self._runs))
+            self._runs = []
+            self._hosts.unlink(missing_ok=True)
+
+    def write_hosts(self) -> None:
+        """Say in the pod's /etc/hosts where Services are now.
+
+        It is written in place: a container sees that very file, not what replaces it.
+        """
+        if self.is_removed or not self._id:
+            return
+        lines = names.hosts(self.pod, self._address, self._project.services)
+        content = "".join(f"{line}\n" for line in lines).encode()
+        descriptor = os.open(self._hosts, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            if os.pread(descriptor, len(content) + 1, 0) != content:
+                os.fchmod(descriptor, 0o644)
+                os.pwrite(descriptor, content, 0)
+                os.ftruncate(descriptor, len(content))
+        finally:
+            os.close(descriptor)
+
+    @property
+    def _hosts(self) -> Path:
+        return self._room.folder / "hosts"
+
+    def _bindings(self) -> dict[int, list[specs.Binding]]:
+        """Return which ports are published: those for this machine, and where it must, all."""
+        found: dict[int, list[specs.Binding]] = {}
+        if self.pod.uses_host_network:
+            return found
+        for container in self.pod.containers:
+            for port in container.ports:
+                if port.host_port is not None:
+                    found.setdefault(port.number, []).append((port.host_ip, port.host_port))
+        if not self._project.is_reached:
+            for number in specs.ports(self.pod):
+                found.setdefault(number, []).append((LOCAL, 0))
+        return found
+
+    async def _look(self) -> None:
+        """Learn the sandbox's address and where its ports are published."""
+        found = await containers.inspect(self._project.asked, self._id)
+        settings = answers.record(found, "NetworkSettings")
+        joined = answers.record(settings, "Networks", self._project.network)
+        if not self.pod.uses_host_network:
+            self._address = answers.text(joined, "IPAddress")
+            if not self._address:
+                raise errors.TemporaryError(
+                    f'pod "{self.pod.name}": its sandbox ended as it began; see the engine\'s log',
+                    retry_after_s=answers.RETRY_AFTER_S,
+                )
+        self._published = {
+            port: number
+            for port, bound in published(settings).items()
+            for host, number in bound
+            if host == LOCAL
+        }
+
+    async def _await_break(self, identity: str) -> None:
+        """End what is in a sandbox that ended: it has lost its network."""
+        await run.end_of(self._project.asked, identity, self._project.clock)
+        if self.is_removed:
+            return
+        self._is_broken = True
+        self._project.log.warning("sandbox_ended", pod=self.pod.name)
+        await asyncio.gather(*(one.kill() for one in self._runs))
+
+    async def _remake(self) -> None:
+        asked = self._project.asked
+        with suppress(answers.RefusedError):
+            await containers.remove(asked, self._id)
+        self._id = ""
+        await self.make()
+
+    async def _image(self, container: pods.Container) -> answers.Json:
+        """Return the configuration of a container's image, pulled where its pod asks for that."""
+        asked, name = self._project.asked, container.image
+        found = {} if container.pull == "always" else await image.config(asked, name)
+        if not found and container.pull != "never":
+            self._project.log.info("image_pulling", image=name, pod=self.pod.name)
+            await image.fetch(asked, name)
+            found = await image.config(asked, name)
+        if not found:
+            raise errors.PermanentError(image.missing(name))
+        return answers.record(found, "Config")
+
+    async def _begin(self, container: pods.Container, attempt: int, config: answers.Json) -> str:
+        """Make a container and start it, a second time where the engine itself failed.
+
+        Nothing of it is left where that fails too.
+        """
+        try:
+            return await self._started(container, attempt, config)
+        except answers.RefusedError as error:
+            if self._project.is_slave and _UNSLAVED in str(error):
+                self._project.is_slave = False
+            elif _DIED not in str(error):
+                raise
+            self._project.log.warning("container_not_started", error=str(error))
+        return await self._started(container, attempt, config)
+
+    async def _started(self, container: pods.Container, attempt: int, config: answers.Json) -> str:
+        asked, pod = self._project.asked, self.pod
+        slave = {volume.name: self._project.is_slave for volume in pod.volumes}
+        bound = specs.binds(container, self._room.volumes, slave)
+        if all(bind.target != HOSTS for bind in bound):
+            bound.append(specs.Bind(self._hosts, HOSTS, container.is_read_only, is_slave=False))
+        around = specs.Surroundings(
+            image=container.image,
+            image_user=answers.text(config, "User"),
+            sandbox=self._id,
+            binds=bound,
+            labels=self._project.labels(pod=pod.name, container=container.name),
+        )
+        body = specs.container(specs.filled(container, self._address), pod, around)
+        name = self._project.name("container", pod.name, container.name, str(attempt))
+        identity = await containers.create(asked, name, body)
+        try:
+            await containers.start(asked, identity)
+        except BaseException:
+            with suppress(errors.AlongsideError):
+                await asyncio.shield(containers.remove(asked, identity))
+            raise
+        return identity
+
+
+def published(settings: answers.Json) -> dict[int, list[specs.Binding]]:
+    """Return where the ports of a container are published, by its network's settings."""
+    found: dict[int, list[specs.Binding]] = {}
+    for key, bound in answers.record(settings, "Ports").items():
+        number = key.partition("/")[0]
+        for one in answers.records(bound):
+            port = answers.text(one, "HostPort")
+            if number.isdecimal() and port.isdecimal():
+                found.setdefault(int(number), []).append((answers.text(one, "HostIp"), int(port)))
+    return found

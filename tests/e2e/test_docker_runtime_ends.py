@@ -1,0 +1,296 @@
+"""How containers end in a real Docker engine: signals, commands in them, kills, what is left."""
+
+import asyncio
+import dataclasses
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e import docker, pods_in_docker
+from tests.e2e.pods_in_docker import IMAGE, echoing, opened, shell
+
+from alongside.base import environment, errors
+from alongside.engines.pods import runtime
+from alongside.engines.runtimes.docker import facts
+from alongside.plan import pods
+
+pytestmark = [pytest.mark.needs("dockerd", "debootstrap"), pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[docker.Engine]:
+    with docker.daemon() as daemon:
+        daemon.own.take_base(IMAGE)
+        yield daemon.own
+
+
+def running_with(text: str) -> list[int]:
+    """Return the processes of this machine in whose command a text stands."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if text.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+async def gone(text: str) -> None:
+    """Return when no process of this machine has a text in its command."""
+    async with asyncio.timeout(pods_in_docker.WAIT_S):
+        while await asyncio.to_thread(running_with, text):  # noqa: ASYNC110 - strangers tell nothing
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_signal_reaches_all_of_a_container(
+    engine: docker.Engine, tmp_path: Path, shares: bool
+) -> None:
+    """Also a program that says nothing about it, which is not the first of its process ids."""
+    child = "sh -c 'trap \"echo child; exit\" TERM; echo up; while :; do sleep 0.05; done'"
+    waits = shell(f"{child} & trap 'wait; exit 9' TERM; wait")
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            made, running = await project.started(waits, until="up", shares_pids=shares)
+            await running.signal(signal.SIGTERM)
+            assert (await running.ended()).code == 9
+            assert "child" in await project.written("child")
+            await running.signal(signal.SIGTERM)
+            await made.remove()
+            _, running = await project.started(
+                shell("echo silent; exec sleep 100"), until="silent", shares_pids=shares
+            )
+            await running.signal(signal.SIGTERM)
+            end = await running.ended()
+            assert end == await running.ended() == runtime.Exit(143, 15)
+
+    pods_in_docker.run(body())
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_what_a_program_leaves_behind_ends_with_it(
+    engine: docker.Engine, tmp_path: Path, shares: bool
+) -> None:
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            leaves = shell("setsid sleep 8642 & sleep 0.2; exit 3")
+            made, running = await project.started(leaves, shares_pids=shares)
+            assert (await running.ended()).code == 3
+            await gone("sleep\x008642")
+            await made.remove()
+
+    pods_in_docker.run(body())
+
+
+def test_commands_run_inside_with_the_containers_variables(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    waits = shell("echo up; exec sleep 100", variables=(pods.Variable("A", "7", "7"),), user=55)
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            _, running = await project.started(waits, until="up")
+            words = ["sh", "-c", "exit $((A + $(id -u)))"]
+            assert await running.run(words, timeout_s=20) == 62
+            with pytest.raises(errors.AlongsideError, match="no such file"):
+                await running.run(["/no/such"], timeout_s=20)
+            await running.signal(signal.SIGKILL)
+            await running.ended()
+            with pytest.raises(errors.AlongsideError):
+                await running.run(["true"], timeout_s=20)
+
+    pods_in_docker.run(body())
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_command_that_takes_too_long_is_killed_with_its_children(
+    engine: docker.Engine, tmp_path: Path, is_seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_seen:  # as on a machine that does not see the engine's processes
+        monkeypatch.setattr("alongside.engines.runtimes.docker.executing._marked", lambda _: ())
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            _, running = await project.started(shell("echo up; exec sleep 100"), until="up")
+            with pytest.raises(TimeoutError):
+                await running.run(["sh", "-c", "setsid sleep 9753 & sleep 9753"], timeout_s=0.7)
+            await gone("sleep\x009753")
+            assert await running.run(["true"], timeout_s=20) == 0
+
+    pods_in_docker.run(body())
+
+
+def test_a_container_that_is_killed_or_removed_has_ended(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            waits = shell("echo up; exec sleep 7531")
+            _, running = await project.started(waits, until="up")
+            for pid in running_with("sleep\x007531"):
+                os.kill(pid, signal.SIGKILL)
+            assert await running.ended() == runtime.Exit(137, 9)
+            made, running = await project.started(dataclasses.replace(waits), until="up")
+            engine.docker("rm", "--force", running.identity)
+            assert (await running.ended()).code == 137
+            await made.remove()
+
+    pods_in_docker.run(body())
+
+
+def test_a_sandbox_that_is_killed_ends_its_containers_and_is_made_anew(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            serves = echoing("hello", 8000)
+            made, running = await project.started(serves, until="listening")
+            [sandbox] = [
+                line.split()[0]
+                for line in engine.docker(
+                    "ps", "--format", "{{.ID}} {{.Image}}"
+                ).stdout.splitlines()
+                if "alongside-sandbox" in line
+            ]
+            engine.docker("kill", "--signal", "KILL", sandbox)
+            assert (await running.ended()).code == 137
+            project.log("one").unlink()
+            await made.start(serves, 1)
+            await project.written("listening")
+            assert await pods_in_docker.answer(made.address, 8000) == "hello"
+            assert "sandbox_ended" in project.told.getvalue()
+
+    pods_in_docker.run(body())
+
+
+def test_a_pod_is_removed_whatever_runs_in_it(engine: docker.Engine, tmp_path: Path) -> None:
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            stubborn = shell("trap '' TERM; echo up; sleep 6420")
+            made, running = await project.started(stubborn, until="up")
+            await made.remove()
+            assert (await running.ended()).code == 137
+            assert running_with("sleep\x006420") == []
+            assert len(project.left()) == 1, "only the network"
+            with pytest.raises(errors.AlongsideError):
+                await made.start(stubborn, 1)
+            await made.remove()
+
+    pods_in_docker.run(body())
+
+
+def test_what_a_dead_supervisor_left_is_swept_and_nobody_elses(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    async def body() -> None:
+        other = pods_in_docker.Project(engine, tmp_path / "other")
+        await other.runtime.open()
+        await other.started(shell("echo up; exec sleep 100"), until="up")
+        kept = other.left()
+        dead = pods_in_docker.Project(engine, tmp_path / "dead")
+        await dead.runtime.open()
+        for name in ("a", "b"):
+            await dead.started(shell("echo up; exec sleep 100"), name=name)
+        following = pods_in_docker.Project(engine, tmp_path / "dead")
+        assert await following.runtime.sweep() == 2
+        assert await following.runtime.sweep() == 0
+        assert sorted(other.left()) == sorted(kept)
+        await other.runtime.close()
+        assert other.left() == []
+        await dead.runtime.close()
+
+    pods_in_docker.run(body())
+
+
+def test_a_name_that_somebody_has_is_no_obstacle(engine: docker.Engine, tmp_path: Path) -> None:
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            made = await project.pod(pods.Pod("one", (shell("true"),)))
+            taken = engine.docker("ps", "--format", "{{.Names}}").stdout.split()
+            await made.remove()
+            for name in taken:
+                engine.docker("create", "--name", name, IMAGE, "true")
+            end, _ = await project.ran(shell("exit 4"))
+            assert end.code == 4
+            # What is left of the same project gives its name up.
+            await project.pod(pods.Pod("one", (shell("true"),)))
+            await project.pod(pods.Pod("one", (shell("true"),)))
+            for name in taken:
+                assert engine.docker("rm", "--force", name).returncode == 0
+
+    pods_in_docker.run(body())
+
+
+def test_an_engine_that_restarts_loses_no_output_and_no_end(tmp_path: Path) -> None:
+    with docker.daemon("--live-restore") as daemon:
+        daemon.own.take_base(IMAGE)
+
+        async def body() -> None:
+            async with opened(daemon.own, tmp_path) as project:
+                counts = shell(
+                    "n=0; while [ ! -e /v/end ]; do n=$((n+1)); echo $n; sleep 0.01; done"
+                )
+                counts = dataclasses.replace(counts, mounts=(pods.Mount("v", "/v"),))
+                volume = tmp_path / "v"
+                volume.mkdir()
+                made = await project.pod(pods.Pod("one", (counts,)), {"v": volume})
+                running = await made.start(counts, 0)
+                await project.written("20\n")
+                await asyncio.to_thread(daemon.stop)
+                ended = asyncio.create_task(running.ended())
+                daemon.start()
+                await asyncio.to_thread(daemon.await_answer)
+                seen = project.log("one").read_text().split()[-1]
+                await project.written(f"\n{int(seen) + 50}\n")
+                (volume / "end").touch()
+                assert (await ended).code == 0
+                told = project.log("one").read_text().split()
+                assert told == [str(n + 1) for n in range(len(told))]
+
+        pods_in_docker.run(body())
+
+
+def test_an_engine_that_ends_its_containers_is_survived(tmp_path: Path) -> None:
+    """One that comes up late is waited for."""
+    with docker.daemon() as daemon:
+        daemon.own.take_base(IMAGE)
+        daemon.stop()
+
+        async def body() -> None:
+            daemon.start()
+            async with opened(daemon.own, tmp_path) as project:
+                serves = echoing("hello", 8000)
+                made, running = await project.started(serves, until="listening")
+                await asyncio.to_thread(daemon.stop)
+                daemon.start()
+                await asyncio.to_thread(daemon.await_answer)
+                await running.ended()
+                project.log("one").unlink()
+                until_s = time.monotonic() + pods_in_docker.WAIT_S
+                while time.monotonic() < until_s:
+                    try:
+                        await made.start(serves, 1)
+                        break
+                    except errors.AlongsideError:
+                        await asyncio.sleep(0.1)
+                await project.written("listening")
+                assert await pods_in_docker.answer(made.address, 8000) == "hello"
+
+        pods_in_docker.run(body())
+
+
+def test_the_engine_is_found_and_says_what_it_is(engine: docker.Engine) -> None:
+    variables = environment.Environment({"DOCKER_HOST": engine.host})
+    found = {fact.name: fact for fact in asyncio.run(facts.facts(variables))}
+    assert found["docker"].is_there
+    assert found["reach"].is_there
+    assert found["version"].reason.startswith("Docker 2")
+    variables = environment.Environment({"DOCKER_HOST": f"{engine.host}.not"})
+    found = {fact.name: fact for fact in asyncio.run(facts.facts(variables))}
+    assert not found["docker"].is_there
+    assert "DOCKER_HOST" in found["docker"].remedy

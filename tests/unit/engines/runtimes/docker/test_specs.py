@@ -1,0 +1,109 @@
+"""What containers are made from follows from the plan's values alone."""
+
+from pathlib import Path
+
+import pytest
+
+from alongside.dockerd import answers
+from alongside.engines.runtimes.docker import names, specs
+from alongside.plan import pods
+
+
+def made(one: pods.Container, *, shares_pids: bool = False, user: str = "") -> answers.Json:
+    around = specs.Surroundings(
+        image="i:1", image_user=user, sandbox="s", binds=(), labels={"a": "b"}
+    )
+    return specs.container(one, pods.Pod("p", (one,), shares_pids=shares_pids), around)
+
+
+def test_command_and_args_stand_where_an_engine_wants_them() -> None:
+    assert not {"Entrypoint", "Cmd", "WorkingDir"} & made(pods.Container("c")).keys()
+    both = made(pods.Container("c", command=("a", "b"), args=("c",), directory="/d"))
+    assert (both["Entrypoint"], both["Cmd"], both["WorkingDir"]) == (["a", "b"], ["c"], "/d")
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "image_user", "wanted"),
+    [
+        (None, None, "7:8", ""),
+        (1, None, "7:8", "1"),
+        (1, 2, "7:8", "1:2"),
+        (None, 2, "7:8", "7:2"),
+        (None, 2, "", "0:2"),
+        (0, None, "7", "0"),
+    ],
+)
+def test_a_group_alone_keeps_the_images_user(
+    user: int | None, group: int | None, image_user: str, wanted: str
+) -> None:
+    assert made(pods.Container("c", user=user, group=group), user=image_user)["User"] == wanted
+
+
+def test_limits_may_be_more_than_the_machine_has() -> None:
+    host = answers.record(made(pods.Container("c", cpu_millis=64_000, memory_bytes=1 << 30)))
+    host = answers.record(host, "HostConfig")
+    assert (host["CpuPeriod"], host["CpuQuota"]) == (100_000, 6_400_000)
+    assert host["Memory"] == host["MemorySwap"] == 1 << 30
+    assert "NanoCpus" not in host
+
+
+def test_the_first_process_is_an_init_but_in_shared_process_ids() -> None:
+    alone = answers.record(made(pods.Container("c")), "HostConfig")
+    shared = answers.record(made(pods.Container("c"), shares_pids=True), "HostConfig")
+    assert (alone.get("Init"), alone.get("PidMode")) == (True, None)
+    assert (shared.get("Init"), shared.get("PidMode")) == (None, "container:s")
+
+
+def test_a_pods_address_is_filled_in_where_its_variable_is_named() -> None:
+    one = pods.Container(
+        "c",
+        command=("$(IP)", "$(OTHER)"),
+        args=("--at=$(IP):1",),
+        variables=(pods.Variable("IP", "", "field:status.podIP"), pods.Variable("U", "u/$(IP)")),
+    )
+    found = specs.filled(one, "10.0.0.1")
+    assert (found.command, found.args) == (("10.0.0.1", "$(OTHER)"), ("--at=10.0.0.1:1",))
+    assert [var.value for var in found.variables] == ["10.0.0.1", "u/10.0.0.1"]
+    assert specs.filled(pods.Container("c", args=("$(IP)",)), "10.0.0.1").args == ("$(IP)",)
+
+
+def test_ports_are_those_that_somebody_may_look_at() -> None:
+    look = pods.Look("tcp", port=7)
+    one = pods.Container(
+        "c",
+        ports=(pods.Port(9),),
+        readiness=look,
+        liveness=pods.Look("exec", command=("x",)),
+        startup=pods.Look("http", port=5, host="elsewhere"),
+        pre_stop=pods.Hook(get=pods.Look("http", port=3)),
+    )
+    assert specs.ports(pods.Pod("p", (one,))) == (3, 7, 9)
+
+
+def test_a_pod_of_a_stateful_set_answers_to_the_services_name_and_its_number() -> None:
+    pod = pods.Pod(
+        "sharded-memcache-2", (), subdomain="memcache", owner="StatefulSet/sharded-memcache"
+    )
+    found = names.of_pod(pod)
+    assert {"sharded-memcache-2.memcache", "memcache-2.memcache"} <= set(found)
+    assert "memcache-2.memcache.default.svc.cluster.local" in found
+    assert "sharded-memcache-2" not in found
+    assert names.of_pod(pods.Pod("p", ())) == ()
+
+
+def test_hosts_say_the_pods_own_name_aliases_and_services() -> None:
+    pod = pods.Pod("p", (), hostname="h", aliases=(("10.9.9.9", ("x", "y")),))
+    lines = list(names.hosts(pod, "10.0.0.1", {"web": ("10.0.0.2",), "none": ()}))
+    assert lines[1:3] == ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    assert lines[3:] == [
+        "10.0.0.1 h",
+        "10.9.9.9 x y",
+        "10.0.0.2 web web.default web.default.svc web.default.svc.cluster.local",
+    ]
+
+
+def test_two_folders_have_two_networks_and_odd_names_are_accepted() -> None:
+    one, other = (names.network("a b/ç", Path(folder)) for folder in ("/one", "/other"))
+    assert one != other
+    assert one.isascii()
+    assert len(names.container("p" * 300, Path("/x"), "pod")) <= 200
