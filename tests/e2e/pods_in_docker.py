@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from alongside.plan import pods
 DONE = runtime.Exit()
 IMAGE = "base:1"
 WAIT_S = 30.0
+RUN_S = 90.0
 LABEL = "label=dev.alongside.home"
 
 
@@ -151,6 +152,11 @@ async def opened(engine: docker.Engine, folder: Path, name: str = "shop") -> Asy
     finally:
         await own.runtime.close()
     assert own.left() == []
+
+
+def run(body: Coroutine[None, None, None]) -> None:
+    """Run a test's body to its end, within a generous deadline."""
+    asyncio.run(asyncio.wait_for(body, RUN_S))
 
 
 async def answer(host: str, port: int) -> str:

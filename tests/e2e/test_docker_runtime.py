@@ -49,7 +49,7 @@ def test_containers_of_a_pod_share_localhost_and_its_name(
             with pytest.raises(OSError, match=r"refused|Connect"):
                 await made.connect(made.address, 8001)
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_ports_are_published_for_probes_where_the_network_is_not_reached(
@@ -70,7 +70,7 @@ def test_ports_are_published_for_probes_where_the_network_is_not_reached(
             with pytest.raises(OSError, match="is not published"):
                 await made.connect("", 8002)
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_pod_may_be_on_this_machines_own_network(engine: docker.Engine, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_pod_may_be_on_this_machines_own_network(engine: docker.Engine, tmp_pa
             ]
             assert await running.run(words, timeout_s=20) == 0
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_shared_memory_is_the_pods(engine: docker.Engine, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_shared_memory_is_the_pods(engine: docker.Engine, tmp_path: Path) -> Non
                 assert (await (await made.start(one, 0)).ended()).code == 0
             assert project.log("one", "r").read_text() == "shared\n"
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 @pytest.mark.parametrize("shares", [False, True])
@@ -126,28 +126,31 @@ def test_process_ids_are_shared_where_asked(
             assert ("alongside-dataplane" in seen) is shares
             assert seen.startswith("docker-init")
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 @pytest.mark.parametrize("shares", [False, True])
 def test_orphans_are_reaped(engine: docker.Engine, tmp_path: Path, shares: bool) -> None:
     orphaning = python(
         "import os, time, pathlib\n"
+        "reader, writer = os.pipe()\n"
         "for _ in range(5):\n"
-        "    if os.fork() == 0:\n"
-        "        if os.fork() == 0: time.sleep(0.05)\n"
+        "    if child := os.fork():\n"
+        "        os.waitpid(child, 0)\n"
+        "    elif os.fork():\n"
         "        os._exit(0)\n"
-        "    os.wait()\n"
-        "until = time.monotonic() + 20\n"
-        "def states():\n"
+        "    else:\n"
+        "        time.sleep(0.2)\n"
+        "        os._exit(0)\n"
+        "os.close(writer)\n"
+        "os.read(reader, 1)  # until the last of them has ended\n"
+        "def dead():\n"
         "    for path in pathlib.Path('/proc').glob('[0-9]*/stat'):\n"
-        "        try: yield path.read_text().rsplit(')', 1)[1].split()[:2]\n"
+        "        try: yield path.read_text().rsplit(')', 1)[1].split()[0] in 'ZX'\n"
         "        except OSError: pass\n"
-        "while time.monotonic() < until:\n"
-        "    left = [s for s in states() if s[0] == 'Z' or (s[1] == '1' and shares(s))]\n"
-        "    if not left: break\n"
-        "    time.sleep(0.02)\n"
-        "print('left', len(left))\n".replace("(s[1] == '1' and shares(s))", "False")
+        "until = time.monotonic() + 5\n"
+        "while any(dead()) and time.monotonic() < until: time.sleep(0.02)\n"
+        "print('left', sum(dead()))\n"
     )
 
     async def body() -> None:
@@ -155,7 +158,7 @@ def test_orphans_are_reaped(engine: docker.Engine, tmp_path: Path, shares: bool)
             end, told = await project.ran(orphaning, shares_pids=shares)
             assert (end.code, told) == (0, "left 0\n")
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_volumes_are_shared_and_read_only_where_said(engine: docker.Engine, tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_volumes_are_shared_and_read_only_where_said(engine: docker.Engine, tmp_
             assert "Read-only file system" in told
             assert sorted(told.splitlines())[:2] == ["one", "one"]
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 @pytest.mark.parametrize("path", ["../outside", "link", "link/below"])
@@ -199,7 +202,7 @@ def test_a_sub_path_does_not_lead_out_of_its_volume(
             with pytest.raises(errors.PermanentError, match="leads out of its volume"):
                 await project.ran(shell("true", mounts=(mount,)), {"data": volume})
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
     assert list((tmp_path / "outside").iterdir()) == []
 
 
@@ -227,7 +230,7 @@ def test_files_that_are_published_anew_are_seen_at_once(
             os.replace(volume / ".new", volume / "..data")
             assert (await running.ended()).code == 0
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_pods_answer_to_the_names_of_their_headless_service(
@@ -255,7 +258,7 @@ def test_pods_answer_to_the_names_of_their_headless_service(
             assert found == dict.fromkeys(found, made.address)
             assert len(found) == len(names) - 1
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_command_and_args_replace_what_the_image_says(
@@ -281,7 +284,7 @@ def test_command_and_args_replace_what_the_image_says(
                 _, told = await project.ran(speaking(command, args))
                 assert told == f"{wanted}\n"
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_variables_folder_user_and_the_pods_own_address(
@@ -309,7 +312,7 @@ def test_variables_folder_user_and_the_pods_own_address(
             wanted = f"a b=c {address} http://{address}:80 /usr/lib 1234:77 {address}  at={address}"
             assert told.strip() == wanted
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_root_is_read_only_and_capabilities_are_added_where_asked(
@@ -329,7 +332,7 @@ def test_a_root_is_read_only_and_capabilities_are_added_where_asked(
             assert int(plain.splitlines()[-1], 16) & net_admin == 0
             assert int(other.splitlines()[-1], 16) & net_admin
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_limits_are_held_and_too_much_memory_is_told(engine: docker.Engine, tmp_path: Path) -> None:
@@ -345,7 +348,7 @@ def test_limits_are_held_and_too_much_memory_is_told(engine: docker.Engine, tmp_
             assert (end.code, end.signal, end.is_out_of_memory, told) == (137, 9, True, "")
             assert await project.ran(looks) == (pods_in_docker.DONE, "25000\n")
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_all_output_is_copied_in_order_and_once(engine: docker.Engine, tmp_path: Path) -> None:
@@ -359,7 +362,7 @@ def test_all_output_is_copied_in_order_and_once(engine: docker.Engine, tmp_path:
             _, told = await project.ran(shell("test -t 1 && echo terminal", is_terminal=True))
             assert told.split() == ["terminal"]
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_missing_image_and_a_missing_command_are_told_and_nothing_stays(
@@ -402,7 +405,7 @@ def test_a_missing_image_and_a_missing_command_are_told_and_nothing_stays(
                 await project.ran(pulled)
             assert len(project.left()) == 1, "only the network"
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_port_of_this_machine_that_is_taken_is_refused(
@@ -417,4 +420,4 @@ def test_a_port_of_this_machine_that_is_taken_is_refused(
                 await project.pod(pods.Pod("one", (shell("true", ports=(port,)),)))
             assert len(project.left()) == 1, "only the network"
 
-    asyncio.run(body())
+    pods_in_docker.run(body())

@@ -69,7 +69,7 @@ def test_a_signal_reaches_all_of_a_container(
             end = await running.ended()
             assert end == await running.ended() == runtime.Exit(143, 15)
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 @pytest.mark.parametrize("shares", [False, True])
@@ -84,7 +84,7 @@ def test_what_a_program_leaves_behind_ends_with_it(
             await gone("sleep\x008642")
             await made.remove()
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_commands_run_inside_with_the_containers_variables(
@@ -104,7 +104,7 @@ def test_commands_run_inside_with_the_containers_variables(
             with pytest.raises(errors.AlongsideError):
                 await running.run(["true"], timeout_s=20)
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 @pytest.mark.parametrize("is_seen", [True, False])
@@ -122,7 +122,7 @@ def test_a_command_that_takes_too_long_is_killed_with_its_children(
             await gone("sleep\x009753")
             assert await running.run(["true"], timeout_s=20) == 0
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_container_that_is_killed_or_removed_has_ended(
@@ -140,7 +140,7 @@ def test_a_container_that_is_killed_or_removed_has_ended(
             assert (await running.ended()).code == 137
             await made.remove()
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_sandbox_that_is_killed_ends_its_containers_and_is_made_anew(
@@ -165,7 +165,7 @@ def test_a_sandbox_that_is_killed_ends_its_containers_and_is_made_anew(
             assert await pods_in_docker.answer(made.address, 8000) == "hello"
             assert "sandbox_ended" in project.told.getvalue()
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_pod_is_removed_whatever_runs_in_it(engine: docker.Engine, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_pod_is_removed_whatever_runs_in_it(engine: docker.Engine, tmp_path: P
                 await made.start(stubborn, 1)
             await made.remove()
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_what_a_dead_supervisor_left_is_swept_and_nobody_elses(
@@ -204,7 +204,7 @@ def test_what_a_dead_supervisor_left_is_swept_and_nobody_elses(
         assert other.left() == []
         await dead.runtime.close()
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_name_that_somebody_has_is_no_obstacle(engine: docker.Engine, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_name_that_somebody_has_is_no_obstacle(engine: docker.Engine, tmp_path
             for name in taken:
                 assert engine.docker("rm", "--force", name).returncode == 0
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_an_engine_that_restarts_loses_no_output_and_no_end(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_an_engine_that_restarts_loses_no_output_and_no_end(tmp_path: Path) -> N
                 told = project.log("one").read_text().split()
                 assert told == [str(n + 1) for n in range(len(told))]
 
-        asyncio.run(body())
+        pods_in_docker.run(body())
 
 
 def test_an_engine_that_ends_its_containers_is_survived(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_an_engine_that_ends_its_containers_is_survived(tmp_path: Path) -> None:
                 await project.written("listening")
                 assert await pods_in_docker.answer(made.address, 8000) == "hello"
 
-        asyncio.run(body())
+        pods_in_docker.run(body())
 
 
 def test_the_engine_is_found_and_says_what_it_is(engine: docker.Engine) -> None:

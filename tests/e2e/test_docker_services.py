@@ -87,7 +87,7 @@ def test_a_service_spreads_connections_and_follows_what_is_ready(
             names = [("web", port), ("web.default.svc.cluster.local", port)]
             assert (await project.ran(asking(*names)))[1] == "a\na\n"
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_connection_stays_with_its_pod(engine: docker.Engine, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_connection_stays_with_its_pod(engine: docker.Engine, tmp_path: Path) 
                 await project.runtime.serve([runtime.Served(web, ((),))])
             writer.close()
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_services_of_one_port_and_ports_that_are_taken_get_free_ones(
@@ -140,7 +140,7 @@ def test_services_of_one_port_and_ports_that_are_taken_get_free_ones(
             told = (await project.ran(asking(*names)))[1]
             assert told == "a\nConnectionRefusedError\ngaierror\n"
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_balancer_that_is_killed_comes_back(engine: docker.Engine, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_balancer_that_is_killed_comes_back(engine: docker.Engine, tmp_path: P
                     await asyncio.sleep(0.05)
             assert (await project.ran(asking(("web", port))))[1] == "a\n"
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_headless_service_names_the_pods_that_are_ready(
@@ -179,7 +179,7 @@ def test_a_headless_service_names_the_pods_that_are_ready(
                 await project.written(f"{count}\n{count}\n", "looks")
             assert project.runtime.addresses() == {}
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
 
 
 def test_a_service_of_this_machine_is_reached_at_all_its_addresses(
@@ -195,4 +195,4 @@ def test_a_service_of_this_machine_is_reached_at_all_its_addresses(
             assert await answer("127.0.0.1", port) == "a"
             assert await answer("127.0.0.2", port) == "a"
 
-    asyncio.run(body())
+    pods_in_docker.run(body())
