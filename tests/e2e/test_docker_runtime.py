@@ -302,6 +302,7 @@ def test_variables_folder_user_and_the_pods_own_address(
         user=1234,
         group=77,
         args=("sh", "at=$(IP)"),
+        late=("IP",),
     )
 
     async def body() -> None:

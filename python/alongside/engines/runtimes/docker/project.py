@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from alongside.base import clock, log
     from alongside.dockerd import engine
     from alongside.engines.runtimes.docker import setting
+    from alongside.plan import pods
 
 _POOLS = "could not find an available"
 
@@ -33,6 +34,8 @@ class Project:
     """What the engine is."""
     is_slave: bool = True
     """Whether mounts of volumes can follow later ones; the engine says when they cannot."""
+    served: tuple[pods.Service, ...] = ()
+    """The Services that containers are told of by variables."""
     services: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Where each Service is now; stands in every pod's /etc/hosts."""
 

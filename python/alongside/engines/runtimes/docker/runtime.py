@@ -88,7 +88,7 @@ class DockerRuntime:
 
         A Service whose ports change gets another container, and its connections end with the old.
         """
-        self._opened()
+        self._opened().served = tuple(one.service for one in services)
         self._headless = balancers.headless(services)
         try:
             if self._balancers is not None:

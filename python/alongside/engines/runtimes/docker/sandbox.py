@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from alongside.base import errors
 from alongside.dockerd import answers
 from alongside.engines.runtimes.docker import containers, image, names, run, specs
+from alongside.plan import variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -233,6 +234,13 @@ class PodSandbox:
             self._project.log.warning("container_not_started", error=str(error))
         return await self._started(container, attempt, config)
 
+    def _links(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for service in self._project.served:
+            for address in self._project.services.get(service.name, ())[:1]:
+                found |= variables.links(service, address)
+        return found
+
     async def _started(self, container: pods.Container, attempt: int, config: answers.Json) -> str:
         asked, pod = self._project.asked, self.pod
         slave = {volume.name: self._project.is_slave for volume in pod.volumes}
@@ -245,8 +253,12 @@ class PodSandbox:
             sandbox=self._id,
             binds=bound,
             labels=self._project.labels(pod=pod.name, container=container.name),
+            links=self._links() if pod.links_services else {},
         )
-        body = specs.container(specs.filled(container, self._address), pod, around)
+        ready = variables.filled(
+            container, address=self._address, host=self._address, given=around.links
+        )
+        body = specs.container(ready, pod, around)
         name = self._project.name("container", pod.name, container.name, str(attempt))
         identity = await containers.create(asked, name, body)
         try:

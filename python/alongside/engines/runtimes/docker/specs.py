@@ -30,7 +30,6 @@ _LOGS = {"Type": "json-file", "Config": {"max-size": "8m", "max-file": "2"}}
 # would not hear it, as the first process of its process ids.
 _INIT = {"TINI_KILL_PROCESS_GROUP": "1"}
 _UNPRIVILEGED = {"net.ipv4.ip_unprivileged_port_start": "0"}
-ADDRESS_FIELDS = frozenset({"field:status.podIP", "field:status.podIPs"})
 
 Binding = tuple[str, int]
 """An address of this machine, and a port; 0 for any free one."""
@@ -48,6 +47,8 @@ class Surroundings:
     """The id of the pod's sandbox."""
     binds: Sequence[Bind]
     labels: Mapping[str, str]
+    links: Mapping[str, str]
+    """Variables that say where Services are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ def balancer(
 def container(one: pods.Container, pod: pods.Pod, around: Surroundings) -> answers.Json:
     """Return what a container of a pod is made from; its variables are filled in already."""
     variables = {} if pod.shares_pids else dict(_INIT)
+    variables |= around.links
     variables |= {variable.name: variable.value for variable in one.variables}
     made: dict[str, object] = {
         "Image": around.image,
@@ -143,28 +145,6 @@ def container(one: pods.Container, pod: pods.Pod, around: Surroundings) -> answe
     if one.directory:
         made["WorkingDir"] = one.directory
     return made
-
-
-def filled(one: pods.Container, address: str) -> pods.Container:
-    """Return a container with its pod's address wherever it names it."""
-    known = {var.name for var in one.variables if var.written in ADDRESS_FIELDS}
-
-    def fill(text: str) -> str:
-        for name in known:
-            text = text.replace(f"$({name})", address)
-        return text
-
-    if not known:
-        return one
-    return dataclasses.replace(
-        one,
-        command=tuple(fill(word) for word in one.command),
-        args=tuple(fill(word) for word in one.args),
-        variables=tuple(
-            dataclasses.replace(var, value=address if var.name in known else fill(var.value))
-            for var in one.variables
-        ),
-    )
 
 
 def binds(

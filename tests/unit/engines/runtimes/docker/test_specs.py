@@ -11,7 +11,12 @@ from alongside.plan import pods
 
 def made(one: pods.Container, *, shares_pids: bool = False, user: str = "") -> answers.Json:
     around = specs.Surroundings(
-        image="i:1", image_user=user, sandbox="s", binds=(), labels={"a": "b"}
+        image="i:1",
+        image_user=user,
+        sandbox="s",
+        binds=(),
+        labels={"a": "b"},
+        links={"A_SERVICE_HOST": "10.0.0.2", "MINE": "theirs"},
     )
     return specs.container(one, pods.Pod("p", (one,), shares_pids=shares_pids), around)
 
@@ -54,19 +59,6 @@ def test_the_first_process_is_an_init_but_in_shared_process_ids() -> None:
     assert (shared.get("Init"), shared.get("PidMode")) == (None, "container:s")
 
 
-def test_a_pods_address_is_filled_in_where_its_variable_is_named() -> None:
-    one = pods.Container(
-        "c",
-        command=("$(IP)", "$(OTHER)"),
-        args=("--at=$(IP):1",),
-        variables=(pods.Variable("IP", "", "field:status.podIP"), pods.Variable("U", "u/$(IP)")),
-    )
-    found = specs.filled(one, "10.0.0.1")
-    assert (found.command, found.args) == (("10.0.0.1", "$(OTHER)"), ("--at=10.0.0.1:1",))
-    assert [var.value for var in found.variables] == ["10.0.0.1", "u/10.0.0.1"]
-    assert specs.filled(pods.Container("c", args=("$(IP)",)), "10.0.0.1").args == ("$(IP)",)
-
-
 def test_ports_are_those_that_somebody_may_look_at() -> None:
     look = pods.Look("tcp", port=7)
     one = pods.Container(
@@ -107,3 +99,12 @@ def test_two_folders_have_two_networks_and_odd_names_are_accepted() -> None:
     assert one != other
     assert one.isascii()
     assert len(names.container("p" * 300, Path("/x"), "pod")) <= 200
+
+
+def test_services_stand_in_the_variables_below_a_containers_own() -> None:
+    one = pods.Container("c", variables=(pods.Variable("MINE", "mine"),))
+    found = made(one)["Env"]
+    assert isinstance(found, list)
+    assert "A_SERVICE_HOST=10.0.0.2" in found
+    assert "MINE=mine" in found
+    assert "MINE=theirs" not in found
