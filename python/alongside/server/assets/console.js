@@ -49,7 +49,7 @@ function processRows(one) {
   const containers = one.containers ?? [];
   const row = element("tr");
   const label = containers.length > 1 ? document.createTextNode(one.name) : logButton(one.name, one.name);
-  row.append(heading(label), cell(one.role), cell(state(one.state)), cell(one.restarts, "number"));
+  row.append(heading(label), cell(containers.length ? "pod" : one.role), cell(state(one.state)), cell(one.restarts, "number"));
   row.append(cell(since(one.since_s), "number"), cell(one.address ?? ""), cell(one.reason, "wide"));
   const rows = [row];
   if (containers.length > 1) {
