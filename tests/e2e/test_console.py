@@ -73,7 +73,7 @@ def test_shows_every_pod_and_its_containers(page: sync_api.Page) -> None:
     sync_api.expect(page.locator("#processes tr.inner")).to_have_count(2 * PODS)
     sync_api.expect(page.locator("#ready")).to_have_text(str(PODS), timeout=WAIT_MS)
     sync_api.expect(page.locator("#word")).to_have_text("all is ready", timeout=WAIT_MS)
-    assert "token" not in page.url
+    assert "#" not in page.url
     if SHOTS:
         page.screenshot(path=str(Path(SHOTS) / "console.png"))
 
@@ -101,6 +101,17 @@ def test_follows_what_happens(page: sync_api.Page, fleet: fleets.Fleet) -> None:
         has=page.get_by_text("pod-5", exact=True)
     )
     sync_api.expect(row.locator("td.number").first).to_have_text("1", timeout=WAIT_MS)
+
+
+def test_says_what_is_missing_without_the_token(
+    fleet: fleets.Fleet, chromium: sync_api.Browser
+) -> None:
+    address = json.loads(fleet.run("status", "--json")[1])["console"]
+    with chromium.new_context() as context:
+        opened = context.new_page()
+        opened.goto(address.partition("#")[0])
+        sync_api.expect(opened.locator("#lost")).to_contain_text("lacks its token")
+        assert opened.locator("#processes tr").count() == 0
 
 
 def test_says_that_it_is_old_when_the_supervisor_is_gone(

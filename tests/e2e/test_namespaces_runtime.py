@@ -568,7 +568,15 @@ def test_a_command_inside_runs_as_the_containers_user(tmp_path: Path) -> None:
 
     async def work(project: n.Project) -> None:
         running = await project.start(await project.pod(pod))
+        before = os.stat(os.devnull)
         assert await running.run(n.sh('test "$(id -u)" = 1234'), timeout_s=n.WAIT_S) == 0
+        # What it writes goes nowhere, and nowhere is everybody's.
+        after = os.stat(os.devnull)
+        assert (after.st_uid, after.st_gid, after.st_ctime_ns) == (
+            before.st_uid,
+            before.st_gid,
+            before.st_ctime_ns,
+        )
 
     within(tmp_path, work)
 

@@ -45,7 +45,7 @@ def command(*, port: int | None, listen: int | None, output: str, force: bool) -
             f"the service listens at {number} itself; give the cache another port by --listen"
         )
     service = drafting.Service(chosen.words, chosen.folder, number)
-    files.write_atomic(path, drafting.draft(service, port=wanted).encode(), mode=0o644)
+    files.write_atomic(path, drafting.draft(service, port=wanted).encode(), mode=0o600)
     click.echo(f"wrote {output}; next: alongside up {output}")
 
 

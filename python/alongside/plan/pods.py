@@ -180,7 +180,7 @@ class Pod:
     """`Deployment/web`; empty for a pod of its own."""
     deadline_s: float | None = None
     """activeDeadlineSeconds."""
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = field(compare=False, default=())
     """Further names that it answers to among the project's pods, such as `memcache-0.memcache`."""
     links_services: bool = True
     """Whether its containers get `NAME_SERVICE_HOST` and the like of each Service."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 NAME_LENGTH_MAX = 40
+MASK = "***"
+_SECRET = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
 _INTERPRETERS = re.compile(r"(python|node|ruby|perl|php|java|sh|bash)[0-9.]*$")
 
 
@@ -42,7 +44,7 @@ def draft(service: Service, *, port: int) -> str:
         port: where clients are to reach the cache.
     """
     name = name_of(service)
-    command = json.dumps(list(service.words))
+    command = json.dumps(list(_masked(service.words)))
     return f"""\
 # A cache before the service at port {service.port}, which goes on as it is.
 #   alongside up alongside.yaml        clients then use http://127.0.0.1:{port}/
@@ -76,6 +78,23 @@ spec:
 #       readinessProbe:
 #         tcpSocket: {{port: {service.port}}}
 """
+
+
+def _masked(words: Sequence[str]) -> Iterator[str]:
+    """Yield a command's words without what may be secret: the file may be shown to others."""
+    is_next = False
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if is_next:
+            yield MASK
+            is_next = False
+        elif _SECRET.search(name):
+            yield f"{name}={MASK}" if equals else word
+            is_next = not equals and word.startswith("-")
+        elif "://" in word and "@" in word:
+            yield MASK
+        else:
+            yield word
 
 
 def _base(word: str) -> str:

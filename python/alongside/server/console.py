@@ -1,4 +1,8 @@
-"""Serve the console: a page of what runs, live, at a loopback address, to who has its token."""
+"""Serve the console: a page of what runs, live, at a loopback address, to who has its token.
+
+The token stands behind the # of the page's address, which a browser sends to nobody, and the page
+sends it in a field of each question. A cookie would go to every server of this machine.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Answer = Callable[[requests.Request], Awaitable[object]]
+    _Endpoint = Callable[[requests.Request], Awaitable[responses.Response]]
 
 TOKEN_BYTES = 24
-PARAMETER = "token"
+SCHEME = "Bearer "
 BACKLOG = 16
 PORT_MAX = 65535
 _SCRIPT = "console.js"
@@ -30,13 +35,13 @@ _SCRIPT = "console.js"
 class Console:
     """The page's answers; whoever has the token may read, nobody may change anything."""
 
-    def __init__(self, project: str, place: str) -> None:
-        """Take whose page it is; nobody can read it yet."""
+    def __init__(self) -> None:
+        """Choose a token; nobody can read anything yet."""
         self._token = secrets.token_urlsafe(TOKEN_BYTES)
         self._page = frame.render(
-            f"{project} - alongside",
+            "alongside",
             _own("console.html").decode(),
-            values={"project": project, "place": place},
+            values={},
             script=_SCRIPT,
         )
         self._host = ""
@@ -44,7 +49,7 @@ class Console:
     @property
     def url(self) -> str:
         """The address to open, with the token; empty until it is bound."""
-        return f"http://{self._host}/?{PARAMETER}={self._token}" if self._host else ""
+        return f"http://{self._host}/#{self._token}" if self._host else ""
 
     def bind(self, address: str) -> socket.socket:
         """Return a listening socket, for the caller to close.
@@ -74,52 +79,41 @@ class Console:
     def application(self, *, state: Answer, log: Answer) -> applications.Starlette:
         """Return the application for a server; it asks these for the state and for logs."""
         routes = [
-            routing.Route("/", self._guarded(self._whole), methods=["GET"]),
-            routing.Route("/state", self._guarded(_json(state)), methods=["GET"]),
-            routing.Route("/log", self._guarded(_json(log)), methods=["GET"]),
-            routing.Route("/assets/{name}", self._guarded(_asset), methods=["GET"]),
+            routing.Route("/", self._named(self._whole), methods=["GET"]),
+            routing.Route("/assets/{name}", self._named(_asset), methods=["GET"]),
+            routing.Route("/state", self._named(self._guarded(_json(state))), methods=["GET"]),
+            routing.Route("/log", self._named(self._guarded(_json(log))), methods=["GET"]),
         ]
         return applications.Starlette(routes=routes)
 
     async def _whole(self, _: requests.Request) -> responses.Response:
         return responses.HTMLResponse(self._page)
 
-    def _guarded(
-        self, answer: Callable[[requests.Request], Awaitable[responses.Response]]
-    ) -> Callable[[requests.Request], Awaitable[responses.Response]]:
-        """Let in who has the token, by our own name: another site's name for us is none."""
+    def _named(self, answer: _Endpoint) -> _Endpoint:
+        """Answer by our own name alone: another site's name for us is none."""
 
         async def endpoint(request: requests.Request) -> responses.Response:
             if request.headers.get("host") != self._host:
                 return _refused(421, "this console is known by its own address alone")
-            given = request.query_params.get(PARAMETER)
-            if given is not None and self._is_right(given):
-                return self._welcome()
-            if not self._is_right(request.cookies.get(self._cookie, "")):
-                return _refused(403, "the address lacks its token; alongside status shows it whole")
             made = await answer(request)
             made.headers.update(frame.HEADERS)
             return made
 
         return endpoint
 
-    @property
-    def _cookie(self) -> str:
-        # Cookies know no ports, and each project has a console.
-        return f"alongside-{self._host.rpartition(':')[2]}"
+    def _guarded(self, answer: _Endpoint) -> _Endpoint:
+        """Let in who has the token."""
 
-    def _is_right(self, token: str) -> bool:
-        return hmac.compare_digest(token.encode(), self._token.encode())
+        async def endpoint(request: requests.Request) -> responses.Response:
+            given = request.headers.get("authorization", "").removeprefix(SCHEME)
+            if not hmac.compare_digest(given.encode(), self._token.encode()):
+                return _refused(403, "the address lacks its token; alongside status --json has it")
+            return await answer(request)
 
-    def _welcome(self) -> responses.Response:
-        """Put the token where no link and no history shows it."""
-        made = responses.RedirectResponse("/", status_code=303)
-        made.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
-        made.headers.update(frame.HEADERS)
-        return made
+        return endpoint
 
 
-def _json(answer: Answer) -> Callable[[requests.Request], Awaitable[responses.Response]]:
+def _json(answer: Answer) -> _Endpoint:
     async def endpoint(request: requests.Request) -> responses.Response:
         try:
             return responses.JSONResponse(await answer(request))

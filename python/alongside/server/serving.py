@@ -68,7 +68,7 @@ async def serving(
             )
         leftovers.sign(places)
         plan = await _plan(setting, order)
-        page = console.Console(setting.project, order.folder)
+        page = console.Console()
         with page.bind(order.console) as bound:
             watched, applied = await _supervisor(setting, order, plan, clock_, log_)
             door = control.Control(watched, clock_, console=page.url)
@@ -126,11 +126,16 @@ async def _begun(
     watched: supervisor.Supervisor, plan: shape.Plan, order: orders.Order
 ) -> orders.Applied:
     """Let a supervisor begin to carry out a plan; where it cannot, nothing of it is left."""
+    watched.folder = order.folder
+    if any(process.pod is not None for process in plan.processes):
+        # First, so that who comes after our sudden end looks for what was made until then.
+        watched.write_journal(coming=plan.engine)
     try:
         await watched.engine.open(plan)
         return watched.adopt(plan, order)
     except BaseException:
         await watched.engine.close()
+        watched.write_journal()
         raise
 
 

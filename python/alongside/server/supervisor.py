@@ -179,7 +179,7 @@ class Supervisor:
         """End every process at once; for when the supervisor itself has to end."""
         await self.rolling.close()
         await self.engine.close()
-        self._write_journal()
+        self.write_journal()
 
     async def _reconcile_and_wait(self) -> None:
         self.wake.clear()
@@ -213,7 +213,7 @@ class Supervisor:
         self._failed = {name: why for name, why in self._failed.items() if name in open_}
         for action in actions:
             self._take(action)
-        self._write_journal()
+        self.write_journal()
 
     def _take(self, action: stepping.Action) -> None:
         """Take one step, unless it failed a moment ago; a failure is told of and waits."""
@@ -261,14 +261,18 @@ class Supervisor:
             del self._tasks[name]
             self.wake.set()
 
-    def _write_journal(self) -> None:
-        """Write down what runs; a failure is told of, and it is tried again at the next look."""
+    def write_journal(self, *, coming: str = "") -> None:
+        """Write down what runs; a failure is told of, and it is tried again at the next look.
+
+        Args:
+            coming: an engine of which something may be there from now on.
+        """
         now = journal.Journal(
             self._epoch,
             tuple(self.engine.identities()),
             folder=self.folder,
             grace_s=max((one.process.grace_s for one in self.engine.everyone()), default=0.0),
-            engine=self.runs_on if self.engine.pods() else "",
+            engine=coming or self.engine.stands_on,
         )
         try:
             if now != self._journal:

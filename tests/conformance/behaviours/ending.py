@@ -33,12 +33,14 @@ def _pre_stop_check(world: World) -> None:
 
 
 def _stubborn(world: World) -> list[Value]:
-    script = "trap 'say ignored' TERM; while true; do sleep 0.1; done"
+    script = "trap 'say ignored' TERM; while true; do sleep 0.1; say \"$(date +%s.%N)\"; done"
     return [writing.pod(world, "stubborn", writing.shell("main", script), grace=1)]
 
 
 def _stubborn_check(world: World) -> None:
-    assert "ignored" in world.lines("stubborn")
+    lines = world.lines("stubborn")
+    told = lines.index("ignored")
+    assert float(lines[-1]) - float(lines[told - 1]) >= 0.5  # of its grace of one second
 
 
 def _reverse(world: World) -> list[Value]:

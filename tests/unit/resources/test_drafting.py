@@ -37,3 +37,9 @@ def test_what_it_writes_can_be_run_with_and_without_the_service(words: list[str]
     )
     plan = building.plan(reading.read([reading.Source("f.yaml", "/", whole)]))
     assert len(plan.processes) == 6
+
+
+def test_what_may_be_secret_is_not_written() -> None:
+    words = ["redis-server", "--requirepass", "hunter2", "--api-token=abc", "postgres://u:p@h/d"]
+    text = drafting.draft(drafting.Service(words, "/", 8000), port=8080)
+    assert '["redis-server", "--requirepass", "***", "--api-token=***", "***"]' in text

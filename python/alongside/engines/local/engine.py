@@ -108,6 +108,11 @@ class Engine:
         if self.hosting is not None and any(one.pod is not None for one in plan.processes):
             await self.hosting.open()
 
+    @property
+    def stands_on(self) -> str:
+        """What runs pods here, as long as anything of it may be there; else nothing."""
+        return self.hosting.stands_on if self.hosting is not None else ""
+
     def serve(self) -> None:
         """Let Services send to the pods that are ready now and were not told to end."""
         if self.hosting is not None:

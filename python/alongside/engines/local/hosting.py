@@ -48,6 +48,7 @@ class Hosting:
         self._services = services.Services(ground.runtime, clock_, changed, log_)
         self._planned: tuple[pods.Service, ...] = ()
         self._is_open = False
+        self._may_be_there = False
 
     async def open(self) -> None:
         """Make what pods stand on, unless it is there.
@@ -57,12 +58,19 @@ class Hosting:
         """
         if self._is_open:
             return
+        self._may_be_there = True
         try:
             await self.ground.runtime.open()
         except BaseException:
             await self.ground.runtime.close()
+            self._may_be_there = False
             raise
         self._is_open = True
+
+    @property
+    def stands_on(self) -> str:
+        """The runtime's name, as long as anything that it made may be there; else nothing."""
+        return self.runs_on if self._may_be_there else ""
 
     @property
     def runs_on(self) -> shape.EngineName:
@@ -126,7 +134,7 @@ class Hosting:
         await self._services.close()
         if self._is_open:
             await self.ground.runtime.close()
-            self._is_open = False
+            self._is_open = self._may_be_there = False
 
 
 class _Patient:

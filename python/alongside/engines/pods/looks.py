@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import ssl
 import urllib.parse
 from dataclasses import dataclass, replace
@@ -36,7 +37,9 @@ async def see(
     except TimeoutError:
         return False, f"no answer within {units.format_duration(look.timeout_s)}"
     except OSError as error:
-        return False, os.strerror(error.errno).lower() if error.errno else str(error)
+        # Of these two `errno` is no number of the system's.
+        is_system = error.errno and not isinstance(error, ssl.SSLError | socket.gaierror)
+        return False, os.strerror(error.errno or 0).lower() if is_system else str(error)
     except (ValueError, errors.AlongsideError) as error:
         return False, str(error)
     return not why, why

@@ -318,9 +318,10 @@ def _emptied(folder: Path) -> bool:
 
 def _pids(folder: Path) -> list[int]:
     try:
-        return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
+        every = [int(line) for line in (folder / "cgroup.procs").read_text().split()]
     except OSError:
         return []
+    return [pid for pid in every if pid]  # 0 is one whose id we cannot see, and would be us
 
 
 def _number(path: Path, name: str) -> int:

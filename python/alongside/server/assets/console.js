@@ -1,9 +1,18 @@
 // Keep the page true: ask for the state once a second and put it in, always as text.
 "use strict";
 
+const SILENT = "The supervisor does not answer; what stands here is old.";
+const REFUSED = "This address lacks its token, or the token of an earlier supervisor; alongside up and alongside status say the whole address.";
 const PERIOD_MS = 1000;
 const LOG_LENGTH_MAX = 200000;
 const STYLES = { ready: "good", running: "good", succeeded: "good", ended: "", starting: "wait", unready: "wait", stopping: "wait", waiting: "bad", failed: "bad" };
+// The token came behind the #, which no server hears of; it stays in this page's own store.
+const KEY = "token";
+if (location.hash.length > 1) {
+  sessionStorage.setItem(KEY, location.hash.slice(1));
+  history.replaceState(null, "", location.pathname);
+}
+const QUESTION = { headers: { authorization: `Bearer ${sessionStorage.getItem(KEY) ?? ""}` } };
 const chosen = { name: "", offset: null };
 
 function element(name, text, className) {
@@ -79,6 +88,9 @@ function show(found) {
   const text = JSON.stringify([found, wanted]);
   if (text === shown) return;
   shown = text;
+  document.title = `${found.project} - alongside`;
+  document.getElementById("project").textContent = found.project;
+  document.getElementById("place").textContent = found.folder;
   const processes = found.processes.filter((one) => one.name.toLowerCase().includes(wanted));
   fill("processes", processes.flatMap(processRows));
   document.getElementById("count").textContent = `${processes.length} of ${found.processes.length} shown`;
@@ -122,7 +134,7 @@ async function readLog() {
   if (!chosen.name) return;
   const name = chosen.name;
   const offset = chosen.offset === null ? "" : `&offset=${chosen.offset}`;
-  const answer = await fetch(`/log?name=${encodeURIComponent(name)}${offset}`);
+  const answer = await fetch(`/log?name=${encodeURIComponent(name)}${offset}`, QUESTION);
   if (!answer.ok || name !== chosen.name) return;
   const found = await answer.json();
   chosen.offset = found.offset;
@@ -138,13 +150,14 @@ let last = null;
 async function turn() {
   const lost = document.getElementById("lost");
   try {
-    const answer = await fetch("/state");
-    if (!answer.ok) throw new Error(String(answer.status));
+    const answer = await fetch("/state", QUESTION);
+    if (!answer.ok) throw new Error(answer.status === 403 ? REFUSED : SILENT);
     last = await answer.json();
     show(last);
     await readLog();
     lost.hidden = true;
-  } catch {
+  } catch (error) {
+    lost.textContent = error.message === REFUSED ? REFUSED : SILENT;
     lost.hidden = false;
   }
   setTimeout(turn, PERIOD_MS);

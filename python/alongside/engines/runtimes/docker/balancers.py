@@ -110,7 +110,10 @@ class _Balancer:
         async with self._lock:
             is_same = self._served is not None and self._served.backends == served.backends
             self._served, self._uses = served, uses
-            ports = frozenset((port.number, port.node_port) for port in served.service.ports)
+            service = served.service
+            ports = frozenset(
+                (port.number, port.node_port, service.is_published) for port in service.ports
+            )
             if self._id and ports != self._ports:
                 await self._end()
             if self._id and is_same:

@@ -61,18 +61,12 @@ def hostname(pod: pods.Pod) -> str:
 def of_pod(pod: pods.Pod) -> tuple[str, ...]:
     """Return the names of one pod in DNS, which are those below its headless Service.
 
-    A pod of a StatefulSet also answers to the Service's name and its own number. The pod's own
-    name is none of them: a Service may be called the same.
+    A pod of a StatefulSet also answers to the Service's name and its own number, where the plan
+    says so. The pod's own name is none of them: a Service may be called the same.
     """
-    if not pod.subdomain:
-        return ()
-    firsts = [hostname(pod)]
-    kind, _, owner = pod.owner.partition("/")
-    number = pod.name.removeprefix(f"{owner}-")
-    if kind == "StatefulSet" and number.isdecimal():
-        firsts.append(f"{pod.subdomain}-{number}")
+    own = [f"{hostname(pod)}.{pod.subdomain}"] if pod.subdomain else []
     return tuple(
-        f"{first}.{pod.subdomain}{suffix}" for first in dict.fromkeys(firsts) for suffix in SUFFIXES
+        f"{name}{suffix}" for name in dict.fromkeys([*own, *pod.names]) for suffix in SUFFIXES
     )
 
 

@@ -122,6 +122,10 @@ def seconds(stamp: bytes) -> str:
     return f"{int(moment.timestamp())}.{fraction.removeprefix('.'):0<9}"
 
 
+LINE_BYTES_MAX = 16 * 1024
+"""A longer piece without an end is written as it is, as the engine does with its own."""
+
+
 class Lines:
     """The stream of a container with a terminal, which has no frames."""
 
@@ -134,3 +138,6 @@ class Lines:
         *lines, self._rest = (self._rest + piece).split(_ENDS)
         for line in lines:
             yield line + _ENDS
+        if len(self._rest) >= LINE_BYTES_MAX:
+            whole, self._rest = self._rest, b""
+            yield whole

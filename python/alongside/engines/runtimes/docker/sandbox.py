@@ -39,6 +39,7 @@ class PodSandbox:
         self._room = room
         self._id = ""
         self._address = LOCAL
+        self._gateway = LOCAL
         self._published: dict[int, int] = {}
         self._runs: list[run.Run] = []
         self._watch: asyncio.Task[None] | None = None
@@ -166,7 +167,9 @@ class PodSandbox:
         for container in self.pod.containers:
             for port in container.ports:
                 if port.host_port is not None:
-                    found.setdefault(port.number, []).append((port.host_ip, port.host_port))
+                    found.setdefault(port.number, []).append(
+                        (port.host_ip or LOCAL, port.host_port)
+                    )
         if not self._project.is_reached:
             for number in specs.ports(self.pod):
                 found.setdefault(number, []).append((LOCAL, 0))
@@ -179,6 +182,7 @@ class PodSandbox:
         joined = answers.record(settings, "Networks", self._project.network)
         if not self.pod.uses_host_network:
             self._address = answers.text(joined, "IPAddress")
+            self._gateway = answers.text(joined, "Gateway") or LOCAL
             if not self._address:
                 raise errors.TemporaryError(
                     f'pod "{self.pod.name}": its sandbox ended as it began; see the engine\'s log',
@@ -255,9 +259,9 @@ class PodSandbox:
             labels=self._project.labels(pod=pod.name, container=container.name),
             links=self._links() if pod.links_services else {},
         )
-        ready = variables.filled(
-            container, address=self._address, host=self._address, given=around.links
-        )
+        # A volume stands at its mount's path here, and the variable that names it says so.
+        given = {**around.links, **specs.told(container)}
+        ready = variables.filled(container, address=self._address, host=self._gateway, given=given)
         body = specs.container(ready, pod, around)
         name = self._project.name("container", pod.name, container.name, str(attempt))
         identity = await containers.create(asked, name, body)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import stat
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.runtimes.docker import names
+from alongside.plan import variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -123,15 +125,20 @@ def balancer(
     }
 
 
+def told(one: pods.Container) -> dict[str, str]:
+    """Return the variables that say where a container's volumes are: at their mounts' paths."""
+    return {variables.of_volume(mount.volume): mount.path for mount in reversed(one.mounts)}
+
+
 def container(one: pods.Container, pod: pods.Pod, around: Surroundings) -> answers.Json:
     """Return what a container of a pod is made from; its variables are filled in already."""
-    variables = {} if pod.shares_pids else dict(_INIT)
-    variables |= around.links
-    variables |= {variable.name: variable.value for variable in one.variables}
+    environment = {} if pod.shares_pids else dict(_INIT)
+    environment |= {**around.links, **told(one)}
+    environment |= {variable.name: variable.value for variable in one.variables}
     made: dict[str, object] = {
         "Image": around.image,
         "Labels": dict(around.labels),
-        "Env": [f"{name}={value}" for name, value in variables.items()],
+        "Env": [f"{name}={value}" for name, value in environment.items()],
         "User": _user(one, around.image_user),
         "Tty": one.is_terminal,
         "HostConfig": _host(one, pod, around),
@@ -195,6 +202,7 @@ def _below(volume: Path, sub_path: str, container_name: str) -> Path:
             )
         if not path.exists():
             path.mkdir(parents=True)
+            path.chmod(stat.S_IMODE(root.stat().st_mode))  # so that the volume's users may write
         return path.resolve(strict=True)
     except OSError as error:
         raise errors.PermanentError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,11 @@ class PodSandbox:
         """End whatever is left of the pod, at once; may be called again."""
         if self._removing is None:
             self._removing = asyncio.get_running_loop().create_task(self._remove())
-        await asyncio.shield(self._removing)
+        try:
+            await asyncio.shield(self._removing)
+        except Exception:
+            self._removing = None  # what failed once is tried anew
+            raise
 
     async def _remove(self) -> None:
         await asyncio.gather(*(run.signal(signal.SIGKILL) for run in self._runs))
@@ -135,6 +140,7 @@ class PodSandbox:
             root = self.room.volumes.get(mount.volume)
             if root is not None and mount.sub_path and not os.path.exists(root / mount.sub_path):
                 os.makedirs(root / mount.sub_path, exist_ok=True)
+                os.chmod(root / mount.sub_path, stat.S_IMODE(root.stat().st_mode))
 
     def _cgroup(self, container: pods.Container, name: str) -> cgroups.Group | None:
         setting = self._setting

@@ -54,14 +54,15 @@ def order(
         errors.PermanentError: its folder is not there.
     """
     pod = room.pod
-    filled = variables.filled(
-        container, address=place.address, host=place.host, given=dict(place.links)
-    )
+    # A volume stands at its mount's path here, and the variable that names it says so.
+    told = {variables.of_volume(one.volume): one.path for one in reversed(container.mounts)}
+    told |= place.links if pod.links_services else {}
+    filled = variables.filled(container, address=place.address, host=place.host, given=told)
     words = list(setting_.words(pod, filled))
     if not words:
         raise errors.PermanentError(f"{container.name}: it has no command")
     environment = {**setting_.environment, "PATH": search_path(setting_.environment)}
-    environment |= {"HOSTNAME": pod.hostname or pod.name, **place.links}
+    environment |= {"HOSTNAME": pod.hostname or pod.name, **told}
     environment |= {one.name: one.value for one in filled.variables}
     environment |= place.marks
     directory = container.directory or pod.folder or "/"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from alongside.engines.runtimes.namespaces import kernel, orders, roots
@@ -108,7 +109,10 @@ def _become_user(order: orders.ContainerOrder | orders.EnterOrder) -> None:
     kernel.keep_capabilities(set(order["capabilities"]))
     if not order["has_mapping"]:
         for descriptor in (1, 2):
-            os.fchown(descriptor, user or 0, group or 0)  # so that /dev/stdout can be opened
+            # So that /dev/stdout can be opened, where it is the container's own log: a command
+            # that runs inside writes to /dev/null, which is everybody's.
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.fchown(descriptor, user or 0, group or 0)
         os.setgroups([])
         os.setresgid(group or 0, group or 0, group or 0)
         os.setresuid(user or 0, user or 0, user or 0)

@@ -186,7 +186,12 @@ class Hub:
         self._agent = (pid, ours)
         held = [self.namespaces[name] for name in _NAMES if name in self.namespaces]
         question: agent.Question = {"task": "open", "is_privileged": self.is_privileged}
-        made = await self._ask(question, held)
+        try:
+            made = await self._ask(question, held)
+        except BaseException:
+            # It is in no namespace of ours, and must be asked nothing.
+            await asyncio.shield(self._end_agent())
+            raise
         if held:
             for descriptor in made:
                 os.close(descriptor)

@@ -115,12 +115,8 @@ def _stable(placed: Placed) -> list[str]:
     """Return the names of a pod that stands in a headless Service."""
     subdomain = placed.pod.subdomain
     names = [f"{placed.hostname}.{subdomain}.{DOMAIN}", f"{placed.hostname}.{subdomain}"]
-    ordinal = placed.pod.name.rpartition("-")[2]
-    short = f"{subdomain}-{ordinal}.{subdomain}"
-    if placed.pod.owner.startswith("StatefulSet/") and short not in names:
-        # What a real cluster does not answer to, and the book's files rely on.
-        names.append(short)
-    return names
+    # What a real cluster does not answer to, and the book's files rely on.
+    return [*names, *(name for name in placed.pod.names if name not in names)]
 
 
 def _headless(served: runtime.Served, standing: Sequence[Placed]) -> list[str]:

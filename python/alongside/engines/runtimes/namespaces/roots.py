@@ -176,7 +176,8 @@ class Root:
                 kernel.bind(f"/proc/{name}", f"/proc/{name}")
                 kernel.make_read_only(f"/proc/{name}")
         for path, flags in _mounts():
-            if path == "/sys" or path.startswith("/sys/"):
+            # Also what is mounted below: /proc/sys/fs/binfmt_misc says how programs are run.
+            if path.startswith(("/proc/sys/", "/sys/")) or path == "/sys":
                 with contextlib.suppress(OSError):
                     _lock(path, flags)
             elif self._order["is_read_only"] and not self._is_apart(path):
@@ -217,6 +218,8 @@ def _descend(base: str, path: str, *, makes: bool) -> int:
             if not makes:
                 raise OSError(f"subPath {path!r} is not in the volume") from None
             os.mkdir(part, dir_fd=at)
+            # As the volume's own folder, so that its users may write there.
+            os.chmod(part, stat.S_IMODE(os.stat(base).st_mode), dir_fd=at)
             below = os.open(part, _PLAIN, dir_fd=at)
         os.close(at)
         at = below

@@ -205,8 +205,8 @@ class NamespacesRuntime:
         if not lack:
             try:
                 await way.open()
-            except errors.AlongsideError as error:
-                lack = str(error)
+            except (errors.AlongsideError, OSError) as error:  # a time-out is one of the latter
+                lack = str(error) or f"{type(error).__name__} of the tool that leads out"
             else:
                 self._way_out = way
                 project.way_out = way.carrier

@@ -73,9 +73,7 @@ def test_ports_are_those_that_somebody_may_look_at() -> None:
 
 
 def test_a_pod_of_a_stateful_set_answers_to_the_services_name_and_its_number() -> None:
-    pod = pods.Pod(
-        "sharded-memcache-2", (), subdomain="memcache", owner="StatefulSet/sharded-memcache"
-    )
+    pod = pods.Pod("sharded-memcache-2", (), subdomain="memcache", names=("memcache-2.memcache",))
     found = names.of_pod(pod)
     assert {"sharded-memcache-2.memcache", "memcache-2.memcache"} <= set(found)
     assert "memcache-2.memcache.default.svc.cluster.local" in found

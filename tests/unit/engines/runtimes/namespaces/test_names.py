@@ -48,7 +48,8 @@ def test_a_headless_service_without_ports_is_all_its_pods() -> None:
 
 
 def test_pods_of_a_stateful_set_answer_to_the_short_name_too() -> None:
-    one = placed("sharded-memcache-2", "10.1.1.4", subdomain="memcache", owner="StatefulSet/x")
+    pod = pods.Pod("sharded-memcache-2", (), subdomain="memcache", names=("memcache-2.memcache",))
+    one = names.Placed(pod, "10.1.1.4")
     content = names.hosts(placed("a", "10.1.1.1"), [one], [], {})
     for name in (
         "sharded-memcache-2.memcache",
