@@ -245,7 +245,7 @@ def test_pods_answer_to_the_names_of_their_headless_service(
         "    except OSError: print(name, 'none')\n"
     )
     answers = pods.Pod(
-        "cache-1", (shell("sleep 100"),), subdomain="memcache", owner="StatefulSet/cache"
+        "cache-1", (shell("sleep 100"),), subdomain="memcache", names=("memcache-1.memcache",)
     )
 
     async def body() -> None:

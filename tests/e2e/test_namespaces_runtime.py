@@ -553,7 +553,7 @@ twem:
                 f"sharded-memcache-{number}",
                 (server,),
                 subdomain="memcache",
-                owner="StatefulSet/sharded-memcache",
+                names=(f"memcache-{number}.memcache",),
             )
             await project.start(await project.pod(pod))
         made = await project.pod(pods.Pod("ambassador", (proxy, n.main(client)), (volume,)))
@@ -627,7 +627,7 @@ def test_names_of_headless_services_resolve_and_stay_true(tmp_path: Path) -> Non
                     f"store-{number}",
                     (n.main("exec sleep 60"),),
                     subdomain="cache",
-                    owner="StatefulSet/store",
+                    names=(f"cache-{number}.cache",),
                 )
             )
             for number in range(2)
