@@ -92,8 +92,8 @@ def of_job(job: reading.Resource[workloads.Job], noted: notes.Notes) -> Iterator
     spec = job.model.spec
     template = _template(job, spec.template)
     count = spec.parallelism if spec.completions is None else spec.completions
-    if count > 1 and job.document.has(("spec", "backoffLimit")):
-        reason = f"counts for each of its {count} pods here, and for all of them in Kubernetes"
+    if job.document.has(("spec", "backoffLimit")):
+        reason = "is not counted here yet: what fails is tried again as restartPolicy says"
         noted.warn(job.problem(("spec", "backoffLimit"), reason))
     names = [f"{job.name}-{at}" for at in range(count)]
     seconds = spec.active_deadline_seconds
