@@ -142,6 +142,9 @@ class NamespacesRuntime:
         count = await self._kill_all()
         await self._cgroups().sweep(self._clock)
         incarnation.sweep(self.setting.folder)
+        for folder in (self.setting.home / "pods").glob("*"):
+            with contextlib.suppress(OSError):  # something is mounted there, or is not ours
+                await asyncio.to_thread(sandbox.tidy, folder)
         return count
 
     async def _kill_all(self) -> int:

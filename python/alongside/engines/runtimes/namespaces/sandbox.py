@@ -233,17 +233,8 @@ class PodSandbox:
         for descriptor in self._namespaces.values():
             os.close(descriptor)
         self._namespaces.clear()
-        await asyncio.to_thread(self._tidy)
+        await asyncio.to_thread(tidy, self.room.folder)
         await self._forget(self)
-
-    def _tidy(self) -> None:
-        folder = self.room.folder
-        _remove(folder / "tmp")
-        for name in ("hosts", "hostname", "resolv.conf"):
-            (folder / name).unlink(missing_ok=True)
-        for name in ("stage", "shm"):
-            with contextlib.suppress(FileNotFoundError):
-                (folder / name).rmdir()
 
     async def _connect_network(self) -> None:
         """Join the pod's network with the hub's."""
@@ -304,6 +295,16 @@ def _clear(folder: Path) -> None:
     _remove(folder)
     folder.mkdir()
     folder.chmod(_SCRATCH_MODE)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a pod's sandbox made in its folder; nothing may run in it any more."""
+    _remove(folder / "tmp")
+    for name in ("hosts", "hostname", "resolv.conf"):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("stage", "shm"):
+        with contextlib.suppress(FileNotFoundError):
+            (folder / name).rmdir()
 
 
 def _remove(folder: Path) -> None:
