@@ -88,8 +88,10 @@ def _traces() -> set[str]:
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         controller = line.split(":")[1]
         root = Path("/sys/fs/cgroup") / controller
-        if root.is_dir():
-            found |= {f"cgroup {path}" for path in root.rglob("alongside*")}
+        # Others' may go while we look, which this way is no error.
+        for folder, names, _ in os.walk(root):
+            ours = [name for name in names if name.startswith("alongside")]
+            found |= {f"cgroup {folder}/{name}" for name in ours}
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             if b"ALONGSIDE_CHILD=" + world.PROJECT.encode() in path.read_bytes():

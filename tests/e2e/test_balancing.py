@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import signal
@@ -43,7 +44,7 @@ class Backend:
 
     def answer(self, peer: socket.socket) -> None:
         """Serve one peer."""
-        with peer:
+        with peer, contextlib.suppress(ConnectionError):  # a killed balancer resets
             peer.sendall(self.name.encode())
             while content := peer.recv(100):
                 peer.sendall(content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alongside.base import errors
@@ -122,6 +122,7 @@ _KEYS = (
 
 @pytest.mark.timeout(1200)
 @given(found=st.dictionaries(st.sampled_from(_KEYS), _JSON))
+@example(found={"Env": None, "User": ":"})
 def test_every_configuration_is_answered(found: dict[str, object]) -> None:
     judge(configurations.image_of({"config": found}, "app"))
 

@@ -55,6 +55,11 @@ _BOUNDED = frozenset(
 )
 
 
+def is_user(text: str) -> bool:
+    """Return whether a text names a user, and maybe a group, by names or numbers."""
+    return bool(_USER.fullmatch(text))
+
+
 def found(contract: promise.Contract) -> list[str]:
     """Return what keeps a contract from being used, each with its path and a remedy."""
     return [
@@ -258,5 +263,5 @@ def _numbers(contract: promise.Contract) -> Iterator[str]:
         for answer in route.answers:
             if not 100 <= answer.status <= 599:
                 yield f"answers: {answer.status} of {_route(route)} is no status; write 100 to 599"
-    if contract.user and not _USER.fullmatch(contract.user):
+    if contract.user and not is_user(contract.user):
         yield f"user: {units.shown(contract.user)} is no user; write UID or UID:GID"

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import re
 
-from alongside.contract import promise
+from alongside.contract import faults, promise
 from alongside.contract.drafting import candidates, guessing, images, ports, scripts, sentences
 
 QUESTION_NAMES_MAX = 12
@@ -215,7 +215,8 @@ def _volumes(image: images.Image) -> list[promise.Volume]:
 
 def _user(image: images.Image) -> str:
     if image.user is not None:
-        return image.user.text
+        # What names nobody is a question of the draft.
+        return image.user.text if faults.is_user(image.user.text) else ""
     return "0" if image.base == "scratch" else ""
 
 
