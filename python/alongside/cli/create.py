@@ -9,6 +9,7 @@ import yaml
 
 from alongside.base import environment, errors, units
 from alongside.resources import creating
+from alongside.resources.kubernetes import values
 
 FORMATS = ("yaml", "json")
 
@@ -41,7 +42,7 @@ def configmap(  # noqa: PLR0913 - one argument an option, which click names
     The options may be repeated, and are those of `kubectl create configmap`. A file's key is its
     name; what is no UTF-8 text becomes binaryData. Nothing is sent anywhere.
     """
-    if not creating.is_name(name):
+    if not values.is_subdomain(name):
         raise errors.UsageError(
             f"{units.shown(name)} is not a name; write at most 253 of a-z, 0-9, - and ., "
             "beginning and ending with a letter or digit"

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich import console, table, text
+from rich import table, text
 
 from alongside.base import environment, errors, release
+from alongside.cli import showing
 from alongside.components.dataplane import launch
 from alongside.engines.processes import facts
 from alongside.engines.runtimes.docker import facts as docker_facts
@@ -32,7 +33,6 @@ PROGRAMS = {
 }
 """What images are mapped to where there are no images, and Debian's packages."""
 VERSION_S_MAX = 10.0
-WIDTH_OF_FILES = 10_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,5 +138,4 @@ def _show(sections: Sequence[Section]) -> None:
             mark, style = ("yes", "green") if one.is_there else ("no", "yellow")
             said = one.reason + (f"\n→ {one.remedy}" if one.remedy else "")
             shown.add_row(f"  {one.name}", text.Text(mark, style), text.Text(said))
-    is_terminal = console.Console().is_terminal
-    console.Console(width=None if is_terminal else WIDTH_OF_FILES).print(shown)
+    showing.put(shown)

@@ -65,6 +65,14 @@ class ContractCommand(click.Command):
                 formatter.write_dl(rows)
 
 
+class ProgramCommand(ContractCommand):
+    """One whose usage shows the dashes that part our words from a program's."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return what stands behind the command's name in its usage."""
+        return ["[OPTIONS]", "--", "PROGRAM..."]
+
+
 def _option(contract: promise.Contract, parameter: promise.Parameter) -> click.Parameter:
     if parameter.is_argument:
         return click.Argument(

@@ -23,7 +23,6 @@ from alongside.plan import shape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import click
 
 CONTRACT = run.CONTRACT
 PROJECT = "run"
@@ -57,14 +56,6 @@ class _Order:
     variables: environment.Environment
 
 
-class _Command(options.ContractCommand):
-    """The command, whose usage shows the dashes that part our words from the program's."""
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Return what stands behind the command's name in its usage."""
-        return ["[OPTIONS]", "--", "PROGRAM..."]
-
-
 def start(words: Sequence[str], variables: environment.Environment) -> int:
     """Run by the words after the command's name; return the program's exit code."""
     if "--" not in words:
@@ -85,7 +76,7 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
     return asyncio.run(_run(order))
 
 
-command = _Command(CONTRACT, start)
+command = options.ProgramCommand(CONTRACT, start)
 
 
 def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterator[_Beside]:

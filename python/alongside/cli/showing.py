@@ -29,8 +29,13 @@ def title(state: status.Status) -> str:
 
 def write(state: status.Status) -> None:
     """Write a project's state to stdout."""
+    put(whole(state))
+
+
+def put(shown: console.RenderableType) -> None:
+    """Write to stdout, as wide as the terminal; to a file no line is broken."""
     is_terminal = console.Console().is_terminal
-    console.Console(width=None if is_terminal else WIDTH_OF_FILES).print(whole(state))
+    console.Console(width=None if is_terminal else WIDTH_OF_FILES).print(shown)
 
 
 def whole(state: status.Status) -> console.Group:

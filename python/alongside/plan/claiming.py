@@ -14,17 +14,6 @@ if TYPE_CHECKING:
     from alongside.plan.translating import Unit
     from alongside.resources.kubernetes import containers
 
-_OWN_ADDRESS = "field:status.podIP"
-
-
-def has_own_address(pod: pods.Pod) -> bool:
-    """Return whether a pod is told its address, so that it may have one of its own."""
-    return any(
-        variable.written == _OWN_ADDRESS
-        for container in pod.containers
-        for variable in container.variables
-    )
-
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -35,12 +24,9 @@ class Site:
     has_loopbacks: bool = True
     """Whether there is more than one address."""
 
-
-def address(pod: pods.Pod, on: Site) -> str:
-    """Return where the process engine has a pod listen."""
-    if has_own_address(pod) and on.has_loopbacks:
-        return loopback.of_pod(on.project, pod.name)
-    return loopback.SHARED
+    def address(self, pod: pods.Pod) -> str:
+        """Return where the process engine has a pod listen."""
+        return loopback.address(pod, self.project, has_loopbacks=self.has_loopbacks)
 
 
 def of_unit(unit: Unit, engine: shape.EngineName, on: Site) -> list[collisions.Claim]:
@@ -53,7 +39,7 @@ def of_unit(unit: Unit, engine: shape.EngineName, on: Site) -> list[collisions.C
     """
     pod = unit.pod
     is_outside = engine == "process" or pod.uses_host_network
-    host = address(pod, on) if engine == "process" else loopback.SHARED
+    host = on.address(pod) if engine == "process" else loopback.SHARED
     found: dict[tuple[str, int], collisions.Claim] = {}
     for path, declared in _ports(unit):
         wanted = [(host, declared.container_port)] if is_outside else []

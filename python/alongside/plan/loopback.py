@@ -8,14 +8,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from alongside.plan import pods
+
 SHARED = "127.0.0.1"
 """The address of all that has none of its own."""
+_OWN_ADDRESS = "field:status.podIP"
 _TRIES_MAX = 256
 
 
 def of_pod(project: str, name: str) -> str:
     """Return the address of a pod that is told its own; equal for equal arguments."""
     return next(_candidates(project, f"pod/{name}"))
+
+
+def address(pod: pods.Pod, project: str, *, has_loopbacks: bool) -> str:
+    """Return where a pod listens as a process.
+
+    Args:
+        pod: it has an address of its own where a container is told it, and would listen there.
+        project: as named by its user.
+        has_loopbacks: whether this machine has more than one address.
+    """
+    is_told = any(
+        variable.written == _OWN_ADDRESS
+        for container in pod.containers
+        for variable in container.variables
+    )
+    return of_pod(project, pod.name) if is_told and has_loopbacks else SHARED
 
 
 def of_services(project: str, names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:

@@ -113,7 +113,7 @@ class Origins:
             one = endpoints[0]
             pod = self._pod(one.pod)
             is_alone = self.engine == "process"
-            host = claiming.address(pod, self.site) if is_alone else loopback.SHARED
+            host = self.site.address(pod) if is_alone else loopback.SHARED
             return shape.Origin(f"{host}:{one.port}", process=one.pod)
         taken = {one.name for one in self.translated.services}
         name += _BESIDE

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, files, units
+from alongside.resources.kubernetes import values as known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DATA_BYTES_MAX = 2**20
 """Of all values and keys together, as an API server has it."""
-_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-NAME_LENGTH_MAX = 253
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 
@@ -34,7 +32,7 @@ class Data:
         Raises:
             errors.UsageError: the key is none, is there already, or it is too much.
         """
-        if not is_key(key):
+        if not known.is_key(key):
             raise errors.UsageError(
                 f"{source}: {units.shown(key)} is no key; write letters, digits, - . and _, "
                 "no .. at the beginning, as in KEY=PATH"
@@ -65,7 +63,7 @@ class Data:
                     "leave KEY= out"
                 )
             for one in sorted(path.iterdir()):
-                if one.is_file() and not one.is_symlink() and is_key(one.name):
+                if one.is_file() and not one.is_symlink() and known.is_key(one.name):
                     self.add(one.name, _content(one, source), source)
         else:
             self.add(key if is_named else path.name, _content(path, source), source)
@@ -99,16 +97,6 @@ class Data:
             if is_given or name in environment:
                 found = value if is_given else environment[name]
                 self.add(name, found.encode("utf-8", "surrogateescape"), source)
-
-
-def is_name(text: str) -> bool:
-    """Return whether a text may be the name of a ConfigMap."""
-    return len(text) <= NAME_LENGTH_MAX and bool(_NAME.fullmatch(text))
-
-
-def is_key(text: str) -> bool:
-    """Return whether a text may be a key of a ConfigMap or Secret, and a file's name."""
-    return bool(_KEY.fullmatch(text)) and text != "." and not text.startswith("..")
 
 
 def config_map(name: str, data: Data, *, namespace: str = "") -> dict[str, object]:

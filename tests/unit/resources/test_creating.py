@@ -6,6 +6,7 @@ import pytest
 
 from alongside.base import errors
 from alongside.resources import creating
+from alongside.resources.kubernetes import values
 
 
 def test_a_file_has_its_name_or_the_given_key(tmp_path: Path) -> None:
@@ -80,4 +81,4 @@ def test_refuses_more_than_a_config_map_holds() -> None:
     [("a", True), ("a.b-c", True), ("A", False), ("-a", False), ("", False), ("a" * 254, False)],
 )
 def test_names(name: str, is_good: bool) -> None:
-    assert creating.is_name(name) is is_good
+    assert values.is_subdomain(name) is is_good

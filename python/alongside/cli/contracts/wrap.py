@@ -15,19 +15,10 @@ from alongside.contract.catalogue import wrap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import click
 
 _NAME = "alongside contract wrap"
 _COERCED = "LC_CTYPE"
 _AT_START = Path("/proc/self/environ")
-
-
-class _Command(options.ContractCommand):
-    """The command, whose usage shows the dashes that part our words from the program's."""
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Return what stands behind the command's name in its usage."""
-        return ["[OPTIONS]", "--", "PROGRAM..."]
 
 
 def _start(words: Sequence[str], variables: environment.Environment) -> int:
@@ -54,4 +45,4 @@ def _as_given(variables: environment.Environment) -> environment.Environment:
     return environment.Environment(others | ({_COERCED: given[0]} if given else {}))
 
 
-command = _Command(wrap.CONTRACT, _start)
+command = options.ProgramCommand(wrap.CONTRACT, _start)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from alongside.engines.pods import runtime
     from alongside.plan import pods
 
-_OWN_ADDRESS = "field:status.podIP"
 _SLASHES = 2
 """In the mark of what runs for pods, PROJECT/POD/CONTAINER; other children have one."""
 
@@ -152,15 +151,8 @@ class ProcessRuntime:
             await self._services.forget(gone.room.pod)
 
     def _address(self, pod: pods.Pod) -> str:
-        """Return a pod's address: its own where a container is told it, and would listen there."""
-        is_told = any(
-            variable.written == _OWN_ADDRESS
-            for container in pod.containers
-            for variable in container.variables
-        )
-        if is_told and sys.platform == "linux":
-            return loopback.of_pod(self.setting.project, pod.name)
-        return loopback.SHARED
+        is_linux = sys.platform == "linux"
+        return loopback.address(pod, self.setting.project, has_loopbacks=is_linux)
 
     def _volumes(self, pod: pods.Pod) -> dict[str, Path]:
         """Return about where a pod's volumes will be."""

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.plan import pods, variables
+from alongside.plan import commands, pods, variables
 from alongside.plan.translating import environment, filling, looking, notes
 from alongside.resources.kubernetes import containers, quantities
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from alongside.plan.translating import identity, stored, written
     from alongside.resources import problems
 
-COMMAND_PREFIX = "alongside.dev/command."
 HOSTNAME_MAX = 63
 _RESTART: dict[str, pods.Restart] = {
     "Always": "always",
@@ -272,9 +271,9 @@ class _Maker:
         result = {}
         known = [container.name for _, container in self.template.containers()]
         for key, text in self.template.annotations.items():
-            if not key.startswith(COMMAND_PREFIX):
+            if not key.startswith(commands.ANNOTATION):
                 continue
-            path, name = ("metadata", "annotations", key), key.removeprefix(COMMAND_PREFIX)
+            path, name = ("metadata", "annotations", key), key.removeprefix(commands.ANNOTATION)
             if name not in known:
                 remedy = notes.hint(name, known, f"write one of {', '.join(known)}")
                 self.refuse(path, f'the pod has no container "{name}"; {remedy}')

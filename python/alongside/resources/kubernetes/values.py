@@ -72,13 +72,23 @@ def _without_parents(value: str) -> str:
     return _no_nul(value)
 
 
+def is_key(value: str) -> bool:
+    """Return whether a text may be a key of a ConfigMap or Secret, and a file's name."""
+    return bool(_KEY.fullmatch(value)) and value != "." and not value.startswith("..")
+
+
+def is_subdomain(value: str) -> bool:
+    """Return whether a text may be the name of most resources."""
+    return len(value) <= SUBDOMAIN_MAX and bool(_SUBDOMAIN.fullmatch(value))
+
+
 def key(value: str) -> str:
     """Return a key of a ConfigMap or Secret, which is also a file's name.
 
     Raises:
         ValueError: it is none.
     """
-    if not _KEY.fullmatch(value) or value == "." or value.startswith(".."):
+    if not is_key(value):
         raise ValueError(
             f"{fields.shown(value)} is not a key; write at most 253 of a-z, A-Z, 0-9, -, _ and ."
         )
@@ -86,7 +96,7 @@ def key(value: str) -> str:
 
 
 def _subdomain(value: str) -> str:
-    if len(value) > SUBDOMAIN_MAX or not _SUBDOMAIN.fullmatch(value):
+    if not is_subdomain(value):
         raise ValueError(
             f"{fields.shown(value)} is not a name; write at most {SUBDOMAIN_MAX} of a-z, 0-9, - "
             "and ., beginning and ending with a letter or digit"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.dockerd import answers
+from alongside.engines.pods import inplace
 from alongside.engines.runtimes.docker import containers, image, names, run, specs
 from alongside.plan import variables
 
@@ -138,22 +138,11 @@ class PodSandbox:
             self._hosts.unlink(missing_ok=True)
 
     def write_hosts(self) -> None:
-        """Say in the pod's /etc/hosts where Services are now.
-
-        It is written in place: a container sees that very file, not what replaces it.
-        """
+        """Say in the pod's /etc/hosts where Services are now."""
         if self.is_removed or not self._id:
             return
         lines = names.hosts(self.pod, self._address, self._project.services)
-        content = "".join(f"{line}\n" for line in lines).encode()
-        descriptor = os.open(self._hosts, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            if os.pread(descriptor, len(content) + 1, 0) != content:
-                os.fchmod(descriptor, 0o644)
-                os.pwrite(descriptor, content, 0)
-                os.ftruncate(descriptor, len(content))
-        finally:
-            os.close(descriptor)
+        inplace.write(self._hosts, "".join(f"{line}\n" for line in lines))
 
     @property
     def _hosts(self) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, log
-from alongside.engines.pods import incarnation, notes
+from alongside.engines.pods import incarnation, inplace, notes
 from alongside.engines.processes import cgroups
 from alongside.engines.runtimes.namespaces import (
     checks,
@@ -195,7 +195,7 @@ class NamespacesRuntime:
             else:
                 content = names.hosts(one.placed, standing, services_.served, services_.inside)
             try:
-                names.write(one.hosts, content)
+                inplace.write(one.hosts, content)
             except OSError as error:
                 self._log.error("hosts_not_written", pod=one.pod.name, reason=str(error))
 

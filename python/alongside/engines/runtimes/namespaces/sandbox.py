@@ -10,6 +10,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
+from alongside.engines.pods import inplace
 from alongside.engines.processes import ending, groups, probing
 from alongside.engines.runtimes.namespaces import (
     containers,
@@ -132,8 +133,8 @@ class PodSandbox:
         for name in ("stage", "shm", "tmp"):
             (folder / name).mkdir(exist_ok=True)
         hostname = self.placed.hostname
-        names.write(folder / "hostname", f"{hostname}\n")
-        names.write(folder / "resolv.conf", self._resolving())
+        inplace.write(folder / "hostname", f"{hostname}\n")
+        inplace.write(folder / "resolv.conf", self._resolving())
         order: orders.PodOrder = {
             "task": "pod",
             "hostname": hostname,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from alongside.engines.pods import runtime
 from alongside.engines.runtimes.namespaces import names
 from alongside.plan import pods
@@ -67,14 +64,3 @@ def test_on_the_hosts_network_a_service_is_known_where_its_number_is_the_same() 
     assert addresses_of(content, "x") == ["1.2.3.4"]
     content = names.hosts_of_machine(here, "", served, {"web:80": "127.0.0.1:4711"})
     assert addresses_of(content, "web") == []
-
-
-def test_a_file_is_written_in_place_longer_and_shorter(tmp_path: Path) -> None:
-    path = tmp_path / "hosts"
-    names.write(path, "one\n")
-    inode = path.stat().st_ino
-    for content in ("one\ntwo\nthree\n", "short\n", "short\n"):
-        names.write(path, content)
-        assert path.read_text() == content
-    assert path.stat().st_ino == inode
-    assert os.stat(path).st_mode & 0o777 == 0o644
