@@ -8,6 +8,7 @@ Next:  test_conformance.py.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -160,12 +161,39 @@ class World:
         """Send SIGKILL to the program of a container."""
         number = self.container(pod, name)["id"]
         if self.engine == "docker":
-            words = ["docker", "kill", "--signal", "KILL", str(number)]
-            subprocess.run(
-                words, env={**os.environ, **self.variables}, check=True, capture_output=True
-            )
+            self._docker("kill", "--signal", "KILL", str(number))
         else:
             os.kill(int(number), signal.SIGKILL)
+
+    def kill_surroundings(self, pod: str) -> None:
+        """Send SIGKILL to what holds a pod's network: its sandbox, or the process called pause."""
+        if self.engine == "docker":
+            shown = '{{.ID}} {{.Label "dev.alongside.container"}}'
+            filters = ("--filter", f"label=dev.alongside.pod={pod}")
+            held = self._docker("ps", *filters, "--format", shown).splitlines()
+            [sandbox] = [line.strip() for line in held if len(line.split()) == 1]
+            self._docker("kill", "--signal", "KILL", sandbox)
+        else:
+            os.kill(self._pause(pod), signal.SIGKILL)
+
+    def _pause(self, pod: str) -> int:
+        """Return the process that carries the mark of a pod and of none of its containers."""
+        mark = f"ALONGSIDE_CHILD={PROJECT}/pod/{pod}".encode()
+        home = f"ALONGSIDE_CHILD_HOME={self.folder}/".encode()
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                carried = path.read_bytes().split(b"\0")
+                if mark in carried and any(one.startswith(home) for one in carried):
+                    found.append(int(path.parent.name))
+        [pause] = found
+        return pause
+
+    def _docker(self, *words: str) -> str:
+        variables = {**os.environ, **self.variables}
+        return subprocess.run(
+            ["docker", *words], env=variables, check=True, capture_output=True, text=True
+        ).stdout
 
     def address(self, service: str, port: int) -> tuple[str, int]:
         """Return where this machine reaches a Service's port."""

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,7 +142,7 @@ def test_a_container_that_is_killed_or_removed_has_ended(
     pods_in_docker.run(body())
 
 
-def test_a_sandbox_that_is_killed_ends_its_containers_and_is_made_anew(
+def test_a_sandbox_that_is_killed_is_lost_and_can_be_made_anew(
     engine: docker.Engine, tmp_path: Path
 ) -> None:
     async def body() -> None:
@@ -158,12 +157,15 @@ def test_a_sandbox_that_is_killed_ends_its_containers_and_is_made_anew(
                 if "alongside-sandbox" in line
             ]
             engine.docker("kill", "--signal", "KILL", sandbox)
+            async with asyncio.timeout(pods_in_docker.WAIT_S):
+                assert sandbox in await made.lost()
+            with pytest.raises(errors.PermanentError, match="lost its sandbox"):
+                await made.start(serves, 1)
+            await made.remove()
             assert (await running.ended()).code == 137
             project.log("one").unlink()
-            await made.start(serves, 1)
-            await project.written("listening")
+            made, _ = await project.started(serves, until="listening")
             assert await pods_in_docker.answer(made.address, 8000) == "hello"
-            assert "sandbox_ended" in project.told.getvalue()
 
     pods_in_docker.run(body())
 
@@ -270,14 +272,11 @@ def test_an_engine_that_ends_its_containers_is_survived(tmp_path: Path) -> None:
                 daemon.start()
                 await asyncio.to_thread(daemon.await_answer)
                 await running.ended()
+                async with asyncio.timeout(pods_in_docker.WAIT_S):
+                    assert "ended" in await made.lost()
+                await made.remove()
                 project.log("one").unlink()
-                until_s = time.monotonic() + pods_in_docker.WAIT_S
-                while time.monotonic() < until_s:
-                    try:
-                        await made.start(serves, 1)
-                        break
-                    except errors.AlongsideError:
-                        await asyncio.sleep(0.1)
+                made, _ = await project.started(serves)
                 await project.written("listening")
                 assert await pods_in_docker.answer(made.address, 8000) == "hello"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.conformance import writing
+from tests.conformance.behaviours import services, sharing
 from tests.conformance.world import Behaviour, World
 
 if TYPE_CHECKING:
@@ -111,6 +112,42 @@ def _complete_check(world: World) -> None:
     assert world.lines("complete") == ["main", "sidecar ends"]
 
 
+def _surroundings(world: World) -> list[Value]:
+    main = sharing.server("main", 7000, "hello")
+    main["command"][-1] = main["command"][-1].replace("\nlistener", '\nsay("main")\nlistener')
+    init = writing.shell("init", "say init")
+    sidecar = writing.shell(
+        "sidecar",
+        f'rm -f "$LINES/$POD.up"; sleep 0.5; say sidecar; touch "$LINES/$POD.up"; {writing.WAIT}',
+        restartPolicy="Always",
+        startupProbe=writing.exec_('test -e "$LINES/$POD.up"', failureThreshold=60),
+    )
+    pod = writing.pod(
+        world,
+        "surroundings",
+        main,
+        labels={"app": "surroundings"},
+        initContainers=[init, sidecar],
+        terminationGracePeriodSeconds=5,
+    )
+    return [services.service("surroundings", world.port("surroundings"), "word"), pod]
+
+
+def _surroundings_check(world: World) -> None:
+    address = world.address("surroundings", world.port("surroundings"))
+
+    def until_served(*begun: str) -> None:
+        world.until("it began in order", lambda: world.lines("surroundings") == list(begun))
+        world.until("it is ready", lambda: world.pod("surroundings")["state"] == "ready")
+        world.until("its Service answers", lambda: world.ask(address) == "hello")
+
+    begun = ("init", "sidecar", "main")
+    until_served(*begun)
+    world.kill_surroundings("surroundings")
+    until_served(*begun, *begun)
+    assert world.container("surroundings", "main")["restarts"] == 1
+
+
 BEHAVIOURS = (
     Behaviour(
         "Always starts again what ended with success", _always, _always_check, is_ready=False
@@ -128,4 +165,10 @@ BEHAVIOURS = (
         is_ready=False,
     ),
     Behaviour("a pod that has succeeded ends its sidecars", _complete, _complete_check),
+    Behaviour(
+        "kill -9 of a pod's surroundings begins it anew, init containers first",
+        _surroundings,
+        _surroundings_check,
+        engines=sharing.ISOLATED,
+    ),
 )

@@ -30,7 +30,7 @@ _DIED = "cannot start a stopped process"
 
 
 class PodSandbox:
-    """A `runtime.Sandbox`."""
+    """A `runtime.Sandbox`, and a `runtime.Losable`."""
 
     def __init__(self, project_: project.Project, room: runtime.Room) -> None:
         """Take the room; `make` makes its sandbox."""
@@ -43,13 +43,12 @@ class PodSandbox:
         self._published: dict[int, int] = {}
         self._runs: list[run.Run] = []
         self._watch: asyncio.Task[None] | None = None
-        self._lock = asyncio.Lock()
-        self._is_broken = False
+        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.is_removed = False
 
     @property
     def address(self) -> str:
-        """The pod's IP address on the project's network; another one where it had to be remade."""
+        """The pod's IP address on the project's network."""
         return self._address
 
     async def make(self) -> None:
@@ -77,17 +76,14 @@ class PodSandbox:
             if isinstance(error, answers.RefusedError) and TAKEN.search(str(error)):
                 raise errors.AddressTakenError(f"{pod.place or pod.name}: {error}") from error
             raise
-        self._is_broken = False
         self.write_hosts()
         self._watch = asyncio.create_task(self._await_break(self._id))
 
     async def start(self, container: pods.Container, attempt: int) -> run.Run:
-        """See `runtime.Sandbox.start`; a sandbox that was killed is made anew before."""
-        async with self._lock:
-            if self.is_removed:
-                raise errors.PermanentError(f'pod "{self.pod.name}" was removed')
-            if self._is_broken:
-                await self._remake()
+        """See `runtime.Sandbox.start`."""
+        if self.is_removed or self._lost.done():
+            what = "was removed" if self.is_removed else "has lost its sandbox"
+            raise errors.PermanentError(f'pod "{self.pod.name}" {what}')
         try:
             config = await self._image(container)
             identity = await self._begin(container, attempt, config)
@@ -121,6 +117,10 @@ class PodSandbox:
             )
         return await asyncio.open_connection(LOCAL, published)
 
+    async def lost(self) -> str:
+        """Return that the sandbox's container ended; see `runtime.Losable`."""
+        return await asyncio.shield(self._lost)
+
     async def remove(self) -> None:
         """See `runtime.Sandbox.remove`."""
         self.is_removed = True
@@ -128,14 +128,13 @@ class PodSandbox:
             self._watch.cancel()
         asked = self._project.asked
         labels = {names.HOME: str(self._project.setting.home), names.POD: self.pod.name}
-        async with self._lock:
-            found = [answers.text(one, "Id") for one in await containers.find(asked, labels)]
-            # The sandbox last: what is in it ends first.
-            await containers.remove_all(asked, [one for one in found if one != self._id])
-            await containers.remove_all(asked, [one for one in found if one == self._id])
-            await asyncio.gather(*(one.drop() for one in self._runs))
-            self._runs = []
-            self._hosts.unlink(missing_ok=True)
+        found = [answers.text(one, "Id") for one in await containers.find(asked, labels)]
+        # The sandbox last: what is in it ends first.
+        await containers.remove_all(asked, [one for one in found if one != self._id])
+        await containers.remove_all(asked, [one for one in found if one == self._id])
+        await asyncio.gather(*(one.drop() for one in self._runs))
+        self._runs = []
+        self._hosts.unlink(missing_ok=True)
 
     def write_hosts(self) -> None:
         """Say in the pod's /etc/hosts where Services are now."""
@@ -185,20 +184,10 @@ class PodSandbox:
         }
 
     async def _await_break(self, identity: str) -> None:
-        """End what is in a sandbox that ended: it has lost its network."""
+        """Say that the sandbox is lost when its container ends: the others have no network then."""
         await run.end_of(self._project.asked, identity, self._project.clock)
-        if self.is_removed:
-            return
-        self._is_broken = True
-        self._project.log.warning("sandbox_ended", pod=self.pod.name)
-        await asyncio.gather(*(one.kill() for one in self._runs))
-
-    async def _remake(self) -> None:
-        asked = self._project.asked
-        with suppress(answers.RefusedError):
-            await containers.remove(asked, self._id)
-        self._id = ""
-        await self.make()
+        if not self.is_removed:
+            self._lost.set_result(f"its container ({identity[:12]}) ended")
 
     async def _image(self, container: pods.Container) -> answers.Json:
         """Return the configuration of a container's image, pulled where its pod asks for that."""
