@@ -1,9 +1,12 @@
 """Pods as containers of a real Docker engine: what they share, and what they keep apart."""
 
 import asyncio
+import ctypes
 import dataclasses
 import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +15,14 @@ from tests.e2e import docker, pods_in_docker
 from tests.e2e.pods_in_docker import IMAGE, echoing, opened, python, shell
 
 from alongside.base import errors
+from alongside.dockerd import engine as dockerd
+from alongside.engines.pods import memory
+from alongside.engines.runtimes.docker import containers
 from alongside.plan import pods
 
 pytestmark = [pytest.mark.needs("dockerd", "debootstrap"), pytest.mark.timeout(300)]
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
 @pytest.fixture(scope="module")
@@ -199,11 +207,106 @@ def test_a_sub_path_does_not_lead_out_of_its_volume(
 
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
-            with pytest.raises(errors.PermanentError, match="leads out of its volume"):
+            with pytest.raises(errors.PermanentError, match=r"leads out|has \.\. in it"):
                 await project.ran(shell("true", mounts=(mount,)), {"data": volume})
 
     pods_in_docker.run(body())
     assert list((tmp_path / "outside").iterdir()) == []
+
+
+def turned(volume: Path) -> None:
+    """Let a folder and a symlink of a volume take each other's place, at once."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    paths = os.fsencode(volume / "a"), os.fsencode(volume / "link")
+    assert libc.renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE) == 0
+
+
+def with_link(folder: Path) -> tuple[Path, Path]:
+    """Return a volume with a folder `a` and a symlink to a folder outside, and that folder."""
+    volume, outside = folder / "data", folder / "outside"
+    (volume / "a").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "secret").touch()
+    (volume / "link").symlink_to(outside)
+    return volume, outside
+
+
+@pytest.mark.parametrize("script", ["exec sleep 100", "true"])
+@pytest.mark.parametrize("is_bound", [True, False])
+def test_a_sub_path_that_becomes_a_symlink_before_it_is_mounted_leads_nowhere_else(
+    engine: docker.Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    is_bound: bool,
+) -> None:
+    """Where nothing can be bound for the engine, the container is refused."""
+    volume, outside = with_link(tmp_path)
+    mount = pods.Mount("data", "/data", sub_path="a")
+    writes = shell(f"touch /data/mine; {script}", mounts=(mount,))
+    begin = containers.start
+
+    async def start(asked: dockerd.Engine, identity: str) -> None:
+        turned(volume)
+        await begin(asked, identity)
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            made = await project.pod(pods.Pod("one", (writes,)), {"data": volume})
+            monkeypatch.setattr(containers, "start", start)
+            project.opened().sees_mounts = is_bound
+            if not is_bound:
+                with pytest.raises(errors.PermanentError, match="was replaced"):
+                    await made.start(writes, 0)
+                return
+            running = await made.start(writes, 0)
+            async with asyncio.timeout(pods_in_docker.WAIT_S):
+                while not (volume / "link" / "mine").exists():  # noqa: ASYNC110 - a file
+                    await asyncio.sleep(0.02)
+            await running.signal(signal.SIGKILL)
+            await running.ended()
+            assert not list((tmp_path / "run").rglob("sub-paths/*"))
+            assert [one.name for one in outside.iterdir()] == ["secret"]
+
+    pods_in_docker.run(body())
+    assert memory.mounts_below(tmp_path) == []
+
+
+def test_a_sub_path_never_leads_out_while_its_volume_is_turned_in_a_loop(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    volume, outside = with_link(tmp_path)
+    lists = shell("touch /data/mine; ls /data", mounts=(pods.Mount("data", "/data", sub_path="a"),))
+    over = threading.Event()
+
+    def turn() -> None:
+        while not over.is_set():
+            turned(volume)
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            made = await project.pod(pods.Pod("one", (lists,)), {"data": volume})
+            turning = asyncio.create_task(asyncio.to_thread(turn))
+            ran = 0
+            try:
+                for attempt in range(200):
+                    try:
+                        await (await made.start(lists, attempt)).ended()
+                    except errors.PermanentError:
+                        continue
+                    ran += 1
+                    if ran == 5:
+                        break
+            finally:
+                over.set()
+                await turning
+            assert ran == 5
+            assert project.opened().sees_mounts
+            assert "secret" not in project.log("one").read_text()
+
+    pods_in_docker.run(body())
+    assert [one.name for one in outside.iterdir()] == ["secret"]
+    assert memory.mounts_below(tmp_path) == []
 
 
 def test_files_that_are_published_anew_are_seen_at_once(

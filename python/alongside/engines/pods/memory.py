@@ -23,6 +23,7 @@ PASSABLE = 0o755
 """Of folders that containers of other users pass; the folder above keeps strangers out."""
 _MOUNTS = Path("/proc/self/mountinfo")
 _MS_NOSUID, _MS_NODEV = 2, 4
+_MS_BIND, _MS_SLAVE = 1 << 12, 1 << 19
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
@@ -31,6 +32,16 @@ def mount_tmpfs(folder: Path, options: str) -> None:
     """Mount a tmpfs at a folder; raises OSError where that is not permitted."""
     flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
     _call("mount", b"tmpfs", os.fsencode(folder), b"tmpfs", flags, options.encode())
+
+
+def bind(source: str, target: Path) -> None:
+    """Let a file or folder be seen at another place; its own mount stays out of what happens there.
+
+    What is mounted below it now is not seen there. Raises OSError where that is not permitted.
+    """
+    at = os.fsencode(target)
+    _call("mount", os.fsencode(source), at, None, ctypes.c_ulong(_MS_BIND), None)
+    _call("mount", None, at, None, ctypes.c_ulong(_MS_SLAVE), None)
 
 
 def unmount(folder: Path) -> None:
@@ -48,9 +59,14 @@ def mounts_below(folder: Path) -> list[Path]:
         lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return []
-    points = [Path(_plain(line.split()[4])) for line in lines]
+    points = [Path(plain(line.split()[4])) for line in lines]
     found = {point for point in points if point == folder or folder in point.parents}
     return sorted(found, key=lambda point: len(point.parts), reverse=True)
+
+
+def plain(text: str) -> str:
+    """Return a path as the kernel means it: blanks and backslashes are written in octal."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +145,11 @@ def _is_tmpfs(folder: Path) -> bool:
         lines = [line.split() for line in _MOUNTS.read_text(errors="surrogateescape").splitlines()]
     except OSError:
         return False
-    kinds = [line[line.index("-") + 1] for line in lines if Path(_plain(line[4])) == folder]
+    kinds = [line[line.index("-") + 1] for line in lines if Path(plain(line[4])) == folder]
     return bool(kinds) and kinds[-1] == "tmpfs"
 
 
-def _plain(text: str) -> str:
-    """Return a path as the kernel means it: blanks and backslashes are written in octal."""
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), text)
-
-
-def _call(name: str, *arguments: bytes | int | ctypes.c_ulong) -> None:
+def _call(name: str, *arguments: bytes | int | ctypes.c_ulong | None) -> None:
     """Call a function of the C library; raises OSError where it fails or is not there."""
     function = getattr(ctypes.CDLL(None, use_errno=True), name, None)
     if function is None:

@@ -34,6 +34,8 @@ class Project:
     """What the engine is."""
     is_slave: bool = True
     """Whether mounts of volumes can follow later ones; the engine says when they cannot."""
+    sees_mounts: bool = True
+    """Whether the engine sees what we mount; until it does not."""
     served: tuple[pods.Service, ...] = ()
     """The Services that containers are told of by variables."""
     services: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from alongside.engines.runtimes.docker import (
     names,
     project,
     sandbox,
+    subpaths,
 )
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class DockerRuntime:
             await containers.remove_all(asked, [answers.text(one, "Id") for one in found])
             await project.remove_networks(asked, self.setting)
         shutil.rmtree(self.setting.folder / "services", ignore_errors=True)
+        subpaths.sweep(self.setting.folder)
         labels = [answers.record(one, "Labels") for one in found]
         return len({(one.get(names.POD), one.get(names.SERVICE)) for one in labels})
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from alongside.base import errors
 from alongside.dockerd import answers
 from alongside.engines.pods import inplace
-from alongside.engines.runtimes.docker import containers, image, names, run, specs
+from alongside.engines.runtimes.docker import containers, image, names, run, specs, subpaths
 from alongside.plan import variables
 
 if TYPE_CHECKING:
@@ -214,6 +214,8 @@ class PodSandbox:
             elif _DIED not in str(error):
                 raise
             self._project.log.warning("container_not_started", error=str(error))
+        except subpaths.UnseenError:
+            self._project.sees_mounts = False
         return await self._started(container, attempt, config)
 
     def _links(self) -> dict[str, str]:
@@ -224,9 +226,30 @@ class PodSandbox:
         return found
 
     async def _started(self, container: pods.Container, attempt: int, config: answers.Json) -> str:
-        asked, pod = self._project.asked, self.pod
+        project_, volumes = self._project, self._room.volumes
+        folder, binds = project_.setting.folder, project_.sees_mounts
+        with subpaths.held(container, volumes, folder, binds=binds) as held:
+            body = self._body(container, config, held)
+            asked, name = project_.asked, (self.pod.name, container.name, str(attempt))
+            identity = await containers.create(asked, project_.name("container", *name), body)
+            try:
+                await containers.start(asked, identity)
+                if held.parts:
+                    state = answers.record(await containers.inspect(asked, identity), "State")
+                    held.check(answers.whole(state, "Pid"))
+            except BaseException:
+                with suppress(errors.AlongsideError):
+                    await asyncio.shield(containers.remove(asked, identity))
+                raise
+        return identity
+
+    def _body(
+        self, container: pods.Container, config: answers.Json, held: subpaths.Held
+    ) -> answers.Json:
+        """Return what a container is made from."""
+        pod = self.pod
         slave = {volume.name: self._project.is_slave for volume in pod.volumes}
-        bound = specs.binds(container, self._room.volumes, slave)
+        bound = specs.binds(container, self._room.volumes, slave, held)
         if all(bind.target != HOSTS for bind in bound):
             bound.append(specs.Bind(self._hosts, HOSTS, container.is_read_only, is_slave=False))
         around = specs.Surroundings(
@@ -240,16 +263,7 @@ class PodSandbox:
         # A volume stands at its mount's path here, and the variable that names it says so.
         given = {**around.links, **specs.told(container)}
         ready = variables.filled(container, address=self._address, host=self._gateway, given=given)
-        body = specs.container(ready, pod, around)
-        name = self._project.name("container", pod.name, container.name, str(attempt))
-        identity = await containers.create(asked, name, body)
-        try:
-            await containers.start(asked, identity)
-        except BaseException:
-            with suppress(errors.AlongsideError):
-                await asyncio.shield(containers.remove(asked, identity))
-            raise
-        return identity
+        return specs.container(ready, pod, around)
 
 
 def published(settings: answers.Json) -> dict[int, list[specs.Binding]]:

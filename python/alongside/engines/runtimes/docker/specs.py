@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import stat
 from typing import TYPE_CHECKING
 
-from alongside.base import errors
 from alongside.engines.runtimes.docker import names
 from alongside.plan import variables
 
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from alongside.dockerd import answers
+    from alongside.engines.runtimes.docker import subpaths
     from alongside.plan import pods
 
 IDLE = "/etc/alongside/idle.json"
@@ -155,7 +154,10 @@ def container(one: pods.Container, pod: pods.Pod, around: Surroundings) -> answe
 
 
 def binds(
-    one: pods.Container, volumes: Mapping[str, Path], is_slave: Mapping[str, bool]
+    one: pods.Container,
+    volumes: Mapping[str, Path],
+    is_slave: Mapping[str, bool],
+    held: subpaths.Held,
 ) -> list[Bind]:
     """Return what of its pod's volumes a container sees.
 
@@ -163,13 +165,11 @@ def binds(
         one: the container.
         volumes: the folder or file of each volume.
         is_slave: of each volume, whether what is mounted in it later can appear.
-
-    Raises:
-        errors.PermanentError: a subPath leads out of its volume, or cannot be made.
+        held: the parts of volumes that it mounts.
     """
     return [
         Bind(
-            _below(volumes[mount.volume], mount.sub_path, one.name),
+            held.path(mount, volumes[mount.volume]),
             mount.path,
             mount.is_read_only,
             is_slave.get(mount.volume, False),
@@ -187,28 +187,6 @@ def ports(pod: pods.Pod) -> tuple[int, ...]:
         looks = (one.startup, one.readiness, one.liveness, *(hook.get for hook in hooks if hook))
         found.update(look.port for look in looks if look is not None and not look.host)
     return tuple(sorted(found - {0}))
-
-
-def _below(volume: Path, sub_path: str, container_name: str) -> Path:
-    """Return a path in a volume; a folder is made where there is nothing, as a kubelet does."""
-    if not sub_path:
-        return volume
-    path, root = volume / sub_path, volume.resolve()
-    try:
-        if not path.resolve().is_relative_to(root):
-            raise errors.PermanentError(
-                f'container "{container_name}": subPath "{sub_path}" leads out of its volume; '
-                "name a path in it"
-            )
-        if not path.exists():
-            path.mkdir(parents=True)
-            path.chmod(stat.S_IMODE(root.stat().st_mode))  # so that the volume's users may write
-        return path.resolve(strict=True)
-    except OSError as error:
-        raise errors.PermanentError(
-            f'container "{container_name}": subPath "{sub_path}": {error.strerror}; '
-            "name a path in the volume"
-        ) from error
 
 
 def _user(one: pods.Container, image_user: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
+from alongside.engines.pods import beneath
 from alongside.engines.processes import cgroups, ending, groups, spawning
 from alongside.engines.runtimes.host import packages, running, surroundings
 
@@ -138,9 +138,13 @@ class PodSandbox:
         """Make the folder of each subPath that is not there, as Kubernetes does."""
         for mount in container.mounts:
             root = self.room.volumes.get(mount.volume)
-            if root is not None and mount.sub_path and not os.path.exists(root / mount.sub_path):
-                os.makedirs(root / mount.sub_path, exist_ok=True)
-                os.chmod(root / mount.sub_path, stat.S_IMODE(root.stat().st_mode))
+            if root is not None and mount.sub_path:
+                try:
+                    os.close(beneath.opened(root, mount.sub_path, makes=True))
+                except OSError as error:
+                    raise errors.PermanentError(
+                        f"volumeMounts: {error.strerror or error}; name a path in the volume"
+                    ) from error
 
     def _cgroup(self, container: pods.Container, name: str) -> cgroups.Group | None:
         setting = self._setting

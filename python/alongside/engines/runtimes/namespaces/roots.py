@@ -14,6 +14,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from alongside.engines.pods import beneath
 from alongside.engines.runtimes.namespaces import kernel
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ _SHUT = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 _ROOT_OPTIONS = "mode=755,size=64m"
 _FLAGS = {"nosuid": kernel.MS_NOSUID, "nodev": kernel.MS_NODEV, "noexec": kernel.MS_NOEXEC}
 _PATH = os.O_PATH | os.O_CLOEXEC
-_PLAIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Root:
@@ -192,40 +192,10 @@ class Root:
 def open_source(mount: orders.MountOrder) -> int:
     """Return a descriptor of what is mounted; a sub-path that leads out of the volume is refused.
 
-    A symlink may lead to another place of the same volume, as in published files.
-
     Raises:
         OSError: it is not there, or outside.
     """
-    base, sub_path = os.path.realpath(mount["source"]), mount["sub_path"].strip("/")
-    if not sub_path:
-        return os.open(base, _PATH)
-    if ".." in sub_path.split("/"):
-        raise OSError(f"subPath {sub_path!r} has .. in it")
-    whole = os.path.realpath(f"{base}/{sub_path}")
-    if not whole.startswith(f"{base.rstrip('/')}/"):
-        raise OSError(f"subPath {sub_path!r} leads out of the volume")
-    return _descend(base, whole[len(base.rstrip("/")) + 1 :], makes=mount["makes_sub_path"])
-
-
-def _descend(base: str, path: str, *, makes: bool) -> int:
-    """Return a descriptor, following no symlink: one that came meanwhile is an error."""
-    at = os.open(base, _PATH)
-    for part in path.split("/"):
-        try:
-            below = os.open(part, _PLAIN, dir_fd=at)
-        except FileNotFoundError:
-            if not makes:
-                raise OSError(f"subPath {path!r} is not in the volume") from None
-            os.mkdir(part, dir_fd=at)
-            # As the volume's own folder, so that its users may write there.
-            os.chmod(part, stat.S_IMODE(os.stat(base).st_mode), dir_fd=at)
-            below = os.open(part, _PLAIN, dir_fd=at)
-        os.close(at)
-        at = below
-        if stat.S_ISLNK(os.fstat(at).st_mode):
-            raise OSError(f"subPath {path!r} has become a symlink")
-    return at
+    return beneath.opened(mount["source"], mount["sub_path"], makes=mount["makes_sub_path"])
 
 
 def _show(source: str, target: str) -> None:

@@ -1,0 +1,194 @@
+"""Give an engine parts of volumes so that it binds what was looked at, and nothing else.
+
+An engine walks a path again, and what runs in the volume may put a symlink there in that moment.
+So root binds what was opened to a place of ours, as a kubelet does, and the engine is given that.
+Who may not, or whose mounts the engine does not see, gives the path, and looks afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alongside.base import errors
+from alongside.engines.pods import beneath, memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from alongside.plan import pods
+
+FOLDER = "sub-paths"
+Location = tuple[str, str]
+"""A device, and a path in its file system."""
+
+
+class UnseenError(errors.PermanentError):
+    """A container has another part of a volume than was bound for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One mount's part of its volume."""
+
+    sub_path: str
+    volume: Path
+    descriptor: int
+    path: Path
+    """What the engine is given."""
+    is_bound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The parts that one container gets, held open until it has them."""
+
+    container: str
+    parts: Mapping[str, Part]
+    """By the mount's path."""
+
+    def path(self, mount: pods.Mount, volume: Path) -> Path:
+        """Return what the engine is given for a mount."""
+        return self.parts[mount.path].path if mount.path in self.parts else volume
+
+    def check(self, pid: int) -> None:
+        """Look at what a container that was started has got.
+
+        Args:
+            pid: of its first process; 0 where it has ended already.
+
+        Raises:
+            UnseenError: something else; the engine may not see what was bound.
+            errors.PermanentError: something else than was looked at.
+        """
+        if not self.parts or sys.platform != "linux":
+            return
+        try:
+            had = Counter(where for where, _ in _mounts(f"/proc/{pid}/mountinfo").values())
+        except OSError:  # it has ended, or is another user's
+            for part in self.parts.values():
+                if not part.is_bound and not self._is_still(part):
+                    raise self._moved(part) from None
+            return
+        for part in self.parts.values():
+            where = location(part.descriptor)
+            if not had[where]:
+                raise self._moved(part)
+            had[where] -= 1
+
+    def _is_still(self, part: Part) -> bool:
+        try:
+            again = beneath.opened(part.volume, part.sub_path, makes=False)
+        except OSError:
+            return False
+        try:
+            is_same = os.path.samestat(os.fstat(again), os.fstat(part.descriptor))
+        finally:
+            os.close(again)
+        return is_same and os.readlink(f"/proc/self/fd/{part.descriptor}") == str(part.path)
+
+    def _moved(self, part: Part) -> errors.PermanentError:
+        kind = UnseenError if part.is_bound else errors.PermanentError
+        return kind(
+            f'container "{self.container}": subPath "{part.sub_path}" was replaced while it was '
+            "mounted; keep what runs in the volume from moving it"
+        )
+
+
+@contextlib.contextmanager
+def held(
+    container: pods.Container, volumes: Mapping[str, Path], folder: Path, *, binds: bool
+) -> Iterator[Held]:
+    """Yield the parts of volumes that a container mounts; a folder is made where nothing is.
+
+    Args:
+        container: whose mounts.
+        volumes: the folder or file of each volume.
+        folder: the runtime's own; what is bound there is gone afterwards.
+        binds: whether the engine sees what is mounted there.
+
+    Raises:
+        errors.PermanentError: one leads out of its volume, or cannot be made.
+    """
+    with contextlib.ExitStack() as stack:
+        parts: dict[str, Part] = {}
+        for mount in container.mounts:
+            if mount.sub_path:
+                try:
+                    part = _part(stack, mount.sub_path, volumes[mount.volume], folder, binds=binds)
+                except OSError as error:
+                    raise errors.PermanentError(
+                        f'container "{container.name}": subPath "{mount.sub_path}": '
+                        f"{error.strerror or error}; name a path in the volume"
+                    ) from error
+                parts[mount.path] = part
+        yield Held(container.name, parts)
+
+
+def sweep(folder: Path) -> None:
+    """Take away what somebody left who was killed while a container began."""
+    place = folder / FOLDER
+    for point in memory.mounts_below(place):
+        memory.unmount(point)
+    with contextlib.suppress(OSError):
+        for one in place.iterdir():
+            one.rmdir() if one.is_dir() else one.unlink()
+        place.rmdir()
+
+
+def location(descriptor: int) -> Location:
+    """Return where in its file system something is that was opened.
+
+    Raises:
+        OSError: the system does not tell.
+    """
+    told = Path(f"/proc/self/fdinfo/{descriptor}").read_text().split()
+    (device, root), point = _mounts("/proc/self/mountinfo")[told[told.index("mnt_id:") + 1]]
+    path = os.readlink(f"/proc/self/fd/{descriptor}")
+    return device, os.path.normpath(os.path.join(root, os.path.relpath(path, point)))
+
+
+def _part(
+    stack: contextlib.ExitStack, sub_path: str, volume: Path, folder: Path, *, binds: bool
+) -> Part:
+    descriptor = beneath.opened(volume, sub_path, makes=True)
+    stack.callback(os.close, descriptor)
+    if sys.platform != "linux":
+        return Part(sub_path, volume, descriptor, (volume / sub_path).resolve(), is_bound=False)
+    if binds and os.geteuid() == 0:
+        place = folder / FOLDER / secrets.token_hex(8)
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            place.mkdir()
+            stack.callback(_quietly, place.rmdir)
+        else:
+            place.touch()
+            stack.callback(_quietly, place.unlink)
+        with contextlib.suppress(OSError):  # root may be kept from mounting
+            memory.bind(f"/proc/self/fd/{descriptor}", place)
+            stack.callback(_quietly, lambda: memory.unmount(place))
+            return Part(sub_path, volume, descriptor, place, is_bound=True)
+    path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return Part(sub_path, volume, descriptor, path, is_bound=False)
+
+
+def _quietly(work: Callable[[], None]) -> None:
+    """Take something away; what cannot be is left for the sweep."""
+    with contextlib.suppress(OSError):
+        work()
+
+
+def _mounts(path: str) -> dict[str, tuple[Location, str]]:
+    """Return, by its id, where each mount of a table comes from, and its mount point."""
+    found = {}
+    for line in Path(path).read_text(errors="surrogateescape").splitlines():
+        number, _, device, root, point, *_ = line.split()
+        found[number] = ((device, memory.plain(root)), memory.plain(point))
+    return found
