@@ -115,6 +115,30 @@ def test_a_connection_stays_with_its_pod(engine: docker.Engine, tmp_path: Path) 
     pods_in_docker.run(body())
 
 
+def test_a_service_answers_elsewhere_where_its_node_port_is_taken(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    async def body() -> None:
+        server = await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", 0)
+        taken, port = server.sockets[0].getsockname()[1], await free_port()
+        async with opened(engine, tmp_path) as project:
+            backend = (f"{await serving(project, 'a')}:9000",)
+            web = pods.Service("web", (pods.ServicePort(port, node_port=taken),), is_published=True)
+            async with server:
+                await project.runtime.serve([runtime.Served(web, (backend,))])
+                assert await reached(project, f"web:{port}") == "a"
+                [note] = [one for one in project.runtime.notes() if "nodePort" in one]
+                assert (
+                    note == f"web: nodePort {taken} is taken on this machine, and does not answer"
+                )
+                await project.runtime.serve([])
+            await project.runtime.serve([runtime.Served(web, (backend,))])
+            assert await answer("127.0.0.1", taken) == "a"
+            assert [one for one in project.runtime.notes() if "nodePort" in one] == []
+
+    pods_in_docker.run(body())
+
+
 def test_services_of_one_port_and_ports_that_are_taken_get_free_ones(
     engine: docker.Engine, tmp_path: Path
 ) -> None:

@@ -76,6 +76,10 @@ class Balancers:
             for port, (host, number) in sorted(one.reached.items())
         }
 
+    def notes(self) -> list[str]:
+        """Return what of the Services does not answer, for people."""
+        return [note for _, one in sorted(self._all.items()) for note in one.notes()]
+
     def addresses(self) -> dict[str, tuple[str, ...]]:
         """Return the address of each on the project's network."""
         return {name: (one.address,) for name, one in self._all.items() if one.address}
@@ -103,6 +107,8 @@ class _Balancer:
         self._generation = 0
         self._lock = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
+        self._shut: frozenset[int] = frozenset()
+        """Ports of this machine that it wanted and somebody has."""
         self.address = ""
         self.reached: dict[int, specs.Binding] = {}
 
@@ -125,6 +131,18 @@ class _Balancer:
                 await self._begin()
             await self._await_applied()
 
+    def notes(self) -> list[str]:
+        """Return which of its doors do not answer, and why."""
+        if self._served is None:
+            return []
+        service = self._served.service
+        return [
+            f"{service.place or self._name}: nodePort {port.node_port} is taken on this machine, "
+            "and does not answer"
+            for port in service.ports
+            if port.node_port in self._shut
+        ]
+
     async def remove(self) -> None:
         """End it, and forget its document."""
         async with self._lock:
@@ -144,9 +162,9 @@ class _Balancer:
 
     async def _begin(self) -> None:
         """Start its container, on other ports of this machine where somebody has them."""
-        asked, free = self._project.asked, set[int]()
+        asked, taken = self._project.asked, set[int]()
         while True:
-            bindings = self._bindings(free)
+            bindings = self._bindings(taken)
             body = specs.balancer(
                 self._name,
                 self._project.image,
@@ -164,10 +182,13 @@ class _Balancer:
             except BaseException as error:
                 with suppress(errors.AlongsideError):
                     await asyncio.shield(containers.remove(asked, identity))
-                taken = _taken(error, bindings)
-                if not taken - free:
+                found = _taken(
+                    error, {number for on in bindings.values() for _, number in on} - {0}
+                )
+                if not found - taken:
                     raise
-                free |= taken
+                taken |= found
+        self._shut = frozenset(taken)
         self._id = identity
         settings = answers.record(await containers.inspect(asked, identity), "NetworkSettings")
         joined = answers.record(settings, "Networks", self._project.network)
@@ -183,19 +204,20 @@ class _Balancer:
         if identity:
             await containers.remove(self._project.asked, identity)
 
-    def _bindings(self, free: set[int]) -> dict[int, list[specs.Binding]]:
+    def _bindings(self, taken: set[int]) -> dict[int, list[specs.Binding]]:
         """Return where its ports are published.
 
         On this machine alone by the same number, where no other Service and nobody else has it,
-        else by any; of type NodePort or LoadBalancer at all of the machine's addresses.
+        else by any; of type NodePort or LoadBalancer at all of the machine's addresses. A nodePort
+        that somebody has is no reason not to answer elsewhere.
         """
         found: dict[int, list[specs.Binding]] = {}
         service = self._served.service if self._served is not None else None
         for port in service.ports if service is not None else ():
-            is_free = port.number in free or self._uses.get(port.number, 0) > 1
+            is_free = port.number in taken or self._uses.get(port.number, 0) > 1
             local = (sandbox.LOCAL, 0 if is_free else port.number)
             bound = [local]
-            if service is not None and service.is_published:
+            if service is not None and service.is_published and port.node_port not in taken:
                 public = (ANYWHERE, port.node_port or local[1])
                 bound = [local, public] if public[1] != local[1] else [public]
             found[port.number] = bound
@@ -284,12 +306,12 @@ def _backends(backends: Iterable[str], named: Named) -> Iterable[dict[str, str]]
         yield {"id": f"{pod}:{port}" if pod else address, "address": address}
 
 
-def _taken(error: BaseException, bindings: Mapping[int, object]) -> set[int]:
-    """Return the ports of which an engine says that somebody else has them."""
+def _taken(error: BaseException, asked: set[int]) -> set[int]:
+    """Return the ports of this machine of which an engine says that somebody else has them."""
     if not isinstance(error, answers.RefusedError) or not sandbox.TAKEN.search(str(error)):
         return set()
     said = {int(number) for number in re.findall(r":(\d+)\b", str(error))}
-    return said & set(bindings) or set(bindings)
+    return said & asked or asked
 
 
 async def _applied(asked: engine.Engine, identity: str, wanted: int) -> None:

@@ -49,11 +49,12 @@ class DockerRuntime:
         """Return what this engine does not give, for people."""
         if self._project is None:
             return []
-        return [
+        lacking = [
             f"docker: {fact.reason}" + (f"; {fact.remedy}" if fact.remedy else "")
             for fact in self._project.facts
             if not fact.is_there
         ]
+        return lacking + (self._balancers.notes() if self._balancers is not None else [])
 
     async def open(self) -> None:
         """See `runtime.Runtime.open`; an engine that just starts is waited for."""
