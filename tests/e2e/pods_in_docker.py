@@ -105,6 +105,7 @@ class Project:
         pod = dataclasses.replace(pods.Pod("one", (container,)), **more)  # type: ignore[arg-type]
         made = await self.pod(pod, volumes)
         try:
+            await made.fetch(container, lambda _: None)
             running = await made.start(container, 0)
             async with asyncio.timeout(WAIT_S):
                 end = await running.ended()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from alongside.base import errors
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ANSWER_BYTES_MAX = 16 * 2**20
 """Of answers that are read whole; a list of some thousand containers is a few of them."""
+LINE_BYTES_MAX = 2**16
+"""Of JSON lines; a longer one is passed over."""
 MESSAGE_LENGTH_MAX = 1000
 RETRY_AFTER_S = 1.0
 
@@ -58,6 +63,53 @@ class Answer:
         said = text(record(self.value()), "message") or self.content.decode(errors="replace")
         message = said.strip()[:MESSAGE_LENGTH_MAX] or f"status {self.status}"
         raise RefusedError(f"{what}: {message}", status=self.status)
+
+
+class Body:
+    """The body of an answer while it comes, which has a limit."""
+
+    def __init__(self, status: int) -> None:
+        """Begin with nothing read."""
+        self._status = status
+        self._content = bytearray()
+
+    def take(self, piece: bytes) -> None:
+        """Take what came.
+
+        Raises:
+            RefusedError: it is too much.
+        """
+        self._content += piece
+        if len(self._content) > ANSWER_BYTES_MAX:
+            raise RefusedError(
+                f"the engine's answer is longer than {ANSWER_BYTES_MAX} bytes; remove containers "
+                "and images that nobody uses (`docker system prune`)",
+                status=self._status,
+            )
+
+    def answer(self) -> Answer:
+        """Return the answer, of which all has come."""
+        return Answer(self._status, bytes(self._content))
+
+
+class Lines:
+    """A body of JSON lines while it comes, of which no line is held that is too long."""
+
+    def __init__(self) -> None:
+        """Begin with nothing read."""
+        self._rest = b""
+        self._is_skipping = False
+
+    def feed(self, piece: bytes) -> Iterator[Json]:
+        """Yield each line that is complete now and an object."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            is_whole = not self._is_skipping and len(line) <= LINE_BYTES_MAX
+            self._is_skipping = False
+            if is_whole and (found := record(Answer(0, line).value())):
+                yield found
+        if len(self._rest) > LINE_BYTES_MAX:
+            self._rest, self._is_skipping = b"", True
 
 
 def record(value: object, *names: str) -> Json:

@@ -43,21 +43,13 @@ class Client:
         self._client.close()
 
     def get(self, path: str, *, params: Mapping[str, str] | None = None) -> answers.Answer:
-        """Return what the engine answers, cut after `ANSWER_BYTES_MAX`.
+        """Return what the engine answers.
 
         Raises:
             answers.SilentError: it does not.
+            answers.RefusedError: it says too much.
         """
-        try:
-            with self._client.stream("GET", path, params=params) as answer:
-                content = bytearray()
-                for chunk in answer.iter_bytes():
-                    content += chunk
-                    if len(content) > answers.ANSWER_BYTES_MAX:
-                        break
-        except self._failure as error:
-            raise silent(self._socket, error) from error
-        return answers.Answer(answer.status_code, bytes(content))
+        return self.ask("GET", path, params=params)
 
     def ask(
         self,
@@ -71,12 +63,13 @@ class Client:
 
         Raises:
             answers.SilentError: it does not.
+            answers.RefusedError: it says too much.
         """
         try:
-            answer = self._client.request(method, path, json=body, params=params)
+            with self._client.stream(method, path, json=body, params=params) as answer:
+                return _whole(answer)
         except self._failure as error:
             raise silent(self._socket, error) from error
-        return answers.Answer(answer.status_code, answer.content[: answers.ANSWER_BYTES_MAX])
 
     def post(
         self, path: str, pieces: Iterator[bytes], *, params: Mapping[str, str] | None = None
@@ -85,12 +78,13 @@ class Client:
 
         Raises:
             answers.SilentError: it does not.
+            answers.RefusedError: it says too much.
         """
         try:
-            answer = self._client.post(path, content=pieces, params=params)
+            with self._client.stream("POST", path, content=pieces, params=params) as answer:
+                return _whole(answer)
         except self._failure as error:
             raise silent(self._socket, error) from error
-        return answers.Answer(answer.status_code, answer.content[: answers.ANSWER_BYTES_MAX])
 
     def save(self, path: str, target: Path) -> int:
         """Write the body of an answer into a file, if its status is 200; return the status.
@@ -107,6 +101,13 @@ class Client:
         except self._failure as error:
             raise silent(self._socket, error) from error
         return int(answer.status_code)
+
+
+def _whole(answer: httpx2.Response) -> answers.Answer:
+    body = answers.Body(answer.status_code)
+    for piece in answer.iter_bytes():
+        body.take(piece)
+    return body.answer()
 
 
 def silent(socket: Path, error: Exception) -> answers.SilentError:

@@ -63,14 +63,15 @@ class Engine:
 
         Raises:
             answers.SilentError: it does not answer.
+            answers.RefusedError: it says too much.
         """
         try:
-            answer = await self._client.request(
+            async with self._client.stream(
                 method, path, json=body, params=params, timeout=timeout_s
-            )
+            ) as answer:
+                return await _whole(answer)
         except httpx2.HTTPError as error:
             raise client.silent(self.socket, error) from error
-        return answers.Answer(answer.status_code, answer.content)
 
     async def send(
         self, path: str, content: bytes, *, params: Mapping[str, str] | None = None
@@ -79,13 +80,16 @@ class Engine:
 
         Raises:
             answers.SilentError: it does not answer.
+            answers.RefusedError: it says too much.
         """
         headers = {"content-type": "application/x-tar"}
         try:
-            answer = await self._client.post(path, content=content, params=params, headers=headers)
+            async with self._client.stream(
+                "POST", path, content=content, params=params, headers=headers
+            ) as answer:
+                return await _whole(answer)
         except httpx2.HTTPError as error:
             raise client.silent(self.socket, error) from error
-        return answers.Answer(answer.status_code, answer.content)
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -130,4 +134,11 @@ class Stream:
 
     async def whole(self) -> answers.Answer:
         """Return all of it, for an answer that says no."""
-        return answers.Answer(self.status, await self._answer.aread())
+        return await _whole(self._answer)
+
+
+async def _whole(answer: httpx2.Response) -> answers.Answer:
+    body = answers.Body(answer.status_code)
+    async for piece in answer.aiter_bytes():
+        body.take(piece)
+    return body.answer()

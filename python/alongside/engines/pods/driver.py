@@ -124,6 +124,8 @@ class PodChild:
         self._is_asked = False
         """Somebody wants its end."""
         self._fault = ""
+        self._fetching: dict[str, str] = {}
+        """Of containers that are being fetched, how far that is."""
         self._shown: tuple[object, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
@@ -177,7 +179,11 @@ class PodChild:
     def containers(self) -> list[Status]:
         """Return how its containers are, in the pod's order."""
         return [
-            replace(one, identity=self._identity(one.name))
+            replace(
+                one,
+                identity=self._identity(one.name),
+                message=self._fetching.get(one.name, one.message),
+            )
             for one in lifecycle_showing.statuses(self._pod, self._life)
         ]
 
@@ -266,7 +272,9 @@ class PodChild:
         self.state = lifecycle_showing.word(self._pod, self._life)
         if self._is_asked:
             self.state = "stopping"
-        self.reason = self._fault or lifecycle_showing.reason(self._pod, self._life)
+        fetching = "; ".join(f"{name}: {text}" for name, text in self._fetching.items())
+        why = lifecycle_showing.reason(self._pod, self._life)
+        self.reason = self._fault or fetching or why
         self.phase = lifecycle_showing.phase(self._pod, self._life)
         self.restarts = lifecycle_showing.restarts(self._life)
         self.address = self._sandbox.address if self._sandbox is not None else ""
@@ -364,6 +372,8 @@ class PodChild:
         if container is None or sandbox is None:
             return events.StartFailed(name, attempt, "its sandbox is gone")
         try:
+            if isinstance(sandbox, runtime.Fetching):
+                await self._fetch(container, sandbox)
             async with asyncio.timeout(START_S_MAX):
                 running = await sandbox.start(container, attempt)
         except asyncio.CancelledError:
@@ -374,6 +384,18 @@ class PodChild:
         watch = self._watch(name, attempt, running)
         self._chores.begin(("watch", name, str(attempt)), watch, lambda _: None)
         return events.Started(name, attempt)
+
+    async def _fetch(self, container: pods.Container, sandbox: runtime.Fetching) -> None:
+        """Fetch what a container is made of, and show meanwhile how far that is."""
+
+        def tell(text: str) -> None:
+            self._fetching[container.name] = text
+            self._show()
+
+        try:
+            await sandbox.fetch(container, tell)
+        finally:
+            self._fetching.pop(container.name, None)
 
     async def _watch(
         self, name: str, attempt: int, running: runtime.Running

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import asyncio
     import signal
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from alongside.plan import pods
@@ -103,6 +103,22 @@ class Losable(Protocol):
         """Return why it is gone, when it is and nobody removed it; may be asked again.
 
         All containers then start in another sandbox, init containers too.
+        """
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """What a sandbox has besides, that may have to fetch what a container is made of."""
+
+    async def fetch(self, container: pods.Container, tell: Callable[[str], None]) -> None:
+        """Fetch it before a start, in its own time, where the container asks for that.
+
+        Args:
+            container: of the pod.
+            tell: called with how far it is, for people.
+
+        Raises:
+            errors.AlongsideError: it cannot be fetched.
         """
 
 

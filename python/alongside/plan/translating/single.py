@@ -6,7 +6,7 @@ import posixpath
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from alongside.base import errors
 from alongside.plan import commands, pods, variables
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from alongside.resources import problems
 
 HOSTNAME_MAX = 63
+_PULL: dict[str | None, Literal["never", "missing", "always"]] = {
+    None: "never",  # docs/decisions/0008-docker.md
+    "Never": "never",
+    "IfNotPresent": "missing",
+    "Always": "always",
+}
 _RESTART: dict[str, pods.Restart] = {
     "Always": "always",
     "OnFailure": "on-failure",
@@ -142,6 +148,7 @@ class _Maker:
             group=spec.security_context.run_as_group if group is None else group,
             added_capabilities=tuple(security.capabilities.add),
             is_terminal=container.tty,
+            pull=_PULL[container.image_pull_policy],
         )
 
     def directory(self, container: containers.Container) -> str:

@@ -10,7 +10,7 @@ from alongside.resources import fields
 from alongside.resources.kubernetes import probing, quantities, storage, values
 
 _CONTAINER = frozenset(
-    {"imagePullPolicy", "resizePolicy", "volumeDevices", "stdin", "stdinOnce"}
+    {"resizePolicy", "volumeDevices", "stdin", "stdinOnce"}
     | {"terminationMessagePath", "terminationMessagePolicy"}
 )
 
@@ -122,6 +122,13 @@ class Container(values.Model):
     NOT_HONOURED: ClassVar[frozenset[str]] = _CONTAINER | {"restartPolicy", "restartPolicyRules"}
     name: fields.Name
     image: values.Text = ""
+    image_pull_policy: (
+        Annotated[
+            Literal["Always", "IfNotPresent", "Never"],
+            fields.word("Always", "IfNotPresent", "Never"),
+        ]
+        | None
+    ) = None
     command: list[values.Text] = pydantic.Field(default_factory=list)
     args: list[values.Text] = pydantic.Field(default_factory=list)
     env: list[Variable] = pydantic.Field(default_factory=list)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,14 @@ class Sandbox:
         self.all: list[Running] = []
         self.vanished = asyncio.Event()
         self.is_removed = False
+        self.fetched = asyncio.Event()
+
+    async def fetch(self, container: pods.Container, tell: Callable[[str], None]) -> None:
+        """Return when a test says so, where a container has an image to be fetched."""
+        self.faults.meet("fetch")
+        if container.pull == "always":
+            tell(f"pulling {container.image}")
+            await self.fetched.wait()
 
     async def start(self, container: pods.Container, attempt: int) -> Running:
         """Return a process of its own."""

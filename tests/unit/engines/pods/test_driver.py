@@ -441,3 +441,23 @@ def test_the_bare_runtime_is_a_runtime(tmp_path: Path) -> None:
 
 def _read(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
+
+
+def test_what_is_fetched_has_its_own_time_and_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        web = replace(WEB, image="far:1", pull="always")
+        yard = Yard(tmp_path, pods.Pod("shop", (web,)))
+        with monkeypatch.context() as short:
+            short.setattr(driver, "START_S_MAX", 0.01)
+            yard.child.start()
+            await yard.until(lambda: yard.child.reason == "web: pulling far:1")
+            assert yard.status("web").message == "pulling far:1"
+            await yard.clock.sleep(0.05)
+        yard.runtime.sandboxes[0].fetched.set()
+        await yard.until_ready()
+        assert yard.child.reason == ""
+        await yard.child.stop()
+
+    asyncio.run(body())

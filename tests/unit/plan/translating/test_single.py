@@ -425,3 +425,12 @@ def test_names_what_has_no_effect() -> None:
         "f.yaml:1: Pod/web: spec.containers[0].resources.requests: has no effect here",
         "f.yaml:1: Pod/web: spec.containers[0].ports[0].protocol: UDP is not looked after here",
     )
+
+
+@pytest.mark.parametrize(
+    ("policy", "pull"),
+    [(None, "never"), ("Never", "never"), ("IfNotPresent", "missing"), ("Always", "always")],
+)
+def test_an_image_is_pulled_as_its_policy_says(policy: str | None, pull: str) -> None:
+    fields = {"imagePullPolicy": policy} if policy else {}
+    assert kinds.only(kinds.pod(containers=[kinds.container(**fields)])).pull == pull

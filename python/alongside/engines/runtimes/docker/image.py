@@ -14,8 +14,10 @@ from alongside.dockerd import answers
 from alongside.engines.runtimes.docker import names, specs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from alongside.base import clock
     from alongside.dockerd import engine
 
 BINARY = "usr/local/bin/alongside-dataplane"
@@ -23,7 +25,12 @@ _REPOSITORY = "alongside-sandbox"
 _PUBLISHED = "alongside-dataplane"
 _IDLE = b'{"schema": 1, "epoch": 0, "generation": 0}\n'
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-PULL_S_MAX = 600.0
+PULL_S_MAX = 3600.0
+"""For a large image by a slow line."""
+PULL_SILENT_S_MAX = 300.0
+"""An engine unpacks a large layer without a word."""
+TOLD_EACH_S = 1.0
+LAYERS_MAX = 512
 _FORMAT = "1"
 """Of what is made below; another one makes another image."""
 
@@ -95,8 +102,16 @@ def missing(name: str) -> str:
     )
 
 
-async def fetch(asked: engine.Engine, name: str) -> None:
+async def fetch(
+    asked: engine.Engine, name: str, clock_: clock.Clock, tell: Callable[[str], None]
+) -> None:
     """Pull an image, which a pod asked for.
+
+    Args:
+        asked: the engine.
+        name: of the image.
+        clock_: for the time between two words about it.
+        tell: called with how far it is, now and then.
 
     Raises:
         errors.AlongsideError: the engine or the registry does not give it.
@@ -107,13 +122,61 @@ async def fetch(asked: engine.Engine, name: str) -> None:
     if "@" not in last:
         whole = f"{path}/{repository}" if path else repository
         params = {"fromImage": whole, "tag": tag if colon else "latest"}
-    answer = await asked.ask("POST", "/images/create", params=params, timeout_s=PULL_S_MAX)
-    told = answers.told(answer.checked(f'image "{name}" cannot be pulled').content)
-    if told:
+    what, pull = f'image "{name}" cannot be pulled', _Pull(name)
+    told_s = -TOLD_EACH_S
+    tell(pull.words())
+    try:
+        async with (
+            asyncio.timeout(PULL_S_MAX),
+            asyncio.timeout(PULL_SILENT_S_MAX) as silence,
+            asked.stream("POST", "/images/create", params=params) as stream,
+        ):
+            if stream.status >= 400:
+                (await stream.whole()).checked(what)
+            loop = asyncio.get_running_loop()
+            async for piece in stream.pieces():
+                silence.reschedule(loop.time() + PULL_SILENT_S_MAX)
+                pull.take(piece)
+                if clock_.monotonic_s() - told_s >= TOLD_EACH_S:
+                    told_s = clock_.monotonic_s()
+                    tell(pull.words())
+    except TimeoutError:
+        pull.error = "its registry says nothing more"
+    except answers.RefusedError as error:
+        pull.error = str(error).removeprefix(f"{what}: ")
+    if pull.error:
         raise errors.PermanentError(
-            f'image "{name}" cannot be pulled: {told}; `docker load` it, or see that its registry '
-            "is reached"
+            f"{what}: {pull.error}; `docker load` it, see that its registry is reached, or write "
+            "another imagePullPolicy"
         )
+
+
+class _Pull:
+    """How far a pull is, by what the engine says of each layer."""
+
+    def __init__(self, name: str) -> None:
+        self.error = ""
+        self._name = name
+        self._lines = answers.Lines()
+        self._layers: dict[str, tuple[int, int]] = {}
+
+    def take(self, piece: bytes) -> None:
+        for said in self._lines.feed(piece):
+            self.error = answers.text(said, "error")[: answers.MESSAGE_LENGTH_MAX] or self.error
+            detail, layer = answers.record(said, "progressDetail"), answers.text(said, "id")
+            if answers.text(said, "status") == "Downloading" and len(self._layers) < LAYERS_MAX:
+                self._layers[layer] = (
+                    answers.whole(detail, "current"),
+                    answers.whole(detail, "total"),
+                )
+
+    def words(self) -> str:
+        """Return how far it is, for people."""
+        current, total = (
+            sum(column) for column in zip((0, 0), *self._layers.values(), strict=True)
+        )
+        mebibytes = f", {current >> 20} of {total >> 20} MiB" if total else ""
+        return f"pulling {self._name}{mebibytes}"
 
 
 def _is_ours(info: answers.Json) -> bool:

@@ -14,6 +14,7 @@ from alongside.engines.runtimes.docker import containers, image, names, run, spe
 from alongside.plan import variables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from alongside.engines.pods import runtime
@@ -30,7 +31,7 @@ _DIED = "cannot start a stopped process"
 
 
 class PodSandbox:
-    """A `runtime.Sandbox`, and a `runtime.Losable`."""
+    """A `runtime.Sandbox`, and `runtime.Losable` and `runtime.Fetching`."""
 
     def __init__(self, project_: project.Project, room: runtime.Room) -> None:
         """Take the room; `make` makes its sandbox."""
@@ -78,6 +79,15 @@ class PodSandbox:
             raise
         self.write_hosts()
         self._watch = asyncio.create_task(self._await_break(self._id))
+
+    async def fetch(self, container: pods.Container, tell: Callable[[str], None]) -> None:
+        """Pull a container's image, where its pod asks for that; see `runtime.Fetching`."""
+        asked, name = self._project.asked, container.image
+        if container.pull == "always" or (
+            container.pull == "missing" and not await image.has(asked, name)
+        ):
+            self._project.log.info("image_pulling", image=name, pod=self.pod.name)
+            await image.fetch(asked, name, self._project.clock, tell)
 
     async def start(self, container: pods.Container, attempt: int) -> run.Run:
         """See `runtime.Sandbox.start`."""
@@ -190,15 +200,10 @@ class PodSandbox:
             self._lost.set_result(f"its container ({identity[:12]}) ended")
 
     async def _image(self, container: pods.Container) -> answers.Json:
-        """Return the configuration of a container's image, pulled where its pod asks for that."""
-        asked, name = self._project.asked, container.image
-        found = {} if container.pull == "always" else await image.config(asked, name)
-        if not found and container.pull != "never":
-            self._project.log.info("image_pulling", image=name, pod=self.pod.name)
-            await image.fetch(asked, name)
-            found = await image.config(asked, name)
+        """Return the configuration of a container's image."""
+        found = await image.config(self._project.asked, container.image)
         if not found:
-            raise errors.PermanentError(image.missing(name))
+            raise errors.PermanentError(image.missing(container.image))
         return answers.record(found, "Config")
 
     async def _begin(self, container: pods.Container, attempt: int, config: answers.Json) -> str:

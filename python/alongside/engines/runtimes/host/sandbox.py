@@ -179,6 +179,7 @@ class PodSandbox:
             (any(mount.is_read_only for mount in container.mounts), "volumeMounts.readOnly"),
             (bool(container.added_capabilities), "securityContext.capabilities.add"),
             (container.is_terminal, "tty"),
+            (container.pull == "always", "imagePullPolicy: Always"),
         )
         for is_asked, name in asked:
             if is_asked:
