@@ -28,6 +28,8 @@ class Journal:
     """The longest time that one of them has between SIGTERM and SIGKILL."""
     engine: str = ""
     """What runs its pods; empty where none run."""
+    socket: str = ""
+    """Where that listens, if it is a Docker engine."""
 
 
 def read(path: Path) -> Journal:
@@ -45,6 +47,7 @@ def read(path: Path) -> Journal:
             folder=str(value.get("folder", "")),
             grace_s=float(value.get("grace_s", 0.0)),
             engine=str(value.get("engine", "")),
+            socket=str(value.get("socket", "")),
         )
     except (ValueError, TypeError, AttributeError, errors.UsageError):
         return Journal()
@@ -64,6 +67,7 @@ def write(path: Path, journal: Journal) -> None:
         "folder": journal.folder,
         "grace_s": journal.grace_s,
         "engine": journal.engine,
+        "socket": journal.socket,
         "children": children,
     }
     files.write_atomic(path, json.dumps(value).encode())

@@ -18,6 +18,7 @@ from alongside.engines.runtimes.namespaces import facts as namespaces_facts
 from alongside.engines.runtimes.namespaces import runtime as namespaces
 from alongside.engines.runtimes.namespaces import setting as namespaces_setting
 from alongside.plan import choosing, commands
+from alongside.server import journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -64,7 +65,9 @@ def ground(
     """Return what pods of a project stand on; nothing is made yet."""
     told = notes.Notes(log_)
     kept = volumes.Volumes(setting.folders.volumes, told)
-    return hosting.Ground(name, _runtime(name, setting, clock_, log_), kept, told)
+    running = _runtime(name, setting, clock_, log_)
+    at = str(running.setting.socket) if isinstance(running, docker.DockerRuntime) else ""
+    return hosting.Ground(name, running, kept, told, at)
 
 
 def sweeping(
@@ -72,7 +75,8 @@ def sweeping(
 ) -> Callable[[str], Awaitable[int]]:
     """Return what ends all that a dead supervisor left of a project's pods, by its engine's name.
 
-    It returns how many pods or processes that were.
+    It returns how many pods or processes that were. A Docker engine is asked where that supervisor
+    had it, whatever `DOCKER_HOST` says now.
     """
 
     async def sweep(name: str) -> int:
@@ -80,15 +84,26 @@ def sweeping(
         count = 0
         for one in known:
             if one == name:
-                count = await _runtime(one, setting, clock_, log_).sweep()
+                running = _runtime(one, setting, clock_, log_, _socket_before(setting))
+                count = await running.sweep()
                 await volumes.Volumes(setting.folders.volumes).sweep()
         return count
 
     return sweep
 
 
+def _socket_before(setting: engine.Setting) -> Path | None:
+    """Return where the last supervisor had a Docker engine, if anything is there still."""
+    path = Path(journal.read(setting.folders.journal).socket)
+    return path if path.is_socket() else None
+
+
 def _runtime(
-    name: shape.EngineName, setting: engine.Setting, clock_: clock.Clock, log_: log.Log
+    name: shape.EngineName,
+    setting: engine.Setting,
+    clock_: clock.Clock,
+    log_: log.Log,
+    socket: Path | None = None,
 ) -> runtime.Runtime:
     known = commands.Commands({}, ours(setting.binary))
     match name:
@@ -127,7 +142,7 @@ def _runtime(
                     setting.folders.state,
                     setting.folders.runtime,
                     setting.binary,
-                    address.found(setting.environment) or _NO_ENGINE,
+                    socket or address.found(setting.environment) or _NO_ENGINE,
                 ),
                 clock_,
                 log_,

@@ -273,6 +273,7 @@ class Supervisor:
             folder=self.folder,
             grace_s=max((one.process.grace_s for one in self.engine.everyone()), default=0.0),
             engine=coming or self.engine.stands_on,
+            socket=self.engine.stands_at,
         )
         try:
             if now != self._journal:

@@ -12,7 +12,9 @@ from alongside.server import journal
 
 def test_is_read_back(tmp_path: Path) -> None:
     children = (groups.Identity(1, 2), groups.Identity(3, 4))
-    written = journal.Journal(3, children, folder="/data/\udcff", grace_s=2.5)
+    written = journal.Journal(
+        3, children, folder="/data/\udcff", grace_s=2.5, engine="docker", socket="/s"
+    )
     journal.write(tmp_path / "j", written)
     assert journal.read(tmp_path / "j") == written
 

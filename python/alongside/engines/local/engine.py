@@ -113,6 +113,11 @@ class Engine:
         """What runs pods here, as long as anything of it may be there; else nothing."""
         return self.hosting.stands_on if self.hosting is not None else ""
 
+    @property
+    def stands_at(self) -> str:
+        """Where a Docker engine listens that would run pods here; else nothing."""
+        return self.hosting.ground.socket if self.hosting is not None else ""
+
     def serve(self) -> None:
         """Let Services send to the pods that are ready now and were not told to end."""
         if self.hosting is not None:

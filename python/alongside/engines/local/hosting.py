@@ -26,6 +26,8 @@ class Ground:
     volumes: driver.Volumes
     notes: notes.Notes = field(default_factory=notes.Notes)
     """What volumes do not honour."""
+    socket: str = ""
+    """Where a Docker engine listens that runs them."""
 
 
 class Hosting:
