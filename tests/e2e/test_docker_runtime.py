@@ -99,8 +99,11 @@ def test_a_pod_may_be_on_this_machines_own_network(engine: docker.Engine, tmp_pa
                 "import socket; assert socket.gethostbyname('x') == '10.1.1.1'",
             ]
             assert await running.run(words, timeout_s=20) == 0
+            seen.append((tmp_path / "pods" / "one" / "hosts").read_text())
 
+    seen: list[str] = []
     pods_in_docker.run(body())
+    assert all(line in seen[0] for line in Path("/etc/hosts").read_text().splitlines())
 
 
 def test_shared_memory_is_the_pods(engine: docker.Engine, tmp_path: Path) -> None:

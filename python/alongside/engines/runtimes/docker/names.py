@@ -75,7 +75,9 @@ def of_service(name: str) -> tuple[str, ...]:
     return tuple(f"{name}{suffix}" for suffix in SUFFIXES)
 
 
-def hosts(pod: pods.Pod, address: str, others: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+def hosts(
+    pod: pods.Pod, address: str, others: Mapping[str, tuple[str, ...]], *, machine: str = ""
+) -> Iterator[str]:
     """Yield the lines of a pod's /etc/hosts.
 
     Args:
@@ -83,10 +85,14 @@ def hosts(pod: pods.Pod, address: str, others: Mapping[str, tuple[str, ...]]) ->
         address: its own.
         others: the addresses of each Service, by its name: its balancer's or, of a headless one,
             those of the pods that are ready. A resolver asks this file before DNS.
+        machine: what the machine has in its own, of a pod on the machine's network.
     """
     yield "# Written by alongside; Services and hostAliases stand in it."
-    yield "127.0.0.1 localhost"
-    yield "::1 localhost ip6-localhost ip6-loopback"
+    if machine:
+        yield from machine.splitlines()
+    else:
+        yield "127.0.0.1 localhost"
+        yield "::1 localhost ip6-localhost ip6-loopback"
     if not pod.uses_host_network:
         yield " ".join((address, *of_pod(pod), hostname(pod)))
     for alias, called in pod.aliases:

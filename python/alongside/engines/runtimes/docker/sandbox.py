@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
@@ -15,7 +16,6 @@ from alongside.plan import variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from alongside.engines.pods import runtime
     from alongside.engines.runtimes.docker import project
@@ -150,7 +150,11 @@ class PodSandbox:
         """Say in the pod's /etc/hosts where Services are now."""
         if self.is_removed or not self._id:
             return
-        lines = names.hosts(self.pod, self._address, self._project.services)
+        machine = ""
+        if self.pod.uses_host_network and self._project.is_reached:
+            with suppress(OSError):
+                machine = Path(HOSTS).read_text(errors="replace")
+        lines = names.hosts(self.pod, self._address, self._project.services, machine=machine)
         inplace.write(self._hosts, "".join(f"{line}\n" for line in lines))
 
     @property

@@ -92,6 +92,13 @@ def test_hosts_say_the_pods_own_name_aliases_and_services() -> None:
     ]
 
 
+def test_hosts_of_a_pod_on_the_machines_network_begin_with_the_machines_own() -> None:
+    pod = pods.Pod("p", (), uses_host_network=True, aliases=(("10.9.9.9", ("x",)),))
+    machine = "127.0.0.1 localhost here\n10.5.5.5 printer\n"
+    lines = list(names.hosts(pod, "127.0.0.1", {}, machine=machine))
+    assert lines[1:] == ["127.0.0.1 localhost here", "10.5.5.5 printer", "10.9.9.9 x"]
+
+
 def test_two_folders_have_two_networks_and_odd_names_are_accepted() -> None:
     one, other = (names.network("a b/ç", Path(folder)) for folder in ("/one", "/other"))
     assert one != other
