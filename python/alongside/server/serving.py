@@ -132,6 +132,7 @@ async def _begun(
         watched.write_journal(coming=plan.engine)
     try:
         await watched.engine.open(plan)
+        await watched.engine.check(plan)
         return watched.adopt(plan, order)
     except BaseException:
         await watched.engine.close()

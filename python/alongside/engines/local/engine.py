@@ -131,17 +131,24 @@ class Engine:
         """Return what people should know of pods and Services."""
         return self.hosting.warnings() if self.hosting is not None else []
 
+    async def check(self, plan: shape.Plan) -> None:
+        """Refuse a plan whose pods cannot run here; nothing is changed.
+
+        Raises:
+            errors.UsageError: every reason.
+            errors.TemporaryError: that cannot be known now.
+        """
+        if self.hosting is not None:
+            await self.hosting.check(plan)
+
     def prepare(self, plan: shape.Plan) -> sockets.Sockets:
         """Return the sockets of a plan, after checking every address that it needs.
 
         An address that a process of this project has is not taken, since it will leave.
 
         Raises:
-            errors.UsageError: all reasons why its pods cannot run here; nothing was changed.
             errors.AddressTakenError: all addresses that someone else has; nothing was changed.
         """
-        if self.hosting is not None:
-            self.hosting.check(plan)
         ours = {claim for child in self.children.values() for claim in child.process.claims}
         refused = sockets.check_claims(plan, self._pids, but=ours)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from alongside.base import clock, log
     from alongside.engines.local import folders
     from alongside.plan import pods, shape
+
+CHECK_S_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +82,26 @@ class Hosting:
         """The runtime's name."""
         return self.ground.name
 
-    def check(self, plan: shape.Plan) -> None:
+    async def check(self, plan: shape.Plan) -> None:
         """Refuse a plan of another engine, or with pods that cannot run here.
 
         Raises:
             errors.UsageError: every reason.
+            errors.TemporaryError: who has to be asked for it says nothing.
         """
         wanted = [process.pod for process in plan.processes if process.pod is not None]
         if wanted and plan.engine != self.runs_on:
             raise errors.UsageError(f"the project is up with --engine {self.runs_on}")
-        found = self.ground.runtime.problems(wanted)
+        try:
+            # Looking at images takes a while, in which the loop has to look after what runs.
+            async with asyncio.timeout(CHECK_S_MAX):
+                found = await asyncio.to_thread(self.ground.runtime.problems, wanted)
+        except TimeoutError as error:
+            raise errors.TemporaryError(
+                f"whether pods can run with {self.runs_on} was not known within {CHECK_S_MAX:g}s; "
+                "see that it answers, and try again",
+                retry_after_s=CHECK_S_MAX,
+            ) from error
         found += [problem for pod in wanted for problem in volumes.problems(pod)]
         if found:
             raise errors.UsageError(*dict.fromkeys(found))

@@ -154,6 +154,8 @@ class Runtime(Protocol):
     def problems(self, wanted: Sequence[pods.Pod]) -> list[str]:
         """Return why pods cannot run here: `place: path: what; remedy`. Nothing is started.
 
+        Called in a thread of its own, as it may have to ask somebody and wait.
+
         A missing command or image, a user or limit that is not permitted, a host path that is not
         there.
         """
