@@ -6,9 +6,10 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING, Self
 
+import httpcore2
 import httpx2
 
-from alongside.dockerd import answers, client
+from alongside.dockerd import answers, client, streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 120.0
 """For an answer: starting fifty containers at once takes a small machine a while."""
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-# Each container has a connection that waits for its end and one for its output: no limit here,
-# since there are as many as containers; few are kept for the next question.
-_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=8)
+KEPT_S_MAX = 5.0
+"""How long a connection is kept for the next question."""
 
 
 class Engine:
@@ -28,7 +28,16 @@ class Engine:
     def __init__(self, socket: Path) -> None:
         """Take the engine's socket; nothing is asked yet."""
         self.socket = socket
-        transport = httpx2.AsyncHTTPTransport(uds=str(socket), verify=_NO_TLS, limits=_LIMITS)
+        transport = httpx2.AsyncHTTPTransport(uds=str(socket), verify=_NO_TLS)
+        # Each container has a connection that waits for its end and one for its output: no limit
+        # here, since there are as many as containers; few are kept for the next question.
+        transport._pool = httpcore2.AsyncConnectionPool(
+            uds=str(socket),
+            max_connections=None,
+            max_keepalive_connections=8,
+            keepalive_expiry=KEPT_S_MAX,
+            network_backend=streams.Backend(),
+        )
         self._client = httpx2.AsyncClient(
             base_url=client.BASE, transport=transport, timeout=TIMEOUT_S, trust_env=False
         )
