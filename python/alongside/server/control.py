@@ -77,7 +77,6 @@ class Control:
         drafted = await asyncio.to_thread(planning.draft, order, project)
         plan = planning.changed(order, drafted, self.watched.runs_on, project)
         await self.engine.open(plan)
-        await self.engine.check(plan)
         self._check_is_staying()
         order.check_folder(project, self.watched.folder)
         return self.watched.adopt(plan, order)

@@ -132,7 +132,6 @@ async def _begun(
         watched.write_journal(coming=plan.engine)
     try:
         await watched.engine.open(plan)
-        await watched.engine.check(plan)
         return watched.adopt(plan, order)
     except BaseException:
         await watched.engine.close()

@@ -267,13 +267,14 @@ class Supervisor:
         Args:
             coming: an engine of which something may be there from now on.
         """
+        hosting = self.engine.hosting
         now = journal.Journal(
             self._epoch,
             tuple(self.engine.identities()),
             folder=self.folder,
             grace_s=max((one.process.grace_s for one in self.engine.everyone()), default=0.0),
             engine=coming or self.engine.stands_on,
-            socket=self.engine.stands_at,
+            socket=hosting.ground.socket if hosting is not None else "",
         )
         try:
             if now != self._journal:

@@ -170,7 +170,9 @@ def test_tells_all_mistakes_of_all_documents_at_once() -> None:
     assert lines_found == ["f.yaml:7", "f.yaml:8", "f.yaml:17", "f.yaml:19"]
 
 
-@pytest.mark.parametrize("field", ["terminationMessagePath: /x", "volumeDevices: []", "stdin: true"])
+@pytest.mark.parametrize(
+    "field", ["terminationMessagePath: /x", "volumeDevices: []", "stdin: true"]
+)
 def test_warns_once_of_what_kubernetes_knows_and_we_do_not_honour(field: str) -> None:
     resources = read(POD + f"    {field}\n")
     name = field.split(":", maxsplit=1)[0]

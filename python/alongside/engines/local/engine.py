@@ -100,23 +100,20 @@ class Engine:
         self._changed()
 
     async def open(self, plan: shape.Plan) -> None:
-        """Make what a plan's pods stand on, unless it is there.
+        """Make what a plan's pods stand on, unless it is there, and see that they can run on it.
 
         Raises:
+            errors.UsageError: every reason why they cannot.
             errors.AlongsideError: this machine does not allow it.
         """
         if self.hosting is not None and any(one.pod is not None for one in plan.processes):
             await self.hosting.open()
+            await self.hosting.check(plan)
 
     @property
     def stands_on(self) -> str:
         """What runs pods here, as long as anything of it may be there; else nothing."""
         return self.hosting.stands_on if self.hosting is not None else ""
-
-    @property
-    def stands_at(self) -> str:
-        """Where a Docker engine listens that would run pods here; else nothing."""
-        return self.hosting.ground.socket if self.hosting is not None else ""
 
     def serve(self) -> None:
         """Let Services send to the pods that are ready now and were not told to end."""
@@ -130,16 +127,6 @@ class Engine:
     def warnings(self) -> list[str]:
         """Return what people should know of pods and Services."""
         return self.hosting.warnings() if self.hosting is not None else []
-
-    async def check(self, plan: shape.Plan) -> None:
-        """Refuse a plan whose pods cannot run here; nothing is changed.
-
-        Raises:
-            errors.UsageError: every reason.
-            errors.TemporaryError: that cannot be known now.
-        """
-        if self.hosting is not None:
-            await self.hosting.check(plan)
 
     def prepare(self, plan: shape.Plan) -> sockets.Sockets:
         """Return the sockets of a plan, after checking every address that it needs.
