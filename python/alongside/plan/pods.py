@@ -179,14 +179,11 @@ class Pod:
     owner: str = ""
     """`Deployment/web`; empty for a pod of its own."""
     deadline_s: float | None = None
-    """activeDeadlineSeconds."""
+    """activeDeadlineSeconds of the pod itself."""
     names: tuple[str, ...] = field(compare=False, default=())
     """Further names that it answers to among the project's pods, such as `memcache-0.memcache`."""
     links_services: bool = True
     """Whether its containers get `NAME_SERVICE_HOST` and the like of each Service."""
-    retries: int | None = None
-    """How often it is started again when it has failed (a Job's backoffLimit); None where its
-    containers' `restart` alone says what happens."""
     place: str = field(default="", compare=False)
     """`file:line: kind/name`, for messages."""
 

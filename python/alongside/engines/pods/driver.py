@@ -121,6 +121,8 @@ class PodChild:
         self._published: pods.Pod | None = None
         """Whose files the volumes have; None before there are volumes."""
         self._publishing: asyncio.Task[None] | None = None
+        self._remark = ""
+        """What others have to say of it, after its own reason."""
         self._is_asked = False
         """Somebody wants its end."""
         self._fault = ""
@@ -174,6 +176,23 @@ class PodChild:
             self._place.folder.rmdir()
         return is_there and self._life.was_killed
 
+    def remark(self, text: str) -> None:
+        """Show what is to be known of it beside its own reason."""
+        self._remark = text
+        self._show()
+
+    def give_up(self, reason: str) -> None:
+        """End it in order, as failed, where it runs; it stays to be seen, with the reason."""
+        if self._life.is_over:
+            self.remark(reason)
+        else:
+            self._post(events.GiveUp(reason))
+
+    @property
+    def tries(self) -> int:
+        """How often its containers started again, or are about to."""
+        return lifecycle_showing.tries(self._life)
+
     def containers(self) -> list[Status]:
         """Return how its containers are, in the pod's order."""
         return [
@@ -214,7 +233,8 @@ class PodChild:
         }
         sandbox = replace(fresh.sandbox, number=self._life.sandbox.number)
         self._life = replace(fresh, runs=runs, sandbox=sandbox)
-        self._events = deque(one for one in self._events if isinstance(one, events.Stop))
+        kept = (events.Stop, events.GiveUp)
+        self._events = deque(one for one in self._events if isinstance(one, kept))
 
     async def _supervise(self) -> None:
         self._step(None)
@@ -266,7 +286,8 @@ class PodChild:
         self.state = lifecycle_showing.word(self._pod, self._life)
         if self._is_asked:
             self.state = "stopping"
-        self.reason = self._fault or lifecycle_showing.reason(self._pod, self._life)
+        own = self._fault or lifecycle_showing.reason(self._pod, self._life)
+        self.reason = "; ".join(text for text in (own, self._remark) if text)
         self.phase = lifecycle_showing.phase(self._pod, self._life)
         self.restarts = lifecycle_showing.restarts(self._life)
         self.address = self._sandbox.address if self._sandbox is not None else ""

@@ -45,7 +45,6 @@ def pod(template: written.Template, who: identity.Identity, around: Surroundings
     made = _Maker(template, who, around)
     volumes = filling.Filler(template, who, around.store, around.notes).volumes()
     seconds, deadline = spec.termination_grace_period_seconds, spec.active_deadline_seconds
-    deadlines = [float(one) for one in (deadline, who.deadline_s) if one is not None]
     document = template.resource.document
     place = f"{document.file}:{document.line(('metadata', 'name'))}: {template.owner}"
     return pods.Pod(
@@ -61,9 +60,8 @@ def pod(template: written.Template, who: identity.Identity, around: Surroundings
         labels=tuple(who.labels.items()),
         folder=template.resource.folder,
         owner=who.owner,
-        deadline_s=min(deadlines, default=None),
+        deadline_s=None if deadline is None else float(deadline),
         links_services=spec.enable_service_links,
-        retries=who.retries,
         place=place,
     )
 
