@@ -277,6 +277,22 @@ spec:
     play(tmp_path, scenario)
 
 
+def test_a_smaller_deployment_ends_what_is_not_ready_at_once(tmp_path: Path) -> None:
+    never = "readinessProbe: {exec: {command: ['false']}}"
+    wanted = DEPLOYMENT.replace("replicas: 2", "replicas: 3").replace(
+        "      - {name: beside", f"        {never}\n      - {{name: beside"
+    )
+
+    async def scenario(yard: Yard) -> None:
+        await yard.apply(wanted)
+        await yard.until(lambda: len(yard.runtime.alive()) == 6)
+        await yard.apply(wanted.replace("replicas: 3", "replicas: 1"))
+        await yard.until(lambda: len(yard.engine.pods()) == 1)
+        assert [one.state for one in yard.engine.pods().values()] == ["starting"]
+
+    play(tmp_path, scenario)
+
+
 def job(command: str, restart: str, **fields: object) -> str:
     """Return a Job whose pods run a command."""
     spec = {"restartPolicy": restart, "terminationGracePeriodSeconds": 1}
