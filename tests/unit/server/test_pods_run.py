@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -289,6 +291,40 @@ def test_a_smaller_deployment_ends_what_is_not_ready_at_once(tmp_path: Path) -> 
         await yard.apply(wanted.replace("replicas: 3", "replicas: 1"))
         await yard.until(lambda: len(yard.engine.pods()) == 1)
         assert [one.state for one in yard.engine.pods().values()] == ["starting"]
+
+    play(tmp_path, scenario)
+
+
+def test_a_changed_config_map_reaches_words_and_variables_with_the_next_start(
+    tmp_path: Path,
+) -> None:
+    marks = tmp_path / "marks"
+    text = (
+        "import os, sys, time\n"
+        f"print(os.environ['WORD'], sys.argv[1], file=open({str(marks)!r}, 'a'), flush=True)\n"
+        "time.sleep(600)"
+    )
+    reference = {"name": "WORD", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "word"}}}
+    container = {
+        "name": "w",
+        "command": [sys.executable, "-S", "-c", text, "$(WORD)"],
+        "env": [reference],
+    }
+    spec = {"terminationGracePeriodSeconds": 1, "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+
+    def files(word: str) -> str:
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}}
+        return json.dumps({**config, "data": {"word": word}}) + "\n---\n" + json.dumps(pod)
+
+    async def scenario(yard: Yard) -> None:
+        await yard.apply(files("one"))
+        await yard.until(lambda: marks.exists() and marks.read_text() == "one one\n")
+        await yard.ready()
+        assert (await yard.apply(files("two"))).changes == ()
+        pid = int(yard.engine.pods()["p"].containers()[0].identity)
+        os.kill(pid, signal.SIGKILL)
+        await yard.until(lambda: marks.read_text() == "one one\ntwo two\n")
 
     play(tmp_path, scenario)
 

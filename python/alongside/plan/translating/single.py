@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import shlex
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from alongside.resources import problems
 
 HOSTNAME_MAX = 63
+_COMPARED = ("command", "args", "env", "envFrom", "volumeMounts")
+"""Fields whose values may be others than those that are written."""
 _RESTART: dict[str, pods.Restart] = {
     "Always": "always",
     "OnFailure": "on-failure",
@@ -140,7 +143,14 @@ class _Maker:
             group=spec.security_context.run_as_group if group is None else group,
             added_capabilities=tuple(security.capabilities.add),
             is_terminal=container.tty,
+            written=self.written(path),
         )
+
+    def written(self, path: problems.Path) -> str:
+        """Return what was written of a container and is compared as that, in one order."""
+        value = self.template.resource.document.value_at((*self.template.prefix, *path))
+        found = value if isinstance(value, dict) else {}
+        return json.dumps({name: found.get(name) for name in _COMPARED}, sort_keys=True)
 
     def directory(self, container: containers.Container) -> str:
         """Return where a container starts; a relative folder is one of the file's."""
