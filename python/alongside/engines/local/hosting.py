@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.local import jobs, services
-from alongside.engines.pods import driver, notes, runtime, volumes
+from alongside.engines.pods import driver, notes, runtime, updating, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ class Ground:
 
     name: shape.EngineName
     runtime: runtime.Runtime
-    volumes: driver.Volumes
+    volumes: updating.Volumes
     notes: notes.Notes = field(default_factory=notes.Notes)
     """What volumes do not honour."""
 
