@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field, replace
+
+import pytest
 
 from alongside.control import jobs
 
@@ -177,3 +180,48 @@ def test_other_limits_change_nothing_of_what_a_job_that_goes_on_has_behind_it() 
     own.fail("j-0")
     state = jobs.adapted(own.state, own.limits, replace(own.limits, retries=1), 5.0)
     assert state == own.state
+
+
+def obey(own: World, actions: list[jobs.Action], chance: random.Random) -> None:
+    """Do what is to be done, after a look whether it may be."""
+    for one in actions:
+        stage = own.pods[one.pod].stage
+        if isinstance(one, jobs.Again):
+            assert stage == "failed"
+            assert not own.state.verdict
+            own.pods[one.pod] = jobs.Pod(one.pod, chance.choice(["leaving", "absent"]))
+        elif isinstance(one, jobs.End) and stage == "going":
+            own.pods[one.pod] = jobs.Pod(one.pod, "failed")
+
+
+def happen(own: World, chance: random.Random, bad: float) -> bool:
+    """Let something happen to a pod; return whether it failed."""
+    name = chance.choice(list(own.pods))
+    stage = own.pods[name].stage
+    is_bad = stage == "going" and chance.random() < bad
+    following: dict[str, jobs.Stage] = {
+        "leaving": "absent",
+        "absent": "absent" if own.state.verdict else "going",
+        "going": "failed" if is_bad else "succeeded",
+    }
+    own.pods[name] = jobs.Pod(name, following.get(stage, stage))
+    return is_bad
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_whatever_fails_a_job_ends_within_its_limits(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    retries, bad = chance.randrange(4), chance.choice([0.0, 0.3, 0.9])
+    own = world(retries, chance.choice([None, 5.0]), chance.randrange(1, 5))
+    failed = 0
+    for _ in range(10_000):
+        obey(own, own.pass_(chance.choice([0.0, 0.05, 0.3])), chance)
+        stages = {one.stage for one in own.pods.values()}
+        if own.state.is_done or (own.state.verdict and not stages & {"going", "leaving"}):
+            break
+        failed += happen(own, chance, bad)
+    if own.state.verdict:
+        assert failed > retries or own.state.verdict.startswith("DeadlineExceeded")
+    else:
+        assert own.state.is_done, f"it neither succeeds nor fails: {own.state}"
+        assert failed <= retries
