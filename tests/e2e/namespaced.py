@@ -113,10 +113,7 @@ class Project:
 
 
 def setting_in(
-    folder: Path,
-    *,
-    reaches_host: bool = False,
-    ways_out: tuple[carriers.Name, ...] = carriers.NAMES,
+    folder: Path, *, ways_out: tuple[carriers.Name, ...] = carriers.NAMES
 ) -> setting.Setting:
     """Return what a runtime works with, in a folder."""
     short = folder / "r"
@@ -129,22 +126,18 @@ def setting_in(
         binary=BINARY,
         environment={"PATH": os.environ["PATH"]},
         words=lambda _, container: (*container.command, *container.args),
-        reaches_host=reaches_host,
         ways_out=ways_out,
     )
 
 
 @contextlib.asynccontextmanager
 async def project(
-    folder: Path,
-    *,
-    reaches_host: bool = False,
-    ways_out: tuple[carriers.Name, ...] = carriers.NAMES,
+    folder: Path, *, ways_out: tuple[carriers.Name, ...] = carriers.NAMES
 ) -> AsyncIterator[Project]:
     """Give an open project; close it, and check that nothing is left."""
     groups.become_subreaper()
     mounts, links = mounts_now(), links_now()
-    setting_ = setting_in(folder, reaches_host=reaches_host, ways_out=ways_out)
+    setting_ = setting_in(folder, ways_out=ways_out)
     made = Project(folder, namespaces.NamespacesRuntime(setting_, clock.SystemClock()))
     await made.runtime.open()
     try:

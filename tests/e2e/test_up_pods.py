@@ -67,6 +67,20 @@ spec:
 """
 
 
+JOB = f"""\
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: work}}
+spec:
+  backoffLimit: 1
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: w
+        command: [{json.dumps(sys.executable)}, "-c", "raise SystemExit(3)"]
+        readinessProbe: {{exec: {{command: ["false"]}}}}
+"""
 OWN_ADDRESS = ", {name: ADDRESS, valueFrom: {fieldRef: {fieldPath: status.podIP}}}"
 
 
@@ -126,6 +140,14 @@ def test_pods_with_addresses_of_their_own_are_replaced_behind_their_service(
     assert code == 0, out + err
     assert not before & set(fleet.processes())
     assert heard(service(fleet)) == "two"
+
+
+def test_a_job_that_failed_is_told_and_waited_for_no_longer(fleet: fleets.Fleet) -> None:
+    code, out, err = up(fleet, JOB, "--ready-timeout", "10m")
+    assert code == 1, out + err
+    assert "work-0 is not ready: w: ended with 3; BackoffLimitExceeded: Job/work failed 2" in err
+    assert "warning: BackoffLimitExceeded: Job/work failed 2 times" in fleet.run("status")[1]
+    assert fleet.processes()["work-0"]["phase"] == "Failed"
 
 
 def test_pods_on_one_address_are_refused_as_processes_and_start_nothing(

@@ -214,7 +214,8 @@ async def _until_ready(
         if not leaving:
             calm_s = now_s
         is_over = restart is None or following.is_over(restart)
-        if (state["ready"] and is_over) or now_s - ready_s > run.ready_s:
+        is_late = now_s - ready_s > run.ready_s
+        if (state["ready"] and is_over) or is_late or (is_over and _is_hopeless(state)):
             break
         waiting = [one for one in state["processes"] if one["state"] == "waiting"]
         lines = {one["name"]: one["reason"] for one in waiting}
@@ -236,6 +237,20 @@ def _awaited(state: status_of.Status) -> list[str]:
     is_coming = any(one["state"] in COMING for one in state["processes"])
     # A supervisor that is older than this command does not say.
     return [] if state["ready"] or is_coming else state.get("leaving", [])
+
+
+def _is_hopeless(state: status_of.Status) -> bool:
+    """Return whether a Job failed, and nothing but that keeps a project from being ready."""
+    # A supervisor that is older than this command does not say.
+    failed = state.get("failed", {})
+    return (
+        bool(failed)
+        and not state["leaving"]
+        and all(
+            one["state"] in ({"ended", "planned"} if one["group"] in failed else {"ready", "ended"})
+            for one in state["processes"]
+        )
+    )
 
 
 async def _foreground(run: _Run) -> int:

@@ -116,6 +116,7 @@ def finish(
         choice.engine,
         choice.reason if drafted.has_pods else "",
         tuple(_workloads(drafted.resources)),
+        tuple(_jobs(drafted.resources)),
     )
 
 
@@ -129,6 +130,14 @@ def _workloads(resources: reading.Resources) -> Iterator[shape.Workload]:
         yield _deployment(one)
     for each in resources.stateful_sets:
         yield shape.Workload(f"StatefulSet/{each.name}", "ordered")
+
+
+def _jobs(resources: reading.Resources) -> Iterator[shape.Job]:
+    for one in resources.jobs:
+        spec = one.model.spec
+        seconds = spec.active_deadline_seconds
+        deadline_s = None if seconds is None else float(seconds)
+        yield shape.Job(f"Job/{one.name}", spec.backoff_limit, deadline_s)
 
 
 def _deployment(one: reading.Resource[workloads.Deployment]) -> shape.Workload:

@@ -112,19 +112,23 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One program of a pod."""
+    """One program of a pod.
+
+    Two are equal where the user wrote the same of them: what that stands for, as when a ConfigMap
+    changed, is what the container has from its next start on, and restarts nothing.
+    """
 
     name: str
     kind: Kind = "main"
     image: str = ""
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...] = field(default=(), compare=False)
     """Replaces the image's entry point; both empty where the image says what runs."""
-    args: tuple[str, ...] = ()
-    variables: tuple[Variable, ...] = ()
+    args: tuple[str, ...] = field(default=(), compare=False)
+    variables: tuple[Variable, ...] = field(default=(), compare=False)
     """In order; `$(NAME)` is resolved. `field:status.podIP` has the value "" until a pod's
     address is known: the engine fills it in, and in `command`, `args` and variables that
     name it (`plan.variables.filled`)."""
-    late: tuple[str, ...] = ()
+    late: tuple[str, ...] = field(default=(), compare=False)
     """Variables that are known only at the start: the pod's address, Services' links, folders of
     volumes. `$(NAME)` of them still stands in `command`, `args` and variables, and there `$$` is
     a `$`."""
@@ -133,7 +137,7 @@ class Container:
     annotation `alongside.dev/command.NAME`."""
     directory: str = ""
     """Where it starts: absolute, or empty for the image's or, without images, the file's."""
-    mounts: tuple[Mount, ...] = ()
+    mounts: tuple[Mount, ...] = field(default=(), compare=False)
     ports: tuple[Port, ...] = ()
     startup: Look | None = None
     readiness: Look | None = None
@@ -154,6 +158,8 @@ class Container:
     is_terminal: bool = False
     pull: Literal["never", "missing", "always"] = "never"
     """Of imagePullPolicy, where it is written: whether the image may be fetched from a registry."""
+    written: str = field(default="", repr=False)
+    """What the user wrote of command, arguments, variables and mounts: by it they are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +185,11 @@ class Pod:
     owner: str = ""
     """`Deployment/web`; empty for a pod of its own."""
     deadline_s: float | None = None
-    """activeDeadlineSeconds."""
+    """activeDeadlineSeconds of the pod itself."""
     names: tuple[str, ...] = field(compare=False, default=())
     """Further names that it answers to among the project's pods, such as `memcache-0.memcache`."""
     links_services: bool = True
     """Whether its containers get `NAME_SERVICE_HOST` and the like of each Service."""
-    retries: int | None = None
-    """How often it is started again when it has failed (a Job's backoffLimit); None where its
-    containers' `restart` alone says what happens."""
     place: str = field(default="", compare=False)
     """`file:line: kind/name`, for messages."""
 

@@ -152,6 +152,18 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """What the pods of a group may take together until they have ended well."""
+
+    name: str
+    """As `Process.group` says it: `Job/migrate`."""
+    retries: int = 6
+    """backoffLimit."""
+    deadline_s: float | None = None
+    """activeDeadlineSeconds: from the Job's start, over all its pods."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that should exist, in the order of starting; the reverse is the order of stopping."""
 
@@ -166,6 +178,7 @@ class Plan:
     engine_reason: str = field(default="", compare=False)
     """Why that engine, as a sentence for people; empty where there is no pod."""
     workloads: tuple[Workload, ...] = ()
+    jobs: tuple[Job, ...] = ()
 
     def workload(self, name: str) -> Workload | None:
         """Return the workload of a name, or None."""

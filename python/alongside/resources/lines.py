@@ -46,15 +46,19 @@ class Document:
 
     def part(self, path: problems.Path) -> Document:
         """Return what stands at a path as a document of its own, such as an item of a List."""
+        depth = len(path)
+        inner = {at[depth:]: line for at, line in self.lines.items() if at[:depth] == path}
+        return Document(self.file, self.value_at(path), inner)
+
+    def value_at(self, path: problems.Path) -> Value:
+        """Return what stands at a path."""
         value = self.value
         for key in path:
             if isinstance(value, dict):
                 value = value[str(key)]
             elif isinstance(value, list):
                 value = value[int(key)]
-        depth = len(path)
-        inner = {at[depth:]: line for at, line in self.lines.items() if at[:depth] == path}
-        return Document(self.file, value, inner)
+        return value
 
 
 class _Mark(Protocol):

@@ -132,6 +132,8 @@ class Status(TypedDict):
     ready: bool
     leaving: list[str]
     """Processes that were told to end and finish what they have; their grace bounds that."""
+    failed: dict[str, str]
+    """Jobs that failed, as `Job/migrate`, and why: they are not tried again."""
     warnings: list[str]
     caches: list[CacheStatus]
     processes: list[ProcessStatus]
@@ -158,6 +160,7 @@ async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
         console="",
         ready=watched.is_ready(),
         leaving=running.leaving(),
+        failed=dict(running.failed_jobs()),
         warnings=watched.warnings(),
         caches=[_cache(watched, cache, samples) for cache in watched.plan.caches],
         processes=[_process(watched, name, samples, now_s) for name in (*planned, *removed)],
@@ -269,7 +272,7 @@ def _process(
         pid=_pid(child, containers),
         address=address,
         restarts=child.restarts if child is not None else 0,
-        reason=child.reason if child is not None else "",
+        reason=child.reason if child is not None else _failed(watched, process),
         since_s=round(now_s - child.since_s, 3) if child is not None else 0.0,
         requests_per_s=round(sample.rate.requests_per_s, 1) if sample is not None else None,
         hit_ratio=sample.rate.hit_ratio if sample is not None else None,
@@ -282,6 +285,11 @@ def _process(
         group=(process.group or None) if process is not None else None,
         containers=containers,
     )
+
+
+def _failed(watched: supervisor.Supervisor, process: shape.Process | None) -> str:
+    """Return why a pod that is not there does not start any more."""
+    return watched.engine.failed_jobs().get(process.group, "") if process is not None else ""
 
 
 def _containers(pod: driver.PodChild, now_s: float) -> list[ContainerStatus]:

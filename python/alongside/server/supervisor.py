@@ -12,7 +12,7 @@ from alongside.plan import documents, shape, stepping
 from alongside.server import journal, orders, planning, purging, rolling, sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from alongside.base import clock, log
     from alongside.engines.local import engine
@@ -106,6 +106,7 @@ class Supervisor:
             self.engine.use(Path(order.binary))
         outdated = [name for name in self.engine.outdated() if self._stays(name, plan)]
         changes += tuple(f"restart {name}: {NEW_VERSION}" for name in outdated)
+        changes += tuple(f"configure {name}" for name in _limited(self.plan, plan))
         self.engine.adopt(plan, prepared)
         self.plan, self.sources, self.folder = plan, order.sources, order.folder
         running = {node: one for node, one in self._caches.items() if node in self.engine.children}
@@ -208,12 +209,21 @@ class Supervisor:
         self.engine.sockets.look_again()
         wanted = self.wanted()
         self.engine.refresh(wanted)
-        actions = stepping.step(self.plan, wanted, self.engine.observed())
+        actions = self._steps(wanted)
         open_ = {*self._tasks, *map(_process_of, actions)}
         self._failed = {name: why for name, why in self._failed.items() if name in open_}
         for action in actions:
             self._take(action)
         self.write_journal()
+
+    def _steps(self, wanted: Mapping[str, documents.Wanted]) -> list[stepping.Action]:
+        """Return the next steps; of a Job that failed nothing starts any more."""
+        failed = self.engine.failed_jobs()
+        return [
+            one
+            for one in stepping.step(self.plan, wanted, self.engine.observed())
+            if not (isinstance(one, stepping.Start) and one.process.group in failed)
+        ]
 
     def _take(self, action: stepping.Action) -> None:
         """Take one step, unless it failed a moment ago; a failure is told of and waits."""
@@ -387,6 +397,12 @@ def _process_of(action: stepping.Action) -> str:
             return process.name
         case stepping.Configure(name, _) | stepping.Stop(name):
             return name
+
+
+def _limited(old: shape.Plan, new: shape.Plan) -> list[str]:
+    """Return the Jobs that get other limits."""
+    before = {one.name: one for one in old.jobs}
+    return [one.name for one in new.jobs if before.get(one.name, one) != one]
 
 
 def _words(action: stepping.Action) -> str:

@@ -132,6 +132,25 @@ def _logs_check(world: World) -> None:
     assert "two" not in log("one")
 
 
+def _next_start(world: World, word: str) -> list[Value]:
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "words"},
+        "data": {"WORD": word},
+    }
+    main = writing.shell("main", f'say "$WORD" "$1"; {writing.FOREVER}')
+    main |= {"args": ["name", "$(WORD)"], "envFrom": [{"configMapRef": {"name": "words"}}]}
+    return [config, writing.pod(world, "next-start", main, grace=1)]
+
+
+def _next_start_check(world: World) -> None:
+    assert world.lines("next-start") == ["one one"]
+    world.kill("next-start", "main")
+    world.until("it runs again", lambda: world.lines("next-start")[1:])
+    assert world.lines("next-start") == ["one one", "two two"]
+
+
 BEHAVIOURS = (
     Behaviour(
         "$(NAME) in variables and words, and args behind the command", _expansion, _expansion_check
@@ -143,4 +162,11 @@ BEHAVIOURS = (
         "a memory limit ends what exceeds it, and says so", _memory, _memory_check, is_ready=False
     ),
     Behaviour("each container has its own log", _logs, _logs_check),
+    Behaviour(
+        "a changed ConfigMap reaches variables and words with the next start",
+        lambda world: _next_start(world, "one"),
+        _next_start_check,
+        phase="changed",
+        changed=lambda world: _next_start(world, "two"),
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status); self.send_header("content-length", "0"); self.end_headers()
     def log_message(self, *words): pass
 http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+GRPC = """
+import concurrent.futures, grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
+served = health.HealthServicer()
+health_pb2_grpc.add_HealthServicer_to_server(served, server)
+server.add_insecure_port("0.0.0.0:" + os.environ["PORT"])
+path = os.environ["LINES"] + "/" + os.environ["POD"] + ".status"
+server.start(); say("serves")
+while True:
+    word = open(path).read()
+    if word:
+        status = health_pb2.HealthCheckResponse.ServingStatus.Value(word)
+        served.set(os.environ["SERVICE"], status)
+    time.sleep(0.1)
 """
 
 
@@ -139,6 +158,55 @@ def _liveness_http_check(world: World) -> None:
     _file(world, "web-alive", "status", "200")
 
 
+def _grpc(world: World, pod: str, service: str, **probes: Value) -> list[Value]:
+    """Return a pod of the health service that gRPC's own package serves."""
+    _file(world, pod, "status", "SERVING")
+    port = world.port(pod)
+    server = writing.python(
+        "main",
+        GRPC,
+        env=[
+            {"name": "PORT", "value": str(port)},
+            {"name": "SERVICE", "value": service},
+            {"name": "PYTHONPATH", "value": "/packages"},
+        ],
+        ports=[{"containerPort": port}],
+        volumeMounts=[{"name": "packages", "mountPath": "/packages", "readOnly": True}],
+        **{
+            kind: {"grpc": {"port": port, "service": service}, "periodSeconds": 1, **fields}
+            for kind, fields in probes.items()
+        },
+    )
+    packages = {"name": "packages", "hostPath": {"path": sysconfig.get_path("platlib")}}
+    return [writing.pod(world, pod, server, grace=1, volumes=[packages])]
+
+
+def _grpc_ready(world: World) -> list[Value]:
+    return _grpc(world, "grpc-ready", "a.b.Web", readinessProbe={"failureThreshold": 1})
+
+
+def _grpc_ready_check(world: World) -> None:
+    world.until("it is ready", lambda: _is(world, "grpc-ready", "ready"))
+    _file(world, "grpc-ready", "status", "NOT_SERVING")
+    world.until("it is not ready", lambda: _is(world, "grpc-ready", "unready"))
+    assert "NOT_SERVING" in world.pod("grpc-ready")["reason"]
+    _file(world, "grpc-ready", "status", "SERVING")
+    world.until("it is ready", lambda: _is(world, "grpc-ready", "ready"))
+    assert world.container("grpc-ready", "main")["restarts"] == 0
+
+
+def _grpc_alive(world: World) -> list[Value]:
+    late = {"initialDelaySeconds": 10, "failureThreshold": 3, "timeoutSeconds": 10}
+    return _grpc(world, "grpc-alive", "", livenessProbe=late)
+
+
+def _grpc_alive_check(world: World) -> None:
+    world.until_line("grpc-alive", "serves")
+    _file(world, "grpc-alive", "status", "NOT_SERVING")
+    world.until("it was restarted", lambda: world.container("grpc-alive", "main")["restarts"] > 0)
+    _file(world, "grpc-alive", "status", "SERVING")
+
+
 def _startup(world: World) -> list[Value]:
     up = 'test -e "$LINES/$POD.up"'
     main = writing.shell(
@@ -199,6 +267,8 @@ BEHAVIOURS = (
     Behaviour("readiness by connecting", _tcp, _tcp_check),
     Behaviour("a liveness probe that fails restarts the container", _liveness, _liveness_check),
     Behaviour("liveness by HTTP", _liveness_http, _liveness_http_check),
+    Behaviour("readiness by gRPC's health service, by name", _grpc_ready, _grpc_ready_check),
+    Behaviour("liveness by gRPC's health service", _grpc_alive, _grpc_alive_check),
     Behaviour("a startup probe holds the liveness probe back", _startup, _startup_check),
     Behaviour(
         "a startup probe that fails restarts the container",

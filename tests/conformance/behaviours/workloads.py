@@ -90,19 +90,19 @@ def _ordered_check(world: World) -> None:
     ]
 
 
+def _made_job(name: str, template: Value, **fields: values.Free) -> Value:
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"template": template, **fields},
+    }
+
+
 def _job(world: World) -> list[Value]:
     main = writing.shell("main", 'say main; test "$(grep -c main "$LINES/$POD")" -ge 2')
-    return [
-        {
-            "apiVersion": "batch/v1",
-            "kind": "Job",
-            "metadata": {"name": "job"},
-            "spec": {
-                "backoffLimit": 3,
-                "template": writing.template(world, "job", main, restartPolicy="OnFailure"),
-            },
-        }
-    ]
+    template = writing.template(world, "job", main, restartPolicy="OnFailure")
+    return [_made_job("job", template, backoffLimit=3)]
 
 
 def _job_check(world: World) -> None:
@@ -116,10 +116,68 @@ def _job_check(world: World) -> None:
     )
 
 
+def _failing(world: World, name: str, policy: str) -> list[Value]:
+    main = writing.shell(
+        "main",
+        'test -e "$SCRATCH/old" && say old; touch "$SCRATCH/old"; say main; exit 1',
+        env=[{"name": "SCRATCH", "value": "/scratch"}],
+        volumeMounts=[{"name": "scratch", "mountPath": "/scratch"}],
+    )
+    fields = {"restartPolicy": policy, "volumes": [{"name": "scratch", "emptyDir": {}}]}
+    template = writing.template(world, name, main, **fields)
+    return [_made_job(name, template, backoffLimit=2)]
+
+
+def _has_failed(world: World, pod: str, reason: str) -> bool:
+    found = world.pod(pod)
+    is_failed = (found.get("phase"), found.get("state")) == ("Failed", "ended")
+    return is_failed and reason in found["reason"]
+
+
+def _never_check(world: World) -> None:
+    reason = "BackoffLimitExceeded: Job/failing failed 3 times"
+    world.until("it has failed", lambda: _has_failed(world, "failing-0", reason))
+    assert world.lines("failing") == ["main"] * 3  # each in a new pod
+    assert any(reason in one for one in world.status()["warnings"])
+
+
+def _on_failure_check(world: World) -> None:
+    reason = "BackoffLimitExceeded: Job/restarting failed 3 times"
+    world.until("it has failed", lambda: _has_failed(world, "restarting-0", reason))
+    assert world.lines("restarting") == ["main", "old", "main", "old", "main"]
+    assert world.container("restarting-0", "main")["restarts"] == 2
+
+
+def _deadline(world: World) -> list[Value]:
+    main = writing.shell("main", writing.WAIT)
+    template = writing.template(world, "deadline", main, restartPolicy="OnFailure")
+    fields = {"completions": 2, "parallelism": 2, "activeDeadlineSeconds": 3}
+    return [_made_job("deadline", template, **fields)]
+
+
+def _deadline_check(world: World) -> None:
+    for pod in ("deadline-0", "deadline-1"):
+        reason = "DeadlineExceeded: Job/deadline was active longer than 3s"
+        world.until(f"{pod} has ended", lambda: _has_failed(world, pod, reason))  # noqa: B023
+
+
 BEHAVIOURS = (
     Behaviour("a Deployment runs its replicas", _deployment, _deployment_check),
     Behaviour("a StatefulSet starts one by one", _ordered, _ordered_check),
     Behaviour("a Job runs to success", _job, _job_check),
+    Behaviour(
+        "a Job whose pods fail has new ones up to its limit",
+        lambda world: _failing(world, "failing", "Never"),
+        _never_check,
+        is_ready=False,
+    ),
+    Behaviour(
+        "a Job whose container fails starts it again up to its limit",
+        lambda world: _failing(world, "restarting", "OnFailure"),
+        _on_failure_check,
+        is_ready=False,
+    ),
+    Behaviour("a Job's deadline ends all its pods", _deadline, _deadline_check, is_ready=False),
     Behaviour(
         "a Deployment's change replaces its pods",
         lambda world: _rolled(world, "first"),

@@ -238,6 +238,8 @@ metadata: {name: work}
 spec:
   completions: 3
   parallelism: 2
+  backoffLimit: 1
+  activeDeadlineSeconds: 9
   template: {spec: {restartPolicy: Never, containers: [{name: w, command: [work]}]}}
 """
     made = plan(text)
@@ -246,3 +248,4 @@ spec:
         ("work-1", ()),
         ("work-2", ("work-0",)),
     ]
+    assert made.jobs == (shape.Job("Job/work", 1, 9.0),)

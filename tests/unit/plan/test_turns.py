@@ -131,6 +131,26 @@ def test_a_deployment_that_is_not_ready_keeps_its_old_pods() -> None:
     assert stepping.step(new, {}, observed) == []
 
 
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (("starting", "starting", "starting"), ["stop web-a-2", "stop web-a-1"]),
+        (("waiting", "unready", "waiting"), ["stop web-a-2", "stop web-a-1"]),
+        (("ready", "unready", "ready"), ["stop web-a-1", "stop web-a-2"]),
+        # Those that are ready stand in for one that stays and is not.
+        (("starting", "unready", "ready"), ["stop web-a-1"]),
+        (("starting", "ready", "ready"), ["stop web-a-2"]),
+    ],
+)
+def test_a_smaller_deployment_ends_first_and_at_once_what_is_not_ready(
+    states: tuple[stepping.State, ...], expected: list[str]
+) -> None:
+    old, new = web(3, "a"), web(1, "a")
+    pairs = zip(old.processes, states, strict=True)
+    observed = {process.name: stepping.Seen(process, state) for process, state in pairs}
+    assert words(stepping.step(new, {}, observed)) == expected
+
+
 def test_pods_that_serve_nobody_make_room_first() -> None:
     old, new = web(2, "a"), web(2, "b")
     observed = stepping._ideal(old)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -273,6 +275,144 @@ spec:
         await yard.until(lambda: [one.phase for one in pods().values()] == ["Succeeded"] * 2)
         assert created(yard) == ["work-0", "work-1"]
         await yard.ready()
+
+    play(tmp_path, scenario)
+
+
+def test_a_smaller_deployment_ends_what_is_not_ready_at_once(tmp_path: Path) -> None:
+    never = "readinessProbe: {exec: {command: ['false']}}"
+    wanted = DEPLOYMENT.replace("replicas: 2", "replicas: 3").replace(
+        "      - {name: beside", f"        {never}\n      - {{name: beside"
+    )
+
+    async def scenario(yard: Yard) -> None:
+        await yard.apply(wanted)
+        await yard.until(lambda: len(yard.runtime.alive()) == 6)
+        await yard.apply(wanted.replace("replicas: 3", "replicas: 1"))
+        await yard.until(lambda: len(yard.engine.pods()) == 1)
+        assert [one.state for one in yard.engine.pods().values()] == ["starting"]
+
+    play(tmp_path, scenario)
+
+
+def test_a_changed_config_map_reaches_words_and_variables_with_the_next_start(
+    tmp_path: Path,
+) -> None:
+    marks = tmp_path / "marks"
+    text = (
+        "import os, sys, time\n"
+        f"print(os.environ['WORD'], sys.argv[1], file=open({str(marks)!r}, 'a'), flush=True)\n"
+        "time.sleep(600)"
+    )
+    reference = {"name": "WORD", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "word"}}}
+    container = {
+        "name": "w",
+        "command": [sys.executable, "-S", "-c", text, "$(WORD)"],
+        "env": [reference],
+    }
+    spec = {"terminationGracePeriodSeconds": 1, "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+
+    def files(word: str) -> str:
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}}
+        return json.dumps({**config, "data": {"word": word}}) + "\n---\n" + json.dumps(pod)
+
+    async def scenario(yard: Yard) -> None:
+        await yard.apply(files("one"))
+        await yard.until(lambda: marks.exists() and marks.read_text() == "one one\n")
+        await yard.ready()
+        assert (await yard.apply(files("two"))).changes == ()
+        pid = int(yard.engine.pods()["p"].containers()[0].identity)
+        os.kill(pid, signal.SIGKILL)
+        await yard.until(lambda: marks.read_text() == "one one\ntwo two\n")
+
+    play(tmp_path, scenario)
+
+
+def job(command: str, restart: str, **fields: object) -> str:
+    """Return a Job whose pods run a command."""
+    spec = {"restartPolicy": restart, "terminationGracePeriodSeconds": 1}
+    template = {"spec": {**spec, "containers": [{"name": "w", "command": json.loads(command)}]}}
+    return json.dumps(
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": "work"},
+            "spec": {**fields, "template": template},
+        }
+    )
+
+
+def counting(path: Path, *, enough: int) -> str:
+    """Return a command that leaves a mark each time, and succeeds when there are enough."""
+    text = (
+        f"import sys; out = open({str(path)!r}, 'a+'); out.write('x'); out.flush(); out.seek(0)\n"
+        f"sys.exit(len(out.read()) < {enough})"
+    )
+    return json.dumps([sys.executable, "-S", "-c", text])
+
+
+@pytest.mark.parametrize("restart", ["Never", "OnFailure"])
+def test_a_job_is_tried_as_often_as_its_limit_says_and_then_failed(
+    tmp_path: Path, restart: str
+) -> None:
+    async def scenario(yard: Yard) -> None:
+        await yard.apply(job(counting(tmp_path / "marks", enough=99), restart, backoffLimit=2))
+        await yard.until(lambda: bool(yard.engine.failed_jobs()))
+        await yard.until(lambda: yard.engine.pods()["work-0"].state == "ended")
+        assert (tmp_path / "marks").read_text() == "xxx"
+        assert len(created(yard)) == (3 if restart == "Never" else 1)
+        state = await status.of(yard.watched, now_s=0.0)
+        (shown,) = state["processes"]
+        assert (shown["phase"], shown["state"]) == ("Failed", "ended")
+        assert "BackoffLimitExceeded: Job/work failed 3 times" in shown["reason"]
+        assert any("BackoffLimitExceeded" in one for one in state["warnings"])
+        assert not state["ready"]
+        assert yard.engine.failed_jobs().keys() == {"Job/work"}
+
+    play(tmp_path, scenario)
+
+
+def test_a_job_that_fails_at_first_succeeds_in_a_new_pod(tmp_path: Path) -> None:
+    async def scenario(yard: Yard) -> None:
+        await yard.apply(job(counting(tmp_path / "marks", enough=3), "Never"))
+        await yard.until((tmp_path / "marks").exists)
+        await yard.until(lambda: (tmp_path / "marks").read_text() == "xxx")
+        await yard.ready()
+        assert created(yard) == ["work-0"] * 3
+        pods = yard.engine.pods()
+        await yard.until(lambda: pods["work-0"].phase == "Succeeded")
+
+    play(tmp_path, scenario)
+
+
+def test_the_deadline_of_a_job_ends_all_its_pods_and_lets_none_follow(tmp_path: Path) -> None:
+    async def scenario(yard: Yard) -> None:
+        wanted = job(
+            SLEEP, "Never", activeDeadlineSeconds=1, completions=3, parallelism=2, backoffLimit=6
+        )
+        await yard.apply(wanted)
+        pods = yard.engine.pods
+        await yard.until(lambda: [one.phase for one in pods().values()] == ["Failed"] * 2)
+        state = await status.of(yard.watched, now_s=0.0)
+        reasons = [one["reason"] for one in state["processes"]]
+        assert reasons == ["DeadlineExceeded: Job/work was active longer than 1s"] * 3
+        yard.watched.reconcile()
+        assert created(yard) == ["work-0", "work-1"]
+
+    play(tmp_path, scenario)
+
+
+def test_another_limit_lets_a_failed_job_go_on(tmp_path: Path) -> None:
+    async def scenario(yard: Yard) -> None:
+        command = counting(tmp_path / "marks", enough=3)
+        await yard.apply(job(command, "Never", backoffLimit=0))
+        await yard.until(lambda: bool(yard.engine.failed_jobs()))
+        applied = await yard.apply(job(command, "Never", backoffLimit=3))
+        assert applied.changes == ("configure Job/work",)
+        await yard.until(lambda: (tmp_path / "marks").read_text() == "xxx")
+        await yard.ready()
+        assert yard.engine.failed_jobs() == {}
 
     play(tmp_path, scenario)
 

@@ -271,6 +271,13 @@ _FAILURES = (
         "stderr: its name and its last log lines; exit code 1",
     ),
     promise.Failure(
+        "A Job fails: more often than its `backoffLimit`, or past its `activeDeadlineSeconds`",
+        "what still runs of it is ended in order and stays to be seen; nothing of it starts again "
+        "until its file changes",
+        "a warning in `alongside status` and the pods' reasons; `up` waits no longer for it: exit "
+        "code 1",
+    ),
+    promise.Failure(
         "The same project is already up",
         "this command attaches to it and applies only the difference between the files",
         "the changes as a list; requests in flight are not touched",

@@ -96,6 +96,8 @@ class Engine:
         return child if isinstance(child, children.Child) else None
 
     def _pod_changed(self) -> None:
+        if self.hosting is not None:
+            self.hosting.jobs.look(self.pods(), frozenset(self._stops), self.stop)
         self.serve()
         self._changed()
 
@@ -128,6 +130,10 @@ class Engine:
         """Return what people should know of pods and Services."""
         return self.hosting.warnings() if self.hosting is not None else []
 
+    def failed_jobs(self) -> Mapping[str, str]:
+        """Return why Jobs failed, by name; their pods are not to start any more."""
+        return self.hosting.jobs.failed() if self.hosting is not None else {}
+
     def prepare(self, plan: shape.Plan) -> sockets.Sockets:
         """Return the sockets of a plan, after checking every address that it needs.
 
@@ -137,22 +143,17 @@ class Engine:
             errors.AddressTakenError: all addresses that someone else has; nothing was changed.
         """
         ours = {claim for child in self.children.values() for claim in child.process.claims}
-        refused = sockets.check_claims(plan, self._pids, but=ours)
+        home = self.setting.folders.state
+        pids = lambda: members.pids(self.identities(), home)  # noqa: E731
+        refused = sockets.check_claims(plan, pids, but=ours)
         try:
-            prepared = self.sockets.prepare(plan, self._pids)
+            prepared = self.sockets.prepare(plan, pids)
         except errors.AddressTakenError as error:
             raise errors.AddressTakenError(*refused, *error.problems) from error
         if refused:
             prepared.release(self.sockets)
             raise errors.AddressTakenError(*refused)
         return prepared
-
-    def _pids(self) -> frozenset[int]:
-        """Return every process of this project: ours, theirs, and what left their groups."""
-        leaders = {one.pid for one in self.identities()}
-        marked = {one.identity.pid for one in groups.marked(str(self.setting.folders.state))}
-        inside = {one.identity.pid for one in groups.all_entries() if one.group in leaders}
-        return frozenset({os.getpid(), *marked, *inside})
 
     def adopt(self, plan: shape.Plan, prepared: sockets.Sockets) -> None:
         """Hold a plan's prepared sockets from now on; those no longer needed are closed.
@@ -163,7 +164,7 @@ class Engine:
         self.sockets = prepared
         if self.hosting is not None:
             self.hosting.plan(plan, self.pods())
-        self.serve()
+        self._pod_changed()
         for process in plan.processes:
             child = self.children.get(process.name)
             if child is not None and child.process == process and child.state != "stopping":
@@ -224,9 +225,8 @@ class Engine:
         """
         name, number = process.name, self.incarnation(process.name)
         self._see_off(self.sockets.settle(name))
-        child: members.Member
         if process.pod is None:
-            child = self._child(process, number, content)
+            child: members.Member = self._child(process, number, content)
         elif self.hosting is not None:
             child = self.hosting.child(process)
         else:

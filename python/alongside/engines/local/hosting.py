@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.local import services
-from alongside.engines.pods import driver, notes, runtime, volumes
+from alongside.engines.local import jobs, services
+from alongside.engines.pods import driver, notes, runtime, updating, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ class Ground:
 
     name: shape.EngineName
     runtime: runtime.Runtime
-    volumes: driver.Volumes
+    volumes: updating.Volumes
     notes: notes.Notes = field(default_factory=notes.Notes)
     """What volumes do not honour."""
     socket: str = ""
@@ -45,6 +45,7 @@ class Hosting:
         log_: log.Log,
     ) -> None:
         """Take what pods stand on, and whom to tell of changes; nothing starts yet."""
+        self.jobs = jobs.Jobs(clock_, changed, log_)
         self.ground = ground
         self._places = places
         self._clock = clock_
@@ -122,6 +123,7 @@ class Hosting:
         """Take the Services of another plan; pods that run and are to go stay behind them."""
         leaving = set(running).difference(one.name for one in plan.processes)
         self._planned = services.carried(self._planned, plan.services, leaving)
+        self.jobs.plan(plan)
 
     def serve(self, children: Iterable[driver.PodChild], stopping: frozenset[str]) -> None:
         """Let Services send to the pods that are ready and are not to end."""
@@ -142,10 +144,12 @@ class Hosting:
         """Return what people should know of pods and Services."""
         running = self.ground.runtime
         told = running.notes() if isinstance(running, runtime.Noting) else []
-        return [*self._services.warnings(), *self.ground.notes.all(), *told]
+        failed = self.jobs.failed().values()
+        return [*failed, *self._services.warnings(), *self.ground.notes.all(), *told]
 
     async def close(self) -> None:
         """Take away what pods stand on; for when no pod is left."""
+        await self.jobs.close()
         await self._services.close()
         if self._is_open:
             await self.ground.runtime.close()

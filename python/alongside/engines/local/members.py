@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 from alongside.engines.local import children
 from alongside.engines.pods import driver
+from alongside.engines.processes import groups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 Member = children.Child | driver.PodChild
 """Both have one face: state, reason, restarts, grace, start, stop."""
@@ -16,3 +24,16 @@ def has_succeeded(member: Member) -> bool:
     if isinstance(member, driver.PodChild):
         return member.phase == "Succeeded"
     return member.reason == children.SUCCESS
+
+
+def pids(identities: Iterable[groups.Identity], home: Path) -> frozenset[int]:
+    """Return every process of a project: ours, theirs, and what left their groups.
+
+    Args:
+        identities: of the leaders of groups.
+        home: the project's state folder, which marks its processes.
+    """
+    leaders = {one.pid for one in identities}
+    marked = {one.identity.pid for one in groups.marked(str(home))}
+    inside = {one.identity.pid for one in groups.all_entries() if one.group in leaders}
+    return frozenset({os.getpid(), *marked, *inside})

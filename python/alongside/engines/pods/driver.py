@@ -12,10 +12,10 @@ import signal
 import traceback
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from alongside.base import errors
-from alongside.engines.pods import chores, lifecycle, lifecycle_showing, looks, runtime
+from alongside.engines.pods import chores, lifecycle, lifecycle_showing, looks, runtime, updating
 from alongside.engines.pods import lifecycle_events as events
 from alongside.engines.processes import backoff
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from alongside.base import clock, log
     from alongside.engines.processes import groups
-    from alongside.plan import pods, shape, stepping
+    from alongside.plan import shape, stepping
 
 CREATE_S_MAX = 300.0
 START_S_MAX = 120.0
@@ -37,29 +37,12 @@ Status = lifecycle_showing.Status
 Phase = lifecycle_showing.Phase
 
 
-class Volumes(Protocol):
-    """Where the volumes of pods come from; each method may be called again."""
-
-    async def make(self, pod: pods.Pod) -> Mapping[str, Path]:
-        """Make the volumes of a pod and return where each is; what is there is kept.
-
-        Raises:
-            errors.AlongsideError: one cannot be made.
-        """
-
-    async def publish(self, pod: pods.Pod) -> object:
-        """Let the volumes of files have the pod's files, all at once."""
-
-    async def remove(self, pod: pods.Pod) -> None:
-        """Take away what `make` made."""
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a pod runs."""
 
     runtime: runtime.Runtime
-    volumes: Volumes
+    volumes: updating.Volumes
     folder: Path
     """The pod's own, for the runtime; made before its sandbox, removed when it is empty."""
     logs: Mapping[str, Path]
@@ -118,9 +101,9 @@ class PodChild:
         self._sandbox: runtime.Sandbox | None = None
         self._running: dict[str, tuple[int, runtime.Running]] = {}
         """The present run of each container that has one, and its attempt."""
-        self._published: pods.Pod | None = None
-        """Whose files the volumes have; None before there are volumes."""
-        self._publishing: asyncio.Task[None] | None = None
+        self._updating = updating.Updating(place.volumes, clock_, self._show, self._log)
+        self._remark = ""
+        """What others have to say of it, after its own reason."""
         self._is_asked = False
         """Somebody wants its end."""
         self._fault = ""
@@ -139,7 +122,7 @@ class PodChild:
         if process.pod is None:
             raise ValueError(f"{process.name} is no pod")
         self._process, self._pod = process, process.pod
-        self._publish()
+        self._updating.want(process.pod)
 
     @property
     def grace_s(self) -> float:
@@ -168,13 +151,28 @@ class PodChild:
         self._show()
         if self._task is not None:
             await asyncio.wait({self._task})
-        if self._publishing is not None:
-            self._publishing.cancel()
-            await asyncio.wait({self._publishing})
+        await self._updating.end()
         await self._chores.surely(self._remove_volumes, attempts=ATTEMPTS_MAX)
         with contextlib.suppress(OSError):
             self._place.folder.rmdir()
         return is_there and self._life.was_killed
+
+    def remark(self, text: str) -> None:
+        """Show what is to be known of it beside its own reason."""
+        self._remark = text
+        self._show()
+
+    def give_up(self, reason: str) -> None:
+        """End it in order, as failed, where it runs; it stays to be seen, with the reason."""
+        if self._life.is_over:
+            self.remark(reason)
+        else:
+            self._post(events.GiveUp(reason))
+
+    @property
+    def tries(self) -> int:
+        """How often its containers started again, or are about to."""
+        return lifecycle_showing.tries(self._life)
 
     def containers(self) -> list[Status]:
         """Return how its containers are, in the pod's order."""
@@ -220,7 +218,8 @@ class PodChild:
         }
         sandbox = replace(fresh.sandbox, number=self._life.sandbox.number)
         self._life = replace(fresh, runs=runs, sandbox=sandbox)
-        self._events = deque(one for one in self._events if isinstance(one, events.Stop))
+        kept = (events.Stop, events.GiveUp)
+        self._events = deque(one for one in self._events if isinstance(one, kept))
 
     async def _supervise(self) -> None:
         self._step(None)
@@ -273,8 +272,9 @@ class PodChild:
         if self._is_asked:
             self.state = "stopping"
         fetching = "; ".join(f"{name}: {text}" for name, text in self._fetching.items())
-        why = lifecycle_showing.reason(self._pod, self._life)
-        self.reason = self._fault or fetching or why
+        own = self._fault or fetching or lifecycle_showing.reason(self._pod, self._life)
+        said = (own, self._remark, self._updating.trouble)
+        self.reason = "; ".join(text for text in said if text)
         self.phase = lifecycle_showing.phase(self._pod, self._life)
         self.restarts = lifecycle_showing.restarts(self._life)
         self.address = self._sandbox.address if self._sandbox is not None else ""
@@ -320,8 +320,8 @@ class PodChild:
     async def _create(self, number: int) -> events.Event:
         pod, place = self._pod, self._place
         volumes = await place.volumes.make(pod)
-        self._published = pod
-        self._publish()
+        self._updating.made(pod)
+        self._updating.want(self._pod)
         place.folder.mkdir(parents=True, exist_ok=True)
         room = runtime.Room(pod, volumes, place.folder, place.logs)
         making = asyncio.ensure_future(place.runtime.create(room))
@@ -439,29 +439,8 @@ class PodChild:
             await self._clock.sleep(hook.sleep_s)
         return events.Hooked(name, action.attempt, action.kind, not why, why)
 
-    def _publish(self) -> None:
-        """Begin to publish the files of the pod, where the volumes have others."""
-        is_busy = self._publishing is not None and not self._publishing.done()
-        if self._published is None or is_busy or _files(self._published) == _files(self._pod):
-            return
-        self._publishing = asyncio.get_running_loop().create_task(self._keep_published())
-
-    async def _keep_published(self) -> None:
-        while self._published is not None and _files(self._published) != _files(self._pod):
-            await self._chores.surely(self._publish_once)
-
-    async def _publish_once(self) -> None:
-        pod = self._pod
-        await self._place.volumes.publish(pod)
-        self._published = pod
-
     async def _remove_volumes(self) -> None:
         await self._place.volumes.remove(self._pod)
-
-
-def _files(pod: pods.Pod) -> tuple[tuple[pods.File, ...], ...]:
-    """Return the files of a pod's volumes with their contents, which volumes do not compare."""
-    return tuple(volume.files for volume in pod.volumes)
 
 
 def _inside(action: events.Look | events.RunHook) -> chores.Key:

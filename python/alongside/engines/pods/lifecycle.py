@@ -107,6 +107,8 @@ class _Turn:
         match event:
             case events.Stop():
                 self._stop(event.grace_s)
+            case events.GiveUp():
+                self._give_up(event.reason)
             case events.Created() | events.CreateFailed() | events.Lost():
                 if event.number == self.sandbox.number:
                     self._take_sandbox(event)
@@ -142,6 +144,12 @@ class _Turn:
             deadline_s=min(before.deadline_s, asked_s + grace_s),
             asked_s=asked_s,
         )
+
+    def _give_up(self, reason: str) -> None:
+        if self.finish is None:
+            self._end_pod("failed", reason)
+        elif self.finish.cause == "lost":
+            self.finish = replace(self.finish, cause="failed", reason=reason)
 
     def _take_sandbox(self, event: events.Created | events.CreateFailed | events.Lost) -> None:
         sandbox = self.sandbox

@@ -110,6 +110,13 @@ class Stop:
     grace_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """What the pod belongs to has failed, so it fails too; it stays to be seen."""
+
+    reason: str
+
+
 Event = (
     Created
     | CreateFailed
@@ -122,6 +129,7 @@ Event = (
     | Looked
     | Hooked
     | Stop
+    | GiveUp
 )
 
 

@@ -131,6 +131,12 @@ def restarts(state: states.State) -> int:
     return sum(max(0, run.attempt) for run in state.runs.values())
 
 
+def tries(state: states.State) -> int:
+    """Return the same with those that are to start again and wait for that."""
+    waiting = [run for run in state.runs.values() if run.stage == "waiting" and run.attempt >= 0]
+    return restarts(state) + len(waiting)
+
+
 def statuses(pod: pods.Pod, state: states.State) -> list[Status]:
     """Return how the containers are, in the pod's order."""
     is_initialized = all(

@@ -102,7 +102,7 @@ def _ordered(resources: reading.Resources, noted: notes.Notes) -> Iterator[workl
     for stateful_set in resources.stateful_sets:
         yield from workloads.of_stateful_set(stateful_set, noted)
     for job in resources.jobs:
-        yield from workloads.of_job(job, noted)
+        yield from workloads.of_job(job)
 
 
 def _check_names(units: list[Unit], noted: notes.Notes) -> None:

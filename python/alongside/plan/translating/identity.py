@@ -47,8 +47,6 @@ class Identity:
     """Given to each container where it does not set them itself."""
     claims: tuple[str, ...] = ()
     """Volumes that each pod has for itself."""
-    deadline_s: float | None = None
-    retries: int | None = None
 
     @property
     def uid(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import shlex
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ _PULL: dict[str | None, Literal["never", "missing", "always"]] = {
     "IfNotPresent": "missing",
     "Always": "always",
 }
+_COMPARED = ("command", "args", "env", "envFrom", "volumeMounts")
+"""Fields whose values may be others than those that are written."""
 _RESTART: dict[str, pods.Restart] = {
     "Always": "always",
     "OnFailure": "on-failure",
@@ -51,7 +54,6 @@ def pod(template: written.Template, who: identity.Identity, around: Surroundings
     made = _Maker(template, who, around)
     volumes = filling.Filler(template, who, around.store, around.notes).volumes()
     seconds, deadline = spec.termination_grace_period_seconds, spec.active_deadline_seconds
-    deadlines = [float(one) for one in (deadline, who.deadline_s) if one is not None]
     document = template.resource.document
     place = f"{document.file}:{document.line(('metadata', 'name'))}: {template.owner}"
     return pods.Pod(
@@ -67,9 +69,8 @@ def pod(template: written.Template, who: identity.Identity, around: Surroundings
         labels=tuple(who.labels.items()),
         folder=template.resource.folder,
         owner=who.owner,
-        deadline_s=min(deadlines, default=None),
+        deadline_s=None if deadline is None else float(deadline),
         links_services=spec.enable_service_links,
-        retries=who.retries,
         place=place,
     )
 
@@ -149,7 +150,14 @@ class _Maker:
             added_capabilities=tuple(security.capabilities.add),
             is_terminal=container.tty,
             pull=_PULL[container.image_pull_policy],
+            written=self.written(path),
         )
+
+    def written(self, path: problems.Path) -> str:
+        """Return what was written of a container and is compared as that, in one order."""
+        value = self.template.resource.document.value_at((*self.template.prefix, *path))
+        found = value if isinstance(value, dict) else {}
+        return json.dumps({name: found.get(name) for name in _COMPARED}, sort_keys=True)
 
     def directory(self, container: containers.Container) -> str:
         """Return where a container starts; a relative folder is one of the file's."""

@@ -87,16 +87,12 @@ def of_stateful_set(
         before = (name,) if spec.pod_management_policy == "OrderedReady" else ()
 
 
-def of_job(job: reading.Resource[workloads.Job], noted: notes.Notes) -> Iterator[Ordered]:
+def of_job(job: reading.Resource[workloads.Job]) -> Iterator[Ordered]:
     """Yield pods named `NAME-<number>`, at most `parallelism` at a time."""
     spec = job.model.spec
     template = _template(job, spec.template)
     count = spec.parallelism if spec.completions is None else spec.completions
-    if job.document.has(("spec", "backoffLimit")):
-        reason = "is not counted here yet: what fails is tried again as restartPolicy says"
-        noted.warn(job.problem(("spec", "backoffLimit"), reason))
     names = [f"{job.name}-{at}" for at in range(count)]
-    seconds = spec.active_deadline_seconds
     for at, name in enumerate(names):
         own = {"job-name": job.name, "batch.kubernetes.io/job-name": job.name}
         variables = {}
@@ -109,8 +105,6 @@ def of_job(job: reading.Resource[workloads.Job], noted: notes.Notes) -> Iterator
             template.annotations,
             template.owner,
             variables=variables,
-            deadline_s=None if seconds is None else float(seconds),
-            retries=spec.backoff_limit,
         )
         first = at - spec.parallelism
         yield Ordered(template, who, after_end=(names[first],) if first >= 0 else ())

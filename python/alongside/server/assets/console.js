@@ -110,7 +110,7 @@ function show(found) {
   document.getElementById("caches-part").hidden = found.caches.length === 0;
   const warnings = document.getElementById("warnings");
   warnings.replaceChildren(...found.warnings.map((one) => element("p", one, "notice")));
-  const ready = found.processes.filter((one) => ["ready", "ended"].includes(one.state)).length;
+  const ready = found.processes.filter((one) => one.state === "ready" || (one.state === "ended" && one.phase !== "Failed")).length;
   document.getElementById("ready").textContent = ready;
   document.getElementById("all").textContent = found.processes.length;
   document.getElementById("restarts").textContent = found.processes.reduce((sum, one) => sum + one.restarts, 0);

@@ -51,6 +51,32 @@ def test_what_does_not_end_is_killed_when_its_grace_is_over() -> None:
     assert one.state.was_killed
 
 
+def test_a_pod_that_is_given_up_ends_in_order_and_has_failed() -> None:
+    one = stage(SIDE, WEB, held="TERM web")
+    one.feed(events.GiveUp("its Job failed"))
+    one.feed(events.GiveUp("its Job failed"))
+    assert one.did() == ["TERM web"]
+    one.exit("web")
+    assert one.did() == ["TERM web", "TERM side", "remove"]
+    assert (one.phase, one.word, one.reason) == ("Failed", "ended", "its Job failed")
+
+
+def test_a_pod_that_is_given_up_while_its_sandbox_is_lost_begins_no_more() -> None:
+    one = stage(WEB, held="remove")
+    one.feed(events.Lost(0, "killed"), events.GiveUp("its Job failed"), events.Removed(0))
+    one.to(60.0)
+    assert "create" not in one.did()
+    assert (one.phase, one.reason) == ("Failed", "its Job failed")
+
+
+def test_nothing_starts_again_in_a_pod_that_is_given_up() -> None:
+    one = stage(WEB)
+    one.exit("web", 1)
+    one.feed(events.GiveUp("its Job failed"))
+    one.to(60.0)
+    assert "start web" not in one.did()
+
+
 def test_pre_stop_comes_before_sigterm() -> None:
     one = stage(HOOKED, held="hook web pre_stop")
     stop(one)

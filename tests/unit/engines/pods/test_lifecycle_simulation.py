@@ -33,6 +33,7 @@ class Simulation:
         self.state = lifecycle.begin(self.pod, 0.0)
         self.failures: dict[str, int] = {}
         self.mains_since_sandbox = False
+        self.is_given_up = False
         self.ending_s: float | None = None
         """Since when the whole pod ends."""
 
@@ -60,6 +61,7 @@ class Simulation:
     def step(self, event: events.Event | None) -> None:
         """Take a step, and judge all that it wants."""
         was_over = self.state.is_over
+        self.is_given_up = self.is_given_up or isinstance(event, events.GiveUp)
         self.state, actions = lifecycle.step(self.pod, self.state, event, self.world.now_s)
         assert not (was_over and actions), "a pod that is over does something"
         if self.state.finish is None:
@@ -77,6 +79,7 @@ class Simulation:
         match action:
             case events.Create():
                 assert self.world.asked_s is None, "a sandbox for a pod that is stopped"
+                assert not self.is_given_up, "a sandbox for a pod that is given up"
                 assert not self.world.alive, "a second sandbox beside what runs"
                 self.mains_since_sandbox = False
             case events.Start(name, attempt):
@@ -100,6 +103,7 @@ class Simulation:
         """The order holds, one run at a time, no sooner than the back-off allows."""
         name, now_s = container.name, self.world.now_s
         assert self.world.asked_s is None, f"{name} starts though the pod is stopped"
+        assert not self.is_given_up, f"{name} starts though the pod is given up"
         assert self.world.sandbox is not None, f"{name} starts without a sandbox"
         assert name not in self.world.alive, f"{name} runs twice"
         before = self.pod.containers[: self.pod.containers.index(container)]
@@ -190,6 +194,7 @@ class Simulation:
         if lifecycle_showing.is_ready(self.pod, self.state):
             assert stays <= set(self.world.alive), "it is ready, and not all of it runs"
             assert self.world.asked_s is None
+            assert not self.is_given_up
         if self.state.is_over and not self.world.is_kept:
             assert not self.world.alive, f"it is over, and {set(self.world.alive)} run"
             assert lifecycle.next_s(self.state) is None

@@ -60,6 +60,10 @@ class World:
         self.queue: list[tuple[float, int, events.Event]] = []
         self._count = 0
         self._plan_stops()
+        other = random.Random(f"given up {seed}")  # noqa: S311
+        if other.random() < 0.2:
+            at_s = other.choice([other.uniform(0.0, 10.0), other.uniform(0.0, 1200.0)])
+            self.at(at_s, events.GiveUp("its Job failed"))
 
     def _pod(self) -> pods.Pod:
         chance = self.chance

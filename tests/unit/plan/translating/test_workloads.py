@@ -115,14 +115,12 @@ def test_tells_a_selector_that_selects_others() -> None:
 
 
 def test_a_job_runs_as_many_pods_as_have_to_end_and_some_at_a_time() -> None:
-    wanted = kinds.workload("Job", completions=3, parallelism=2, activeDeadlineSeconds=9)
+    wanted = kinds.workload("Job", completions=3, parallelism=2)
     units = kinds.translated(wanted).units
     assert [(unit.pod.name, unit.after_end) for unit in units] == [
         *(("web-0", ()), ("web-1", ()), ("web-2", ("web-0",)))
     ]
-    assert {(unit.pod.retries, unit.pod.deadline_s, unit.group) for unit in units} == {
-        (6, 9.0, "Job/web")
-    }
+    assert {unit.group for unit in units} == {"Job/web"}
     assert units[0].pod.containers[0].restart == "never"
     assert names(kinds.workload("Job", parallelism=2)) == ["web-0", "web-1"]
 
@@ -135,10 +133,11 @@ def test_an_indexed_jobs_pods_know_their_number() -> None:
     ]
 
 
-def test_says_that_a_limit_of_retries_is_not_counted() -> None:
-    (found,) = kinds.translated(kinds.workload("Job", completions=2, backoffLimit=1)).warnings
-    assert "spec.backoffLimit: is not counted here yet" in found
-    assert kinds.translated(kinds.workload("Job")).warnings == ()
+def test_the_deadline_of_a_job_is_none_of_its_pods() -> None:
+    wanted = kinds.workload("Job", activeDeadlineSeconds=9, backoffLimit=1)
+    (unit,) = kinds.translated(wanted).units
+    assert unit.pod.deadline_s is None
+    assert kinds.translated(wanted).warnings == ()
 
 
 def test_tells_two_pods_of_one_name() -> None:

@@ -37,8 +37,6 @@ class Carrier:
     """The next hop of pods."""
     resolver: str
     """Who answers their questions for names."""
-    host: str
-    """Where the host's loopback is, if it may be reached."""
     links: str
     """Lines for `ip` in the hub, when it is ready; they fail until it is."""
     masquerade: tuple[str, ...] = ()
@@ -70,29 +68,24 @@ def choose(
 
 
 def of_slirp(
-    environment: Mapping[str, str],
-    range_: ranges.Range,
-    namespaces: Mapping[str, str],
-    *,
-    host: bool,
+    environment: Mapping[str, str], range_: ranges.Range, namespaces: Mapping[str, str]
 ) -> Carrier:
     """Return how slirp4netns is used: a port of the bridge, with which every pod speaks.
+
+    The host's loopback is not reached.
 
     Args:
         environment: whose PATH finds it.
         range_: the hub's.
         namespaces: the paths of the hub's, by kind.
-        host: whether the host's loopback may be reached.
     """
     words = [hub.tool("slirp4netns", environment) or "slirp4netns", f"--mtu={_MTU}"]
-    words += [f"--cidr={range_.network}", "--netns-type=path"]
-    words += [] if host else ["--disable-host-loopback"]
+    words += [f"--cidr={range_.network}", "--netns-type=path", "--disable-host-loopback"]
     words += [f"--userns-path={namespaces['user']}"] if "user" in namespaces else []
     return Carrier(
         (*words, namespaces["net"], DEVICE),
         gateway=range_.gateway,
         resolver=range_.resolver,
-        host=range_.gateway,
         links=f"link set {DEVICE} master {hub.BRIDGE} up\n",
     )
 
@@ -101,29 +94,25 @@ def of_pasta(
     environment: Mapping[str, str],
     range_: ranges.Range,
     namespaces: Mapping[str, str],
-    *,
-    host: bool,
-    routes: str,
 ) -> Carrier:
     """Return how pasta is used: a device of the hub's, which forwards for the pods.
+
+    The host's loopback is not reached.
 
     Args:
         environment: whose PATH finds it.
         range_: the hub's.
         namespaces: the paths of the hub's, by kind.
-        host: whether the host's loopback may be reached.
-        routes: of the host, as in /proc/net/route.
     """
     words = [hub.tool("pasta", environment) or "pasta", "--config-net", "--foreground", "--quiet"]
     words += [f"--ns-ifname={DEVICE}", f"--dns-forward={_RESOLVER}"]
     words += ["-t", "none", "-u", "none", "-T", "none", "-U", "none"]
-    words += [] if host else ["--no-map-gw"]
+    words += ["--no-map-gw"]
     words += ["--userns", namespaces["user"]] if "user" in namespaces else []
     return Carrier(
         (*words, "--netns", namespaces["net"]),
         gateway=range_.bridge,
         resolver=_RESOLVER,
-        host=ranges.default_gateway(routes),
         links=f"link set {DEVICE} up\n",
         masquerade=_masquerading(environment, range_),
         rules=_RULES.format(network=range_.network, device=DEVICE),

@@ -32,15 +32,6 @@ def host_networks(routes: str) -> list[ipaddress.IPv4Network]:
     return found
 
 
-def default_gateway(routes: str) -> str:
-    """Return the next hop of the host's default route, from /proc/net/route; empty without one."""
-    for line in routes.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) > 7 and fields[1] == fields[7] == "00000000":
-            return str(ipaddress.IPv4Address(struct.pack("=I", int(fields[2], 16))))
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Range:
     """A project's addresses: 10.X.0.0/16."""

@@ -42,5 +42,3 @@ class Setting:
     words: Words
     ways_out: tuple[WayOut, ...] = WAYS_OUT
     """What may carry what leaves the network, the first that can be used; none for no way out."""
-    reaches_host: bool = False
-    """Whether what listens on the host's loopback is reached from pods."""

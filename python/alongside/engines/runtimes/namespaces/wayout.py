@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.processes import backoff, ending, groups, probing, spawning
-from alongside.engines.runtimes.namespaces import carriers, launching, ranges
+from alongside.engines.runtimes.namespaces import carriers, launching
 
 if TYPE_CHECKING:
     from alongside.base import clock, log
@@ -142,11 +142,9 @@ class WayOut:
 async def _carrier(
     name: carriers.Name, setting_: setting.Setting, hub_: hub.Hub
 ) -> carriers.Carrier:
-    environment, host = setting_.environment, setting_.reaches_host
     if name == "slirp4netns":
-        return carriers.of_slirp(environment, hub_.range, hub_.paths(), host=host)
-    routes = ranges.ROUTES.read_text(encoding="ascii", errors="replace")
+        return carriers.of_slirp(setting_.environment, hub_.range, hub_.paths())
     # It is in the user namespace before it opens the other, from where ours is out of sight.
     agent = await hub_.living_agent()
     paths = {kind: f"/proc/{agent}/ns/{kind}" for kind in hub_.namespaces}
-    return carriers.of_pasta(environment, hub_.range, paths, host=host, routes=routes)
+    return carriers.of_pasta(setting_.environment, hub_.range, paths)
