@@ -1,7 +1,7 @@
 """Bring all behaviours' pods up at once on one engine, and see what became of them.
 
 In:    an engine's name, the behaviours.
-Out:   lines that containers left, the status, logs; phases: up, changed, down.
+Out:   lines that containers left, the status, logs; phases: alone, up, changed, down.
 Not:   judging (behaviours).
 Next:  test_conformance.py.
 """
@@ -9,7 +9,6 @@ Next:  test_conformance.py.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -23,11 +22,15 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
+from alongside.engines.local import folders
+from alongside.server import client
+
 if TYPE_CHECKING:
     from tests.conformance.values import Value
 
-Phase = Literal["up", "changed", "down"]
-PHASES: tuple[Phase, ...] = ("up", "changed", "down")
+Phase = Literal["alone", "up", "changed", "down"]
+PHASES: tuple[Phase, ...] = ("alone", "up", "changed", "down")
+"""`alone` is before all others, for what ends everything; its pods are not in the later ones."""
 WAIT_S = 60.0
 COMMAND_S = 300.0
 BEGIN_S = 240.0
@@ -94,11 +97,12 @@ class World:
         )
         return ran
 
-    def up(self, *, is_changed: bool) -> None:
-        """Bring the resources of all behaviours up, without waiting until all is ready."""
+    def up(self, phase: Phase) -> None:
+        """Bring the resources of a phase's behaviours up, without waiting until all is ready."""
         documents: list[Value] = []
         for one in self.behaviours:
-            if self.engine in one.engines:
+            if self.engine in one.engines and (one.phase == "alone") == (phase == "alone"):
+                is_changed = phase == "changed"
                 make = one.changed if is_changed and one.changed is not None else one.resources
                 documents += make(self)
         path = self.folder / "conformance.yaml"
@@ -122,7 +126,7 @@ class World:
                 if following == "down":
                     self.run("down", "--project", PROJECT)
                 else:
-                    self.up(is_changed=following == "changed")
+                    self.up(following)
             except BaseException as error:
                 self._broken = f"could not get to {following}: {error}"
                 raise
@@ -146,7 +150,9 @@ class World:
 
     def status(self) -> Value:
         """Return the project's status."""
-        return dict(json.loads(self.run("status", "--project", PROJECT, "--json").stdout))
+        # By the command's own client: a new Python for each look would take most of the time.
+        places = folders.of_project(PROJECT, {**os.environ, **self.variables})
+        return dict(client.Client(places).status())
 
     def pod(self, name: str) -> Value:
         """Return the status of a pod, an empty one where there is none."""

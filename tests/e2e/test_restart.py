@@ -209,8 +209,8 @@ def warnings_of(fleet: fleets.Fleet) -> list[str]:
 def test_a_supervisor_killed_in_the_middle_leaves_nothing_unfound(
     fleet: fleets.Fleet, next_command: str
 ) -> None:
-    path = fleet.write(shards=1)
-    slow = fleets.ORIGIN.replace("        self.send_response", SLOW, 1)
+    path = fleet.write(shards=1, more="drainTimeout: 5m")  # the kill comes first, however slow
+    slow = fleets.ORIGIN.replace("        self.send_response", SLOW.replace("30", "300"), 1)
     (path.parent / "origin.py").write_text(slow)
     fleet.up(path)
     router = "photos-router-0"

@@ -143,6 +143,25 @@ def test_a_cache_stands_before_the_port_that_the_program_was_told(tmp_path: Path
 
 
 @fleets.NEEDS_DATA_PLANE
+def test_each_further_component_stands_before_the_one_before(tmp_path: Path) -> None:
+    inner, outer = (f"127.0.0.1:{port}" for port in free_ports(2))
+    options = (f"--with=cache:listen={inner}", f"--with=cache:listen={outer},memory=16Mi")
+    with started(tmp_path, *options, program=python(SERVER)):
+        err = tmp_path / "err"
+        chained = f"cache-2 is at http://{outer}, in front of {inner};"
+        until(lambda: chained in err.read_text(), "it says so")
+        with urllib.request.urlopen(f"http://{outer}/a", timeout=10) as answer:
+            assert (answer.read(), len(answer.headers.get_all("cache-status")[0].split(","))) == (
+                b"ok",
+                2,
+            )
+        assert (tmp_path / "state" / "alongside" / "run").is_dir()
+        logs = (tmp_path / "state").rglob("*.log")
+        assert {one.name.partition(".cache")[2] for one in logs} == {".log", "-2.log"}
+    assert (tmp_path / "out").read_text().count("asked /a") == 1
+
+
+@fleets.NEEDS_DATA_PLANE
 def test_lists_the_candidates_where_the_program_listens_at_several_ports(tmp_path: Path) -> None:
     first, second = sorted(free_ports(2))
     program = python(SERVER, str(first), str(second))

@@ -43,6 +43,11 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         raise _mapped(error, f"cannot write {path}") from error
 
 
+def is_same_folder(one: str, other: str) -> bool:
+    """Return whether two paths lead to one folder, whatever links are on the way."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def read_bounded(path: Path, *, bytes_max: int) -> bytes:
     """Return a file's content, at most `bytes_max` bytes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from rich import table, text
 from alongside.base import environment, errors, release
 from alongside.cli import showing
 from alongside.components.dataplane import launch
+from alongside.engines.local import folders
 from alongside.engines.processes import facts
 from alongside.engines.runtimes.docker import facts as docker_facts
 from alongside.engines.runtimes.namespaces import facts as namespaces_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
 PROGRAMS = {
     "git": "git",
@@ -63,7 +66,7 @@ def command(*, as_json: bool) -> int:
 
 
 async def _sections(variables: environment.Environment) -> list[Section]:
-    installed = (_python(), _data_plane(variables))
+    installed = (_python(), _data_plane(variables), _folders(variables))
     process = facts.of_processes(variables)
     inside, engine = await asyncio.gather(
         namespaces_facts.facts(variables), docker_facts.facts(variables)
@@ -78,12 +81,20 @@ async def _sections(variables: environment.Environment) -> list[Section]:
 
 
 def _engine(name: str, found: Sequence[facts.Fact]) -> Section:
-    """Return what was found out about an engine; the fact of its own name is about all of it."""
+    """Return what was found out about an engine.
+
+    The fact of its own name is about all of it, and stands there only where it adds a reason.
+    """
+    said = {one.reason for one in found if one.name != name}
     return Section(
         f"engine {name}",
         _has(found, name),
-        tuple(one for one in found if one.name != name or not one.is_there),
+        tuple(one for one in found if one.name != name or _adds(one, said)),
     )
+
+
+def _adds(fact: facts.Fact, said: AbstractSet[str]) -> bool:
+    return not fact.is_there and fact.reason not in said
 
 
 def _has(found: Sequence[facts.Fact], name: str) -> bool:
@@ -102,6 +113,9 @@ def _data_plane(variables: environment.Environment) -> facts.Fact:
     """Return whether the data plane's binary is there, runs here, and is of our version."""
     try:
         path = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
+    except errors.UsageError as error:
+        reason, _, _ = str(error).partition(";")
+        return facts.Fact(launch.BINARY, False, reason, f"unset {launch.VARIABLE}")
     except errors.AlongsideError as error:
         return facts.Fact(
             launch.BINARY, False, str(error), "pip install --force-reinstall alongside"
@@ -126,6 +140,25 @@ def _data_plane(variables: environment.Environment) -> facts.Fact:
         f"{Path(path)}: {said[0] if said else 'it says nothing'}",
         "" if is_ours else f"install the wheel of alongside {release.version()} again",
     )
+
+
+def _folders(variables: environment.Environment) -> facts.Fact:
+    """Return whether what runs can be kept account of; nothing is made."""
+    try:
+        places = folders.of_project("x", variables)
+    except errors.AlongsideError as error:
+        reason, _, remedy = str(error).partition("; ")
+        return facts.Fact("folders", False, reason, remedy)
+    for path in (places.state.parent, places.runtime.parent):
+        there = next(one for one in (path, *path.parents) if one.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            return facts.Fact(
+                "folders",
+                False,
+                f"{path} cannot be made or written: {there} is not this user's to write",
+                "set XDG_STATE_HOME and XDG_RUNTIME_DIR to folders of yours",
+            )
+    return facts.Fact("folders", True, f"logs and volumes are kept below {places.state.parent}")
 
 
 def _show(sections: Sequence[Section]) -> None:

@@ -35,14 +35,20 @@ def command(*, port: int | None, listen: int | None, output: str, force: bool) -
     path = Path(output)
     if path.exists() and not force:
         raise errors.UsageError(f"{output} is there already; name another --output, or add --force")
-    everyone = [one for one in services.found() if not one.is_ours]
-    chosen, number = _chosen(everyone, port)
+    everyone = services.found()
+    chosen, number = _chosen([one for one in everyone if not one.is_ours], port)
     taken = {one for running in everyone for one in running.ports}
     free = next(one for one in range(PORT, 65536) if one not in taken)
     wanted = listen or _asked_port(free)
     if wanted == number:
         raise errors.UsageError(
             f"the service listens at {number} itself; give the cache another port by --listen"
+        )
+    if chosen.pid is None:
+        click.echo(
+            f"port {number} is of user {chosen.user}, whose programs cannot be looked into: the "
+            "file says where the service is, not how to start it",
+            err=True,
         )
     service = drafting.Service(chosen.words, chosen.folder, number)
     files.write_atomic(path, drafting.draft(service, port=wanted).encode(), mode=0o600)
@@ -52,22 +58,22 @@ def command(*, port: int | None, listen: int | None, output: str, force: bool) -
 def _chosen(everyone: Sequence[services.Running], port: int | None) -> tuple[services.Running, int]:
     """Return the service that is meant, and its port."""
     choices = [(one, number) for one in everyone for number in one.ports]
+    own = [choice for choice in choices if choice[0].pid is not None]
     if port is not None:
         named = [choice for choice in choices if choice[1] == port]
         if not named:
-            raise errors.UsageError(
-                f"--port {port}: nobody listens there whom we may look into{_listed(choices)}"
-            )
+            raise errors.UsageError(f"--port {port}: nobody listens there{_listed(choices)}")
         return named[0]
     if not choices:
         raise errors.UsageError(
             "no service listens on this machine; start yours, or name its address in a file: see "
             "docs/sharded-cache.md"
         )
-    if len(choices) == 1 and not sys.stdin.isatty():
-        return choices[0]
     if not sys.stdin.isatty():
-        raise errors.UsageError(f"several services listen here; add --port{_listed(choices)}")
+        if len(own) == 1:
+            return own[0]
+        lack = "several services listen here" if own else "no service of this user's listens here"
+        raise errors.UsageError(f"{lack}; add --port{_listed(choices)}")
     for at, (one, number) in enumerate(choices[:SHOWN_MAX], 1):
         click.echo(f"  {at}. {_words(one, number)}", err=True)
     last = min(len(choices), SHOWN_MAX)
@@ -88,4 +94,6 @@ def _listed(choices: Sequence[tuple[services.Running, int]]) -> str:
 
 
 def _words(one: services.Running, number: int) -> str:
+    if one.pid is None:
+        return f"{number}  of user {one.user}"
     return f"{number}  {' '.join(one.words)[:WORDS_LENGTH_MAX]} (pid {one.pid})"

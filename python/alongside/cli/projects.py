@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alongside.base import environment, errors
+from alongside.base import environment, errors, files
 from alongside.engines.local import folders
-from alongside.server import client, journal, leftovers, orders
+from alongside.server import client, journal, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def own(given: str | None, variables: environment.Environment) -> folders.Folder
     """
     here, up = _look(given, variables)
     folder = _folder_of(here) if given is None else None
-    if folder and not orders.is_same_folder(folder, str(Path.cwd())):
+    if folder and not files.is_same_folder(folder, str(Path.cwd())):
         name = here.state.name
         raise errors.UsageError(
             f'project "{name}" is up from {folder}, not from this folder, {Path.cwd()}; '
@@ -88,7 +88,7 @@ def _look(
         return folders.of_project(checked(given), variables), []
     here = folders.of_project(of_folder(Path.cwd()), variables)
     folder = _folder_of(here)
-    if folder is not None and (not folder or orders.is_same_folder(folder, str(Path.cwd()))):
+    if folder is not None and (not folder or files.is_same_folder(folder, str(Path.cwd()))):
         return here, []
     return here, [name for name in _known(here) if client.Client(_of(name, variables)).is_up()]
 

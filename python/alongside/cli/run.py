@@ -15,7 +15,7 @@ from alongside.base import clock, environment, errors, files, log, nearest, unit
 from alongside.cli import options
 from alongside.contract import catalogue, values
 from alongside.contract.catalogue import run
-from alongside.engines.foreground import finding, program
+from alongside.engines.foreground import chain, finding, program
 from alongside.engines.local import children, folders
 from alongside.engines.processes import ending, groups, listeners, spawning
 from alongside.plan import shape
@@ -35,20 +35,9 @@ PATIENCE_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Beside:
-    """A component as it is to run: checked, but for where the program listens."""
-
-    name: str
-    words: tuple[str, ...]
-    listen: str
-    asks: str
-    """The parameter that says where the program listens; empty where the user said it."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class _Order:
     words: tuple[str, ...]
-    besides: tuple[_Beside, ...]
+    besides: tuple[chain.Link, ...]
     port: int
     """Told to the program by `PORT`."""
     wanted: int | None
@@ -79,7 +68,7 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
 command = options.ProgramCommand(CONTRACT, start)
 
 
-def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterator[_Beside]:
+def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterator[chain.Link]:
     """Yield the components, each checked by its contract, with addresses that are free.
 
     Raises:
@@ -88,7 +77,7 @@ def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterat
     """
     problems: list[str] = []
     taken: dict[str, str] = {}
-    found: list[_Beside] = []
+    found: list[chain.Link] = []
     for text in texts:
         try:
             one = _beside(text, variables, taken)
@@ -97,14 +86,16 @@ def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterat
         except errors.UsageError as error:
             problems += [f"--with {units.shown(text)}: {problem}" for problem in error.problems]
             continue
-        taken[one.listen] = one.name
-        found.append(one)
+        same = sum(link.component == one.component for link in found)
+        name = f"{one.component}-{same + 1}" if same else one.component
+        taken[one.listen] = name
+        found.append(dataclasses.replace(one, name=name))
     if problems:
         raise errors.UsageError(*problems)
     yield from found
 
 
-def _beside(text: str, variables: environment.Environment, taken: Mapping[str, str]) -> _Beside:
+def _beside(text: str, variables: environment.Environment, taken: Mapping[str, str]) -> chain.Link:
     name, _, rest = text.partition(":")
     if name not in catalogue.BESIDE:
         near = nearest.nearest(name, catalogue.BESIDE)
@@ -112,20 +103,20 @@ def _beside(text: str, variables: environment.Environment, taken: Mapping[str, s
         raise errors.UsageError(f"{units.shown(name)} is no component that stands beside; {hint}")
     contract = catalogue.contract_of(name)
     words = [f"--{pair}" for pair in rest.split(",") if pair]
-    asks = catalogue.BESIDE[name]
-    flag = contract.parameter(asks).flag
-    if any(word.partition("=")[0] == flag for word in words):
-        asks = ""
+    stands = catalogue.BESIDE[name]
+    flag = contract.parameter(stands.asks).flag
+    is_told = any(word.partition("=")[0] == flag for word in words)
+    told = "" if is_told else f"{flag}={stands.told}"
     if not any(word.startswith("--listen=") for word in words):
         words.append(f"--listen={_free_address(taken)}")
-    told = [f"{flag}=http://{LOOPBACK}:1"] if asks else []
-    listen = values.gather(contract, [*words, *told], variables).text("listen")
+    checked = [*words, *([told.format(address=f"{LOOPBACK}:1")] if told else [])]
+    listen = values.gather(contract, checked, variables).text("listen")
     if listen in taken:
         raise errors.UsageError(
             f"{listen} is also where {taken[listen]} listens; give one of the two another port"
         )
     _check_free(name, listen)
-    return _Beside(name, tuple(words), listen, asks)
+    return chain.Link(name, name, tuple(words), listen, told, stands.scheme)
 
 
 def _check_free(name: str, address: str) -> None:
@@ -199,17 +190,18 @@ class _Besides:
         if not self._order.besides:
             return
         address = await self._address(running)
-        for one in self._order.besides:
-            child = self._child(one, address)
+        behind = chain.behind(self._order.besides, address)
+        for one, stands_before in zip(self._order.besides, behind, strict=True):
+            child = self._child(one, stands_before)
             self._children.append(child)
             child.start()
         while True:
-            self._tell(address)
+            self._tell(behind)
             await self._clock.sleep(LOOK_S_MIN)
 
     async def _address(self, running: program.Program) -> str:
         """Return where the program listens, when it does."""
-        if not any(one.asks for one in self._order.besides):
+        if not chain.waits(self._order.besides):
             return ""
         began_s, look_s, is_told = self._clock.monotonic_s(), LOOK_S_MIN, False
         while True:
@@ -238,12 +230,9 @@ class _Besides:
             f"PORT={self._order.port}"
         )
 
-    def _child(self, one: _Beside, address: str) -> children.Child:
-        words = [*one.words]
-        if one.asks:
-            flag = catalogue.contract_of(one.name).parameter(one.asks).flag
-            words.append(f"{flag}=http://{address}")
-        argv = program.bound([sys.executable, "-m", "alongside", one.name, *words])
+    def _child(self, one: chain.Link, behind: str) -> children.Child:
+        words = one.argv(behind)
+        argv = program.bound([sys.executable, "-m", "alongside", one.component, *words])
         probe = shape.Probe("tcp", address=one.listen, period_s=1.0)
         process = shape.Process(one.name, "app", argv=argv, probe=probe, grace_s=self._order.stop_s)
         marks = ending.Marks(self._home, f"{PROJECT}/{one.name}")
@@ -267,15 +256,17 @@ class _Besides:
             return Path(os.devnull)
         return path
 
-    def _tell(self, address: str) -> None:
+    def _tell(self, behind: Sequence[str]) -> None:
         """Say what became of each component, once for each change."""
-        for one, child in zip(self._order.besides, self._children, strict=True):
+        links = self._order.besides
+        reached = chain.reached(links, [child.state == "ready" for child in self._children])
+        for at, (one, child) in enumerate(zip(links, self._children, strict=True)):
             path = child.launch.program.log
             words = ""
-            if child.state == "ready":
-                where = address or "its own origin"
+            if reached[at]:
                 words = (
-                    f"{one.name} is at http://{one.listen}, in front of {where}; its log is {path}"
+                    f"{one.name} is at {one.scheme}://{one.listen}, in front of "
+                    f"{behind[at] or 'its own origin'}; its log is {path}"
                 )
             elif child.state in {"waiting", "unready", "ended"}:
                 words = f"{one.name}: {child.reason}; its log is {path}"

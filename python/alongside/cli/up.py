@@ -142,7 +142,7 @@ def _supervisor(run: _Run) -> subprocess.Popen[bytes]:
         )
     with contextlib.suppress(BrokenPipeError), process.stdin or contextlib.nullcontext() as line:
         if line is not None:
-            line.write(json.dumps(orders.to_json(run.order)).encode())
+            line.write(json.dumps(run.order.to_json()).encode())
     return process
 
 

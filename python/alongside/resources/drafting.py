@@ -21,6 +21,7 @@ class Service:
     """A program as it runs: its words, its folder, the port where it answers."""
 
     words: Sequence[str]
+    """Empty where they are not known: it is then not offered to run it."""
     folder: str
     port: int
 
@@ -43,8 +44,10 @@ def draft(service: Service, *, port: int) -> str:
         service: the service.
         port: where clients are to reach the cache.
     """
-    name = name_of(service)
-    command = json.dumps(list(_masked(service.words)))
+    return _cache(service, port) + (_pod(service) if service.words else "")
+
+
+def _cache(service: Service, port: int) -> str:
     return f"""\
 # A cache before the service at port {service.port}, which goes on as it is.
 #   alongside up alongside.yaml        clients then use http://127.0.0.1:{port}/
@@ -52,7 +55,7 @@ def draft(service: Service, *, port: int) -> str:
 apiVersion: alongside.dev/v1alpha1
 kind: ShardedCache
 metadata:
-  name: {name}-cache
+  name: {name_of(service)}-cache
 spec:
   protocol: http
   origin: {{url: "http://127.0.0.1:{service.port}"}}
@@ -61,6 +64,14 @@ spec:
   replicas: 2        # one may die, and nobody notices
   key: request.uri
   memory: 64Mi       # of each of the four
+"""
+
+
+def _pod(service: Service) -> str:
+    """Return the service as a pod, as remarks."""
+    name = name_of(service)
+    command = json.dumps(list(_masked(service.words)))
+    return f"""\
 # To have alongside run the service as well, stop it where it runs now, take the # away below, and
 # write `origin: {{service: {name}, port: {service.port}}}` above.
 # ---

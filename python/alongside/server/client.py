@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, cast
 import httpx2
 
 from alongside.base import errors
-from alongside.server import orders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from alongside.engines.local import folders
-    from alongside.server import rolling, status
+    from alongside.server import orders, rolling, status
 
 TIMEOUT_S = 10.0
 APPLY_TIMEOUT_S = 120.0
@@ -58,7 +57,7 @@ class Client:
 
     def apply(self, order: orders.Order) -> Mapping[str, object]:
         """Make files the new goal; raises as the supervisor's `apply` does."""
-        value = orders.to_json(order)
+        value = order.to_json()
         return self._ask("POST", "/apply", value=value, timeout_s=APPLY_TIMEOUT_S)
 
     def restart(self, names: Sequence[str]) -> rolling.RestartStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from alongside.server import journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from alongside.base import clock
     from alongside.engines.local import folders
@@ -31,8 +33,16 @@ def locked(places: folders.Folders) -> Iterator[bool]:
     """Hold a project's lock; yields False where another process has it.
 
     The kernel drops the lock when its holder dies, however it dies. Only a supervisor signs it.
+
+    Raises:
+        errors.PermanentError: the project is another user's, or its folder cannot be written.
     """
-    descriptor = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise errors.PermanentError(
+            f"cannot open {places.lock}: {error.strerror}; {_whose(places.state)}"
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,6 +56,14 @@ def locked(places: folders.Folders) -> Iterator[bool]:
             os.truncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _whose(folder: Path) -> str:
+    with contextlib.suppress(OSError, KeyError):
+        owner = folder.stat().st_uid
+        if owner != os.geteuid():
+            return f"the project is of user {pwd.getpwuid(owner).pw_name}: run this as that user"
+    return "check the folder and its permissions"
 
 
 def sign(places: folders.Folders) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from alongside.base import errors
+from alongside.base import errors, files
 from alongside.plan import choosing
 from alongside.resources import reading
 
@@ -35,6 +34,10 @@ class Order:
     console: str = CONSOLE
     """Where a new supervisor serves its page; one that is up keeps its own."""
 
+    def to_json(self) -> Mapping[str, object]:
+        """Return it as `from_json` reads it."""
+        return asdict(self)
+
     @property
     def folder(self) -> str:
         """The folder that the project is brought up from."""
@@ -46,7 +49,7 @@ class Order:
         Raises:
             errors.UsageError: which folders they are, and the remedy.
         """
-        if not self.is_named and known and not is_same_folder(known, self.folder):
+        if not self.is_named and known and not files.is_same_folder(known, self.folder):
             raise errors.UsageError(
                 f'project "{project}" is up from {known}, and these files are in {self.folder}; '
                 f"add --project NAME to run them beside it, or --project {project} to change it"
@@ -66,16 +69,6 @@ class Applied:
     engine: str = ""
     """What runs the pods; empty where there are none."""
     engine_reason: str = ""
-
-
-def is_same_folder(one: str, other: str) -> bool:
-    """Return whether two paths lead to one folder, whatever links are on the way."""
-    return os.path.realpath(one) == os.path.realpath(other)
-
-
-def to_json(order: Order) -> Mapping[str, object]:
-    """Return an order as `from_json` reads it."""
-    return asdict(order)
 
 
 def from_json(value: Mapping[str, object]) -> Order:

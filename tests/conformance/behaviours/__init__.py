@@ -12,6 +12,7 @@ from tests.conformance import world
 from tests.conformance.behaviours import (
     configuration,
     ending,
+    killing,
     order,
     probes,
     restarts,
@@ -21,7 +22,18 @@ from tests.conformance.behaviours import (
     workloads,
 )
 
-_SUBJECTS = (order, probes, restarts, sharing, volumes, configuration, services, workloads, ending)
+_SUBJECTS = (
+    killing,
+    order,
+    probes,
+    restarts,
+    sharing,
+    volumes,
+    configuration,
+    services,
+    workloads,
+    ending,
+)
 ALL: tuple[world.Behaviour, ...] = tuple(
     sorted(
         (one for subject in _SUBJECTS for one in subject.BEHAVIOURS),

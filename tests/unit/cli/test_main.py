@@ -100,3 +100,13 @@ def test_a_node_starts_without_heavy_imports() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"click", "pydantic", "rich", "starlette", "httpx2", "asyncio", "yaml", "uvicorn"}
     assert not heavy & set(ended.stdout.split())
+
+
+def test_what_only_asks_a_supervisor_reads_no_kinds() -> None:
+    code = (
+        "import sys; from alongside.cli import main; main.run(['status', '--project', 'none']);"
+        "print(*sorted(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"yaml", "alongside.resources.reading", "alongside.engines.pods.driver", "starlette"}
+    assert not heavy & set(ended.stdout.split())

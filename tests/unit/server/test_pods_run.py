@@ -131,7 +131,7 @@ class Yard:
     async def apply(self, text: str, wish: choosing.Wish = "auto") -> orders.Applied:
         """Make files the goal, as the control API does."""
         order = orders.Order((reading.Source("f.yaml", "/", text),), engine=wish)
-        value = json.loads(json.dumps(orders.to_json(order)))
+        value = json.loads(json.dumps(order.to_json()))
         return await self.control.apply(orders.from_json(value))
 
     async def until(self, is_so: Callable[[], bool]) -> None:

@@ -141,7 +141,7 @@ def test_what_is_no_order_is_refused(value: dict[str, object]) -> None:
 
 def test_an_order_is_read_back() -> None:
     order = orders.Order((reading.Source("f", "/\udcff", "a: 1"),), 2.5, is_named=True)
-    assert orders.from_json(json.loads(json.dumps(orders.to_json(order)))) == order
+    assert orders.from_json(json.loads(json.dumps(order.to_json()))) == order
 
 
 async def closed(watched: supervisor.Supervisor, clock_: fake_clock.FakeClock) -> None:

@@ -9,6 +9,7 @@ Next:  cli reads flags by these; docs/contracts holds their pages.
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +18,21 @@ if TYPE_CHECKING:
 NAMES = ("cache", "route", "run", "up", "wrap")
 """The components that have a contract; each is a module of this package."""
 
-BESIDE = {"cache": "origin"}
-"""The components that stand beside a program, and the parameter that says where it listens."""
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """How a component stands in front of a program, or of another component."""
+
+    asks: str
+    """The parameter that says what it stands in front of."""
+    told: str = "{address}"
+    """That parameter's value, of where this listens, HOST:PORT."""
+    scheme: str = "http"
+    """What its clients speak with it."""
+
+
+BESIDE = {"cache": Beside("origin", told="http://{address}")}
+"""The components that `run` puts in front of a program."""
 
 COMMANDS = {"wrap": "contract wrap"}
 """The command of a component, where it is not its name."""

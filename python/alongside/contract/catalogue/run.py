@@ -9,7 +9,8 @@ _PARAMETERS = (
         name="with",
         kind=promise.Kind.TEXT,
         description="a component beside the program, and its parameters: `NAME` or "
-        "`NAME:PARAMETER=VALUE,PARAMETER=VALUE`; it is told where the program listens",
+        "`NAME:PARAMETER=VALUE,PARAMETER=VALUE`; the first is told where the program listens, each "
+        "further one where the one before does",
         example="cache:memory=64Mi",
         unset="the program stands alone",
         is_repeated=True,
@@ -95,11 +96,11 @@ CONTRACT = promise.Contract(
     summary="Run one program on this terminal, with components beside it",
     promise=(
         "The program runs as if it had been called without us: its input, output, terminal, "
-        "signals and exit code are its own, and it has one variable more, `PORT`. Each component "
-        "of `--with` stands in front of the port where the program listens, as soon as it does, "
-        "and stderr says where. What is needed is checked before anything starts. No file is read "
-        "but the components' own; nothing stays when the program has ended, but the components' "
-        "logs."
+        "signals and exit code are its own, and it has one variable more, `PORT`. The first "
+        "component of `--with` stands in front of the port where the program listens, as soon as "
+        "it does, each further one in front of the one before; stderr says where. What is needed "
+        "is checked before anything starts. No file is read but the components' own; nothing "
+        "stays when the program has ended, but the components' logs."
     ),
     parameters=_PARAMETERS,
     examples=(

@@ -20,11 +20,12 @@ _WORD_DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listening socket; `inode` is how /proc and `fstat` name it."""
+    """A listening socket; `inode` is how /proc and `fstat` name it, `user` who opened it."""
 
     address: ipaddress.IPv4Address | ipaddress.IPv6Address
     port: int
     inode: int
+    user: int = 0
 
 
 def overlapping(host: str, port: int) -> frozenset[int]:
@@ -115,7 +116,9 @@ def _all() -> Iterator[Listener]:
             columns = line.split()
             if columns[3] == _LISTEN_STATE:
                 digits, _, port = columns[1].rpartition(":")
-                yield Listener(_address(digits), int(port, 16), int(columns[9]))
+                yield Listener(
+                    _address(digits), int(port, 16), int(columns[9]), user=int(columns[7])
+                )
 
 
 def _address(digits: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,30 +17,53 @@ _PROC = Path("/proc")
 class Running:
     """A program that listens by TCP."""
 
-    pid: int
+    pid: int | None
+    """None where it is another user's, whose programs we may not look into."""
     words: tuple[str, ...]
+    """Empty where we may not look."""
     folder: str
     ports: tuple[int, ...]
     """Ascending; reached at 127.0.0.1."""
     is_ours: bool
-    """Started by alongside."""
+    """Started by alongside, as far as we may look."""
+    user: str = ""
+    """Whose it is, where we may not look."""
 
 
 def found() -> list[Running]:
-    """Return the programs that listen and that we may look into, in the order of their ports.
+    """Return the programs that listen: those that we may look into, then what others have.
 
-    One that only listens at an address other than this machine's loopback or all of them is left
-    out; of several processes with one socket the oldest one, which has the smallest id, counts.
+    Each part is in the order of the ports. One that only listens at an address other than this
+    machine's loopback or all of them is left out; of several processes with one socket the oldest
+    one, which has the smallest id, counts. Of others we know ports and users, one by one.
     """
     ports: dict[int, set[int]] = {}
     owners: dict[int, int] = {}
+    hidden: dict[int, int] = {}
     for one, pids in listeners.held():
-        if not (one.address.is_loopback or one.address.is_unspecified) or not pids:
+        if not (one.address.is_loopback or one.address.is_unspecified):
+            continue
+        if not pids:
+            hidden[one.port] = one.user
             continue
         pid = owners.setdefault(one.inode, min(pids))
         ports.setdefault(pid, set()).add(one.port)
     everyone = [_running(pid, sorted(numbers)) for pid, numbers in ports.items()]
-    return sorted((one for one in everyone if one is not None), key=lambda one: one.ports)
+    seen = sorted((one for one in everyone if one is not None), key=lambda one: one.ports)
+    known = {number for one in seen for number in one.ports}
+    others = [
+        Running(None, (), "", (port,), is_ours=False, user=_name(user))
+        for port, user in sorted(hidden.items())
+        if port not in known
+    ]
+    return [*seen, *others]
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:  # of a container, or of a directory that does not answer
+        return str(user)
 
 
 def _running(pid: int, ports: list[int]) -> Running | None:

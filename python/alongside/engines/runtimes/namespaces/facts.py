@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from alongside.engines.processes import cgroups
 from alongside.engines.processes import facts as machine
-from alongside.engines.runtimes.namespaces import carriers, hub, launching
+from alongside.engines.runtimes.namespaces import carriers, hub, launching, trying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from alongside.engines.runtimes.namespaces import trying
 
 Name = Literal[
     "linux",
@@ -54,13 +52,13 @@ async def facts(environment: Mapping[str, str]) -> tuple[Fact, ...]:
         return tuple(Fact(name, False, reason, remedy) for name in ("linux", "root", "namespaces"))
     tried = await _tried(environment)
     is_root = os.geteuid() == 0 and not tried["private"]
-    tools = (_ip(environment),)
+    user_remedy = _RIGHTS_REMEDY if _is_bare(tried) else _USER_REMEDY
     found = [
         Fact("linux", True, f"Linux {os.uname().release}"),
         _root(tried),
-        *tools,
-        _of("user-namespaces", tried["user"], "an ordinary user gets one", _USER_REMEDY),
-        _of("network", tried["network"], "bridges and links can be made", _NETWORK_REMEDY),
+        _ip(environment),
+        _of("user-namespaces", tried["user"], "an ordinary user gets one", user_remedy),
+        _of("network", tried["network"], "bridges and links can be made", _network_remedy(tried)),
         _of("process-ids", tried["pids"], "pods can share process ids of their own", _PIDS_REMEDY),
         _of("overlay", tried["overlay"], "overlays can be mounted; pods need none", ""),
         _limits(),
@@ -82,18 +80,36 @@ _USER_REMEDY = (
     "kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 "
     "(those that this system has), or run as root"
 )
-_NETWORK_REMEDY = "as root: modprobe -a bridge veth"
 _PIDS_REMEDY = "only shareProcessNamespace needs it; run outside of a container, or as root"
 
 
+_RIGHTS_REMEDY = "give it CAP_SYS_ADMIN and CAP_NET_ADMIN, or be an ordinary user"
+
+
 def _of(name: Name, lack: str, seen: str, remedy: str) -> Fact:
-    return Fact(name, not lack, lack or seen, remedy if lack else "")
+    needs_remedy = bool(lack) and lack != trying.UNTRIED
+    return Fact(name, not lack, lack or seen, remedy if needs_remedy else "")
+
+
+def _is_bare(tried: trying.Findings) -> bool:
+    """Return whether this is root without root's rights, as in a container."""
+    return os.geteuid() == 0 and bool(tried["private"])
 
 
 def _root(tried: trying.Findings) -> Fact:
-    if os.geteuid() != 0:
-        return Fact("root", False, "this is an ordinary user", "user namespaces do; or run as root")
-    return _of("root", tried["private"], "this is root", "give CAP_SYS_ADMIN and CAP_NET_ADMIN")
+    if _is_bare(tried):
+        lack = f"this is root without its rights: {tried['private']}"
+        return Fact("root", False, lack, _RIGHTS_REMEDY if tried["user"] else "")
+    if os.geteuid() == 0:
+        return Fact("root", True, "this is root")
+    if tried["user"]:
+        return Fact("root", False, "this is an ordinary user", "run as root")
+    return Fact("root", False, "this is an ordinary user, for whom user namespaces do")
+
+
+def _network_remedy(tried: trying.Findings) -> str:
+    is_refused = "not permitted" in tried["network"]
+    return "give it CAP_NET_ADMIN" if is_refused else "as root: modprobe -a bridge veth"
 
 
 def _ip(environment: Mapping[str, str]) -> Fact:
@@ -116,15 +132,24 @@ def _limits() -> Fact:
         "cgroups",
         False,
         f"limits of {lacking} cannot be set by this user",
-        "run as root, or under systemd-run --user --scope -p Delegate=yes",
+        "give it a cgroup that it may write, with these controllers"
+        if os.geteuid() == 0
+        else "run as root, or under systemd-run --user --scope -p Delegate=yes",
     )
 
 
 def _ways_out(environment: Mapping[str, str], *, is_privileged: bool) -> list[Fact]:
+    """Return whether each carrier can be used; where one can, the others' lacks need no remedy."""
+    lacks = {
+        name: carriers.lack(name, environment, is_privileged=is_privileged)
+        for name in carriers.NAMES
+    }
+    usable = next((name for name, lack in lacks.items() if not lack), None)
     found = []
-    for name in carriers.NAMES:
-        lack = carriers.lack(name, environment, is_privileged=is_privileged)
+    for name, lack in lacks.items():
         reason, _, remedy = lack.partition("; ")
+        if lack and usable:
+            reason, remedy = f"{reason}; {usable} does instead", ""
         found.append(Fact(name, not lack, reason or "pods reach what this machine does", remedy))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -19,6 +20,8 @@ _LINKS = (
     "link set lo up\n"
 )
 _AT = "/tmp"  # noqa: S108 - mounted over, in a mount namespace of its own
+
+UNTRIED = "not tried: no namespaces can be made here"
 
 
 class Findings(TypedDict):
@@ -45,9 +48,9 @@ def main(given: Sequence[str]) -> None:
     found: Findings = {
         "private": private,
         "user": user,
-        "network": _in_child(lambda: _network(prepare, given[0])) if usable else user,
-        "pids": _in_child(lambda: _pids(prepare)) if usable else user,
-        "overlay": _in_child(lambda: _overlay(prepare)) if usable else user,
+        "network": _in_child(lambda: _network(prepare, given[0])) if usable else UNTRIED,
+        "pids": _in_child(lambda: _pids(prepare)) if usable else UNTRIED,
+        "overlay": _in_child(lambda: _overlay(prepare)) if usable else UNTRIED,
     }
     os.write(1, json.dumps(found).encode())
     os._exit(0)
@@ -62,7 +65,8 @@ def _in_child(work: Callable[[], None]) -> str:
         try:
             work()
         except Exception as error:  # whatever it is, it is the finding
-            reason = str(error) or type(error).__name__
+            said = error.strerror if isinstance(error, OSError) else None
+            reason = said or str(error) or type(error).__name__
         os.write(writing, reason.encode()[:1000])
         os._exit(0)
     os.close(writing)
@@ -83,9 +87,21 @@ def _private() -> None:
 
 def _user() -> None:
     user, group = os.geteuid(), os.getegid()
-    kernel.unshare(kernel.CLONE_NEWUSER | _WANTED)
+    try:
+        kernel.unshare(kernel.CLONE_NEWUSER | _WANTED)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OSError("user.max_user_namespaces is 0 here, or as many are used") from error
+        if error.errno == errno.EPERM:
+            raise OSError("this system gives an ordinary user no user namespace") from error
+        raise
     kernel.be_readable()
-    entering.map_user(0, 0, outside_user=user, outside_group=group)
+    try:
+        entering.map_user(0, 0, outside_user=user, outside_group=group)
+    except PermissionError as error:
+        # Linux 5.12 and later: who opens the map of user 0 must have had CAP_SETFCAP.
+        who = "root without CAP_SETFCAP" if user == 0 else "this user"
+        raise OSError(f"{who} may not be mapped into a user namespace") from error
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     kernel.mount("try", _AT, "tmpfs")
 
