@@ -989,13 +989,39 @@ def test_a_killed_supervisors_pods_are_swept_by_the_next(tmp_path: Path, delay_m
         next_one = namespaces.NamespacesRuntime(n.setting_in(tmp_path), clock.SystemClock())
         await next_one.sweep()
         assert await next_one.sweep() == 0
-        assert members.related(str(tmp_path), "test") == []
+        assert members.marked(str(tmp_path), "test") == []
         assert groups.marked(str(tmp_path)) == []
         assert list((tmp_path / "r").iterdir()) == []
 
     asyncio.run(sweep())
     assert _sleeping("67", "68") == []
     assert (n.mounts_now(), n.links_now(), n.cgroups_now(tmp_path)) == (mounts, links, [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
+def test_a_sweep_spares_who_shares_the_dead_supervisors_own_namespaces(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join([str(root), *(one for one in sys.path if one)])
+    script = 'ip link set lo up; sleep 71 & exec "$@"'
+    words = ["unshare", "--mount", "--net", "--ipc", "sh", "-c", script, "sh"]
+    process = subprocess.Popen(
+        [*words, sys.executable, "-c", SUPERVISOR, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    try:
+        deadline_s = time.monotonic() + n.WAIT_S
+        while len(_sleeping("67", "68")) < 6:  # until some pods, and the balancer, are there
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        next_one = namespaces.NamespacesRuntime(n.setting_in(tmp_path), clock.SystemClock())
+        asyncio.run(next_one.sweep())
+        assert _sleeping("67", "68", "71") == ["71"]
+    finally:
+        for one in groups.all_entries():
+            if _sleeps(one.identity.pid, "71"):
+                os.kill(one.identity.pid, signal.SIGKILL)
 
 
 def test_fifty_pods_start_in_time_and_leave_nothing(tmp_path: Path) -> None:
@@ -1054,12 +1080,13 @@ def test_all_of_it_as_an_ordinary_user(tmp_path: Path) -> None:
 
 def _sleeping(*seconds: str) -> list[str]:
     """Return which of these sleeps run."""
-    found = []
-    for one in groups.all_entries():
-        try:
-            words = Path(f"/proc/{one.identity.pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"sleep") and words[1].decode() in seconds:
-            found.append(words[1].decode())
-    return sorted(found)
+    pids = [one.identity.pid for one in groups.all_entries()]
+    return sorted(one for one in seconds for pid in pids if _sleeps(pid, one))
+
+
+def _sleeps(pid: int, seconds: str) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[0].endswith(b"sleep") and words[1].decode() == seconds
