@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ from tests.e2e import namespaced as n
 
 from alongside.base import clock, errors
 from alongside.engines.pods import runtime
-from alongside.engines.processes import groups
+from alongside.engines.processes import cgroups, groups
 from alongside.engines.runtimes.namespaces import carriers, facts, members, sandbox
 from alongside.engines.runtimes.namespaces import runtime as namespaces
 from alongside.plan import pods
@@ -203,6 +204,71 @@ def test_nothing_of_a_container_survives_its_program(tmp_path: Path, *, shares_p
         assert _sleeping("61", "62", "63", "64") == ["64"]
         await other.signal(signal.SIGKILL)
         assert await other.ended() == runtime.Exit(137, 9)
+
+    within(tmp_path, work)
+
+
+STORM = """
+import os, random, resource, time
+resource.setrlimit(resource.RLIMIT_NPROC, (150, 150))
+leader = os.getpid()
+until_s = time.monotonic() + 60  # so that it ends, whatever becomes of the test
+while time.monotonic() < until_s:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+        elif os.getpid() != leader and random.random() < 0.5:
+            os._exit(0)
+    except OSError:
+        pass
+"""
+STORM_USER = 64777
+
+
+def _storming() -> list[int]:
+    found = []
+    for one in groups.all_entries():
+        try:
+            if os.stat(f"/proc/{one.identity.pid}").st_uid == STORM_USER:
+                found.append(one.identity.pid)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an ordinary user's processes have a limit")
+@pytest.mark.parametrize("has_cgroups", [True, False])
+def test_a_storm_of_forks_ends_or_is_named_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_cgroups: bool
+) -> None:
+    if not has_cgroups:
+        monkeypatch.setattr(cgroups.Cgroups, "places", ())
+    elif "freezer" not in {one.controller for one in cgroups.Cgroups("", tmp_path / "c").places}:
+        pytest.skip("no cgroups may be made here")
+    python = n.python_of_everyone()
+    if python is None:
+        pytest.skip("no Python here can be run by an ordinary user")
+    words = (python, "-I", "-S", "-c", STORM)
+    pod = pods.Pod("a", (pods.Container("main", command=words, user=STORM_USER),))
+
+    async def work(project: n.Project) -> None:
+        made = await project.pod(pod)
+        running = await project.start(made)
+        await n.until(lambda: len(_storming()) > 50, "it storms")
+        try:
+            async with asyncio.timeout(3 * members.KILL_WAIT_S):
+                await running.signal(signal.SIGKILL)
+                await running.ended()
+                if has_cgroups:
+                    assert _storming() == []
+                with contextlib.suppress(errors.TemporaryError):
+                    await made.remove()
+                    assert _storming() == []
+        finally:
+            while left := _storming():  # at their limit they come to an end by and by
+                for pid in left:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
     within(tmp_path, work)
 
@@ -948,7 +1014,7 @@ def test_a_killed_container_starts_again_in_its_pod(tmp_path: Path) -> None:
 SUPERVISOR = """
 import asyncio, sys
 from pathlib import Path
-from alongside.engines.processes import groups
+from alongside.engines.processes import cgroups, groups
 from alongside.plan import pods
 from tests.e2e import namespaced as n
 

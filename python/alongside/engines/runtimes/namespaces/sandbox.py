@@ -234,6 +234,8 @@ class PodSandbox:
         """See `runtime.Sandbox.remove`."""
         if self._is_removed:
             return
+        for run in self._runs:
+            run.kill_whole()
         await members.kill(self._family, self._project.clock)
         for run in self._runs:
             await run.ended()
@@ -293,7 +295,7 @@ class PodSandbox:
     def _limit(self, container: pods.Container) -> cgroups.Group | None:
         limits = containers.limits(container)
         name = f"{self.pod.name}/{container.name}"
-        return self._project.limits.create(name, limits)
+        return self._project.limits.create(name, limits, is_whole=True)
 
     def _marks(self, container: str = "") -> ending.Marks:
         name = f"{self._mark}/{container}" if container else self._mark
