@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -31,6 +32,8 @@ pytestmark = [
 ]
 TMP = "/tmp"  # noqa: S108 - it is what a container has of its own
 PODS = 50
+KNOWN = pwd.getpwnam("man")
+"""A user of every Debian, whose group has another number."""
 START_S_MAX = 30.0
 """Generous: a quiet machine of two cores needs 2 s."""
 
@@ -545,6 +548,8 @@ def test_user_group_and_privileges_are_those_asked_for(tmp_path: Path) -> None:
         (
             n.main(script, "root", user=0),
             n.main(script, "user", user=1234, group=2345),
+            n.main("id -g", "known", user=KNOWN.pw_uid),
+            n.main("id -g", "unknown", user=1234),
             n.main(
                 "grep CapEff /proc/self/status | cut -f2", "more", added_capabilities=("NET_ADMIN",)
             ),
@@ -556,6 +561,8 @@ def test_user_group_and_privileges_are_those_asked_for(tmp_path: Path) -> None:
         assert (await project.output(made, "root")).split() == ["0", "0", "00000000a00425fb"]
         assert (await project.output(made, "user")).split() == ["1234", "2345", "0" * 16]
         assert (await project.output(made, "more")).split() == ["00000000a00435fb"]
+        assert await project.output(made, "known") == f"{KNOWN.pw_gid}\n"
+        assert await project.output(made, "unknown") == "1234\n"
 
     within(tmp_path, work)
 
