@@ -777,6 +777,32 @@ def test_a_service_answers_inside_by_name_and_on_the_host(tmp_path: Path) -> Non
     within(tmp_path, work)
 
 
+def test_a_service_becomes_public_and_private_again(tmp_path: Path) -> None:
+    port = _free_port()
+
+    async def work(project: n.Project) -> None:
+        web = await project.pod(_web(0))
+        await project.start(web)
+        served = _served("web", port, web)
+        for is_public in (False, True, False):
+            service = replace(served.service, is_published=is_public)
+            await project.runtime.serve([replace(served, service=service)])
+            assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
+            await _until_answered(f"127.0.0.1:{port}", {"web-0"})
+            if is_public:
+                await _until_answered(f"127.0.0.9:{port}", {"web-0"})
+            else:
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.9", port)).close()
+
+    within(tmp_path, work)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
 def test_two_services_of_one_port_have_addresses_of_their_own(tmp_path: Path) -> None:
     async def work(project: n.Project) -> None:
         one, two = await project.pod(_web(0, kind="a")), await project.pod(_web(0, kind="b"))

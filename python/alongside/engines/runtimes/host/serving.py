@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.pods import balancing
+from alongside.engines.pods import balancing, doors
 from alongside.engines.processes import listeners
 from alongside.plan import loopback, variables
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from alongside.engines.pods import notes, runtime
     from alongside.plan import pods
 
-BACKLOG = 4096
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a Service of type NodePort or LoadBalancer asks for
 _Key = tuple[str, int]
 """A Service's name and the number of its port."""
@@ -189,16 +188,16 @@ class Services:
         service, port = asked.service, asked.port
         host, number = self._hosts[service.name], port.number
         where = f"Service/{service.name}: port {number}"
-        doors: list[balancing.Door] = []
+        public: list[balancing.Door] = []
         if port.node_port is not None:
-            doors += self._try(asked, EVERYWHERE, port.node_port, where)
+            public += self._try(asked, EVERYWHERE, port.node_port, where)
         if (
             service.is_published
             and is_free
             and (all_ := self._try(asked, EVERYWHERE, number, where))
         ):
             inside, outside = f"{host}:{number}", f"{loopback.SHARED}:{number}"
-            return Held(inside, outside, (*doors, *all_), _asked(service, port))
+            return Held(inside, outside, (*public, *all_), _asked(service, port))
         own = [] if number in claimed else self._try(asked, host, number, "")
         if not own:
             own = [_door(host, 0)]
@@ -208,14 +207,15 @@ class Services:
         if is_free and host != loopback.SHARED:
             beside = self._try(asked, loopback.SHARED, number, "")
             outside = beside[0].address if beside else outside
-        return Held(own[0].address, outside, (*doors, *own, *beside), _asked(service, port))
+        return Held(own[0].address, outside, (*public, *own, *beside), _asked(service, port))
 
     def _try(self, asked: _Asked, host: str, number: int, where: str) -> list[balancing.Door]:
         """Return a door, or none where its address cannot be had, which is said where wanted."""
         if (known := asked.usable.get(f"{host}:{number}")) is not None:
             return [known]
         try:
-            return [_door(host, number)]
+            over = [door.socket for door in asked.usable.values() if door.socket is not None]
+            return [_door(host, number, over=over)]
         except OSError as error:
             if where:
                 self._notes.say(f"{where} does not answer at {error}")
@@ -232,8 +232,8 @@ def _fronts(
     for one in served:
         backends = (*one.backends, *((),) * len(one.service.ports))
         for port, behind in zip(one.service.ports, backends, strict=False):
-            doors = held[one.service.name, port.number].doors
-            yield balancing.Front(f"{one.service.name}:{port.number}", doors, behind)
+            known = held[one.service.name, port.number].doors
+            yield balancing.Front(f"{one.service.name}:{port.number}", known, behind)
 
 
 def _is_still_right(
@@ -262,16 +262,11 @@ def _forwarding(port: pods.Port, address: str) -> tuple[str, int] | None:
     return None if is_own else (host, port.host_port)
 
 
-def _door(host: str, port: int) -> balancing.Door:
+def _door(host: str, port: int, *, over: Sequence[socket.socket] = ()) -> balancing.Door:
     """Return a door that listens; raises OSError, which names the address and who has it."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(BACKLOG)
-        bound.setblocking(False)
+        bound = doors.listening(host, port, over=over)
     except OSError as error:
-        bound.close()
         raise OSError(error.errno, f"{host}:{port} {_refusal(error, port)}") from error
     return balancing.Door(f"{host}:{bound.getsockname()[1]}", bound)
 
@@ -289,7 +284,7 @@ def _doors(held: Mapping[_Key, Held]) -> list[balancing.Door]:
     return [door for one in held.values() for door in one.doors]
 
 
-def _close(doors: Sequence[balancing.Door], *, kept: Sequence[balancing.Door] = ()) -> None:
-    for door in doors:
+def _close(opened: Sequence[balancing.Door], *, kept: Sequence[balancing.Door] = ()) -> None:
+    for door in opened:
         if door.socket is not None and door not in kept:
             door.socket.close()
