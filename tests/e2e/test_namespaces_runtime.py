@@ -798,6 +798,28 @@ def test_a_service_becomes_public_and_private_again(tmp_path: Path) -> None:
     within(tmp_path, work)
 
 
+def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -> None:
+    port = _free_port()
+    container = n.main(n.listening(8000, "web"), ports=(pods.Port(8000, host_port=port),))
+    pod = pods.Pod("web", (container,))
+
+    async def work(project: n.Project) -> None:
+        assert project.runtime.problems([]) == []
+        await project.runtime.serve([_served("web", port)])
+        assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
+        assert project.runtime.problems([pod]) == []
+        await project.runtime.serve([_served("web", port)])
+        web = await project.pod(pod)
+        await project.start(web)
+        await project.runtime.serve([_served("web", port, web)])
+        address = project.runtime.addresses()[f"web:{port}"]
+        assert address != f"127.0.0.1:{port}"
+        for one in (address, f"127.0.0.1:{port}"):
+            await _until_answered(one, {"web"})
+
+    within(tmp_path, work)
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         return int(bound.getsockname()[1])

@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from alongside.plan import pods
+
 BACKLOG = 4096
 _SO_ATTACH_FILTER = 26
 _RETURN = 0x06
 """The instruction of a filter that returns how much of a packet is let in."""
 _INFO_BYTES, _UNACKED_AT = 104, 24
 """Of `struct tcp_info`: how much is asked for, and where a listener's queue stands in it."""
+
+
+def host_ports(wanted: Iterable[pods.Pod]) -> frozenset[int]:
+    """Return this machine's ports that pods ask for; a Service of such a number yields."""
+    ports = (port.host_port for pod in wanted for one in pod.containers for port in one.ports)
+    return frozenset(one for one in ports if one is not None)
 
 
 def listening(host: str, port: int, *, over: Iterable[socket.socket] = ()) -> socket.socket:

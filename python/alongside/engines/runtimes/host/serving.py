@@ -63,11 +63,14 @@ class Services:
         """The address of each Service."""
         self._claimed: dict[str, frozenset[int]] = {}
         """The ports that each pod may listen on, at whichever address."""
+        self._promised: frozenset[int] = frozenset()
+        """This machine's ports that pods ask for."""
         self._lock = asyncio.Lock()
 
     def claim(self, wanted: Sequence[pods.Pod]) -> None:
         """Keep the ports free that pods say they listen on; those of no pod named are forgotten."""
         self._claimed = {pod.name: _ports(pod) for pod in wanted}
+        self._promised = doors.host_ports(wanted)
 
     async def serve(self, served: Sequence[runtime.Served]) -> None:
         """Let these Services answer, and no others.
@@ -171,17 +174,29 @@ class Services:
     ) -> None:
         """Find where each port answers, as before where that may stay; raises OSError."""
         numbers = Counter(port.number for one in wanted for port in one.service.ports)
-        free = frozenset(number for number, count in numbers.items() if count == 1) - claimed
+        free = frozenset(number for number, count in numbers.items() if count == 1)
+        free -= claimed | self._promised
         for one in wanted:
             for port in one.service.ports:
                 key = (one.service.name, port.number)
                 known = self._held.get(key)
-                if known is not None and _is_still_right(known, one.service, port, claimed):
+                if known is not None and self._is_still_right(known, one.service, port, claimed):
                     held[key] = known
                 else:
                     usable = {} if known is None else {door.address: door for door in known.doors}
                     asked = _Asked(one.service, port, usable)
                     held[key] = self._bind(asked, is_free=port.number in free, claimed=claimed)
+
+    def _is_still_right(
+        self, known: Held, service: pods.Service, port: pods.ServicePort, claimed: Collection[int]
+    ) -> bool:
+        """Return whether a port goes on to answer where it does."""
+        places = {door.address for door in known.doors}
+        has_number = any(one.endswith(f":{port.number}") for one in places)
+        of_host = {f"{host}:{port.number}" for host in (loopback.SHARED, EVERYWHERE)}
+        is_promised = port.number in self._promised and bool(places & of_host)
+        is_in_the_way = is_promised or (has_number and port.number in claimed)
+        return not is_in_the_way and known.asked == _asked(service, port)
 
     def _bind(self, asked: _Asked, *, is_free: bool, claimed: Collection[int]) -> Held:
         """Bind the addresses of a port; raises OSError where it can have none."""
@@ -234,15 +249,6 @@ def _fronts(
         for port, behind in zip(one.service.ports, backends, strict=False):
             known = held[one.service.name, port.number].doors
             yield balancing.Front(f"{one.service.name}:{port.number}", known, behind)
-
-
-def _is_still_right(
-    known: Held, service: pods.Service, port: pods.ServicePort, claimed: Collection[int]
-) -> bool:
-    """Return whether a port goes on to answer where it does."""
-    has_number = any(door.address.endswith(f":{port.number}") for door in known.doors)
-    is_in_the_way = has_number and port.number in claimed
-    return not is_in_the_way and known.asked == _asked(service, port)
 
 
 def _asked(service: pods.Service, port: pods.ServicePort) -> tuple[bool, int | None]:

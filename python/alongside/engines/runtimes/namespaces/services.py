@@ -29,8 +29,9 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where a Service asks for it
 class Held:
     """Where a port of a Service answers."""
 
-    asked: tuple[str, bool, int | None]
-    """Its address in the hub, and whether and where on all addresses of the host."""
+    asked: tuple[str, bool, int | None, bool]
+    """Its address in the hub, whether and where on all addresses of the host, and whether at the
+    host's port of its own number."""
     doors: tuple[balancing.Door, ...]
     outside: str
     """HOST:PORT, as this machine's user is told."""
@@ -44,6 +45,8 @@ class Services:
     ) -> None:
         """Take the network in which they have their addresses; nothing answers yet."""
         self.served: tuple[runtime.Served, ...] = ()
+        self.promised: frozenset[int] = frozenset()
+        """The host's ports that pods ask for."""
         self.inside: dict[str, str] = {}
         """Their addresses in the hub, by name; headless ones have none."""
         self._hub = project.hub
@@ -193,7 +196,8 @@ class Services:
         for one in wanted:
             for port in one.ports:
                 key = f"{one.name}:{port.number}"
-                asked = (inside[one.name], one.is_published, port.node_port)
+                is_free = numbers[port.number] == 1 and port.number not in self.promised
+                asked = (inside[one.name], one.is_published, port.node_port, is_free)
                 known = self._held.get(key)
                 if known is not None and known.asked == asked:
                     held[key] = known
@@ -201,7 +205,6 @@ class Services:
                 usable = {} if known is None else {door.address: door for door in known.doors}
                 address = f"{inside[one.name]}:{port.number}"
                 first = usable.get(address) or await self._inside_door(*address.split(":"))
-                is_free = numbers[port.number] == 1
                 try:
                     beside = self._outside_doors(one, port, usable, is_free=is_free)
                 except BaseException:
@@ -227,8 +230,11 @@ class Services:
         wanted = [(host, port.number)] if is_free else []
         over = [one.socket for one in usable.values() if one.socket is not None]
         found = [usable.get(f"{host}:{at}") or _door(host, at, over=over) for host, at in wanted]
+        own = f"{LOCAL}:{port.number}"
         opened = [one for one in found if one is not None] or [
-            one for one in usable.values() if one.address.startswith(f"{LOCAL}:")
+            one
+            for one in usable.values()
+            if one.address.startswith(f"{LOCAL}:") and (is_free or one.address != own)
         ]
         if not opened and (free := _door(LOCAL, 0)) is not None:
             opened = [free]
