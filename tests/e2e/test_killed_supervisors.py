@@ -140,6 +140,87 @@ def check(base: Path, engine: str, moments: int) -> None:
     assert state == {}
 
 
+NAMELESS = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: nameless-{at}}}
+spec:
+  shareProcessNamespace: {shares}
+  terminationGracePeriodSeconds: 1
+  containers:
+    - name: main
+      command: [sh, -c, "(env -i setsid sh -c 'sleep {marker} & exit' &); exec sleep 1000"]
+---
+"""
+
+
+def sleeping(marker: str) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == f"sleep\0{marker}\0".encode():
+                found.append(int(path.parent.name))
+    return found
+
+
+def until_sleeping(marker: str, count: int) -> None:
+    until_s = time.monotonic() + COMMAND_S
+    while len(sleeping(marker)) != count:
+        assert time.monotonic() < until_s, sleeping(marker)
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
+def test_what_forgot_whose_it_is_ends_with_its_pod(base: Path) -> None:
+    marker = f"31{os.getpid()}"
+    pods = [NAMELESS.format(at=at, marker=marker, shares=["false", "true"][at]) for at in range(2)]
+    (base / "p" / "pods.yaml").write_text("".join(pods))
+    done = run(base, "up", "pods.yaml", "--detach", "--engine", "namespaces")
+    assert done.returncode == 0, done.stderr
+    until_sleeping(marker, 2)
+    pid = supervisor(base)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    ended = run(base, "down")
+    assert ended.returncode == 0, ended.stderr
+    assert sleeping(marker) == []
+    assert left(base) == []
+    assert not (base / "s" / "alongside" / "p" / "namespaces").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_stranger_in_the_namespaces_of_the_supervisor_stays(
+    base: Path, *, is_killed: bool
+) -> None:
+    marker = f"32{os.getpid()}"
+    words = [sys.executable, "-m", "alongside", "up", "pods.yaml", "--detach"]
+    script = f'ip link set lo up; sleep {marker} >/dev/null 2>&1 & exec "$@"'
+    private = ["unshare", "--mount", "--net", "--ipc", "sh", "-c", script, "sh"]
+    done = subprocess.run(
+        [*private, *words, "--engine", "namespaces"],
+        cwd=base / "p",
+        env=variables(base),
+        capture_output=True,
+        timeout=COMMAND_S,
+        check=False,
+    )
+    try:
+        assert done.returncode == 0, done.stderr
+        until_sleeping(marker, 1)
+        pid = supervisor(base)
+        assert pid is not None
+        if is_killed:
+            os.kill(pid, signal.SIGKILL)
+        ended = run(base, "down")
+        assert ended.returncode == 0, ended.stderr
+        assert left(base) == []
+        assert len(sleeping(marker)) == 1
+    finally:
+        for one in sleeping(marker):
+            os.kill(one, signal.SIGKILL)
+
+
 def engines() -> list[str]:
     return ["process", *(["namespaces"] if os.geteuid() == 0 else [])]
 

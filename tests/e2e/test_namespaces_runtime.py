@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -19,7 +21,7 @@ from tests.e2e import namespaced as n
 
 from alongside.base import clock, errors
 from alongside.engines.pods import runtime
-from alongside.engines.processes import groups
+from alongside.engines.processes import cgroups, groups
 from alongside.engines.runtimes.namespaces import (
     carriers,
     facts,
@@ -38,6 +40,8 @@ pytestmark = [
 ]
 TMP = "/tmp"  # noqa: S108 - it is what a container has of its own
 PODS = 50
+KNOWN = pwd.getpwnam("man")
+"""A user of every Debian, whose group has another number."""
 START_S_MAX = 30.0
 """Generous: a quiet machine of two cores needs 2 s."""
 
@@ -210,6 +214,71 @@ def test_nothing_of_a_container_survives_its_program(tmp_path: Path, *, shares_p
         assert _sleeping("61", "62", "63", "64") == ["64"]
         await other.signal(signal.SIGKILL)
         assert await other.ended() == runtime.Exit(137, 9)
+
+    within(tmp_path, work)
+
+
+STORM = """
+import os, random, resource, time
+resource.setrlimit(resource.RLIMIT_NPROC, (150, 150))
+leader = os.getpid()
+until_s = time.monotonic() + 60  # so that it ends, whatever becomes of the test
+while time.monotonic() < until_s:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+        elif os.getpid() != leader and random.random() < 0.5:
+            os._exit(0)
+    except OSError:
+        pass
+"""
+STORM_USER = 64777
+
+
+def _storming() -> list[int]:
+    found = []
+    for one in groups.all_entries():
+        try:
+            if os.stat(f"/proc/{one.identity.pid}").st_uid == STORM_USER:
+                found.append(one.identity.pid)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an ordinary user's processes have a limit")
+@pytest.mark.parametrize("has_cgroups", [True, False])
+def test_a_storm_of_forks_ends_or_is_named_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_cgroups: bool
+) -> None:
+    if not has_cgroups:
+        monkeypatch.setattr(cgroups.Cgroups, "places", ())
+    elif "freezer" not in {one.controller for one in cgroups.Cgroups("", tmp_path / "c").places}:
+        pytest.skip("no cgroups may be made here")
+    python = n.python_of_everyone()
+    if python is None:
+        pytest.skip("no Python here can be run by an ordinary user")
+    words = (python, "-I", "-S", "-c", STORM)
+    pod = pods.Pod("a", (pods.Container("main", command=words, user=STORM_USER),))
+
+    async def work(project: n.Project) -> None:
+        made = await project.pod(pod)
+        running = await project.start(made)
+        await n.until(lambda: len(_storming()) > 50, "it storms")
+        try:
+            async with asyncio.timeout(3 * members.KILL_WAIT_S):
+                await running.signal(signal.SIGKILL)
+                await running.ended()
+                if has_cgroups:
+                    assert _storming() == []
+                with contextlib.suppress(errors.TemporaryError):
+                    await made.remove()
+                    assert _storming() == []
+        finally:
+            while left := _storming():  # at their limit they come to an end by and by
+                for pid in left:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
     within(tmp_path, work)
 
@@ -486,6 +555,8 @@ def test_user_group_and_privileges_are_those_asked_for(tmp_path: Path) -> None:
         (
             n.main(script, "root", user=0),
             n.main(script, "user", user=1234, group=2345),
+            n.main("id -g", "known", user=KNOWN.pw_uid),
+            n.main("id -g", "unknown", user=1234),
             n.main(
                 "grep CapEff /proc/self/status | cut -f2", "more", added_capabilities=("NET_ADMIN",)
             ),
@@ -497,6 +568,8 @@ def test_user_group_and_privileges_are_those_asked_for(tmp_path: Path) -> None:
         assert (await project.output(made, "root")).split() == ["0", "0", "00000000a00425fb"]
         assert (await project.output(made, "user")).split() == ["1234", "2345", "0" * 16]
         assert (await project.output(made, "more")).split() == ["00000000a00435fb"]
+        assert await project.output(made, "known") == f"{KNOWN.pw_gid}\n"
+        assert await project.output(made, "unknown") == "1234\n"
 
     within(tmp_path, work)
 
@@ -709,6 +782,54 @@ def test_a_service_answers_inside_by_name_and_on_the_host(tmp_path: Path) -> Non
         assert project.runtime.addresses() == {}
 
     within(tmp_path, work)
+
+
+def test_a_service_becomes_public_and_private_again(tmp_path: Path) -> None:
+    port = _free_port()
+
+    async def work(project: n.Project) -> None:
+        web = await project.pod(_web(0))
+        await project.start(web)
+        served = _served("web", port, web)
+        for is_public in (False, True, False):
+            service = replace(served.service, is_published=is_public)
+            await project.runtime.serve([replace(served, service=service)])
+            assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
+            await _until_answered(f"127.0.0.1:{port}", {"web-0"})
+            if is_public:
+                await _until_answered(f"127.0.0.9:{port}", {"web-0"})
+            else:
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.9", port)).close()
+
+    within(tmp_path, work)
+
+
+def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -> None:
+    port = _free_port()
+    container = n.main(n.listening(8000, "web"), ports=(pods.Port(8000, host_port=port),))
+    pod = pods.Pod("web", (container,))
+
+    async def work(project: n.Project) -> None:
+        assert project.runtime.problems([]) == []
+        await project.runtime.serve([_served("web", port)])
+        assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
+        assert project.runtime.problems([pod]) == []
+        await project.runtime.serve([_served("web", port)])
+        web = await project.pod(pod)
+        await project.start(web)
+        await project.runtime.serve([_served("web", port, web)])
+        address = project.runtime.addresses()[f"web:{port}"]
+        assert address != f"127.0.0.1:{port}"
+        for one in (address, f"127.0.0.1:{port}"):
+            await _until_answered(one, {"web"})
+
+    within(tmp_path, work)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
 
 
 def test_two_services_of_one_port_have_addresses_of_their_own(tmp_path: Path) -> None:
@@ -979,7 +1100,7 @@ def test_a_killed_container_starts_again_in_its_pod(tmp_path: Path) -> None:
 SUPERVISOR = """
 import asyncio, sys
 from pathlib import Path
-from alongside.engines.processes import groups
+from alongside.engines.processes import cgroups, groups
 from alongside.plan import pods
 from tests.e2e import namespaced as n
 
@@ -1020,13 +1141,39 @@ def test_a_killed_supervisors_pods_are_swept_by_the_next(tmp_path: Path, delay_m
         next_one = namespaces.NamespacesRuntime(n.setting_in(tmp_path), clock.SystemClock())
         await next_one.sweep()
         assert await next_one.sweep() == 0
-        assert members.related(str(tmp_path), "test") == []
+        assert members.marked(str(tmp_path), "test") == []
         assert groups.marked(str(tmp_path)) == []
         assert list((tmp_path / "r").iterdir()) == []
 
     asyncio.run(sweep())
     assert _sleeping("67", "68") == []
     assert (n.mounts_now(), n.links_now(), n.cgroups_now(tmp_path)) == (mounts, links, [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
+def test_a_sweep_spares_who_shares_the_dead_supervisors_own_namespaces(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join([str(root), *(one for one in sys.path if one)])
+    script = 'ip link set lo up; sleep 71 & exec "$@"'
+    words = ["unshare", "--mount", "--net", "--ipc", "sh", "-c", script, "sh"]
+    process = subprocess.Popen(
+        [*words, sys.executable, "-c", SUPERVISOR, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    try:
+        deadline_s = time.monotonic() + n.WAIT_S
+        while len(_sleeping("67", "68")) < 6:  # until some pods, and the balancer, are there
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        next_one = namespaces.NamespacesRuntime(n.setting_in(tmp_path), clock.SystemClock())
+        asyncio.run(next_one.sweep())
+        assert _sleeping("67", "68", "71") == ["71"]
+    finally:
+        for one in groups.all_entries():
+            if _sleeps(one.identity.pid, "71"):
+                os.kill(one.identity.pid, signal.SIGKILL)
 
 
 def test_fifty_pods_start_in_time_and_leave_nothing(tmp_path: Path) -> None:
@@ -1085,12 +1232,13 @@ def test_all_of_it_as_an_ordinary_user(tmp_path: Path) -> None:
 
 def _sleeping(*seconds: str) -> list[str]:
     """Return which of these sleeps run."""
-    found = []
-    for one in groups.all_entries():
-        try:
-            words = Path(f"/proc/{one.identity.pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"sleep") and words[1].decode() in seconds:
-            found.append(words[1].decode())
-    return sorted(found)
+    pids = [one.identity.pid for one in groups.all_entries()]
+    return sorted(one for one in seconds for pid in pids if _sleeps(pid, one))
+
+
+def _sleeps(pid: int, seconds: str) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[0].endswith(b"sleep") and words[1].decode() == seconds

@@ -178,6 +178,54 @@ def test_a_published_service_answers_at_the_machines_addresses(tmp_path: Path) -
     rooms.run(tmp_path, work)
 
 
+def test_a_service_becomes_public_and_private_again_and_refuses_nobody(tmp_path: Path) -> None:
+    async def work(project: rooms.Project) -> None:
+        number, target = free_port(), free_port()
+        await start(project, server("web-0", target))
+        (own,) = loopback.of_services("p", ["web"]).values()
+        asked: list[str] = []
+        is_over = asyncio.Event()
+
+        async def go_on_asking() -> None:
+            while not is_over.is_set():
+                asked.append(await asyncio.to_thread(ask, f"127.0.0.1:{number}"))
+
+        await project.runtime.serve([served(service("web", number), f"127.0.0.1:{target}")])
+        asking = asyncio.create_task(go_on_asking())
+        for is_public in (True, False):
+            web = service("web", number, is_published=is_public)
+            await project.runtime.serve([served(web, f"127.0.0.1:{target}")])
+            assert project.runtime.addresses() == {f"web:{number}": f"127.0.0.1:{number}"}
+            for address in (f"127.0.0.1:{number}", f"{own}:{number}"):
+                assert await asyncio.to_thread(ask, address) == "web-0"
+            if is_public:
+                assert await asyncio.to_thread(ask, f"127.0.0.9:{number}") == "web-0"
+            else:
+                with pytest.raises(ConnectionRefusedError):
+                    await asyncio.to_thread(ask, f"127.0.0.9:{number}")
+        is_over.set()
+        await asking
+        assert set(asked) == {"web-0"}
+
+    rooms.run(tmp_path, work)
+
+
+def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -> None:
+    async def work(project: rooms.Project) -> None:
+        number, target = free_port(), free_port()
+        (own,) = loopback.of_services("p", ["web"]).values()
+        await project.runtime.serve([served(service("web", number), f"127.0.0.1:{target}")])
+        pod = server("web-0", target, host_port=number)
+        assert project.runtime.problems([pod]) == []
+        await project.runtime.serve([served(service("web", number), f"127.0.0.1:{target}")])
+        assert project.runtime.addresses() == {f"web:{number}": f"{own}:{number}"}
+        await start(project, pod)
+        for address in (f"127.0.0.1:{number}", f"{own}:{number}"):
+            assert await asyncio.to_thread(ask, address) == "web-0"
+
+    rooms.run(tmp_path, work)
+
+
 def test_a_hosts_port_leads_to_its_pod_and_goes_with_it(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
         host_port, target = free_port(), free_port()

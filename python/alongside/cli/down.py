@@ -72,22 +72,24 @@ async def _down(places: folders.Folders) -> dict[str, object]:
     if not places.state.is_dir():
         return result
 
-    async def sweep(name: str) -> int:
-        with places.supervisor_log.open("a") as stream:
-            log_ = log.Log(clock_, stream=stream, fields={"project": places.state.name})
-            return await runtimes.sweeping(_setting(places), clock_, log_)(name)
-
     deadline_s = clock_.monotonic_s() + CLOSE_WAIT_S
     while clock_.monotonic_s() < deadline_s:
         with leftovers.locked(places) as is_ours:
             if is_ours:
-                count = await leftovers.end(places, clock_, sweep)
+                count = await _end(places, clock_)
                 return {**result, "leftovers": count}
         await clock_.sleep(POLL_S)
     raise errors.TemporaryError(
         f'the supervisor of project "{places.state.name}" does not end; run it again',
         retry_after_s=CLOSE_WAIT_S,
     )
+
+
+async def _end(places: folders.Folders, clock_: clock.Clock) -> int:
+    with places.supervisor_log.open("a") as stream:
+        log_ = log.Log(clock_, stream=stream, fields={"project": places.state.name})
+        remains = runtimes.Remains(_setting(places), clock_, log_)
+        return await leftovers.end(places, clock_, remains)
 
 
 def _setting(places: folders.Folders) -> engine.Setting:

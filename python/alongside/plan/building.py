@@ -56,6 +56,8 @@ class Draft:
         """Yield the addresses that pods and caches need for themselves."""
         for unit in self.translated.units:
             yield from claiming.of_unit(unit, engine, self.site)
+        for service in self.resources.services:
+            yield from claiming.of_service(service)
         for cache in self.resources.caches:
             spec = cache.model.spec
             if spec.port is not None:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from alongside.plan import pods, shape
     from alongside.plan.translating import Unit
-    from alongside.resources.kubernetes import containers
+    from alongside.resources import reading
+    from alongside.resources.kubernetes import containers, services
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a nodePort means
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,25 @@ def of_unit(unit: Unit, engine: shape.EngineName, on: Site) -> list[collisions.C
     host = on.address(pod) if engine == "process" else loopback.SHARED
     found: dict[tuple[str, int], collisions.Claim] = {}
     for path, declared in _ports(unit):
-        wanted = [(host, declared.container_port)] if is_outside else []
+        own = (host, declared.container_port)
+        wanted = {own: False} if is_outside else {}
         if declared.host_port is not None:
-            wanted.append((declared.host_ip or loopback.SHARED, declared.host_port))
-        for at in wanted:
+            wanted.setdefault((declared.host_ip or loopback.SHARED, declared.host_port), True)
+        for at, is_fixed in wanted.items():
             place = unit.template.problem(path, "")
             owner = unit.template.owner
-            found.setdefault(at, collisions.Claim(*at, owner, pod.name, place, is_pod=True))
+            claim = collisions.Claim(*at, owner, pod.name, place, is_pod=True, is_fixed=is_fixed)
+            found.setdefault(at, claim)
     return list(found.values())
+
+
+def of_service(service: reading.Resource[services.Service]) -> Iterator[collisions.Claim]:
+    """Yield the ports of this machine that a Service names, whatever runs its pods."""
+    for at, port in enumerate(service.model.spec.ports):
+        if port.node_port is not None:
+            owner = f"Service/{service.name}:{port.port}"
+            place = service.problem(("spec", "ports", at, "nodePort"), "")
+            yield collisions.Claim(EVERYWHERE, port.node_port, owner, owner, place, is_fixed=True)
 
 
 def _ports(unit: Unit) -> Iterator[tuple[tuple[str | int, ...], containers.ContainerPort]]:

@@ -28,6 +28,8 @@ class Claim:
     place: problems.Problem
     """Where a user wrote the port; without a message."""
     is_pod: bool = False
+    is_fixed: bool = False
+    """Of this machine whatever runs the pods: a hostPort, a nodePort."""
 
     def meets(self, other: Claim) -> bool:
         """Return whether one address is in both claims."""
@@ -66,17 +68,19 @@ def _of_workload(claim: Claim, claims: Sequence[Claim]) -> problems.Problem:
     """Return the one problem of pods that come from one template."""
     units = list(dict.fromkeys(one.unit for one in claims if one.owner == claim.owner))
     more = f" and {len(units) - 2} more" if len(units) > 2 else ""
+    remedy = "write replicas: 1" if claim.is_fixed else f"{_ROOM}, or write replicas: 1"
     message = (
         f"port {claim.port} of {_shown(claim.host)} is needed by each of its pods, {units[0]}, "
-        f"{units[1]}{more}; {_ROOM}, or write replicas: 1"
+        f"{units[1]}{more}; {remedy}"
     )
     return replace(claim.place, message=message)
 
 
 def _of_two(claim: Claim, other: Claim) -> problems.Problem:
-    has_pod = claim.is_pod or other.is_pod
-    remedy = f", or {_ROOM}" if has_pod else ""
-    where = f" ({other.place.file}:{other.place.line})" if has_pod else ""
+    has_room = any(one.is_pod and not one.is_fixed for one in (claim, other))
+    has_place = any(one.is_pod or one.is_fixed for one in (claim, other))
+    remedy = f", or {_ROOM}" if has_room else ""
+    where = f" ({other.place.file}:{other.place.line})" if has_place else ""
     message = (
         f"port {claim.port} of this machine is also used by {other.owner}{where}; "
         f"give one of the two another port{remedy}"

@@ -8,18 +8,20 @@ import os
 import pwd
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from alongside.base import errors
 from alongside.engines.processes import groups
 from alongside.server import journal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from alongside.base import clock
     from alongside.engines.local import folders
+    from alongside.engines.pods import runtime
 
 GRACE_S = 10.0
 KILL_WAIT_S = 10.0
@@ -126,36 +128,54 @@ def find(places: folders.Folders) -> list[groups.Entry]:
     return list(found.values())
 
 
-async def end(
-    places: folders.Folders, clock_: clock.Clock, sweep: Callable[[str], Awaitable[int]]
-) -> int:
+class Remains(Protocol):
+    """What is left of the pods that an engine of a name ran."""
+
+    def traced(self, name: str) -> AbstractContextManager[runtime.Traced]:
+        """Return what finds their processes, as long as it is needed."""
+
+    async def sweep(self, name: str) -> int:
+        """Take all of it away; return how many pods or processes there were."""
+
+
+async def end(places: folders.Folders, clock_: clock.Clock, remains: Remains) -> int:
     """End them, SIGTERM first, then what else its pods left; return how many processes there were.
 
     The project's lock must be held.
-
-    Args:
-        places: of the project.
-        clock_: for its time.
-        sweep: takes away what is left of the pods that an engine of this name ran.
     """
-    left = find(places)
-    count = len(left)
     was = journal.read(places.journal)
+    with remains.traced(was.engine) as traced:
+        count = len(traced.holders)
+        count += await _end_processes(places, clock_, traced)
+        if was.engine:
+            swept = await remains.sweep(was.engine)
+            count = max(count, swept)
+            journal.write(places.journal, replace(was, engine=""))
+    if not find(places):
+        places.tidy()
+    return count
+
+
+async def _end_processes(
+    places: folders.Folders, clock_: clock.Clock, traced: runtime.Traced
+) -> int:
+    """End all but who is ended last; return how many there were."""
+
+    def look() -> list[groups.Entry]:
+        found = {one.identity: one for one in (*find(places), *traced.find())}
+        return [one for identity, one in found.items() if identity not in traced.holders]
+
+    left = look()
+    count = len(left)
     deadline_s = clock_.monotonic_s() + GRACE_S
     _send(left, signal.SIGTERM)
     while left and clock_.monotonic_s() < deadline_s + KILL_WAIT_S:
         await clock_.sleep(POLL_S)
         # Those already known count even when their leader's death hides their group.
         known = {one.identity: one for one in left if groups.is_alive(one.identity)}
-        left = list({**known, **{one.identity: one for one in find(places)}}.values())
+        left = list({**known, **{one.identity: one for one in look()}}.values())
         if clock_.monotonic_s() >= deadline_s:
             _send(left, signal.SIGKILL)
-    if was.engine:
-        swept = await sweep(was.engine)
-        count = max(count, swept)
-        journal.write(places.journal, replace(was, engine=""))
-    if not left:
-        places.tidy()
     return count
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.dockerd import address
 from alongside.engines.local import hosting
-from alongside.engines.pods import notes, volumes
+from alongside.engines.pods import notes, runtime, volumes
 from alongside.engines.runtimes import process
 from alongside.engines.runtimes.docker import facts as docker_facts
 from alongside.engines.runtimes.docker import runtime as docker
@@ -21,11 +22,10 @@ from alongside.plan import choosing, commands
 from alongside.server import journal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from alongside.base import clock, environment, log
     from alongside.engines.local import engine
-    from alongside.engines.pods import runtime
     from alongside.engines.processes import facts as machine
     from alongside.plan import shape
 
@@ -70,26 +70,44 @@ def ground(
     return hosting.Ground(name, running, kept, told, at)
 
 
-def sweeping(
-    setting: engine.Setting, clock_: clock.Clock, log_: log.Log
-) -> Callable[[str], Awaitable[int]]:
-    """Return what ends all that a dead supervisor left of a project's pods, by its engine's name.
+class Remains:
+    """What a dead supervisor left of a project's pods, by the name of the engine that ran them.
 
-    It returns how many pods or processes that were. A Docker engine is asked where that supervisor
-    had it, whatever `DOCKER_HOST` says now.
+    A Docker engine is asked where that supervisor had it, whatever `DOCKER_HOST` says now.
     """
 
-    async def sweep(name: str) -> int:
-        known: tuple[shape.EngineName, ...] = ("process", "namespaces", "docker")
-        count = 0
-        for one in known:
-            if one == name:
-                running = _runtime(one, setting, clock_, log_, _socket_before(setting))
-                count = await running.sweep()
-                await volumes.Volumes(setting.folders.volumes).sweep()
+    def __init__(self, setting: engine.Setting, clock_: clock.Clock, log_: log.Log) -> None:
+        """Take whose they are."""
+        self._setting = setting
+        self._clock = clock_
+        self._log = log_
+
+    @contextlib.contextmanager
+    def traced(self, name: str) -> Iterator[runtime.Traced]:
+        """See `leftovers.Remains.traced`."""
+        found = self._runtime(name)
+        if not isinstance(found, runtime.Traceable):
+            yield runtime.Traced()
+            return
+        with found.traced() as traced:
+            yield traced
+
+    async def sweep(self, name: str) -> int:
+        """See `leftovers.Remains.sweep`."""
+        found = self._runtime(name)
+        if found is None:
+            return 0
+        count = await found.sweep()
+        await volumes.Volumes(self._setting.folders.volumes).sweep()
         return count
 
-    return sweep
+    def _runtime(self, name: str) -> runtime.Runtime | None:
+        known: tuple[shape.EngineName, ...] = ("process", "namespaces", "docker")
+        engine_ = next((one for one in known if one == name), None)
+        if engine_ is None:
+            return None
+        socket = _socket_before(self._setting)
+        return _runtime(engine_, self._setting, self._clock, self._log, socket)
 
 
 def _socket_before(setting: engine.Setting) -> Path | None:

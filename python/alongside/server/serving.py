@@ -106,7 +106,7 @@ async def _supervisor(
         order.check_folder(setting.project, before.folder)
         _check(plan, places, frozenset(one.identity.pid for one in left))
     groups.become_subreaper()
-    if count := await leftovers.end(places, clock_, runtimes.sweeping(setting, clock_, log_)):
+    if count := await leftovers.end(places, clock_, runtimes.Remains(setting, clock_, log_)):
         log_.warning("leftovers_ended", processes=count)
     wake = asyncio.Event()
     engine_ = engine.Engine(setting, clock_, wake.set, log_, ground=ground)

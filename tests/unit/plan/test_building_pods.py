@@ -249,3 +249,28 @@ spec:
         ("work-2", ("work-0",)),
     ]
     assert made.jobs == (shape.Job("Job/work", 1, 9.0),)
+
+
+NODE_PORT = """\
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  type: NodePort
+  selector: {{app: web}}
+  ports:
+  - {{port: 80, nodePort: 30080}}
+"""
+
+
+def test_two_equal_node_ports_are_refused_with_their_places() -> None:
+    text = DEPLOYMENT + NODE_PORT.format(name="a") + NODE_PORT.format(name="b")
+    with pytest.raises(problems.ResourceError) as refused:
+        drafted(text)
+    first = DEPLOYMENT.count("\n") + NODE_PORT.count("\n")
+    assert str(refused.value) == (
+        f"f.yaml:{first + NODE_PORT.count(chr(10))}: Service/b: spec.ports[0].nodePort: port 30080 "
+        f"of this machine is also used by Service/a:80 (f.yaml:{first}); "
+        "give one of the two another port"
+    )

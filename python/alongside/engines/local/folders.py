@@ -100,7 +100,9 @@ class Folders:
         for path in (self.state / "pods").glob("*"):
             with contextlib.suppress(OSError):
                 path.rmdir()
-        for path in (*self.runtime.glob("*.sock"), *(self.state / "documents").glob("*.json")):
+        documents = self.state / "documents"
+        unfinished = documents.glob(".*.new")
+        for path in (*self.runtime.glob("*.sock"), *documents.glob("*.json"), *unfinished):
             with contextlib.suppress(OSError):
                 path.unlink()
 

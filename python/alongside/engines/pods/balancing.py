@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from alongside import document
 from alongside.base import errors, log
-from alongside.engines.pods import incarnation
+from alongside.engines.pods import doors, incarnation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -27,6 +27,9 @@ PREDECESSORS_MAX = 8
 """Processes that live on for the connections they have; with one more the oldest is ended."""
 DRAIN_TIMEOUT_MS = 86_400_000
 EPOCH = 1
+EMPTY_S = 1.0
+"""For those who wait at a socket that goes; the process accepts them at once."""
+POLL_S = 0.002
 
 Setting = incarnation.Setting
 
@@ -40,11 +43,19 @@ class Door:
     socket: socket.socket | None = None
     """Listening there, and the balancer's when `put` has returned: it closes it when no front has
     it any more. None lets the balancer's process bind the address itself."""
+    is_elsewhere: bool = False
+    """Of another network than the process's, where the same address is another one."""
 
     @property
     def name(self) -> str:
         """The name under which its socket is passed; colons part such names."""
         return self.address.replace(":", "/")
+
+    @property
+    def written(self) -> str:
+        """The address for the document; without a port it collides with none of the process's."""
+        host = self.address.rpartition(":")[0]
+        return f"{host}:0" if self.is_elsewhere else self.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +159,16 @@ class Balancer:
             raise
         self._current = successor
         if before is not None:
+            await self._empty([one for one in self._held if one not in passed.values()])
             await self._retire(before)
+
+    async def _empty(self, unused: Sequence[socket.socket]) -> None:
+        """Let sockets be emptied by the process that has them, before it stops to accept."""
+        for one in unused:
+            doors.shut_out(one)
+        deadline_s = self._clock.monotonic_s() + EMPTY_S
+        while any(map(doors.waiting, unused)) and self._clock.monotonic_s() < deadline_s:
+            await self._clock.sleep(POLL_S)
 
     async def _retire(self, one: incarnation.Incarnation) -> None:
         """Let a process end when its connections have; the oldest of too many ends now."""
@@ -180,7 +200,7 @@ def render(fronts: Sequence[Front], *, admin: str, generation: int) -> bytes:
         epoch=EPOCH,
         generation=generation,
         listeners=tuple(
-            document.Listener(name=door.name, address=door.address, serves=front.name)
+            document.Listener(name=door.name, address=door.written, serves=front.name)
             for front in fronts
             for door in front.doors
         ),
@@ -201,5 +221,5 @@ def render(fronts: Sequence[Front], *, admin: str, generation: int) -> bytes:
 
 def _with_doors(front: Front, sockets: Collection[socket.socket]) -> Front:
     """Return a front with those of its doors that have one of these sockets."""
-    doors = tuple(door for door in front.doors if door.socket in sockets)
-    return Front(front.name, doors, front.backends)
+    kept = tuple(door for door in front.doors if door.socket in sockets)
+    return Front(front.name, kept, front.backends)

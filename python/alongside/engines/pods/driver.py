@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from alongside.base import clock, log
     from alongside.engines.processes import groups
-    from alongside.plan import shape, stepping
+    from alongside.plan import pods, shape, stepping
 
 CREATE_S_MAX = 300.0
 START_S_MAX = 120.0

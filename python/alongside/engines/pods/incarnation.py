@@ -189,8 +189,8 @@ class Incarnation:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the files of processes that are gone."""
-    for path in folder.glob(f"{NAME}~*"):
+    """Remove the files of processes that are gone, and those that were being written."""
+    for path in (*folder.glob(f"{NAME}~*"), *folder.glob(f".{NAME}~*.new")):
         with contextlib.suppress(OSError):
             path.unlink()
 

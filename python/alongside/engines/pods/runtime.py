@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import asyncio
     import signal
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from alongside.engines.processes import groups
     from alongside.plan import pods
 
 
@@ -128,6 +130,24 @@ class Noting(Protocol):
 
     def notes(self) -> list[str]:
         """Return what this machine does not give, for people, each thing once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What a dead supervisor's pods left, that may carry no marks any more."""
+
+    find: Callable[[], list[groups.Entry]] = list
+    """Returns what runs now."""
+    holders: frozenset[groups.Identity] = frozenset()
+    """By whom the others are known: they end last, so that who is interrupted can begin anew."""
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """What a runtime has besides, that knows its pods' processes by more than marks."""
+
+    def traced(self) -> AbstractContextManager[Traced]:
+        """Return what finds them, as long as it is needed; nothing is ended."""
 
 
 @dataclass(frozen=True, slots=True)

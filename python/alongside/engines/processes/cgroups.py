@@ -23,12 +23,22 @@ if TYPE_CHECKING:
 
     from alongside.base import clock
 
-Controller = Literal["cpu", "memory"]
+Controller = Literal["cpu", "memory", "freezer"]
 CONTROLLERS: tuple[Controller, ...] = ("cpu", "memory")
+"""Those that hold limits; the freezer stops what forks while it is killed."""
 CPU_PERIOD_US = 100_000
 CPU_QUOTA_US_MIN = 1_000
 REMOVE_WAIT_S = 10.0
 POLL_S = 0.02
+FREEZE_LOOKS_MAX = 2_000
+"""At whether all is frozen, which takes a millisecond."""
+_FREEZER: Controller = "freezer"
+_FILES: dict[Controller, tuple[str, str]] = {
+    "cpu": ("cpu.cfs_quota_us", "cpu.max"),
+    "memory": ("memory.limit_in_bytes", "memory.max"),
+    "freezer": ("freezer.state", "cgroup.freeze"),
+}
+"""What a controller is used by, in version 1 and in version 2."""
 _PROC = Path("/proc")
 _ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 126; shift; done; shift; exec "$@"'
 _TRY = 'echo $$ > "$0"'
@@ -94,9 +104,14 @@ class Group:
         """Return the processes in it."""
         return {pid for folder in self.folders for pid in _pids(folder)}
 
+    def kill(self) -> None:
+        """Kill all that is in it; where it can be frozen, nothing forks away meanwhile."""
+        for folder in reversed(self.folders):  # the freezer's is the last
+            _kill(folder)
+
     async def remove(self, clock_: clock.Clock) -> bool:
         """Kill what is in it and take it away; return whether it is gone."""
-        gone = [await _remove(folder, clock_) for folder in self.folders]
+        gone = [await _remove(folder, clock_) for folder in reversed(self.folders)]
         return all(gone)
 
 
@@ -119,17 +134,21 @@ class Cgroups:
         have = {place.controller for place in self.places}
         return tuple(one for one in limits.controllers if one not in have)
 
-    def create(self, name: str, limits: Limits) -> Group | None:
+    def create(self, name: str, limits: Limits, *, is_whole: bool = False) -> Group | None:
         """Make the cgroup of a container, its limits set; None where nothing is to be held.
 
         Args:
             name: unique in the project.
             limits: what is `missing` is left out.
+            is_whole: whether it is wanted for its end too, without limits.
 
         Raises:
             OSError: it cannot be made; nothing is left.
         """
         places = tuple(one for one in self.places if one.controller in limits.controllers)
+        # A process is in one cgroup of version 2, which can be killed whole anyway.
+        if is_whole and not any(one.version == 2 for one in places):
+            places += tuple(one for one in self.places if one.controller == "freezer")
         if not places:
             return None
         group = Group(places, self._prefix + hashlib.sha256(name.encode()).hexdigest()[:16])
@@ -157,6 +176,8 @@ class Cgroups:
                 for folder in parent.iterdir()
                 if folder.name.startswith(self._prefix)
             ]
+            for folder in found:
+                _kill(folder)
             gone = [await _remove(folder, clock_) for folder in found]
             if all(gone):
                 self._record.unlink(missing_ok=True)
@@ -199,7 +220,8 @@ def _places(proc: Path, trial: str) -> tuple[Place, ...]:
     own = _own(proc)
     found: list[Place] = []
     for mount in _mounts(proc):
-        wanted = [one for one in CONTROLLERS if one not in {place.controller for place in found}]
+        known = {place.controller for place in found}
+        wanted = [one for one in (*CONTROLLERS, _FREEZER) if one not in known]
         for controller in wanted:
             if mount.version == 1 and controller not in mount.controllers:
                 continue
@@ -266,10 +288,7 @@ def _is_usable(place: Place, trial: str) -> bool:
         os.mkdir(folder)
     except OSError:
         return False
-    limit = {("cpu", 1): "cpu.cfs_quota_us", ("cpu", 2): "cpu.max"}.get(
-        (place.controller, place.version),
-        "memory.max" if place.version == 2 else "memory.limit_in_bytes",
-    )
+    limit = _FILES[place.controller][place.version - 1]
     try:
         if not os.access(folder / limit, os.W_OK):
             return False
@@ -285,6 +304,8 @@ def _is_usable(place: Place, trial: str) -> bool:
 
 def _is_enabled(place: Place) -> bool:
     """Return whether cgroups there have a controller of version 2, switched on where allowed."""
+    if place.controller == _FREEZER:
+        return True  # each cgroup of version 2 has it
     control = place.parent / "cgroup.subtree_control"
     try:
         if place.controller not in (place.parent / "cgroup.controllers").read_text().split():
@@ -308,12 +329,37 @@ async def _remove(folder: Path, clock_: clock.Clock) -> bool:
 def _emptied(folder: Path) -> bool:
     """Kill what is in a cgroup and those below, and remove them; return whether they are gone."""
     for inner, _, _ in os.walk(folder, topdown=False):
-        for pid in _pids(Path(inner)):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        _kill(Path(inner))
         with contextlib.suppress(OSError):
             os.rmdir(inner)
     return not folder.exists()
+
+
+def _kill(folder: Path) -> None:
+    """Kill all that is in a cgroup: at once, or frozen, or, where neither can be, one by one."""
+    with contextlib.suppress(OSError):
+        _write(folder / "cgroup.kill", "1")
+        return
+    is_frozen = _freeze(folder)
+    for pid in _pids(folder):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    if is_frozen:
+        with contextlib.suppress(OSError):
+            _write(folder / "freezer.state", "THAWED")
+
+
+def _freeze(folder: Path) -> bool:
+    """Stop all that is in a cgroup of version 1; return whether it has to be thawed."""
+    state = folder / "freezer.state"
+    try:
+        _write(state, "FROZEN")
+        for _ in range(FREEZE_LOOKS_MAX):
+            if state.read_text().strip() == "FROZEN":
+                break
+    except OSError:
+        return False
+    return True
 
 
 def _pids(folder: Path) -> list[int]:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.pods import balancing
+from alongside.engines.pods import balancing, doors
 from alongside.engines.processes import listeners
 from alongside.plan import loopback, variables
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from alongside.engines.pods import notes, runtime
     from alongside.plan import pods
 
-BACKLOG = 4096
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a Service of type NodePort or LoadBalancer asks for
 _Key = tuple[str, int]
 """A Service's name and the number of its port."""
@@ -64,11 +63,14 @@ class Services:
         """The address of each Service."""
         self._claimed: dict[str, frozenset[int]] = {}
         """The ports that each pod may listen on, at whichever address."""
+        self._promised: frozenset[int] = frozenset()
+        """This machine's ports that pods ask for."""
         self._lock = asyncio.Lock()
 
     def claim(self, wanted: Sequence[pods.Pod]) -> None:
         """Keep the ports free that pods say they listen on; those of no pod named are forgotten."""
         self._claimed = {pod.name: _ports(pod) for pod in wanted}
+        self._promised = doors.host_ports(wanted)
 
     async def serve(self, served: Sequence[runtime.Served]) -> None:
         """Let these Services answer, and no others.
@@ -172,33 +174,45 @@ class Services:
     ) -> None:
         """Find where each port answers, as before where that may stay; raises OSError."""
         numbers = Counter(port.number for one in wanted for port in one.service.ports)
-        free = frozenset(number for number, count in numbers.items() if count == 1) - claimed
+        free = frozenset(number for number, count in numbers.items() if count == 1)
+        free -= claimed | self._promised
         for one in wanted:
             for port in one.service.ports:
                 key = (one.service.name, port.number)
                 known = self._held.get(key)
-                if known is not None and _is_still_right(known, one.service, port, claimed):
+                if known is not None and self._is_still_right(known, one.service, port, claimed):
                     held[key] = known
                 else:
                     usable = {} if known is None else {door.address: door for door in known.doors}
                     asked = _Asked(one.service, port, usable)
                     held[key] = self._bind(asked, is_free=port.number in free, claimed=claimed)
 
+    def _is_still_right(
+        self, known: Held, service: pods.Service, port: pods.ServicePort, claimed: Collection[int]
+    ) -> bool:
+        """Return whether a port goes on to answer where it does."""
+        places = {door.address for door in known.doors}
+        has_number = any(one.endswith(f":{port.number}") for one in places)
+        of_host = {f"{host}:{port.number}" for host in (loopback.SHARED, EVERYWHERE)}
+        is_promised = port.number in self._promised and bool(places & of_host)
+        is_in_the_way = is_promised or (has_number and port.number in claimed)
+        return not is_in_the_way and known.asked == _asked(service, port)
+
     def _bind(self, asked: _Asked, *, is_free: bool, claimed: Collection[int]) -> Held:
         """Bind the addresses of a port; raises OSError where it can have none."""
         service, port = asked.service, asked.port
         host, number = self._hosts[service.name], port.number
         where = f"Service/{service.name}: port {number}"
-        doors: list[balancing.Door] = []
+        public: list[balancing.Door] = []
         if port.node_port is not None:
-            doors += self._try(asked, EVERYWHERE, port.node_port, where)
+            public += self._try(asked, EVERYWHERE, port.node_port, where)
         if (
             service.is_published
             and is_free
             and (all_ := self._try(asked, EVERYWHERE, number, where))
         ):
             inside, outside = f"{host}:{number}", f"{loopback.SHARED}:{number}"
-            return Held(inside, outside, (*doors, *all_), _asked(service, port))
+            return Held(inside, outside, (*public, *all_), _asked(service, port))
         own = [] if number in claimed else self._try(asked, host, number, "")
         if not own:
             own = [_door(host, 0)]
@@ -208,14 +222,15 @@ class Services:
         if is_free and host != loopback.SHARED:
             beside = self._try(asked, loopback.SHARED, number, "")
             outside = beside[0].address if beside else outside
-        return Held(own[0].address, outside, (*doors, *own, *beside), _asked(service, port))
+        return Held(own[0].address, outside, (*public, *own, *beside), _asked(service, port))
 
     def _try(self, asked: _Asked, host: str, number: int, where: str) -> list[balancing.Door]:
         """Return a door, or none where its address cannot be had, which is said where wanted."""
         if (known := asked.usable.get(f"{host}:{number}")) is not None:
             return [known]
         try:
-            return [_door(host, number)]
+            over = [door.socket for door in asked.usable.values() if door.socket is not None]
+            return [_door(host, number, over=over)]
         except OSError as error:
             if where:
                 self._notes.say(f"{where} does not answer at {error}")
@@ -232,17 +247,8 @@ def _fronts(
     for one in served:
         backends = (*one.backends, *((),) * len(one.service.ports))
         for port, behind in zip(one.service.ports, backends, strict=False):
-            doors = held[one.service.name, port.number].doors
-            yield balancing.Front(f"{one.service.name}:{port.number}", doors, behind)
-
-
-def _is_still_right(
-    known: Held, service: pods.Service, port: pods.ServicePort, claimed: Collection[int]
-) -> bool:
-    """Return whether a port goes on to answer where it does."""
-    has_number = any(door.address.endswith(f":{port.number}") for door in known.doors)
-    is_in_the_way = has_number and port.number in claimed
-    return not is_in_the_way and known.asked == _asked(service, port)
+            known = held[one.service.name, port.number].doors
+            yield balancing.Front(f"{one.service.name}:{port.number}", known, behind)
 
 
 def _asked(service: pods.Service, port: pods.ServicePort) -> tuple[bool, int | None]:
@@ -262,16 +268,11 @@ def _forwarding(port: pods.Port, address: str) -> tuple[str, int] | None:
     return None if is_own else (host, port.host_port)
 
 
-def _door(host: str, port: int) -> balancing.Door:
+def _door(host: str, port: int, *, over: Sequence[socket.socket] = ()) -> balancing.Door:
     """Return a door that listens; raises OSError, which names the address and who has it."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(BACKLOG)
-        bound.setblocking(False)
+        bound = doors.listening(host, port, over=over)
     except OSError as error:
-        bound.close()
         raise OSError(error.errno, f"{host}:{port} {_refusal(error, port)}") from error
     return balancing.Door(f"{host}:{bound.getsockname()[1]}", bound)
 
@@ -289,7 +290,7 @@ def _doors(held: Mapping[_Key, Held]) -> list[balancing.Door]:
     return [door for one in held.values() for door in one.doors]
 
 
-def _close(doors: Sequence[balancing.Door], *, kept: Sequence[balancing.Door] = ()) -> None:
-    for door in doors:
+def _close(opened: Sequence[balancing.Door], *, kept: Sequence[balancing.Door] = ()) -> None:
+    for door in opened:
         if door.socket is not None and door not in kept:
             door.socket.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
+from alongside.engines.pods import users
 from alongside.engines.processes import groups
 from alongside.engines.runtimes.host import packages, rewriting
 from alongside.plan import variables
@@ -107,20 +107,12 @@ def prepare(pod: pods.Pod, container: pods.Container, words: Words, given: Given
 
 
 def user_words(container: pods.Container) -> tuple[str, ...]:
-    """Return the words that make a command run as the container's user; none for our own.
-
-    A user that this machine does not know has a group of the same number: Kubernetes would give it
-    root's, which here is that of this machine.
-    """
+    """Return the words that make a command run as the container's user; none for our own."""
     user, group = container.user, container.group
     if os.geteuid() != ROOT or (user in {None, ROOT} and group in {None, ROOT}):
         return ()
     user = ROOT if user is None else user
-    if group is None:
-        try:
-            group = pwd.getpwuid(user).pw_gid
-        except KeyError:
-            group = user
+    group = users.group_of(user) if group is None else group
     return (_CAPABLE, f"--reuid={user}", f"--regid={group}", "--clear-groups", "--")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import errors
+from alongside.engines.pods import users
 from alongside.engines.processes import cgroups
 from alongside.plan import variables
 
@@ -97,7 +98,10 @@ def _identity(container: pods.Container, place: Place) -> _Identity:
     is_silent = container.user is None and container.group is None
     if place.ordinary is not None and is_silent and not container.added_capabilities:
         return {"user": place.ordinary[0], "group": place.ordinary[1]}
-    return {"user": container.user, "group": container.group}
+    group = container.group
+    if group is None and container.user:
+        group = users.group_of(container.user)
+    return {"user": container.user, "group": group}
 
 
 def limits(container: pods.Container) -> cgroups.Limits:

@@ -125,7 +125,7 @@ def _limits() -> Fact:
     with tempfile.TemporaryDirectory() as folder:
         found = cgroups.Cgroups(folder, Path(folder, "cgroups"))
     have = [place.controller for place in found.places]
-    if len(have) == len(cgroups.CONTROLLERS):
+    if set(cgroups.CONTROLLERS) <= set(have):
         return Fact("cgroups", True, "limits of CPU and memory can be set")
     lacking = " and ".join(one for one in cgroups.CONTROLLERS if one not in have)
     return Fact(

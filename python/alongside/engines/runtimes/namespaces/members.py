@@ -15,18 +15,20 @@ from alongside.base import errors
 from alongside.engines.processes import groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from alongside.base import clock
 
 Kind = Literal["mnt", "ipc", "net", "uts", "pid"]
-KINDS: tuple[Kind, ...] = ("mnt", "ipc", "net")
-"""By which processes of ours are found."""
 Id = NewType("Id", tuple[int, int])
 """Of a namespace, as long as it is there: the next one may get the same. Whoever compares has to
 hold a descriptor of it."""
 POLL_S = 0.02
 KILL_WAIT_S = 10.0
+NAMED_MAX = 10
+"""Of those that do not die, in a message."""
+STORM_COUNT = 1000
+"""More than these that were killed in vain are no crowd but some that fork."""
 
 
 def of_descriptor(descriptor: int) -> Id:
@@ -89,56 +91,58 @@ def _entries(pids: Iterable[int]) -> list[groups.Entry]:
 async def kill(
     find: Callable[[], Collection[groups.Entry]], clock_: clock.Clock
 ) -> set[groups.Identity]:
-    """Kill what is found until nothing is; return all that was.
+    """Kill what is found until nothing is, and all of it is dead; return all that was.
+
+    Who was found anew is looked for again at once: what forks must not win time.
 
     Raises:
-        errors.TemporaryError: something cannot be killed now.
+        errors.TemporaryError: something does not die, or forks as quickly as it is killed.
     """
+    deadline_s = clock_.monotonic_s() + KILL_WAIT_S
     killed: set[groups.Identity] = set()
-    while found := find():
-        killed |= {one.identity for one in found}
-        await kill_each(found, clock_)
+    left: set[groups.Identity] = set()
+    while left := {*_alive(left), *(one.identity for one in find())}:
+        if clock_.monotonic_s() >= deadline_s:
+            raise errors.TemporaryError(_undying(left, killed), retry_after_s=1.0)
+        for one in left:
+            with contextlib.suppress(PermissionError):
+                groups.send(one, signal.SIGKILL)
+        await clock_.sleep(POLL_S if left <= killed else 0.0)
+        killed |= left
+        # The first of a process namespace dies when all others in it have been reaped.
+        groups.reap_orphans()
     return killed
 
 
-async def kill_each(found: Collection[groups.Entry], clock_: clock.Clock) -> None:
-    """Kill processes; returns when they are dead.
-
-    Raises:
-        errors.TemporaryError: something cannot be killed now.
-    """
-    deadline_s = clock_.monotonic_s() + KILL_WAIT_S
-    left = list(found)
-    while left:
-        if clock_.monotonic_s() >= deadline_s:
-            pids = ", ".join(str(one.identity.pid) for one in left)
-            raise errors.TemporaryError(f"these processes do not die: {pids}", retry_after_s=1.0)
-        for one in left:
-            with contextlib.suppress(PermissionError):
-                groups.send(one.identity, signal.SIGKILL)
-        await clock_.sleep(POLL_S)
-        left = [one for one in left if groups.is_alive(one.identity)]
-        if left:
-            # The first of a process namespace dies when all others in it have been reaped.
-            groups.reap_orphans()
+def _alive(wanted: Iterable[groups.Identity]) -> list[groups.Identity]:
+    return [one for one in wanted if groups.is_alive(one)]
 
 
-def related(home: str, project: str) -> list[groups.Entry]:
-    """Return what carries a project's marks, and what shares a namespace of ours with it."""
+def _undying(left: Collection[groups.Identity], killed: Collection[groups.Identity]) -> str:
+    pids = sorted(one.pid for one in left)
+    named = ", ".join(map(str, pids[:NAMED_MAX])) + (", ..." if len(pids) > NAMED_MAX else "")
+    if len(killed) > STORM_COUNT:
+        return (
+            f"{len(killed)} processes were killed in {KILL_WAIT_S:.0f} s and they start others as "
+            f"quickly ({named}); where cgroups may be made they are frozen first"
+        )
+    return f"these processes do not die: {named}"
+
+
+def within(ours: Mapping[Kind, Collection[Id]]) -> list[groups.Entry]:
+    """Return the processes that are in any of these namespaces, but for this one."""
+    return _entries(pid for pid in _pids() if _is_within(pid, ours))
+
+
+def _is_within(pid: int, ours: Mapping[Kind, Collection[Id]]) -> bool:
+    return any(of_process(pid, kind) in ids for kind, ids in ours.items())
+
+
+def marked(home: str, project: str) -> list[groups.Entry]:
+    """Return what carries the marks of a project's pods and of what they need."""
     # The balancer's marks begin with `~`, and it outlives whoever else is in the hub.
     names = [f"{project}/{name}" for name in ("pod", "~hub", "~")]
-    marked = [one for name in names for one in carrying(home, name, below=True)]
-    found = {one.identity.pid: one for one in marked}
-    for kind in KINDS:
-        held = [hold(one.identity.pid, kind) for one in marked]
-        # A namespace of this process or of the first one is the host's.
-        hosts = {of_process(os.getpid(), kind), of_process(1, kind)}
-        theirs = {of_descriptor(one) for one in held if one is not None} - hosts
-        found.update({one.identity.pid: one for one in inside(theirs, kind)} if theirs else {})
-        for one in held:
-            if one is not None:
-                os.close(one)
-    return list(found.values())
+    return [one for name in names for one in carrying(home, name, below=True)]
 
 
 def hold(pid: int, kind: Kind) -> int | None:

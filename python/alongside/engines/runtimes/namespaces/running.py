@@ -60,6 +60,11 @@ class ContainerRun:
         """Whether it has ended, with all that it started."""
         return self._task.done()
 
+    def kill_whole(self) -> None:
+        """Kill all that is in its cgroup, where it has one, so that nothing forks away."""
+        if self._with.cgroup is not None:
+            self._with.cgroup.kill()
+
     async def ended(self) -> runtime.Exit:
         """See `runtime.Running.ended`."""
         return await asyncio.shield(self._task)
@@ -68,6 +73,8 @@ class ContainerRun:
         """See `runtime.Running.signal`."""
         if self.is_over:
             return
+        if number == signal.SIGKILL:
+            self.kill_whole()
         if groups.exists(self._pid):
             groups.send_group(self._pid, number)
         for one in self._family():
@@ -149,6 +156,7 @@ class ContainerRun:
 
     async def _end_rest(self) -> int:
         """Kill what the program left, as Kubernetes does; return how the program ended."""
+        self.kill_whole()
         groups.send_group(self._pid, signal.SIGKILL)
         code = groups.reap(self._pid)
         try:

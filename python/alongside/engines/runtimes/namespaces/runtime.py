@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, log
-from alongside.engines.pods import incarnation, inplace, notes
+from alongside.engines.pods import doors, incarnation, inplace, notes, runtime
 from alongside.engines.processes import cgroups
 from alongside.engines.runtimes.namespaces import (
     checks,
@@ -16,6 +16,7 @@ from alongside.engines.runtimes.namespaces import (
     hub,
     members,
     names,
+    records,
     sandbox,
     services,
     wayout,
@@ -23,10 +24,9 @@ from alongside.engines.runtimes.namespaces import (
 from alongside.plan import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from alongside.base import clock
-    from alongside.engines.pods import runtime
     from alongside.engines.runtimes.namespaces import setting
     from alongside.plan import pods
 
@@ -51,6 +51,8 @@ class NamespacesRuntime:
         self._services: services.Services | None = None
         self._sandboxes: dict[str, sandbox.PodSandbox] = {}
         self._count = 0
+        self._records = records.Records(setting_.home)
+        self._promised: frozenset[int] = frozenset()
         self._limits: cgroups.Cgroups | None = None
 
     async def open(self) -> None:
@@ -79,6 +81,7 @@ class NamespacesRuntime:
         for pod in wanted:
             for text in checks.lacks(pod, limits):
                 self._notes.say(text)
+        self._promised = doors.host_ports(wanted)
         return checks.problems(wanted, self.setting)
 
     async def create(self, room: runtime.Room) -> sandbox.PodSandbox:
@@ -103,6 +106,7 @@ class NamespacesRuntime:
     async def serve(self, services: Sequence[runtime.Served]) -> None:
         """See `runtime.Runtime.serve`; the pods' /etc/hosts say the same from now on."""
         project, services_ = self._opened()
+        services_.promised = self._promised
         await services_.serve(services)
         links: dict[str, str] = {}
         for one in services:
@@ -135,12 +139,17 @@ class NamespacesRuntime:
         if self._project is not None:
             await self._project.hub.close()
         self._project = self._services = self._way_out = None
-        await self._cgroups().sweep(self._clock)
+
+    @contextlib.contextmanager
+    def traced(self) -> Iterator[runtime.Traced]:
+        """See `runtime.Traceable.traced`."""
+        with self._records.held() as ours:
+            holders = frozenset(one.holder for one in self._records.read())
+            yield runtime.Traced(lambda: members.within(ours), holders)
 
     async def sweep(self) -> int:
         """See `runtime.Runtime.sweep`."""
         count = await self._kill_all()
-        await self._cgroups().sweep(self._clock)
         incarnation.sweep(self.setting.folder)
         for folder in (self.setting.home / "pods").glob("*"):
             with contextlib.suppress(OSError):  # something is mounted there, or is not ours
@@ -149,7 +158,14 @@ class NamespacesRuntime:
 
     async def _kill_all(self) -> int:
         home, project = str(self.setting.home), self.setting.project
-        return len(await members.kill(lambda: members.related(home, project), self._clock))
+        with self._records.held() as ours:
+            # What is in a cgroup is frozen first, so that nothing forks away.
+            await self._cgroups().sweep(self._clock)
+            killed = await members.kill(
+                lambda: [*members.marked(home, project), *members.within(ours)], self._clock
+            )
+        self._records.clear()
+        return len(killed)
 
     def _opened(self) -> tuple[sandbox.Project, services.Services]:
         if self._project is None or self._services is None:

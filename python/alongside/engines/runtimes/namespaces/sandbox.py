@@ -18,6 +18,7 @@ from alongside.engines.runtimes.namespaces import (
     members,
     names,
     orders,
+    records,
     running,
 )
 
@@ -55,6 +56,7 @@ class Project:
         self.hub = hub_
         self.limits = limits
         self.clock = clock_
+        self.records = records.Records(setting_.home)
         self.links: dict[str, str] = {}
         """Variables that say where Services are."""
         self.way_out: carriers.Carrier | None = None
@@ -89,6 +91,8 @@ class PodSandbox:
         self._namespaces: dict[str, int] = {}
         self._ids: set[members.Id] = set()
         self._pause: int | None = None
+        self._holder: groups.Identity | None = None
+        """The same, once its namespaces are written down."""
         self._runs: list[running.ContainerRun] = []
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._watch: asyncio.Task[None] | None = None
@@ -150,8 +154,20 @@ class PodSandbox:
             self._namespaces[kind] = os.open(f"/proc/{pid}/ns/{kind}", _OPEN)
         self._ids = {members.of_descriptor(self._namespaces["ipc"])}
         self._watch = asyncio.get_running_loop().create_task(self._watch_pause(pid))
+        self._write_down(pid)
         if not pod.uses_host_network:
             await self._connect_network()
+
+    def _write_down(self, pid: int) -> None:
+        """Let who comes after our sudden end find all that is in the pod, whatever it forgets."""
+        self._holder = groups.identity(pid)
+        if self._holder is not None:
+            ids = {
+                kind: members.of_descriptor(self._namespaces[kind])
+                for kind in records.KINDS
+                if kind in self._namespaces
+            }
+            self._project.records.add(records.Record(self._mark, self._holder, ids))
 
     async def start(self, container: pods.Container, attempt: int) -> running.ContainerRun:
         """See `runtime.Sandbox.start`."""
@@ -218,6 +234,8 @@ class PodSandbox:
         """See `runtime.Sandbox.remove`."""
         if self._is_removed:
             return
+        for run in self._runs:
+            run.kill_whole()
         await members.kill(self._family, self._project.clock)
         for run in self._runs:
             await run.ended()
@@ -226,6 +244,8 @@ class PodSandbox:
         elif self._pause is not None:
             await self._end_pause(self._pause)
         self._is_removed = True
+        if self._holder is not None:
+            self._project.records.drop(self._holder)
         if "net" in self._namespaces and not (
             self.pod.uses_host_network or self._project.is_closing
         ):
@@ -275,7 +295,7 @@ class PodSandbox:
     def _limit(self, container: pods.Container) -> cgroups.Group | None:
         limits = containers.limits(container)
         name = f"{self.pod.name}/{container.name}"
-        return self._project.limits.create(name, limits)
+        return self._project.limits.create(name, limits, is_whole=True)
 
     def _marks(self, container: str = "") -> ending.Marks:
         name = f"{self._mark}/{container}" if container else self._mark

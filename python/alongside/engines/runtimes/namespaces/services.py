@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.pods import balancing
+from alongside.engines.pods import balancing, doors
 from alongside.engines.runtimes.namespaces import hub
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 LOCAL = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where a Service asks for it
-_BACKLOG = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """Where a port of a Service answers."""
 
-    asked: tuple[str, bool, int | None]
-    """Its address in the hub, and whether and where on all addresses of the host."""
+    asked: tuple[str, bool, int | None, bool]
+    """Its address in the hub, whether and where on all addresses of the host, and whether at the
+    host's port of its own number."""
     doors: tuple[balancing.Door, ...]
     outside: str
     """HOST:PORT, as this machine's user is told."""
@@ -45,6 +45,8 @@ class Services:
     ) -> None:
         """Take the network in which they have their addresses; nothing answers yet."""
         self.served: tuple[runtime.Served, ...] = ()
+        self.promised: frozenset[int] = frozenset()
+        """The host's ports that pods ask for."""
         self.inside: dict[str, str] = {}
         """Their addresses in the hub, by name; headless ones have none."""
         self._hub = project.hub
@@ -194,7 +196,8 @@ class Services:
         for one in wanted:
             for port in one.ports:
                 key = f"{one.name}:{port.number}"
-                asked = (inside[one.name], one.is_published, port.node_port)
+                is_free = numbers[port.number] == 1 and port.number not in self.promised
+                asked = (inside[one.name], one.is_published, port.node_port, is_free)
                 known = self._held.get(key)
                 if known is not None and known.asked == asked:
                     held[key] = known
@@ -202,14 +205,13 @@ class Services:
                 usable = {} if known is None else {door.address: door for door in known.doors}
                 address = f"{inside[one.name]}:{port.number}"
                 first = usable.get(address) or await self._inside_door(*address.split(":"))
-                is_free = numbers[port.number] == 1
                 try:
-                    doors = self._outside_doors(one, port, usable, is_free=is_free)
+                    beside = self._outside_doors(one, port, usable, is_free=is_free)
                 except BaseException:
                     _shut([first] if first not in usable.values() else [])
                     raise
-                outside = doors[0].address.replace(EVERYWHERE, LOCAL)
-                held[key] = Held(asked, (first, *doors), outside)
+                outside = beside[0].address.replace(EVERYWHERE, LOCAL)
+                held[key] = Held(asked, (first, *beside), outside)
 
     def _outside_doors(
         self,
@@ -226,13 +228,17 @@ class Services:
         """
         host = EVERYWHERE if service.is_published else LOCAL
         wanted = [(host, port.number)] if is_free else []
-        found = [usable.get(f"{host}:{number}") or _door(host, number) for host, number in wanted]
-        doors = [one for one in found if one is not None] or [
-            one for one in usable.values() if one.address.startswith(f"{LOCAL}:")
+        over = [one.socket for one in usable.values() if one.socket is not None]
+        found = [usable.get(f"{host}:{at}") or _door(host, at, over=over) for host, at in wanted]
+        own = f"{LOCAL}:{port.number}"
+        opened = [one for one in found if one is not None] or [
+            one
+            for one in usable.values()
+            if one.address.startswith(f"{LOCAL}:") and (is_free or one.address != own)
         ]
-        if not doors and (free := _door(LOCAL, 0)) is not None:
-            doors = [free]
-        if not doors:
+        if not opened and (free := _door(LOCAL, 0)) is not None:
+            opened = [free]
+        if not opened:
             raise errors.AddressTakenError(f"{service.name}: no port is free on {LOCAL}")
         if port.node_port is not None:
             address = f"{EVERYWHERE}:{port.node_port}"
@@ -241,8 +247,8 @@ class Services:
                 where = f"{service.place or service.name}: nodePort {port.node_port}"
                 self._notes.say(f"{where} is taken on this machine, and does not answer")
             else:
-                doors.append(door)
-        return doors
+                opened.append(door)
+        return opened
 
     async def _inside_door(self, address: str, number: str) -> balancing.Door:
         """Return a listening socket of the hub's; it outlives the balancer's processes."""
@@ -265,26 +271,25 @@ def _host_door(pod: pods.Pod, host: str, number: int) -> balancing.Door:
     return door
 
 
-def _door(host: str, number: int) -> balancing.Door | None:
+def _door(host: str, number: int, *, over: Sequence[socket.socket] = ()) -> balancing.Door | None:
     """Return a listening socket of the host's; None where it cannot be had."""
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        _listen(listening, host, number)
+        listening = doors.listening(host, number, over=over)
     except OSError:
-        listening.close()
         return None
     shown = f"[{host}]" if ":" in host else host
-    return balancing.Door(f"{shown}:{listening.getsockname()[1]}", listening)
+    address = f"{shown}:{listening.getsockname()[1]}"
+    return balancing.Door(address, listening, is_elsewhere=True)
 
 
 def _listen(listening: socket.socket, host: str, number: int) -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((host, number))
-    listening.listen(_BACKLOG)
+    listening.listen(doors.BACKLOG)
     listening.setblocking(False)
 
 
-def _shut(doors: Iterable[balancing.Door]) -> None:
-    for door in doors:
+def _shut(opened: Iterable[balancing.Door]) -> None:
+    for door in opened:
         if door.socket is not None:
             door.socket.close()
