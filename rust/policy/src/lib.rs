@@ -13,6 +13,7 @@ pub mod choice;
 pub mod ending;
 pub mod health;
 pub mod leave;
+pub mod origins;
 pub mod owed;
 pub mod rendezvous;
 pub mod tries;
