@@ -285,6 +285,8 @@ def test_a_router_without_connections_does_not_stay_for_a_node_that_is_dead() ->
         )
         with plane.running(contents) as process:
             wire.fetch(process.address, "/x", method="DELETE")
+            assert process.metric("alongside_route_node_owed_orders", node="a") == 1
+            assert process.metric("alongside_route_node_owed_bytes", node="a") > 100
             process.terminate()
             assert process.process.wait(timeout=wire.TIMEOUT_S) == 0
             (dropped,) = process.events("forgets_dropped")

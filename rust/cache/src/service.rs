@@ -209,7 +209,9 @@ impl Cache {
 
     /// Brings the gauges up to date.
     pub fn refresh_metrics(&self) {
-        self.metrics.refresh(&self.store, self.warmup.warmth(self.clock.now_ms()));
+        let add = |(orders, bytes), more: (usize, usize)| (orders + more.0, bytes + more.1);
+        let owed = self.siblings.all().iter().map(|sibling| sibling.purges.owed()).fold((0, 0), add);
+        self.metrics.refresh(&self.store, self.warmup.warmth(self.clock.now_ms()), owed);
     }
 
     /// Decides, at once and without waiting.
