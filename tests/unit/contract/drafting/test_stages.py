@@ -35,9 +35,19 @@ def test_an_unknown_stage_is_answered_with_the_nearest() -> None:
         image("FROM x AS build", "biuld")
 
 
-def test_arguments_reach_variables_and_end_with_their_stage() -> None:
+def test_arguments_reach_variables_and_what_stands_on_their_stage() -> None:
     text = "ARG V=1\nFROM x AS a\nARG V\nENV A=$V\nFROM a\nENV B=$V C=${V:-none}"
-    assert values(image(text)) == {"A": "1", "B": "", "C": "none"}
+    assert values(image(text)) == {"A": "1", "B": "1", "C": "1"}
+    text = "ARG V=1\nFROM scratch AS a\nARG V\nFROM scratch\nENV B=$V C=${V:-none}"
+    assert values(image(text)) == {"B": "", "C": "none"}
+
+
+def test_what_a_base_may_have_set_is_not_known() -> None:
+    found = image("FROM x\nARG A=1\nENV B=$A C=/app:$PATH D=${HOME:-/root}\nENV E=$C").variables
+    known = {name: variable.is_known for name, variable in found.items()}
+    assert known == {"B": True, "C": False, "D": False, "E": False}
+    found = image("FROM scratch\nENV C=/app:$PATH").variables
+    assert found["C"].is_known
 
 
 def test_an_argument_without_a_default_is_told() -> None:
