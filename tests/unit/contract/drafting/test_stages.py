@@ -121,6 +121,24 @@ def test_the_script_that_is_started_is_found(text: str, files: dict[str, str]) -
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        '"sh", "-c", ": ${A:?}"',
+        '"/bin/bash", "-e", "-uc", ": ${A:?}", "x"',
+        '"sh", "-ec", ": ${A:?}"',
+    ],
+)
+def test_what_a_shell_is_given_is_a_script(words: str) -> None:
+    (script,) = image(f"FROM x\n\nENTRYPOINT [{words}]").scripts
+    assert (script.text, script.place(0)) == (": ${A:?}", "Dockerfile:3")
+    (file,) = image(
+        'FROM x\nCOPY run.sh /\nCMD ["python", "-c", "sh"]\nCMD ["sh", "/run.sh", "-c", "x"]',
+        files={"run.sh": "#!/bin/sh\n"},
+    ).scripts
+    assert file.name == "run.sh"
+
+
+@pytest.mark.parametrize(
     ("text", "files"),
     [
         ('FROM x\nCOPY run /\nENTRYPOINT ["/run"]', {"run": "\x7fELF"}),
