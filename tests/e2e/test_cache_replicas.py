@@ -711,6 +711,8 @@ def test_a_replica_that_ends_tells_its_siblings_first(*, comes_back: bool) -> No
         node = fleet.nodes[0]
         assert fleet.ask(0, "/a", method="DELETE").status == 200
         wire.eventually(lambda: any(map(is_order, sibling.requests)), "it is told in vain")
+        assert node.metric("alongside_cache_sibling_owed_orders") == 1
+        assert node.metric("alongside_cache_sibling_owed_bytes") > 100
         node.terminate()
         wire.eventually(functools.partial(node.events, "draining"), "it drains")
         if comes_back:

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e import plane, replicas, upstream, wire
 
 FRESH = "Cache-Control: max-age=600"
+OTHER_ORIGIN = "sibling_of_another_origin"
 FAST: dict[str, object] = {"warm_bytes_per_s": 1 << 30}
 SLOW_BYTES_PER_S = 64 * 1024
 SLOW: dict[str, object] = {"warm_bytes_per_s": SLOW_BYTES_PER_S}
@@ -206,6 +207,25 @@ def test_nothing_is_taken_from_a_sibling_of_another_origin(more: dict[str, objec
                     assert fleet.ask(at, target).status == 200
                     came = len(origin.requests) - before[0], len(new.requests) - before[1]
                     assert came == ((0, 1) if at and not more else (1, 0))
+
+
+def test_an_origin_that_is_spelt_otherwise_is_said_once_where_it_may_be_another_one() -> None:
+    copied = [f"/1000/{number}" for number in range(10)]
+    for host, is_same in [("localhost", False), ("[::ffff:127.0.0.1]", True)]:
+        with warm_fleet(copied, FAST) as (fleet, origin):
+            caches = fleet.documents[1]["caches"]
+            assert isinstance(caches, list)
+            port = origin.address.rsplit(":", 1)[1]
+            caches[0]["origin"] = {"address": f"{host}:{port}"}
+            node = fleet.start(1)
+            await_warm(fleet, 1)
+            assert held(fleet, 1, copied) == (copied if is_same else [])
+            for target in fleet.targets(0, 3, prefix="/10/"):
+                assert fleet.ask(1, target).status == 200
+            said = [(line["own"], line["theirs"]) for line in node.events(OTHER_ORIGIN)]
+            assert said == ([] if is_same else [(f"localhost:{port}", f"127.0.0.1:{port}")])
+            counted = node.metric("alongside_cache_sibling_requests", outcome="other_origin")
+            assert (counted == 0) if is_same else (counted >= 3)
 
 
 def test_the_next_sibling_is_asked_where_one_is_gone() -> None:

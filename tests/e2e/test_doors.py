@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -226,6 +227,37 @@ def test_the_second_signal_ends_it_at_once() -> None:
             assert process.process.wait(timeout=10) == 0
             assert client.is_over()
         assert process.events("ended")[-1]["connections_cut"] == 1
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_the_first_signal_after_a_drain_by_the_door_cuts_nothing_the_second_does(
+    signals: int,
+) -> None:
+    release = threading.Event()
+
+    def answer(_: wire.Message) -> bytes:
+        release.wait(wire.TIMEOUT_S)
+        return wire.answer(b"whole")
+
+    limits = {"drain_timeout_ms": 3_600_000}
+    with (
+        upstream.Upstream.answering(answer) as origin,
+        plane.running(plane.document("route", origin.address, limits)) as process,
+        wire.Wire(process.address) as client,
+    ):
+        client.send(wire.request("/"))
+        wire.eventually(lambda: origin.requests, "it is on its way")
+        assert process.admin("POST", "/drain")[0] == 202
+        for count in range(1, signals + 1):
+            process.terminate()
+            said = functools.partial(process.events, "signalled")
+            wire.eventually(lambda: len(said()) >= count, "it is seen")  # noqa: B023
+        if signals == 1:
+            release.set()
+            assert client.answer().body == b"whole"
+        assert process.process.wait(timeout=10) == 0
+        release.set()
+        assert process.events("ended")[-1]["connections_cut"] == signals - 1
 
 
 def test_a_hangup_reads_the_file_again() -> None:

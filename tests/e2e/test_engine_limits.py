@@ -143,6 +143,40 @@ def test_room_is_made_by_the_connection_that_was_idle_longest() -> None:
         assert process.metric("alongside_http_connections", listener="web") == 3
 
 
+def test_who_waits_in_the_queue_is_not_shed_in_place_of_an_idle_connection() -> None:
+    release = threading.Event()
+
+    def answer(request: wire.Message) -> bytes:
+        if request.target == "/slow":
+            release.wait(wire.TIMEOUT_S)
+        return ok(request)
+
+    limits = {
+        "connections_max": 3,
+        "idle_timeout_ms": 60_000,
+        "requests_max": 1,
+        "queue_timeout_ms": 60_000,
+    }
+    with (
+        plane.answering(answer, limits=limits) as (address, origin, process),
+        wire.Wire(address) as queued,
+    ):
+        assert queued.ask("/").status == 200
+        time.sleep(0.3)  # a tick, so that it is older than the others
+        with wire.Wire(address) as slow, wire.Wire(address) as idle:
+            assert idle.ask("/").status == 200
+            slow.send(wire.request("/slow"))
+            wire.eventually(lambda: len(origin.requests) == 3, "it is on its way")
+            queued.send(wire.request("/queued"))
+            waiting = "alongside_http_requests_waiting"
+            wire.eventually(lambda: process.metric(waiting) == 1, "it waits")
+            with wire.Wire(address) as extra:
+                extra.send(wire.request("/extra"))
+                assert idle.is_over()
+                release.set()
+                assert [client.answer().status for client in (queued, extra)] == [200, 200]
+
+
 def test_busy_connections_are_not_shed_for_new_ones() -> None:
     release = threading.Event()
 

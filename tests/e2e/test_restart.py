@@ -133,6 +133,25 @@ def test_a_data_plane_that_does_not_start_is_given_up_and_all_goes_on(fleet: fle
     assert fleet.status()["warnings"] == []
 
 
+def test_what_ends_by_itself_after_a_failed_roll_out_is_started_as_it_was(
+    fleet: fleets.Fleet,
+) -> None:
+    good = dataplane.binary().read_bytes() + b"\n"
+    newer = with_binary(fleet, good)
+    path = fleet.write(shards=1)
+    newer.up(path)
+    before = fleet.pids()["photos-0-0"]
+    # At the same path: where it was read from is gone.
+    code, out, err = with_binary(fleet, BROKEN.encode()).run("up", str(path))
+    assert (code, "was not restarted in 3 attempts" in err) == (1, True), out + err
+    assert fleet.pids()["photos-0-0"] == before
+    os.kill(before, signal.SIGKILL)
+    fleets.until("it is there again", lambda: bool(fleet.status()["ready"]))
+    after = fleet.pids()["photos-0-0"]
+    assert after != before
+    assert Path(f"/proc/{after}/exe").read_bytes() == good
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_data_plane_that_hangs_at_its_start_fails_up_and_all_goes_on(

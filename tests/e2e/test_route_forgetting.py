@@ -273,3 +273,22 @@ def test_a_router_that_ends_tells_what_it_has_to_tell() -> None:
                 dropped = [line["open"] for line in process.events("forgets_dropped")]
                 assert dropped == ([] if comes_back else [1])
                 assert not comes_back or len(orders(a)) > told
+
+
+def test_a_router_without_connections_does_not_stay_for_a_node_that_is_dead() -> None:
+    with nodes(lambda _: None) as (a,), answering(named("o")) as (source,):
+        contents = document(
+            {"a": a.address},
+            origin=source.address,
+            health=CACHES,
+            limits={"drain_timeout_ms": 3_600_000},
+        )
+        with plane.running(contents) as process:
+            wire.fetch(process.address, "/x", method="DELETE")
+            assert process.metric("alongside_route_node_owed_orders", node="a") == 1
+            assert process.metric("alongside_route_node_owed_bytes", node="a") > 100
+            process.terminate()
+            assert process.process.wait(timeout=wire.TIMEOUT_S) == 0
+            (dropped,) = process.events("forgets_dropped")
+            assert dropped["open"] == 1
+            assert process.events("ended")[-1]["reason"] == "tell_timeout"

@@ -93,8 +93,6 @@ class Following:
         if unchanged := state["unchanged"]:
             run = "runs on as it was" if len(unchanged) == 1 else "run on as they were"
             self._say(f"{_listed(unchanged)} {run}")
-            if binary:
-                self._say(f"what ends meanwhile is started with {binary}, too")
             self._say(f"mend {binary or 'the cause'}, then run alongside {self._command} again")
         return errors.ExitCode.FAILED
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
 from rich import console, table, text
 
-from alongside.base import units
+from alongside.base import release, units
 
 if TYPE_CHECKING:
     from alongside.server import status
@@ -32,6 +33,16 @@ def write(state: status.Status) -> None:
     put(whole(state))
 
 
+def write_version(state: status.Status) -> None:
+    """Write that a supervisor is of another version than the command, if so."""
+    own = release.version()
+    if state["version"] != own:
+        click.echo(
+            f"warning: the supervisor is of version {state['version']}, this command of {own}; "
+            "what it runs is restarted by alongside up FILE, it itself by alongside down and up"
+        )
+
+
 def put(shown: console.RenderableType) -> None:
     """Write to stdout, as wide as the terminal; to a file no line is broken."""
     is_terminal = console.Console().is_terminal
@@ -43,7 +54,7 @@ def whole(state: status.Status) -> console.Group:
     parts: list[console.RenderableType] = [text.Text(_cache(cache)) for cache in state["caches"]]
     parts += [text.Text(line) for line in _services(state)]
     parts.append(processes(state))
-    restart = state["restart"]
+    restart = state.get("restart")  # an older supervisor knows of none
     if restart is not None and restart["outcome"] == "running":
         waits = f"; it {restart['reason']}" if restart["reason"] else ""
         done = f"{restart['done']} of {restart['asked']} done"

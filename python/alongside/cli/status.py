@@ -6,7 +6,7 @@ import json
 
 import click
 
-from alongside.base import environment, release
+from alongside.base import environment
 from alongside.cli import projects, showing
 from alongside.server import client
 
@@ -26,9 +26,4 @@ def command(project: str | None, as_json: bool) -> None:
     else:
         click.echo(showing.title(state))
         showing.write(state)
-        own = release.version()
-        if state["version"] != own:
-            click.echo(
-                f"warning: the supervisor is of version {state['version']}, this command of {own}; "
-                "what it runs is restarted by alongside up FILE, it itself by alongside down and up"
-            )
+        showing.write_version(state)

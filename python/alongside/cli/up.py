@@ -51,7 +51,9 @@ LEAVING_S = 2.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
+    """What one `up` is to do, and how it tells of it."""
+
     order: orders.Order
     setting: engine.Setting
     is_detached: bool
@@ -60,6 +62,7 @@ class _Run:
 
     @property
     def places(self) -> folders.Folders:
+        """The project's folders."""
         return self.setting.folders
 
 
@@ -84,20 +87,20 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
     found = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
     binary = Path(found).absolute()
     setting = engine.Setting(project, places, binary, variables)
-    run = _Run(
+    run = Run(
         dataclasses.replace(order, binary=str(binary)),
         setting,
         is_detached=resolved.is_on("detach"),
         is_json=resolved.is_on("json"),
         ready_s=resolved.duration_s("ready_timeout"),
     )
-    return _up(run, client.Client(places))
+    return bring(run, client.Client(places))
 
 
 command = options.ContractCommand(CONTRACT, start)
 
 
-def _up(run: _Run, door: client.Client) -> int:
+def bring(run: Run, door: client.Client) -> int:
     """Attach to the project's supervisor, or become or start it; others may do so just now."""
     clock_ = clock.SystemClock()
     deadline_s = clock_.monotonic_s() + SUPERVISOR_WAIT_S
@@ -106,7 +109,7 @@ def _up(run: _Run, door: client.Client) -> int:
             if door.is_up():
                 applied = door.apply(run.order)
                 _tell(run, applied)
-                return _follow(run, door, applied["restart"])
+                return _follow(run, door, applied.get("restart"))
             if run.is_detached:
                 return _detach(run, door)
             return asyncio.run(_foreground(run))
@@ -116,7 +119,7 @@ def _up(run: _Run, door: client.Client) -> int:
         asyncio.run(clock_.sleep(POLL_S))
 
 
-def _detach(run: _Run, door: client.Client) -> int:
+def _detach(run: Run, door: client.Client) -> int:
     """Start a supervisor that stays, and wait until all is ready."""
     process = _supervisor(run)
     applied = _answer(run, process)
@@ -125,7 +128,7 @@ def _detach(run: _Run, door: client.Client) -> int:
     return asyncio.run(_until_ready(run, door))
 
 
-def _supervisor(run: _Run) -> subprocess.Popen[bytes]:
+def _supervisor(run: Run) -> subprocess.Popen[bytes]:
     """Start a supervisor of its own session and give it the order."""
     run.places.make()
     logs.bound(run.places.supervisor_log)
@@ -146,7 +149,7 @@ def _supervisor(run: _Run) -> subprocess.Popen[bytes]:
     return process
 
 
-def _answer(run: _Run, process: subprocess.Popen[bytes]) -> Mapping[str, object]:
+def _answer(run: Run, process: subprocess.Popen[bytes]) -> Mapping[str, object]:
     """Return what a new supervisor makes of its order.
 
     Raises:
@@ -182,7 +185,7 @@ def _read(process: subprocess.Popen[bytes], *, deadline_s: float) -> bytes:
     return content
 
 
-def _follow(run: _Run, door: client.Client, number: object) -> int:
+def _follow(run: Run, door: client.Client, number: object) -> int:
     """Wait for what this command changed in a project that is up, and for its roll-out if any."""
     followed = None
     if isinstance(number, int):
@@ -195,7 +198,7 @@ def _follow(run: _Run, door: client.Client, number: object) -> int:
 
 
 async def _until_ready(
-    run: _Run, door: client.Client, followed: following.Following | None = None
+    run: Run, door: client.Client, followed: following.Following | None = None
 ) -> int:
     """Wait until all is ready and a roll-out has ended; say how it went.
 
@@ -253,7 +256,7 @@ def _is_hopeless(state: status_of.Status) -> bool:
     )
 
 
-async def _foreground(run: _Run) -> int:
+async def _foreground(run: Run) -> int:
     clock_ = clock.SystemClock()
     run.places.make()
     logs.bound(run.places.supervisor_log)
@@ -273,7 +276,7 @@ async def _foreground(run: _Run) -> int:
     return int(errors.ExitCode.DONE)
 
 
-async def _watch(run: _Run, door: control.Control) -> None:
+async def _watch(run: Run, door: control.Control) -> None:
     """Show the project until it has ended."""
     clock_ = clock.SystemClock()
     shown = contextlib.nullcontext() if run.is_json else live.Live(auto_refresh=False)
@@ -298,7 +301,7 @@ def _states(state: status_of.Status) -> str:
     )
 
 
-def _tell(run: _Run, applied: Mapping[str, object]) -> None:
+def _tell(run: Run, applied: Mapping[str, object]) -> None:
     if run.is_json:
         click.echo(json.dumps(applied))
         return
@@ -309,16 +312,17 @@ def _tell(run: _Run, applied: Mapping[str, object]) -> None:
         click.echo("nothing to change")
 
 
-def _tell_console(run: _Run, address: str) -> None:
+def _tell_console(run: Run, address: str) -> None:
     if address and not run.is_json:
         click.echo(f"console {address}")
 
 
-def _print(run: _Run, state: status_of.Status) -> None:
+def _print(run: Run, state: status_of.Status) -> None:
     if run.is_json:
         click.echo(json.dumps(state))
         return
     showing.write(state)
+    showing.write_version(state)
     _tell_console(run, state.get("console", ""))  # an older supervisor has none
     click.echo(
         f'project "{state["project"]}" stays up (supervisor pid {state["supervisor_pid"]}); '
@@ -326,7 +330,7 @@ def _print(run: _Run, state: status_of.Status) -> None:
     )
 
 
-def _result(run: _Run, state: status_of.Status) -> int:
+def _result(run: Run, state: status_of.Status) -> int:
     if state["ready"]:
         return int(errors.ExitCode.DONE)
     for process in state["processes"]:
@@ -342,7 +346,7 @@ def _result(run: _Run, state: status_of.Status) -> int:
     return int(errors.ExitCode.FAILED)
 
 
-def _logs(run: _Run, process: status_of.ProcessStatus) -> list[Path]:
+def _logs(run: Run, process: status_of.ProcessStatus) -> list[Path]:
     """Return where a process writes; of a pod, its containers that are not as they should be."""
     # A supervisor that is older than this command names no containers.
     listed = process.get("containers", [])

@@ -105,7 +105,7 @@ class Control:
         if found is None:
             raise errors.UsageError(
                 f"no restart {units.shown(text)} is known any more; "
-                "alongside status shows the last one"
+                "alongside status shows the last one of the supervisor that runs"
             )
         return found
 

@@ -28,6 +28,8 @@ STEPS_MAX = 200
 WARMTH_S = 1.0
 """For a node to say how warm it is; steps wait for the slowest."""
 FULL_RATIO = 1.0
+NUMBERS_MAX = 1_000_000
+"""Of one supervisor; the next one's begin after them."""
 ENDED_MAX = 32
 """The last roll-outs that have ended, kept for whoever asked for them."""
 
@@ -36,7 +38,7 @@ class RestartStatus(TypedDict):
     """A roll-out; one that has ended stays until the next begins."""
 
     number: int
-    """1 for the supervisor's first one."""
+    """No other supervisor of the project gives the same."""
     why: str
     outcome: str
     """`waiting`, `running`, `done` or `failed`."""
@@ -79,17 +81,19 @@ class _Asked:
 class Rolling:
     """The roll-outs of one engine; all methods belong to its event loop."""
 
-    def __init__(self, engine_: engine.Engine, clock_: clock.Clock, log_: log.Log) -> None:
-        """Take whose processes are restarted; nothing is until `begin`."""
+    def __init__(
+        self, engine_: engine.Engine, clock_: clock.Clock, log_: log.Log, *, epoch: int = 0
+    ) -> None:
+        """Take whose processes are restarted, and which supervisor of its project this is."""
         self._engine = engine_
         self._clock = clock_
         self._log = log_
         self._state: rollout.State | None = None
         self._plan: shape.Plan | None = None
         self._number = 0
-        """Of the present or the last one."""
-        self._numbers = 0
-        """How many numbers were given away."""
+        """Of the present or the last one; 0 for none."""
+        self._last_number = epoch * NUMBERS_MAX
+        """The last one that was given away."""
         self._why = ""
         self._told = 0
         self._steps: list[str] = []
@@ -122,8 +126,8 @@ class Rolling:
         return self._begin(plan, _Asked(self._next_number(), frozenset(names), why))
 
     def _next_number(self) -> int:
-        self._numbers += 1
-        return self._numbers
+        self._last_number += 1
+        return self._last_number
 
     def _begin(self, plan: shape.Plan, asked: _Asked) -> int:
         self._number, self._why, self._plan = asked.number, asked.why, plan

@@ -50,7 +50,7 @@ class Supervisor:
     ) -> None:
         """Take an engine that runs nothing yet, its documents' epoch, and what it wakes us by."""
         self.engine = engine_
-        self.rolling = rolling.Rolling(engine_, clock_, log_)
+        self.rolling = rolling.Rolling(engine_, clock_, log_, epoch=epoch)
         self.plan = shape.Plan()
         self.sources: tuple[reading.Source, ...] = ()
         self.folder = ""

@@ -5,6 +5,7 @@
 
 use crate::flight::FetchError;
 use alongside_http::Arrival;
+use alongside_policy::origins;
 use alongside_protocols::{RequestHead, ResponseHead, write_decimal};
 
 const ASK: &str = "x-alongside-ask";
@@ -91,12 +92,20 @@ pub(crate) fn write_owed(out: &mut Vec<u8>) -> String {
     "{\"owed\": 1}\n".to_owned()
 }
 
-/// Whether the node that asks wants answers of this origin; one that does not say is believed to.
+/// Whether the node that asks wants answers of this origin, in its one spelling; a node that does not say is believed to.
 pub(crate) fn is_of_origin(head: &RequestHead<'_, '_>, origin: &str) -> bool {
-    head.field(ORIGIN).is_none_or(|asked| asked == origin.as_bytes())
+    let is_same = |asked: &[u8]| {
+        asked == origin.as_bytes() || std::str::from_utf8(asked).is_ok_and(|asked| origins::spelling(asked) == origin)
+    };
+    head.field(ORIGIN).is_none_or(is_same)
 }
 
-/// Appends whose answers are asked for.
+/// Returns whose answers a node has that was asked for another origin's.
+pub(crate) fn other_origin(head: &ResponseHead<'_, '_>) -> Option<String> {
+    head.field(ORIGIN).map(|origin| String::from_utf8_lossy(origin).into_owned())
+}
+
+/// Appends whose answers are asked for, or whose there are where others were.
 pub(crate) fn write_origin(origin: &str, out: &mut Vec<u8>) {
     write_line(ORIGIN, origin.as_bytes(), out);
 }
@@ -233,7 +242,8 @@ mod tests {
             let head = guard::request(&text, &mut room, &Limits::default()).unwrap().unwrap();
             is_of_origin(&head, "127.0.0.1:80")
         };
-        assert!(is_of(Some("127.0.0.1:80")) && is_of(None));
+        assert!(is_of(Some("127.0.0.1:80")) && is_of(None) && is_of(Some("[::ffff:127.0.0.1]:80")));
+        assert!(!is_of(Some("localhost:80")));
         assert!(!is_of(Some("127.0.0.1:8000")) && !is_of(Some("127.0.0.1:80 example.org")) && !is_of(Some("")));
     }
 

@@ -31,9 +31,26 @@ pub struct Circuit {
     trial_until_ms: Option<u64>,
     /// It asked something since that trial began.
     has_spoken: bool,
+    /// How often it answered.
+    answers: u64,
 }
 
+/// When a probe began, by what had been answered before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Began(u64);
+
 impl Circuit {
+    /// A probe begins now.
+    #[must_use]
+    pub const fn begin(&self) -> Began {
+        Began(self.answers)
+    }
+
+    /// Whether it answered nothing since a probe began: what began before an answer says nothing against it.
+    const fn is_news(&self, began: Began) -> bool {
+        began.0 == self.answers
+    }
+
     /// Returns what is to be done with it.
     pub fn standing(&mut self, now_ms: u64) -> Standing {
         if self.failures == 0 {
@@ -58,8 +75,18 @@ impl Circuit {
         }
     }
 
+    /// A probe failed that was no trial.
+    pub fn probe_failed(&mut self, began: Began, now_ms: u64) {
+        if self.is_news(began) {
+            self.failed(now_ms);
+        }
+    }
+
     /// A trial failed. One that spoke meanwhile is tried again at once.
-    pub fn trial_failed(&mut self, now_ms: u64) {
+    pub fn trial_failed(&mut self, began: Began, now_ms: u64) {
+        if !self.is_news(began) {
+            return;
+        }
         self.trial_until_ms = None;
         self.leave(now_ms);
         if std::mem::take(&mut self.has_spoken) {
@@ -75,7 +102,7 @@ impl Circuit {
 
     /// It answered.
     pub fn answered(&mut self) {
-        *self = Self::default();
+        *self = Self { answers: self.answers.wrapping_add(1), ..Self::default() };
     }
 
     /// It asked something itself: it may be tried at once, or when the trial that runs has ended.
@@ -89,6 +116,29 @@ impl Circuit {
 mod tests {
     use super::*;
 
+    fn trial_failed(circuit: &mut Circuit, now_ms: u64) {
+        circuit.trial_failed(circuit.begin(), now_ms);
+    }
+
+    #[test]
+    fn what_began_before_an_answer_says_nothing_against_it() {
+        let mut circuit = Circuit::default();
+        let before = circuit.begin();
+        circuit.answered();
+        circuit.probe_failed(before, 10);
+        assert_eq!(circuit.standing(10), Standing::Usable);
+        circuit.failed(10);
+        assert_eq!(circuit.standing(10 + SIBLING_PAUSE_MS), Standing::Due);
+        let trial = circuit.begin();
+        circuit.answered();
+        circuit.trial_failed(trial, 1_500);
+        assert_eq!(circuit.standing(1_500), Standing::Usable);
+        // It was left anew meanwhile, and the trial that runs now is another one.
+        circuit.failed(2_000);
+        circuit.trial_failed(trial, 2_001);
+        assert_eq!(circuit.standing(2_000 + SIBLING_PAUSE_MS), Standing::Due);
+    }
+
     #[test]
     fn leaves_a_sibling_longer_each_time_and_tries_it_once_after() {
         let mut circuit = Circuit::default();
@@ -100,7 +150,7 @@ mod tests {
             now_ms += pause_ms;
             assert_eq!(circuit.standing(now_ms), Standing::Due);
             assert_eq!(circuit.standing(now_ms), Standing::Left);
-            circuit.trial_failed(now_ms);
+            trial_failed(&mut circuit, now_ms);
         }
         circuit.answered();
         assert_eq!(circuit.standing(now_ms), Standing::Usable);
@@ -134,10 +184,10 @@ mod tests {
             assert_eq!(circuit.standing(now_ms), Standing::Left);
         }
         // It spoke while it was tried: the next trial is at once, and one again.
-        circuit.trial_failed(1_500);
+        trial_failed(&mut circuit, 1_500);
         assert_eq!(circuit.standing(1_500), Standing::Due);
         assert_eq!(circuit.standing(1_500), Standing::Left);
-        circuit.trial_failed(1_600);
+        trial_failed(&mut circuit, 1_600);
         assert_eq!(circuit.standing(1_600), Standing::Left);
     }
 
@@ -146,7 +196,7 @@ mod tests {
         let mut circuit = Circuit::default();
         circuit.spoke(3);
         assert_eq!(circuit.standing(3), Standing::Usable);
-        (0..9).for_each(|_| circuit.trial_failed(5));
+        (0..9).for_each(|_| trial_failed(&mut circuit, 5));
         circuit.spoke(6);
         assert_eq!(circuit.standing(6), Standing::Due);
     }

@@ -94,7 +94,7 @@ async fn ask_in_turn(cache: &Cache, flight: &Flight, ask: &mut Ask) -> Result<()
     }
     // Siblings bound themselves; the origin is bounded here, once for all who wait for this answer.
     let mut places = Places::new(&ask.limits, Instant::now());
-    if places.pass(&ask.limits, &ask.gate, &cache.origin).await.is_err() {
+    if places.pass(&ask.limits, &ask.gate, &cache.origin, || {}).await.is_err() {
         return Err(FetchError::Shed);
     }
     let result = match open_confirmed(cache, ask, Source::Origin).await {
@@ -258,6 +258,9 @@ fn take_head(
         let Some(head) = parsed.map_err(|_| FetchError::Refused)? else { return Ok(None) };
         let (used, body, keep_alive) = (head.head_bytes, head.body, head.keep_alive);
         let said = source.sibling().map(|_| Said::of(&head));
+        if let Some(sibling) = source.sibling() {
+            note_origin(cache, sibling, between::other_origin(&head));
+        }
         let decided = match (head.status, said, source) {
             (..200, ..) => None,
             (_, Some(Said { fault: Some(error), .. }), _) => Some(Decided::Faulty(error)),
@@ -277,6 +280,14 @@ fn take_head(
         }
     }
     Ok(None)
+}
+
+/// Counts that a sibling has another origin's answers, and says so once: the two would never meet, and nobody would know why.
+fn note_origin(cache: &Cache, sibling: &Sibling, theirs: Option<String>) {
+    if theirs.is_some() {
+        cache.metrics.asked_sibling("other_origin");
+    }
+    sibling.note_origin(&cache.source, theirs);
 }
 
 /// Tells the flight what was decided, and passes what follows.

@@ -26,6 +26,7 @@ mod purged;
 pub mod purges;
 mod receive;
 pub mod record;
+pub mod reply;
 mod ride;
 pub mod service;
 mod shelf;

@@ -41,6 +41,8 @@ pub struct Metrics {
     objects: Family<CacheLabel, Gauge>,
     sibling_requests: Family<OutcomeLabel, Counter>,
     sibling_purges: Family<OutcomeLabel, Counter>,
+    sibling_owed: Family<CacheLabel, Gauge>,
+    sibling_owed_bytes: Family<CacheLabel, Gauge>,
     warmth: Family<CacheLabel, Gauge>,
     warmed_bytes: Family<CacheLabel, Counter>,
     warmed_objects: Family<CacheLabel, Counter>,
@@ -66,6 +68,8 @@ pub struct CacheMetrics {
     objects: Gauge,
     sibling_requests: Family<OutcomeLabel, Counter>,
     sibling_purges: Family<OutcomeLabel, Counter>,
+    sibling_owed: Gauge,
+    sibling_owed_bytes: Gauge,
     warmth: Gauge,
     /// Bytes that came from siblings while it warmed up.
     pub warmed_bytes: Counter,
@@ -97,6 +101,8 @@ impl Metrics {
         let siblings = "Questions to siblings, by what came of them";
         cache.register("sibling_requests", siblings, self.sibling_requests.clone());
         cache.register("sibling_purges", "Purges that siblings were told", self.sibling_purges.clone());
+        cache.register("sibling_owed_orders", "Purges that siblings have yet to take", self.sibling_owed.clone());
+        cache.register("sibling_owed_bytes", "What these take", self.sibling_owed_bytes.clone());
         cache.register("warmth", "How far the warm-up is, 0 to 100", self.warmth.clone());
         cache.register("warmed_bytes", "Bytes that came from siblings in the warm-up", self.warmed_bytes.clone());
         cache.register("warmed_objects", "Answers that were stored of them", self.warmed_objects.clone());
@@ -122,6 +128,8 @@ impl Metrics {
             objects: self.objects.get_or_create_owned(&label),
             sibling_requests: self.sibling_requests.clone(),
             sibling_purges: self.sibling_purges.clone(),
+            sibling_owed: self.sibling_owed.get_or_create_owned(&label),
+            sibling_owed_bytes: self.sibling_owed_bytes.get_or_create_owned(&label),
             warmth: self.warmth.get_or_create_owned(&label),
             warmed_bytes: self.warmed_bytes.get_or_create_owned(&label),
             warmed_objects: self.warmed_objects.get_or_create_owned(&label),
@@ -132,6 +140,9 @@ impl Metrics {
     pub fn forget(&self, name: &str) {
         let label = CacheLabel { cache: name.to_owned() };
         for gauge in [&self.bytes, &self.limit, &self.inflight, &self.objects, &self.waiting, &self.warmth] {
+            gauge.remove(&label);
+        }
+        for gauge in [&self.sibling_owed, &self.sibling_owed_bytes] {
             gauge.remove(&label);
         }
         for counter in [&self.collapsed, &self.origin, &self.evicted, &self.warmed_bytes, &self.warmed_objects] {
@@ -167,8 +178,10 @@ impl CacheMetrics {
     }
 
     /// Reads what the store knows.
-    pub fn refresh(&self, store: &Store, warmth: u8) {
+    pub fn refresh(&self, store: &Store, warmth: u8, owed: (usize, usize)) {
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.sibling_owed.set(gauge(owed.0 as u64));
+        self.sibling_owed_bytes.set(gauge(owed.1 as u64));
         self.warmth.set(i64::from(warmth));
         self.evicted.inner().store(store.counts().evicted.load(Relaxed), Relaxed);
         self.bytes.set(gauge(store.weight()));

@@ -16,6 +16,7 @@ use std::time::Duration;
 /// What is remembered for a sibling; more, or for longer, and it has to forget everything.
 pub const TERMS: Terms = Terms {
     orders_max: 1024,
+    bytes_max: 256 * 1024,
     batch_max: 1,
     batch_bytes_max: 0,
     pause_ms: 100,
@@ -44,6 +45,12 @@ impl Purges {
     /// Orders that are not settled.
     pub fn open(&self) -> usize {
         self.lock().open()
+    }
+
+    /// How many these are, and what they take.
+    pub fn owed(&self) -> (usize, usize) {
+        let owed = self.lock();
+        (owed.open(), owed.bytes())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::metrics::{CacheMetrics, Metrics};
 use crate::object::Object;
 use crate::purged::Purged;
 use crate::purges;
+use crate::reply::Reply;
 use crate::store::{Found, Store};
 use crate::terms;
 use crate::warmup::{self, Warmup};
@@ -20,6 +21,7 @@ use alongside_policy::caching::vary::{self, VaryNames};
 use alongside_policy::caching::{
     Bypass, CacheStatus, Fields, Forward, Lookup, Outcome, Request, Serve, State, conditional, lookup, state,
 };
+use alongside_policy::origins;
 use alongside_protocols::{Body, RequestHead};
 use alongside_transport::{buffer, deadline};
 use std::hash::{BuildHasher as _, RandomState};
@@ -89,26 +91,6 @@ pub enum Planned {
     },
 }
 
-/// A small answer for one of ours.
-#[derive(Debug)]
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// Lines of the head.
-    pub lines: Vec<u8>,
-    /// The body.
-    pub body: String,
-}
-
-impl Reply {
-    /// Returns what tells a sibling that there is no answer, and why.
-    pub(crate) fn fault(error: FetchError) -> Self {
-        let mut lines = Vec::new();
-        between::write_fault(error, &mut lines);
-        Self { status: error.answer().0, lines, body: String::new() }
-    }
-}
-
 /// A sibling that asks for all of a shard.
 #[derive(Debug, Clone)]
 pub struct AskedBy {
@@ -156,7 +138,8 @@ impl Cache {
         let sizes = (document.memory_bytes, document.object_bytes_max());
         let address = document.origin.address.as_str();
         let host = document.origin.host.as_ref().map(|host| host.as_str().to_owned());
-        let source: Arc<str> = host.as_ref().map_or_else(|| address.into(), |host| format!("{address} {host}").into());
+        let source = host.as_ref().map_or_else(|| address.to_owned(), |host| format!("{address} {host}"));
+        let source: Arc<str> = origins::spelling(&source).into();
         // Another origin's pages are other pages.
         let is_same = |before: &Self| before.source == source;
         let keeps = |before: &Self| before.sizes == sizes || before.store.can_resize(sizes.0, Some(sizes.1));
@@ -226,7 +209,9 @@ impl Cache {
 
     /// Brings the gauges up to date.
     pub fn refresh_metrics(&self) {
-        self.metrics.refresh(&self.store, self.warmup.warmth(self.clock.now_ms()));
+        let add = |(orders, bytes), more: (usize, usize)| (orders + more.0, bytes + more.1);
+        let owed = self.siblings.all().iter().map(|sibling| sibling.purges.owed()).fold((0, 0), add);
+        self.metrics.refresh(&self.store, self.warmup.warmth(self.clock.now_ms()), owed);
     }
 
     /// Decides, at once and without waiting.
@@ -242,7 +227,7 @@ impl Cache {
             // During a change of the origin: whoever asks goes on to where its document says.
             Some(Question::Meet) if !between::is_of_origin(head, &self.source) => {
                 self.hear_from(head);
-                return Planned::Reply(Reply::fault(FetchError::Unreachable));
+                return Planned::Reply(Reply::fault(FetchError::Unreachable).of_origin(&self.source));
             }
             Some(Question::Meet) => asked_by = Some(self.asked_by(head)),
             Some(question) => return self.reply(question, head, arrival),
@@ -366,6 +351,7 @@ impl Cache {
             Question::Warm if between::is_of_origin(head, &self.source) => return Planned::Warm { asked_by },
             Question::Warm => {
                 status = 409;
+                between::write_origin(&self.source, &mut lines);
                 body = "409 Conflict: what is stored here is of another origin\n".to_owned();
             }
             Question::Probe => between::write_warmth(self.warmup.warmth(self.clock.now_ms()), &mut lines),

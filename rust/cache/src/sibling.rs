@@ -1,7 +1,7 @@
 //! Another replica of this cache's shard: asking it, and knowing whether it is worth asking.
 
 use crate::between::{self, Question};
-use crate::circuit::{Circuit, Standing};
+use crate::circuit::{Began, Circuit, Standing};
 use crate::clock::Clock;
 use crate::flight::FetchError;
 use crate::link::{Link, SILENCE};
@@ -12,7 +12,7 @@ use alongside_http::link::Upstream;
 use alongside_policy::rendezvous;
 use alongside_protocols::chunked::Piece;
 use alongside_protocols::{Asked, Limits, guard, scratch};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -47,6 +47,8 @@ pub(crate) struct Sibling {
     clock: Clock,
     circuit: Mutex<Circuit>,
     heard_ms: AtomicU64,
+    /// It was said that it has another origin.
+    is_origin_said: AtomicBool,
     /// One probe at a time answers for all who wait.
     probing: tokio::sync::Mutex<()>,
 }
@@ -73,6 +75,7 @@ impl Sibling {
             clock,
             circuit: Mutex::default(),
             heard_ms: AtomicU64::new(0),
+            is_origin_said: AtomicBool::new(false),
             probing: tokio::sync::Mutex::new(()),
         })
     }
@@ -92,10 +95,11 @@ impl Sibling {
     }
 
     async fn try_again(&self) {
+        let began = self.begin();
         if self.probe().await.is_ok() {
             self.heard();
         } else {
-            self.circuit().trial_failed(self.clock.now_ms());
+            self.circuit().trial_failed(began, self.clock.now_ms());
         }
     }
 
@@ -110,9 +114,22 @@ impl Sibling {
         self.circuit().failed(self.clock.now_ms());
     }
 
+    fn begin(&self) -> Began {
+        self.circuit().begin()
+    }
+
     /// Notes that it asked something itself.
     pub fn spoke(&self) {
         self.circuit().spoke(self.clock.now_ms());
+    }
+
+    /// Notes whose answers it said that it has, where these are another origin's; says so once.
+    pub fn note_origin(&self, own: &str, theirs: Option<String>) {
+        let is_said = self.is_origin_said.swap(theirs.is_some(), Relaxed);
+        if let Some(theirs) = theirs.filter(|_| !is_said) {
+            let remedy = "write the origin of all replicas alike";
+            tracing::warn!(event = "sibling_of_another_origin", sibling = self.id, own, theirs, remedy);
+        }
     }
 
     /// The time by the cache's clock.
@@ -138,13 +155,17 @@ impl Sibling {
         if standing == Standing::Left {
             return false;
         }
-        let is_alive = self.probe().await.is_ok();
-        match standing {
-            _ if is_alive => self.heard(),
-            Standing::Due => self.circuit().trial_failed(self.clock.now_ms()),
-            Standing::Usable | Standing::Left => self.failed(),
+        let began = self.begin();
+        if self.probe().await.is_ok() {
+            self.heard();
+            return true;
         }
-        is_alive
+        match standing {
+            Standing::Due => self.circuit().trial_failed(began, self.clock.now_ms()),
+            Standing::Usable | Standing::Left => self.circuit().probe_failed(began, self.clock.now_ms()),
+        }
+        // It may have answered something else meanwhile.
+        self.begin() != began
     }
 
     /// Asks how warm it is, on a new connection.

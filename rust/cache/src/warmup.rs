@@ -1,5 +1,6 @@
 //! Warming an empty store up with what siblings have: one task for each store, in the runtime that began it.
 
+use crate::between;
 use crate::budget::Reservation;
 use crate::clock::Clock;
 use crate::flight::FetchError;
@@ -128,7 +129,8 @@ impl Job {
             .unwrap_or(Err(FetchError::TimedOut))?;
         link.deadline.set(STALL_MS_MAX);
         link.send(&sibling.warm_request(&self.origin)).await?;
-        let (status, body) = head(&mut link).await?;
+        let (status, body, other_origin) = head(&mut link).await?;
+        sibling.note_origin(&self.origin, other_origin);
         match (status, body) {
             (200, Body::Chunked) => sibling.heard(),
             (503, _) => return Ok(Ended::Busy),
@@ -206,13 +208,13 @@ impl Job {
     }
 }
 
-async fn head(link: &mut Link) -> Result<(u16, Body), FetchError> {
+async fn head(link: &mut Link) -> Result<(u16, Body, Option<String>), FetchError> {
     let limits = Limits::default();
     loop {
         let mut room = scratch();
         let parsed = guard::response(link.buffer.data(), &mut room, &limits, Asked::default());
         if let Some(head) = parsed.map_err(|_| FetchError::Refused)? {
-            let (found, used) = ((head.status, head.body), head.head_bytes);
+            let (found, used) = ((head.status, head.body, between::other_origin(&head)), head.head_bytes);
             link.buffer.consume(used);
             return Ok(found);
         }

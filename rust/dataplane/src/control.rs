@@ -14,6 +14,7 @@ use alongside_http::connection;
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_http::route::Route;
+use alongside_policy::ending::Ending;
 use alongside_tcp::Balancer;
 use alongside_transport::accept::Failures;
 use alongside_transport::listen::{self, Inherited, SocketFile};
@@ -342,11 +343,18 @@ impl Control {
         look.tick().await;
         let mut retry = tokio::time::interval(RETRY_LOOK);
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut signals = 0;
         loop {
             tokio::select! {
-                _ = terminate.recv() => self.drain(),
-                _ = interrupt.recv() => self.drain(),
-                () = self.drained.notified() => return self.finish(&mut terminate, &mut interrupt).await,
+                _ = terminate.recv() => {
+                    signals += 1;
+                    self.drain();
+                }
+                _ = interrupt.recv() => {
+                    signals += 1;
+                    self.drain();
+                }
+                () = self.drained.notified() => return self.finish(signals, &mut terminate, &mut interrupt).await,
                 _ = hangup.recv() => self.read_again(source, Look::Always),
                 () = changed.notified() => {
                     watch.renew();
@@ -403,43 +411,48 @@ impl Control {
         runtime.document().is_some_and(|current| alongside_document::succeeds(current, document) == Succession::Older)
     }
 
-    fn has_untold(&self) -> bool {
+    /// Orders that nodes and siblings have still to be told.
+    fn untold(&self) -> usize {
         let runtime = self.lock();
-        !runtime.untold().is_empty() || runtime.compiled().untold() > 0
+        let routed: usize = runtime.untold().iter().map(|server| server.forgets.open()).sum();
+        routed + runtime.compiled().untold()
     }
 
-    /// Waits for the last connection, for the limit, or for the same signal once more.
-    async fn finish(&self, terminate: &mut Signal, interrupt: &mut Signal) -> Exit {
+    /// Waits until the drain is over.
+    async fn finish(&self, signals: u32, terminate: &mut Signal, interrupt: &mut Signal) -> Exit {
         let (admission, limit_ms) = {
             let runtime = self.lock();
             let limit_ms = runtime.document().map_or(0, |document| document.limits.drain_timeout_ms);
             (Arc::clone(&runtime.admission), limit_ms)
         };
-        let emptied = async {
-            while admission.open() > 0 {
-                tokio::time::sleep(DRAIN_LOOK).await;
+        let begun = tokio::time::Instant::now();
+        let mut ending = Ending::new(0, limit_ms, signals);
+        let mut looks = tokio::time::interval(DRAIN_LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let end = loop {
+            tokio::select! {
+                _ = looks.tick() => {}
+                _ = terminate.recv() => say_signalled(ending.signalled()),
+                _ = interrupt.recv() => say_signalled(ending.signalled()),
             }
-        };
-        let told = async {
-            emptied.await;
+            let now_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             // What clients were promised while they waited is still to be told.
-            while self.has_untold() {
-                tokio::time::sleep(DRAIN_LOOK).await;
+            if let Some(end) = ending.look(now_ms, admission.open(), self.untold()) {
+                break end;
             }
         };
-        tokio::select! {
-            () = told => {}
-            () = tokio::time::sleep(Duration::from_millis(limit_ms)) => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
         for server in self.lock().untold() {
             server.forgets.give_up(&server.id, "the process ends");
         }
         self.lock().compiled().caches.values().for_each(|cache| cache.give_up("the process ends"));
-        tracing::info!(event = "ended", connections_cut = admission.open());
+        tracing::info!(event = "ended", connections_cut = admission.open(), reason = end.as_str());
         Exit::Done
     }
+}
+
+/// A signal changes nothing until the second one: without a line nobody would know that it came.
+fn say_signalled(count: u32) {
+    tracing::info!(event = "signalled", count);
 }
 
 fn bind_admin(path: &Path) -> Result<(tokio::net::UnixListener, SocketFile), Failed> {

@@ -29,6 +29,7 @@ const ENTRUST_AFTER: Duration = Duration::from_millis(100);
 /// What is remembered for a node; one URL more, and it is told to forget everything.
 const TERMS: Terms = Terms {
     orders_max: 4096,
+    bytes_max: 1024 * 1024,
     // They are sent before the first answer is read.
     batch_max: 64,
     batch_bytes_max: 16 * 1024,
@@ -213,6 +214,13 @@ impl Queue {
     #[must_use]
     pub fn open(&self) -> usize {
         self.lock().owed.open()
+    }
+
+    /// How many these are, and what they take.
+    #[must_use]
+    pub fn owed(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.owed.open(), state.owed.bytes())
     }
 
     /// Drops what waits; says so where there was something.

@@ -100,7 +100,8 @@ impl<S: Stream> Exchange<'_, S> {
 
     async fn hop(&mut self, hop: &Hop, sent: &mut Sent<'_>, course: &mut impl Course) -> Tried {
         let upstream = &hop.upstream;
-        if let Err(limit) = sent.places.pass(self.limits, self.gate, upstream).await {
+        // Whoever stands in the queue is no idle connection that may be asked to leave.
+        if let Err(limit) = sent.places.pass(self.limits, self.gate, upstream, || self.deadline.clear()).await {
             self.trail.shed = Some(limit);
             let why = (503, "too many requests are under way");
             return Tried::Done(Box::pin(self.fail(why, sent.request)).await);

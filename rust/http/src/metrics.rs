@@ -112,6 +112,8 @@ struct RouteFamilies {
     warmth: Family<NodeLabel, Gauge<f64, AtomicU64>>,
     in_flight: Family<NodeLabel, Gauge>,
     waiting: Family<NodeLabel, Gauge>,
+    owed: Family<NodeLabel, Gauge>,
+    owed_bytes: Family<NodeLabel, Gauge>,
 }
 
 impl RouteFamilies {
@@ -134,6 +136,8 @@ impl RouteFamilies {
         route.register("node_warmth_ratio", "How warm a node says it is", self.warmth.clone());
         route.register("node_in_flight", "Requests that a node is answering", self.in_flight.clone());
         route.register("node_waiting", "Requests that wait for one of these to end", self.waiting.clone());
+        route.register("node_owed_orders", "Orders to forget that a node has yet to take", self.owed.clone());
+        route.register("node_owed_bytes", "What these take", self.owed_bytes.clone());
     }
 }
 
@@ -174,6 +178,9 @@ impl RouteMetrics {
         self.families.warmth.get_or_create(&label).set(ratio(node.warmth));
         self.families.in_flight.get_or_create(&label).set(i64::from(node.in_flight));
         self.families.waiting.get_or_create(&label).set(i64::from(node.waiting));
+        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.families.owed.get_or_create(&label).set(gauge(node.owed.0));
+        self.families.owed_bytes.get_or_create(&label).set(gauge(node.owed.1));
     }
 
     /// Returns how often a node was left, by reason.
@@ -361,8 +368,9 @@ impl Metrics {
         let label = NodeLabel { route: route.to_owned(), node: node.to_owned() };
         self.routes.share.remove(&label);
         self.routes.warmth.remove(&label);
-        self.routes.in_flight.remove(&label);
-        self.routes.waiting.remove(&label);
+        for gauge in [&self.routes.in_flight, &self.routes.waiting, &self.routes.owed, &self.routes.owed_bytes] {
+            gauge.remove(&label);
+        }
         for reason in Reason::ALL {
             self.routes.left.remove(&left_label(route, node, reason));
         }

@@ -33,11 +33,17 @@ impl Places {
         (self.theirs, self.ours) = (None, None);
     }
 
-    /// Waits for room at an upstream, and in the process where the request has none yet.
+    /// Waits for room at an upstream, and in the process where the request has none yet; `waits` is called where it has to.
     ///
     /// # Errors
     /// The limit that is reached, as the metric names it.
-    pub async fn pass(&mut self, limits: &Limits, gate: &Arc<Gate>, upstream: &Upstream) -> Result<(), &'static str> {
+    pub async fn pass(
+        &mut self,
+        limits: &Limits,
+        gate: &Arc<Gate>,
+        upstream: &Upstream,
+        waits: impl Fn(),
+    ) -> Result<(), &'static str> {
         let until = self.until;
         let terms = |open_max| Terms {
             open_max,
@@ -49,6 +55,7 @@ impl Places {
         self.theirs = match upstream.gate.try_pass(limits.upstream_requests_max) {
             passed @ Some(_) => passed,
             None => {
+                waits();
                 let passed = Box::pin(upstream.gate.pass(terms(limits.upstream_requests_max))).await;
                 Some(passed.map_err(|shut| word(shut, "upstream_requests_max"))?)
             }
@@ -57,6 +64,7 @@ impl Places {
             self.ours = match gate.try_pass(limits.requests_max) {
                 passed @ Some(_) => passed,
                 None => {
+                    waits();
                     let passed = Box::pin(gate.pass(terms(limits.requests_max))).await;
                     Some(passed.map_err(|shut| word(shut, "requests_max"))?)
                 }

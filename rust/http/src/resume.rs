@@ -151,7 +151,7 @@ impl<S: Stream> Exchange<'_, S> {
             let Some(hop) = course.next(Some(Lost::Cut)) else { break Err(Broken) };
             // The one before is of no more use.
             places.leave();
-            if let Err(limit) = places.pass(self.limits, self.gate, &hop.upstream).await {
+            if let Err(limit) = places.pass(self.limits, self.gate, &hop.upstream, || {}).await {
                 self.trail.shed = Some(limit);
                 break Err(Broken);
             }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct Terms {
     /// Orders that wait for the peer; one more, and they become one to forget everything.
     pub orders_max: usize,
+    /// The bytes of all that is not settled; more, and what waits becomes one to forget everything.
+    pub bytes_max: usize,
     /// Orders that are on their way at one time, and their bytes; one order may be longer.
     pub batch_max: usize,
     /// Their bytes.
@@ -23,6 +25,13 @@ pub struct Terms {
     pub patience_ms: Option<u64>,
 }
 
+impl Terms {
+    /// Whether a batch of so many takes one more, with which it has so many bytes.
+    const fn fits(&self, count: usize, bytes: usize) -> bool {
+        count < self.batch_max && (count == 0 || bytes <= self.batch_bytes_max)
+    }
+}
+
 /// What is to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum What {
@@ -30,6 +39,15 @@ pub enum What {
     One(Arc<[u8]>),
     /// Everything.
     Everything,
+}
+
+impl What {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::One(text) => text.len(),
+            Self::Everything => 0,
+        }
+    }
 }
 
 /// Who waits until an order is done.
@@ -84,6 +102,8 @@ pub struct Owed<W> {
     places: HashMap<What, u64>,
     /// Orders that nobody else was asked to tell.
     unminded: BTreeSet<u64>,
+    /// What the texts of all orders take.
+    bytes: usize,
     next_place: u64,
     is_told: bool,
     failing_since_ms: Option<u64>,
@@ -119,6 +139,7 @@ impl<W: Waiter> Owed<W> {
             orders: BTreeMap::new(),
             places: HashMap::new(),
             unminded: BTreeSet::new(),
+            bytes: 0,
             next_place: 0,
             is_told: false,
             failing_since_ms: None,
@@ -132,7 +153,8 @@ impl<W: Waiter> Owed<W> {
             self.join(place, wait);
             return false;
         }
-        let is_too_much = what != What::Everything && self.places.len() >= self.terms.orders_max;
+        let is_too_much = what != What::Everything
+            && (self.places.len() >= self.terms.orders_max || self.bytes + what.bytes() > self.terms.bytes_max);
         let what = if is_too_much { What::Everything } else { what };
         self.insert(Order { what, waits: wait.into_iter().collect(), is_sent: false, version: 0 }, false);
         is_too_much
@@ -147,10 +169,8 @@ impl<W: Waiter> Owed<W> {
     pub fn take(&mut self) -> Vec<Ticket> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (&place, order) in &mut self.orders {
-            if let What::One(text) = &order.what {
-                bytes += text.len();
-            }
-            if batch.len() >= self.terms.batch_max || (bytes > self.terms.batch_bytes_max && !batch.is_empty()) {
+            bytes += order.what.bytes();
+            if !self.terms.fits(batch.len(), bytes) {
                 break;
             }
             order.is_sent = true;
@@ -163,13 +183,13 @@ impl<W: Waiter> Owed<W> {
 
     /// Notes that the peer has forgotten, or never will: nobody waits for it any more.
     pub fn done(&mut self, ticket: &Ticket) {
-        self.orders.remove(&ticket.place);
+        self.remove(ticket.place);
         self.unminded.remove(&ticket.place);
     }
 
     /// Notes that the peer cannot do it now. It stands behind all others from here.
     pub fn again(&mut self, ticket: &Ticket) {
-        let Some(order) = self.orders.remove(&ticket.place) else { return };
+        let Some(order) = self.remove(ticket.place) else { return };
         let is_minded = !self.unminded.remove(&ticket.place);
         self.insert(Order { is_sent: false, ..order }, is_minded);
     }
@@ -198,22 +218,34 @@ impl<W: Waiter> Owed<W> {
         self.orders.len()
     }
 
+    /// What the texts of these orders take.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Drops all that is not on its way; returns how much was open.
     pub fn drop_all(&mut self) -> usize {
         let open = self.orders.len();
         self.orders.retain(|_, order| order.is_sent);
+        self.bytes = self.orders.values().map(|order| order.what.bytes()).sum();
         self.unminded.retain(|place| self.orders.contains_key(place));
         self.places = HashMap::new();
         open
     }
 
-    /// Returns orders that nobody else was asked to tell, the oldest first.
+    /// Returns orders that nobody else was asked to tell, the oldest first, as many as a batch may hold.
     #[must_use]
     pub fn unminded(&self) -> Vec<Ticket> {
-        let found = self.unminded.iter().filter_map(|place| Some((*place, self.orders.get(place)?)));
-        let tickets =
-            found.map(|(place, Order { version, what, .. })| Ticket { place, version: *version, what: what.clone() });
-        tickets.take(self.terms.batch_max).collect()
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for (&place, order) in self.unminded.iter().filter_map(|place| self.orders.get_key_value(place)) {
+            bytes += order.what.bytes();
+            if !self.terms.fits(batch.len(), bytes) {
+                break;
+            }
+            batch.push(Ticket { place, version: order.version, what: order.what.clone() });
+        }
+        batch
     }
 
     /// How many nobody else was asked to tell.
@@ -237,6 +269,12 @@ impl<W: Waiter> Owed<W> {
         self.unminded.extend(self.orders.keys());
     }
 
+    fn remove(&mut self, place: u64) -> Option<Order<W>> {
+        let order = self.orders.remove(&place)?;
+        self.bytes -= order.what.bytes();
+        Some(order)
+    }
+
     /// Returns where an order waits that says as much.
     fn equal(&self, what: &What) -> Option<u64> {
         self.places.get(what).or_else(|| self.places.get(&What::Everything)).copied()
@@ -254,6 +292,7 @@ impl<W: Waiter> Owed<W> {
             self.unminded.insert(place);
         }
         let is_everything = order.what == What::Everything;
+        self.bytes += order.what.bytes();
         self.orders.insert(place, order);
         if is_everything {
             self.absorb(place);
@@ -265,7 +304,7 @@ impl<W: Waiter> Owed<W> {
         let Some(order) = self.orders.get_mut(&place) else { return };
         order.is_sent = false;
         let Some(later) = self.places.insert(order.what.clone(), place) else { return };
-        let more = self.orders.remove(&later).map(|later| later.waits).unwrap_or_default();
+        let more = self.remove(later).map(|later| later.waits).unwrap_or_default();
         self.unminded.remove(&later);
         self.join(place, more);
     }
@@ -276,7 +315,7 @@ impl<W: Waiter> Owed<W> {
         let parts: Vec<u64> = self.orders.iter().filter_map(is_part).collect();
         for place in parts {
             self.unminded.remove(&place);
-            if let Some(part) = self.orders.remove(&place) {
+            if let Some(part) = self.remove(place) {
                 self.places.remove(&part.what);
                 self.join(whole, part.waits.into_iter().filter(|wait| !wait.is_gone()));
             }

@@ -6,8 +6,15 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-const TERMS: Terms =
-    Terms { orders_max: 3, batch_max: 2, batch_bytes_max: 100, pause_ms: 10, pause_ms_max: 40, patience_ms: Some(100) };
+const TERMS: Terms = Terms {
+    orders_max: 3,
+    bytes_max: 4,
+    batch_max: 2,
+    batch_bytes_max: 100,
+    pause_ms: 10,
+    pause_ms_max: 40,
+    patience_ms: Some(100),
+};
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -124,6 +131,7 @@ proptest! {
                 }
             }
             prop_assert!(world.owed.open() <= TERMS.orders_max + TERMS.batch_max);
+            prop_assert!(world.owed.bytes() <= TERMS.bytes_max);
         }
         // Who was asked knows of all that nobody else has to be asked for any more.
         let mut copies = Vec::new();

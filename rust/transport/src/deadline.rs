@@ -107,6 +107,14 @@ impl Deadline {
         self.arm(if DRAINING.get() { limit_ms.min(LAST_REQUEST_MS) } else { limit_ms }, true);
     }
 
+    /// Takes the deadline off, and lets nobody ask it to leave: what it waits for has a limit of its own.
+    pub fn clear(&self) {
+        TABLE.with_borrow_mut(|table| {
+            let slot = &mut table.slots[self.0];
+            (slot.due, slot.is_idle) = (NEVER, false);
+        });
+    }
+
     fn arm(&self, limit_ms: u64, is_idle: bool) {
         let due = ticks_from_now(limit_ms);
         TABLE.with_borrow_mut(|table| {
@@ -398,6 +406,21 @@ mod tests {
             assert!(shed_oldest_idle());
             assert!(!shed_oldest_idle());
             drop(busy);
+        });
+    }
+
+    #[test]
+    fn what_waits_without_a_deadline_is_not_shed_in_place_of_an_idle_one() {
+        block_on(async {
+            let (queued, idle) = (Deadline::new(), Deadline::new());
+            queued.set_idle(1_000);
+            idle.set_idle(60_000);
+            queued.clear();
+            assert!(shed_oldest_idle());
+            assert_eq!(idle.within(std::future::pending::<()>()).await, Err(Expired));
+            assert!(!shed_oldest_idle());
+            (0..10).for_each(|_| tick());
+            assert_eq!(queued.within(async { 1 }).await, Ok(1));
         });
     }
 

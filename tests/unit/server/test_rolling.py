@@ -108,6 +108,23 @@ def test_one_goes_on_at_a_time_and_what_a_new_version_needs_comes_after() -> Non
     asyncio.run(scenario())
 
 
+def test_no_supervisor_gives_a_number_that_another_of_its_project_gave() -> None:
+    async def scenario() -> None:
+        clock_ = fake_clock.FakeClock()
+        numbers: list[int] = []
+        for epoch in (7, 8):
+            log_ = log.Log(clock_, stream=io.StringIO())
+            engine_ = cast("engine.Engine", Nothing())
+            made = rolling.Rolling(engine_, clock_, log_, epoch=epoch)
+            assert all(made.restart(number) is None for number in numbers)
+            numbers.append(made.begin(PLAN, ["app"], "asked for"))
+            assert made.restart(numbers[-1]) is not None
+            await made.close()
+        assert len(set(numbers)) == 2
+
+    asyncio.run(scenario())
+
+
 def test_one_that_is_done_is_told_of_after_the_next_began() -> None:
     async def scenario() -> None:
         clock_ = fake_clock.FakeClock()

@@ -140,7 +140,8 @@ _METRICS = (
         "counter",
         ("cache", "outcome"),
         "misses that siblings were asked for: `hit`, `fetched`, `miss`, `unreachable`, "
-        "`timed_out`, `refused`, and `outdated` for what was made before a purge",
+        "`timed_out`, `refused`, `other_origin` for a sibling whose origin is another "
+        "one or spelt otherwise, and `outdated` for what was made before a purge",
     ),
     promise.Metric(
         "alongside_cache_sibling_purges_total",
@@ -148,6 +149,19 @@ _METRICS = (
         ("cache", "outcome"),
         "attempts to tell a sibling what to forget: `told`, `failed`, and `all` where it had "
         "to forget everything",
+    ),
+    promise.Metric(
+        "alongside_cache_sibling_owed_orders",
+        "gauge",
+        ("cache",),
+        "purges that siblings have yet to take, at most 1024 for each; one more, and it is to "
+        "forget everything",
+    ),
+    promise.Metric(
+        "alongside_cache_sibling_owed_bytes",
+        "gauge",
+        ("cache",),
+        "what these take, at most 256Ki for each",
     ),
     promise.Metric(
         "alongside_cache_warmth",
@@ -248,8 +262,11 @@ _FAILURES = (
     ),
     promise.Failure(
         "A sibling has another origin, as while the origin of all is being changed",
-        "neither takes what the other has; each asks its own origin",
-        "nobody notices. Origin: a request of each replica",
+        "neither takes what the other has; each asks its own origin. Capitals and the ways to "
+        "write one IP address make no difference; a name and its address do, `localhost` and "
+        "`127.0.0.1` too",
+        "client: nothing. Origin: a request of each replica. Operator: outcome `other_origin`, "
+        "log event `sibling_of_another_origin` once",
     ),
     promise.Failure(
         "A page is changed through one replica (POST, PUT, DELETE, …, answered below 400)",
@@ -261,7 +278,8 @@ _FAILURES = (
     promise.Failure(
         "A router asks a replica to tell a sibling what the router cannot tell it",
         "the sibling is told by this replica, like of a change through it. A replica that ends "
-        "tells its siblings first, for as long as it drains, and takes no more of it",
+        "tells its siblings first, for as long as it drains, and takes no more of it. After its "
+        "last connection that goes on while somebody takes it, and 3s where nobody does",
         "client: nothing. Operator: `alongside_cache_sibling_purges_total`; log event "
         "`forgets_dropped` for what could not be told",
     ),

@@ -316,7 +316,8 @@ START_FAILURES = (
         "SIGTERM arrives while requests run",
         "they finish within drain-timeout, tunnels too, then what is left is cut; a kept "
         "connection that is idle has 1s (drain-timeout where that is less) for one more request, "
-        "whose answer closes it. A second SIGTERM cuts at once",
+        "whose answer closes it. A second SIGTERM cuts at once; the first after `POST /drain` is "
+        "none",
         "client: its whole answer, or a cut connection after drain-timeout. Operator: "
         "`connections_cut` in the log's `ended`",
     ),

@@ -207,6 +207,19 @@ _METRICS = (
         ("route", "node"),
         "requests that wait for one of these to end",
     ),
+    promise.Metric(
+        "alongside_route_node_owed_orders",
+        "gauge",
+        ("route", "node"),
+        "orders to forget that a node has yet to take, at most 4096; one more, and it is to "
+        "forget everything",
+    ),
+    promise.Metric(
+        "alongside_route_node_owed_bytes",
+        "gauge",
+        ("route", "node"),
+        "what these take, at most 1Mi",
+    ),
 )
 
 _FAILURES = (

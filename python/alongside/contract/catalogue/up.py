@@ -235,8 +235,8 @@ _FAILURES = (
     promise.Failure(
         "A successor fails, or is not ready within 30s",
         "it is ended, and its predecessor serves on; it is tried three times, then the restart "
-        "stops and leaves the rest as it was. What ends by itself from then on is started with the "
-        "new data plane, too, until the next `up`",
+        "stops and leaves the rest as it was. What of it ends by itself is started as it was, too: "
+        "the data plane that something runs is kept until nothing does",
         "`restart` and `up` wait for the end, however long; stderr: the reason, the last log "
         "lines, what runs on and what to mend; exit code 1; a warning in `alongside status`",
     ),

@@ -154,7 +154,7 @@ def _habits(image: images.Image) -> Iterator[Finding]:
             text = f"{word} in shell form: its shell gets the signals, not the program"
             yield Finding(command.place, f'{text}; write {word} ["..."] or begin it with exec')
     for name, variable in image.variables.items():
-        if variable.value.text and guessing.guess(name, None).is_secret:
+        if variable.value.text and guessing.guess(name, variable.value.text).is_secret:
             text = f"{name} seems to be a secret, and everyone with the image can read it"
             yield Finding(variable.value.place, f"{text}; leave its value out")
 

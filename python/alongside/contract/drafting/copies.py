@@ -19,6 +19,7 @@ DEPTH_MAX = 8
 LOOKS_MAX = 20_000
 """How many files are looked for, so that stages which copy from each other come to an end."""
 _FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/")
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 _SHELL = re.compile(r"#!\s*\S*(?:sh|env\s+(?:-\S+\s+)*\S*sh)\b")
 
 
@@ -46,7 +47,7 @@ def scripts(
     """Return the shell scripts that commands name, as far as they are known; shell forms too."""
     found: dict[str, images.Script] = {}
     search = _Search(read)
-    for command in commands:
+    for command in map(_as_shell, commands):
         if command.is_shell:
             name, _, line = command.place.rpartition(":")
             shell = images.Script(name, command.words[0], int(line))
@@ -56,6 +57,21 @@ def scripts(
             if script is not None and _is_shell(script):
                 found.setdefault(script.name, script)
     return tuple(found.values())[:SCRIPTS_MAX]
+
+
+def _as_shell(command: images.Command) -> images.Command:
+    """Return `["sh", "-c", TEXT]` as what it is, a text for a shell; others as they are."""
+    if (
+        command.is_shell
+        or posixpath.basename(command.words[0] if command.words else "") not in _SHELLS
+    ):
+        return command
+    for at, word in enumerate(command.words[1:-1], start=1):
+        if not word.startswith("-"):
+            break
+        if not word.startswith("--") and word.endswith("c"):
+            return dataclasses.replace(command, words=(command.words[at + 1],), is_shell=True)
+    return command
 
 
 def _paths(command: images.Command) -> Iterator[str]:

@@ -14,8 +14,14 @@ from alongside.contract import kinds, promise
 
 _SECRET = re.compile(
     r"(?:^|_)(?:PASS(?:WORD|WD|PHRASE)?|SECRETS?|TOKENS?|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SECRET"
-    r"|ENCRYPTION|SIGNING|LICENSE)_?KEY)(?:_|$)"
+    r"|ENCRYPTION|SIGNING|LICENSE)_?KEY)(?:_|$)|_(?:PWD|PAT)$"
 )
+_COUNTED = re.compile(
+    r"(?:^|_)(?:MAX|MIN|NUM|COUNT|LIMIT|TOTAL)_(?:[A-Z0-9]+_)*TOKENS(?:_|$)"
+    r"|(?:^|_)TOKENS_(?:MAX|MIN|NUM|COUNT|LIMIT|TOTAL|PER)(?:_|$)"
+)
+"""Tokens that are a number of words, not a secret."""
+_WITH_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s:]*:[^/?#@\s]+@")
 _NOT_SECRET = re.compile(r"_(?:FILE|PATH|DIR|URL|URI|TTL|TIMEOUT|LENGTH|LIFETIME|EXPIRY|NAME)$")
 _TIME = re.compile(
     r"TIMEOUT|INTERVAL|PERIOD|DELAY|TTL|GRACE|FREQUENCY|LIFETIME|DURATION|BACKOFF|KEEP_?ALIVE"
@@ -23,7 +29,7 @@ _TIME = re.compile(
 )
 _SIZE = re.compile(r"(?:SIZE|MEMORY|BUFFER|BYTES|QUOTA|HEAP)|(?:^|_)(?:MEM|MAXMEMORY)(?:_|$)")
 _COUNT = re.compile(
-    r"COUNT|WORKERS|THREADS|RETRIES|REPLICAS|PROCESSES|CONNECTIONS|CPUS|NUMBER|DEPTH"
+    r"COUNT|WORKERS|THREADS|RETRIES|REPLICAS|PROCESSES|CONNECTIONS|CPUS|NUMBER|DEPTH|TOKENS"
 )
 _SWITCH = re.compile(
     r"(?:^|_)(?:ENABLED?|DISABLED?|DEBUG|USE|ALLOW|NO|IS|HAS|SKIP|FORCE|VERBOSE|UNBUFFERED|DRY_RUN)"
@@ -71,7 +77,8 @@ class Guess:
 def guess(name: str, default: str | None) -> Guess:
     """Return what a variable of that name and default seems to take; never raises."""
     upper = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
-    if _SECRET.search(upper) and not _NOT_SECRET.search(upper):
+    is_none = _NOT_SECRET.search(upper) or _COUNTED.search(upper)
+    if (_SECRET.search(upper) and not is_none) or _WITH_PASSWORD.match(default or ""):
         return Guess(promise.Kind.TEXT, is_secret=True)
     found = _by_name(upper, name) if not default else _by_value(upper, name, default)
     is_fitting = found.kind is not promise.Kind.TEXT and _bears_out(found, default or "")

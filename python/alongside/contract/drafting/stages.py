@@ -22,6 +22,8 @@ INDENT_MAX = 1024
 _PREDEFINED = frozenset(
     f"{side}{what}" for side in ("TARGET", "BUILD") for what in ("PLATFORM", "OS", "ARCH")
 )
+_NOTHING = "scratch"
+"""The base that holds nothing, and sets no variable."""
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/([A-Za-z]+))?")
 
 
@@ -51,12 +53,12 @@ class _Stage:
     has_own_command: bool = False
 
     def child(self, name: str, begun: str) -> _Stage:
-        """Return a stage built on this one: arguments end with a stage, the rest goes on."""
+        """Return a stage built on this one, which goes on with all but its triggers."""
         return dataclasses.replace(
             self,
             name=name,
             begun=begun,
-            arguments={},
+            arguments=dict(self.arguments),
             comments=dict(self.comments),
             variables=dict(self.variables),
             exposed=dict(self.exposed),
@@ -268,6 +270,11 @@ class _Builder:
             )
             inherited = [stage.variables[used] for used in found.names if used in stage.variables]
             is_known = found.is_known and all(one.is_known for one in inherited)
+            # What is set nowhere here is empty, unless an image that nobody read sets it.
+            if stage.base != _NOTHING:
+                is_known &= all(
+                    used in stage.variables or used in stage.arguments for used in found.names
+                )
             after[name] = images.Variable(
                 dataclasses.replace(
                     said,

@@ -13,11 +13,11 @@ from alongside.base import errors, files, log
 from alongside.engines.local import (
     children,
     hosting,
+    keeping,
     launching,
     members,
     sockets,
     succession,
-    versions,
     yielding,
 )
 from alongside.engines.pods import driver
@@ -58,6 +58,7 @@ class Engine:
         """
         self.setting = setting
         self.sockets = sockets.Sockets()
+        self._kept = keeping.Kept(setting.folders.binaries)
         self.children: dict[str, members.Member] = {}
         self._documents: dict[str, documents.Wanted] = {}
         self._contents: dict[str, bytes] = {}
@@ -247,7 +248,8 @@ class Engine:
         if process.sockets:
             bound = self.sockets.held[process.name]
             passed.append((bound.wanted.name, os.dup(bound.socket.fileno())))
-        launch = launching.launch(self.setting, process, number, words, tuple(passed))
+        kept = replace(self.setting, binary=self._kept.of(self.setting.binary))
+        launch = launching.launch(kept, process, number, words, tuple(passed))
         return children.Child(process, launch, self._clock, self._changed, self._log)
 
     def _know(self, name: str, document: documents.Wanted, content: bytes) -> None:
@@ -457,6 +459,7 @@ class Engine:
         if self.hosting is not None:
             await self.hosting.close()
         self.sockets.release()
+        self._kept.drop_all_but(keeping.binaries(self.everyone()))
 
     def beside(self, name: str, *, timeout_s: float) -> list[admin.Admin]:
         """Return the admin doors of the incarnations of a name that are not in charge."""
@@ -472,23 +475,18 @@ class Engine:
         return self.setting.folders.admin(name, self.incarnation(name))
 
     def use(self, binary: Path) -> None:
-        """Take another binary of the data plane for all that starts from now on."""
+        """Take another binary of the data plane for all that starts from now on.
+
+        What runs and ends by itself is started as it was: nobody knows yet whether the new one
+        starts. What does not run has nothing to lose.
+        """
         self.setting = replace(self.setting, binary=binary)
-        for child in self.everyone():
-            if isinstance(child, children.Child):
-                child.launch = child.launch.by(binary)
+        for child in keeping.idle(self.everyone()):
+            child.launch = child.launch.by(self._kept.of(binary))
 
     def outdated(self) -> list[str]:
         """Return the data-plane processes that run another version than one started now would."""
-        current = versions.of(self.setting.binary)
-        return [
-            name
-            for name, child in self.children.items()
-            if isinstance(child, children.Child)
-            and current
-            and child.identity is not None
-            and child.version not in {"", current}
-        ]
+        return keeping.outdated(self.children, self.setting.binary)
 
     def tidy(self) -> None:
         """Bound the logs and reap orphans; called now and then."""
@@ -496,4 +494,5 @@ class Engine:
         all_ = [path for one in self.children.values() for path in places.logs_of(one.process)]
         for path in (places.supervisor_log, *all_):
             logs.bound(path)
+        self._kept.drop_all_but(keeping.binaries(self.everyone()))
         groups.reap_orphans()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,11 @@ class Folders:
         return list(self.container_logs(process.pod).values())
 
     @property
+    def binaries(self) -> Path:
+        """The versions of the data plane that something runs."""
+        return self.state / "binaries"
+
+    @property
     def volumes(self) -> Path:
         """The volumes of pods."""
         return self.state / "volumes"
@@ -92,7 +98,7 @@ class Folders:
         return path
 
     def tidy(self) -> None:
-        """Remove the sockets of a dead supervisor and its processes, their documents and rooms.
+        """Remove what a dead supervisor left: sockets, documents, binaries and rooms.
 
         All of them must be dead. A room that is not empty is its runtime's to remove: what is
         mounted there must not be touched.
@@ -100,6 +106,7 @@ class Folders:
         for path in (self.state / "pods").glob("*"):
             with contextlib.suppress(OSError):
                 path.rmdir()
+        shutil.rmtree(self.binaries, ignore_errors=True)
         documents = self.state / "documents"
         unfinished = documents.glob(".*.new")
         for path in (*self.runtime.glob("*.sock"), *documents.glob("*.json"), *unfinished):

@@ -35,6 +35,8 @@ pub struct Replica {
     pub in_flight: u32,
     /// Requests that wait for one of these to end.
     pub waiting: u32,
+    /// Orders to forget something that it has not been told yet, and their bytes.
+    pub owed: (usize, usize),
     /// Why it is not read from; nothing where it is.
     pub reason: Option<&'static str>,
 }
@@ -74,6 +76,7 @@ impl Replica {
             warmth: standing.map_or(100, Standing::warmth),
             in_flight: node.gate.open(),
             waiting: node.gate.waiting(),
+            owed: node.server.forgets.owed(),
             reason: node.reason(),
         }
     }

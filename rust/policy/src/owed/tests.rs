@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 const TERMS: Terms = Terms {
     orders_max: 4,
+    bytes_max: 24,
     batch_max: 2,
     batch_bytes_max: 10,
     pause_ms: 50,
@@ -273,4 +274,46 @@ fn all_that_waits_can_be_dropped() {
     assert_eq!((owed.drop_all(), owed.open()), (3, 2));
     batch.iter().for_each(|ticket| owed.done(ticket));
     assert!(owed.take().is_empty() && owed.unminded().is_empty());
+}
+
+#[test]
+fn what_is_long_becomes_an_order_to_forget_everything_before_it_is_much() {
+    let mut owed = owed(&["123456789", "abcdefghi"]);
+    assert_eq!(owed.bytes(), 18);
+    // What is on its way counts as well, as it may come back.
+    let batch = owed.take();
+    assert_eq!(texts(&batch), [one("123456789")]);
+    assert!(!owed.add(one("ABCDEF"), None));
+    assert_eq!(owed.bytes(), 24);
+    assert!(owed.add(one("-"), None));
+    assert_eq!((owed.open(), owed.bytes()), (2, 9));
+    assert!(!owed.add(one("and another one that is long"), None));
+    owed.end_round(Round::Failed, 0);
+    assert_eq!((owed.open(), owed.bytes()), (1, 0));
+    assert_eq!(told(&mut owed), [What::Everything]);
+}
+
+#[test]
+fn the_bytes_of_what_was_told_or_dropped_do_not_count() {
+    let mut owed = owed(&["1234", "5678"]);
+    let batch = owed.take();
+    owed.add(one("1234"), None);
+    owed.again(&batch[1]);
+    assert_eq!(owed.bytes(), 12);
+    owed.end_round(Round::Failed, 0);
+    assert_eq!((owed.open(), owed.bytes()), (2, 8));
+    owed.take();
+    owed.add(one("9"), None);
+    owed.drop_all();
+    assert_eq!(owed.bytes(), 8);
+    told(&mut owed);
+    assert_eq!((owed.open(), owed.bytes()), (0, 0));
+}
+
+#[test]
+fn what_is_entrusted_at_one_time_has_a_batchs_bytes_and_at_least_one_order() {
+    let owed = owed(&["a text of 13 b", "12345"]);
+    assert_eq!(texts(&owed.unminded()), [one("a text of 13 b")]);
+    let owed = self::owed(&["12345", "67890", "1"]);
+    assert_eq!(texts(&owed.unminded()), [one("12345"), one("67890")]);
 }

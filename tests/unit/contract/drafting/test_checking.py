@@ -77,6 +77,7 @@ def test_each_label_that_is_missing_is_told(name: str) -> None:
         ("USER app", "is a name"),
         ("ENTRYPOINT run it", "ENTRYPOINT in shell form"),
         ("ENV DB_PASSWORD=a", "DB_PASSWORD seems to be a secret"),
+        ("ENV DB_URL=redis://:b@c", "DB_URL seems to be a secret"),
         ("ENV OTHER=a", "OTHER is not explained"),
         ("EXPOSE 81", "port 81 is not explained"),
         ("VOLUME /more", "volume /more is not explained"),

@@ -81,6 +81,24 @@ def test_secrets_are_known_by_their_names(name: str) -> None:
     assert guessing.guess(name, "x").is_secret
 
 
+def test_a_default_with_a_password_is_secret_whatever_its_name() -> None:
+    for default in ("postgres://me:hunter2@db/app", "redis://:hunter2@cache:6379"):
+        assert guessing.guess("DATABASE_URL", default).is_secret
+    for default in ("postgres://db/app", "http://me@db", "//a:b/c@d", "http://a:80/@b"):
+        assert not guessing.guess("DATABASE_URL", default).is_secret
+
+
+@pytest.mark.parametrize("name", ["DB_PWD", "GITHUB_PAT", "dbPwd"])
+def test_short_words_for_secrets_are_known(name: str) -> None:
+    assert guessing.guess(name, None).is_secret
+
+
+@pytest.mark.parametrize("name", ["MAX_TOKENS", "TOKENS_MAX", "MAX_INPUT_TOKENS", "PWD", "OLDPWD"])
+def test_a_number_of_tokens_and_a_folder_are_no_secrets(name: str) -> None:
+    assert not guessing.guess(name, None).is_secret
+    assert guessing.guess("MAX_TOKENS", "4096").kind is Kind.INTEGER
+
+
 @pytest.mark.parametrize(
     "name", ["PASSWORD_FILE", "TOKEN_TTL", "KEY", "COMPASS", "TOKENIZER", "SECRET_NAME", "KEYSPACE"]
 )

@@ -35,9 +35,19 @@ def test_an_unknown_stage_is_answered_with_the_nearest() -> None:
         image("FROM x AS build", "biuld")
 
 
-def test_arguments_reach_variables_and_end_with_their_stage() -> None:
+def test_arguments_reach_variables_and_what_stands_on_their_stage() -> None:
     text = "ARG V=1\nFROM x AS a\nARG V\nENV A=$V\nFROM a\nENV B=$V C=${V:-none}"
-    assert values(image(text)) == {"A": "1", "B": "", "C": "none"}
+    assert values(image(text)) == {"A": "1", "B": "1", "C": "1"}
+    text = "ARG V=1\nFROM scratch AS a\nARG V\nFROM scratch\nENV B=$V C=${V:-none}"
+    assert values(image(text)) == {"B": "", "C": "none"}
+
+
+def test_what_a_base_may_have_set_is_not_known() -> None:
+    found = image("FROM x\nARG A=1\nENV B=$A C=/app:$PATH D=${HOME:-/root}\nENV E=$C").variables
+    known = {name: variable.is_known for name, variable in found.items()}
+    assert known == {"B": True, "C": False, "D": False, "E": False}
+    found = image("FROM scratch\nENV C=/app:$PATH").variables
+    assert found["C"].is_known
 
 
 def test_an_argument_without_a_default_is_told() -> None:
@@ -108,6 +118,24 @@ def test_a_new_entrypoint_drops_the_command_of_the_base() -> None:
 )
 def test_the_script_that_is_started_is_found(text: str, files: dict[str, str]) -> None:
     assert len(image(text, files=files).scripts) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"sh", "-c", ": ${A:?}"',
+        '"/bin/bash", "-e", "-uc", ": ${A:?}", "x"',
+        '"sh", "-ec", ": ${A:?}"',
+    ],
+)
+def test_what_a_shell_is_given_is_a_script(words: str) -> None:
+    (script,) = image(f"FROM x\n\nENTRYPOINT [{words}]").scripts
+    assert (script.text, script.place(0)) == (": ${A:?}", "Dockerfile:3")
+    (file,) = image(
+        'FROM x\nCOPY run.sh /\nCMD ["python", "-c", "sh"]\nCMD ["sh", "/run.sh", "-c", "x"]',
+        files={"run.sh": "#!/bin/sh\n"},
+    ).scripts
+    assert file.name == "run.sh"
 
 
 @pytest.mark.parametrize(
