@@ -195,12 +195,12 @@ impl ListenerMetrics {
     }
 
     /// Shows a certificate from the beginning.
-    pub(crate) fn show(&self, certificate: &str) {
+    pub(crate) fn show(&self, certificate: &str, is_stale: bool) {
         for outcome in Reload::ALL.map(Reload::as_str) {
             let (listener, certificate) = (self.listener.clone(), certificate.to_owned());
             let _ = self.metrics.reloads.get_or_create(&ReloadLabel { listener, certificate, outcome });
         }
-        self.stale(certificate, false);
+        self.stale(certificate, is_stale);
     }
 
     pub(crate) fn stale(&self, certificate: &str, is_stale: bool) {

@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
+/// The most bytes of authorities' names that clients are told, so that they know which certificate to show.
+const HINTS_BYTES_MAX: usize = 16 * 1024;
+
 /// The bytes of the files that clients are verified with.
 pub struct Files {
     authorities: Content,
@@ -63,6 +66,9 @@ pub fn verifier(
         roots.add(authority.clone()).map_err(|error| broken(error.to_string()))?;
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    if subjects.iter().map(Vec::len).sum::<usize>() > HINTS_BYTES_MAX {
+        builder = builder.clear_root_hint_subjects();
+    }
     if let Some(content) = &files.revoked {
         let (lists, covers_all) = lists(content, &subjects)?;
         builder = builder.with_crls(lists);
