@@ -16,7 +16,9 @@ pub mod listen;
 pub mod pool;
 pub mod random;
 pub mod way;
+pub mod wire;
 
 pub use buffer::Buffer;
 pub use deadline::{Deadline, Expired};
 pub use way::Way;
+pub use wire::Wire;
