@@ -11,6 +11,7 @@ use crate::status::ProcessMetrics;
 use crate::watch::Watch;
 use alongside_document::{Document, Limits, Problem, Succession};
 use alongside_http::connection;
+use alongside_http::entry::Caller;
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_http::route::Route;
@@ -20,7 +21,7 @@ use alongside_transport::listen::{self, Inherited, SocketFile};
 use alongside_transport::{admission::Admission, deadline};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -457,7 +458,7 @@ async fn accept_private(socket: tokio::net::UnixListener, listener: Arc<Listener
             Ok((stream, _)) => {
                 let listener = Arc::clone(&listener);
                 tokio::spawn(async move {
-                    connection::serve(stream, IpAddr::V4(Ipv4Addr::LOCALHOST), &listener).await;
+                    connection::serve(stream, &Caller::plain(Ipv4Addr::LOCALHOST.into()), &listener).await;
                 });
             }
             Err(error) => {

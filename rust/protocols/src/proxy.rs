@@ -7,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The longest header of version 1, its line's end included.
 const TEXT_BYTES_MAX: usize = 107;
 
+/// The shortest of version 1, `PROXY UNKNOWN`; version 2 has one byte more.
+const TEXT_BYTES_MIN: usize = 15;
+
 /// How version 1 begins.
 const TEXT_START: &[u8] = b"PROXY ";
 
@@ -62,6 +65,22 @@ pub fn header(bytes: &[u8]) -> Result<Option<(Said, usize)>, Refused> {
         text(bytes)
     } else {
         Err(Refused::Missing)
+    }
+}
+
+/// Return how many bytes the header lacks at least that these are the beginning of, which is not refused: at least one,
+/// and none that can be behind it.
+#[must_use]
+pub fn missing(bytes: &[u8]) -> usize {
+    if bytes.len() < TEXT_BYTES_MIN {
+        return TEXT_BYTES_MIN - bytes.len();
+    }
+    match bytes.first_chunk::<BINARY_HEAD_BYTES>() {
+        Some(&[b'\r', .., high, low]) => {
+            let length = BINARY_HEAD_BYTES + usize::from(u16::from_be_bytes([high, low]));
+            length.saturating_sub(bytes.len()).max(1)
+        }
+        _ => 1,
     }
 }
 
@@ -188,6 +207,18 @@ mod tests {
                 assert_eq!(header(&bytes[..end]), Ok(None), "{end}");
             }
             assert!(matches!(header(&bytes), Ok(Some((_, length))) if length == bytes.len()));
+        }
+    }
+
+    #[test]
+    fn who_reads_what_is_missing_reads_the_header_alone() {
+        for bytes in [tcp4(), b"PROXY TCP4 192.0.2.7 127.0.0.1 8080 80\r\n".to_vec(), v2(0x20, 0, b""), b"PROXY UNKNOWN\r\n".to_vec()] {
+            let mut read = 0;
+            while header(&bytes[..read]).unwrap().is_none() {
+                read += missing(&bytes[..read]);
+                assert!(read <= bytes.len());
+            }
+            assert_eq!(read, bytes.len());
         }
     }
 
