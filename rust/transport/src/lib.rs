@@ -15,6 +15,7 @@ pub mod gate;
 pub mod listen;
 pub mod pool;
 pub mod random;
+pub mod watch;
 pub mod way;
 pub mod wire;
 
