@@ -143,8 +143,9 @@ impl Control {
         let http = Metrics::register(&mut registry);
         let caches = alongside_cache::Metrics::register(&mut registry);
         let tcp = alongside_tcp::Metrics::register(&mut registry);
+        let tls = alongside_tls::Metrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), process: process.clone() };
+        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), tls, process: process.clone() };
         Self {
             runtime: Mutex::new(Runtime::new(inherited, last_good, meters, stands_by)),
             registry,
@@ -169,8 +170,11 @@ impl Control {
     }
 
     /// Why the process does not take requests; nothing where it does.
-    pub fn unready(&self) -> Option<&'static str> {
-        self.is_draining.load(Ordering::Relaxed).then_some("draining")
+    pub fn unready(&self) -> Option<String> {
+        if self.is_draining.load(Ordering::Relaxed) {
+            return Some("draining".to_owned());
+        }
+        self.lock().compiled().unready()
     }
 
     /// Starts the end: no new connections, idle ones end, the process ends with the last one or in `drain_timeout_ms`.
@@ -188,7 +192,7 @@ impl Control {
 
     /// Ends the standing by; false where the process ends.
     pub fn serve(&self) -> bool {
-        if self.unready().is_some() {
+        if self.is_draining.load(Ordering::Relaxed) {
             return false;
         }
         self.lock().serve_on();
@@ -234,6 +238,7 @@ impl Control {
         runtime.compiled().caches.values().for_each(|cache| cache.refresh_metrics());
         runtime.compiled().routes.values().for_each(|route| route.refresh_metrics());
         runtime.compiled().balancers.values().for_each(|balancer| balancer.refresh_metrics(&self.tcp));
+        runtime.compiled().acceptors.values().for_each(|secured| secured.acceptor.refresh_metrics());
         self.http.refresh(&runtime.admission.requests);
         drop(runtime);
         let mut text = String::new();

@@ -49,8 +49,7 @@ pub async fn serve<S: Stream, V: Service>(mut client: S, caller: &Caller, listen
         }
         // The busy part is large; ten thousand idle connections must not each carry it. It outlives a short pause, as making
         // it anew costs a client that goes on at once more than parsing its request does.
-        let turn =
-            Turn { client: &mut client, input: &mut input, deadline: &deadline, caller, listener };
+        let turn = Turn { client: &mut client, input: &mut input, deadline: &deadline, caller, listener };
         match Box::pin(turn.run(&mut served)).await {
             Next::Idle => {}
             Next::Close => return Box::pin(linger(client, input, &deadline)).await,

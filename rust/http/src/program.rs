@@ -91,7 +91,8 @@ mod tests {
     use std::net::IpAddr;
 
     fn written(request: &str, ip: &str, is_inner: bool) -> String {
-        let upstream = Upstream::new("legacy", "127.0.0.1:1", Metrics::register(&mut Registry::default()).upstream("legacy"));
+        let upstream =
+            Upstream::new("legacy", "127.0.0.1:1", Metrics::register(&mut Registry::default()).upstream("legacy"));
         let program = Program::new(Arc::new(upstream), None, None);
         let mut room = scratch();
         let head = guard::request(request.as_bytes(), &mut room, &Limits::default()).unwrap().unwrap();
@@ -107,7 +108,12 @@ mod tests {
     #[test]
     fn says_who_the_client_is_whatever_the_client_said() {
         let head = written(LYING, "192.0.2.7", false);
-        assert!(head.contains("x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: https\r\nx-forwarded-host: shop.example\r\n"), "{head}");
+        assert!(
+            head.contains(
+                "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: https\r\nx-forwarded-host: shop.example\r\n"
+            ),
+            "{head}"
+        );
         assert!(head.ends_with("forwarded: for=192.0.2.7;proto=https;host=\"shop.example\"\r\n\r\n"), "{head}");
         assert!(!head.contains("1.1.1.1") && !head.contains("2.2.2.2"), "{head}");
     }

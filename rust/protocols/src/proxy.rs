@@ -212,7 +212,12 @@ mod tests {
 
     #[test]
     fn who_reads_what_is_missing_reads_the_header_alone() {
-        for bytes in [tcp4(), b"PROXY TCP4 192.0.2.7 127.0.0.1 8080 80\r\n".to_vec(), v2(0x20, 0, b""), b"PROXY UNKNOWN\r\n".to_vec()] {
+        for bytes in [
+            tcp4(),
+            b"PROXY TCP4 192.0.2.7 127.0.0.1 8080 80\r\n".to_vec(),
+            v2(0x20, 0, b""),
+            b"PROXY UNKNOWN\r\n".to_vec(),
+        ] {
             let mut read = 0;
             while header(&bytes[..read]).unwrap().is_none() {
                 read += missing(&bytes[..read]);

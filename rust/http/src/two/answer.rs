@@ -233,7 +233,8 @@ impl Answering {
             return Ok(false);
         }
         let mut room = scratch();
-        let read = guard::response(&self.taken, &mut room, &LIMITS, self.asked).map_err(|refusal| refusal.to_string())?;
+        let read =
+            guard::response(&self.taken, &mut room, &LIMITS, self.asked).map_err(|refusal| refusal.to_string())?;
         let Some(head) = read else { return Ok(false) };
         let used = head.head_bytes;
         let (answer, body, is_tunnel) = (answer_of(&head)?, head.body, head.upgrade);

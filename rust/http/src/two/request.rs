@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn crumbs_become_one_cookie() {
-        let request = get("https://a/").header("cookie", "a=1").header("x", "y").header("cookie", "b=2").body(()).unwrap();
+        let request =
+            get("https://a/").header("cookie", "a=1").header("x", "y").header("cookie", "b=2").body(()).unwrap();
         assert!(head(&request, true).ends_with("\r\nx: y\r\ncookie: a=1; b=2\r\n\r\n"));
     }
 
@@ -180,7 +181,9 @@ mod tests {
         let written = write(&request, false).unwrap();
         let text = String::from_utf8(written.head).unwrap();
         assert_eq!(written.framing, Framing::Tunnel);
-        assert!(text.starts_with("GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: "));
+        assert!(text.starts_with(
+            "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: "
+        ));
         assert!(text.ends_with("==\r\n\r\n"), "{text}");
         request.extensions_mut().insert(h2::ext::Protocol::from_static("connect-udp"));
         assert_eq!(write(&request, false).unwrap_err(), Unwritable::Tunnel);

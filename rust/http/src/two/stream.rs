@@ -103,11 +103,7 @@ fn broken(error: h2::Error) -> io::Error {
 }
 
 impl AsyncRead for Virtual {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while !this.give(buffer) {
             // There is one request. Who goes on reading behind its answer finds the end.
