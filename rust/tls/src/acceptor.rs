@@ -64,6 +64,12 @@ struct Hello {
     offers_nothing: bool,
 }
 
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Acceptor")
+    }
+}
+
 impl Acceptor {
     /// Reads all files of a listener's `tls`. `before` is the acceptor in force of the same listener: its tickets stay
     /// good, what it has in force of the same files is taken over where they are not good now, and both answer the same challenges.
