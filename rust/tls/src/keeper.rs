@@ -4,7 +4,7 @@ use crate::choice::{Asking, Choice, Names};
 use crate::config;
 use crate::files::{Fault, Part, Reason};
 use crate::followed::{Followed, Found};
-use crate::metrics::{ListenerMetrics, Reload};
+use crate::metrics::{ACME, CLIENTS, ListenerMetrics, Reload};
 use crate::pair::{Pair, Place};
 use crate::tickets::Tickets;
 use crate::verify;
@@ -15,11 +15,6 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// What the certificate in the folder of `acme` is called.
-const ACME: &str = "acme";
-/// What the files that clients are verified with are called.
-const CLIENTS: &str = "clients.authorities";
 
 /// A certificate that is followed.
 struct Source {

@@ -230,7 +230,7 @@ async fn a_list_binds_those_whose_authority_wrote_it_and_refuses_who_has_none() 
 }
 
 #[tokio::test]
-async fn where_every_authority_has_a_list_revoked_ones_between_count_too() {
+async fn an_authority_that_was_revoked_is_none() {
     let door = Door::new();
     let mut between = Authority::params("between");
     between.serial_number = Some(SerialNumber::from_slice(&[9]));
@@ -238,12 +238,36 @@ async fn where_every_authority_has_a_list_revoked_ones_between_count_too() {
     let between = Authority(rcgen::CertifiedIssuer::signed_by(between, key, &door.clients.0).unwrap());
     door.folder.write("clients.pem", [door.clients.pem(), between.pem()].concat());
     let own = between.client(1);
-    // It shows its authority too, so that there is a way through that to the one above.
     let own = Leaf { chain: [&*own.chain, &between.pem()].concat(), key: own.key };
-    door.folder.write("revoked.pem", [door.clients.list(&[]), between.list(&[1])].concat());
+    door.folder.write("revoked.pem", [door.clients.list(&[9]), between.list(&[])].concat());
     let server = Server::new(&door.tls("required", door.with_list()));
     assert!(meet(&server, &door.config(Some(&own)), "a.example").await.0.is_err());
-    door.folder.write("revoked.pem", [door.clients.list(&[]), between.list(&[])].concat());
+    assert!(meet(&server, &door.config(Some(&door.clients.client(9))), "a.example").await.0.is_err());
+    assert!(meet(&server, &door.config(Some(&door.clients.client(1))), "a.example").await.0.is_ok());
+    // The same number of another authority is another certificate.
+    door.folder.write("revoked.pem", [door.clients.list(&[]), between.list(&[9])].concat());
     server.look();
+    assert!(meet(&server, &door.config(Some(&between.client(1))), "a.example").await.0.is_ok());
+}
+
+#[tokio::test]
+async fn a_client_of_one_between_is_let_in_without_lists_and_refused_where_that_one_has_none() {
+    let door = Door::new();
+    let between = door.clients.below("between");
+    let own = between.client(1);
+    let own = Leaf { chain: [&*own.chain, &between.pem()].concat(), key: own.key };
+    let server = Server::new(&door.tls("required", json!({})));
     assert!(meet(&server, &door.config(Some(&own)), "a.example").await.0.is_ok());
+    door.folder.write("revoked.pem", door.clients.list(&[]));
+    let server = Server::new(&door.tls("required", door.with_list()));
+    assert!(meet(&server, &door.config(Some(&own)), "a.example").await.0.is_err());
+}
+
+#[tokio::test]
+async fn more_authorities_than_clients_can_be_told_of_are_verified_with() {
+    let door = Door::new();
+    let others: String = (0..70).map(|number| Authority::new(&format!("{number:01000}")).pem()).collect();
+    door.folder.write("clients.pem", [others, door.clients.pem()].concat());
+    let server = Server::new(&door.tls("required", json!({})));
+    assert!(meet(&server, &door.config(Some(&door.clients.client(1))), "a.example").await.0.is_ok());
 }

@@ -152,6 +152,8 @@ async fn a_challenge_is_answered_by_its_own_certificate_and_nothing_is_served() 
     let leaf = authority.leaf(&["new.example"]);
     let key = crate::config::provider().key_provider.load_private_key(key_der(&leaf.key)).unwrap();
     server.acceptor.challenge("New.example", CertifiedKey::new(ders(&leaf.chain), key)).unwrap();
+    let key = crate::config::provider().key_provider.load_private_key(key_der(&leaf.key)).unwrap();
+    server.acceptor.challenge("a.example", CertifiedKey::new(ders(&leaf.chain), key)).unwrap();
     let challenger = offering(&authority, &[b"acme-tls/1"]);
     let (session, seen) = meet(&server, &challenger, "new.example").await;
     assert!(matches!(session, Err(Refused::Challenge)), "{session:?}");

@@ -127,7 +127,9 @@ fn a_pair_lies_in_a_folder_in_one_file_in_two_or_behind_a_link_that_is_swapped()
     folder.pair("secret/..1", &leaf);
     symlink("..1", folder.0.join("secret/..data")).unwrap();
     symlink("..data/tls.crt", folder.0.join("secret/tls.crt")).unwrap();
-    symlink("..data/tls.key", folder.0.join("secret/tls.key")).unwrap();
+    // As who reads while the link is swapped would find it.
+    folder.pair("secret/..0", &Authority::new("authority").leaf(&["a.example"]));
+    symlink("..0/tls.key", folder.0.join("secret/tls.key")).unwrap();
     let places =
         [at(folder.pair("pair", &leaf)), at(both), Place { key: Some(key), ..at(chain) }, at(folder.0.join("secret"))];
     for place in places {
