@@ -351,7 +351,7 @@ fn asking(clients: Option<&Clients>) -> Asking {
 
 fn serving(tls: &Tls, followeds: &Followeds, provider: &Arc<CryptoProvider>) -> Result<Serving, rustls::Error> {
     let open = config::template(tls, provider, None, followeds.open.as_ref())?;
-    let verifier = followeds.verifier.get().map(|verifier| Arc::clone(verifier));
+    let verifier = followeds.verifier.get().map(Arc::clone);
     let verifier: Option<Arc<dyn ClientCertVerifier>> = verifier.map(|it| Arc::clone(&*it));
     let asking = verifier
         .clone()
