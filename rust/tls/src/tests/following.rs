@@ -124,13 +124,23 @@ async fn who_follows_takes_swapped_links_and_folders_that_come_back() {
         until(&new).await;
         std::fs::remove_dir_all(folder.0.join(format!("secret/..{}", version - 1))).unwrap();
     }
-    std::fs::remove_dir_all(folder.0.join("secret")).unwrap();
-    let stale = async {
-        while server.stale() != "1" {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    let until_stale = async || {
+        let seen = async {
+            while server.stale() != "1" {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap();
     };
-    tokio::time::timeout(Duration::from_secs(20), stale).await.unwrap();
+    // Written over where it lies, behind the links.
+    std::fs::write(folder.0.join("secret/..5/tls.crt"), "").unwrap();
+    until_stale().await;
+    let next = authority.leaf(&["a.example"]);
+    publish(&folder, "..6", &next);
+    until(&next).await;
+    assert_eq!(server.stale(), "0");
+    std::fs::remove_dir_all(folder.0.join("secret")).unwrap();
+    until_stale().await;
     let back = authority.leaf(&["a.example"]);
     publish(&folder, "..9", &back);
     until(&back).await;
