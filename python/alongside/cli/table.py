@@ -24,11 +24,12 @@ COMMANDS: dict[str, str] = {
     "route": "Spread HTTP requests over nodes by a key of each request",
     "run": "Run one program on this terminal, with components beside it",
     "status": "Show what runs, where it listens and what needs a look",
+    "tls": "Speak HTTPS for a program that knows none of it",
     "up": "Run what resource files ask for, on this machine",
 }
 """Every command and its line of help, sorted."""
 
-NODES = frozenset({"cache", "route"})
+NODES = frozenset({"cache", "route", "tls"})
 """The commands that replace this process by the data plane."""
 
 HELP_FLAGS = ("-h", "--help")

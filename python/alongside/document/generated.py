@@ -646,8 +646,9 @@ class Program(values.Value):
 
 
 class Redirect(values.Value):
-    """A listener without TLS that sends everybody to the one with it, and answers an authority's
-    challenges.
+    """A listener without TLS that sends everybody to the one with it.
+
+    It answers an authority's challenges too.
     """
 
     name: str
