@@ -10,6 +10,7 @@ from __future__ import annotations
 
 COMMANDS: dict[str, str] = {
     "cache": "Keep an origin's answers in memory and serve them while they are fresh",
+    "certs": "Make certificates for development, and let this machine trust them",
     "completion": "Make a shell complete alongside's commands and flags",
     "contract": "Write, check, show and compare what components promise",
     "create": "Write resources from files, for up and for kubectl",
