@@ -3,6 +3,8 @@
 use alongside_cache::{Cache, Planned};
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::ListenerMetrics;
+use alongside_http::program::{Passed, Program};
+use alongside_http::redirect::{Answered, Redirect};
 use alongside_http::route::{Placed, Route};
 use alongside_http::{Arrival, Broken, Exchange, Service, Stream};
 use alongside_protocols::RequestHead;
@@ -10,22 +12,30 @@ use alongside_transport::admission::Admission;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// A route or a cache.
+/// What answers requests.
 #[derive(Debug)]
 pub enum Served {
     /// Sends requests on to the shards of their keys.
     Route(Arc<Route>),
     /// Keeps an origin's answers.
     Cache(Arc<Cache>),
+    /// Passes requests on to a program as they are.
+    Program(Arc<Program>),
+    /// Sends everybody to TLS.
+    Redirect(Arc<Redirect>),
 }
 
-/// The plan of either.
+/// The plan of any of them.
 #[derive(Debug)]
 pub enum Plan {
     /// A placed request.
     Route(Placed),
     /// A hit, a miss or a bypass.
     Cache(Planned),
+    /// On to the program.
+    Program(Passed),
+    /// An answer that is ready.
+    Redirect(Answered),
 }
 
 impl Service for Served {
@@ -35,6 +45,8 @@ impl Service for Served {
         match self {
             Self::Route(route) => Plan::Route(route.plan(head, arrival, output)),
             Self::Cache(cache) => Plan::Cache(cache.plan(head, arrival, output)),
+            Self::Program(program) => Plan::Program(program.plan(head, arrival, output)),
+            Self::Redirect(redirect) => Plan::Redirect(redirect.plan(head, arrival, output)),
         }
     }
 
@@ -42,6 +54,8 @@ impl Service for Served {
         match (self, plan) {
             (Self::Route(route), Plan::Route(placed)) => route.run(placed, exchange).await,
             (Self::Cache(cache), Plan::Cache(planned)) => cache.run(planned, exchange).await,
+            (Self::Program(program), Plan::Program(passed)) => program.run(passed, exchange).await,
+            (Self::Redirect(redirect), Plan::Redirect(answered)) => redirect.run(answered, exchange).await,
             // A plan is carried out by the state that made it.
             _ => Err(Broken),
         }
