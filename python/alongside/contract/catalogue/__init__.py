@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NAMES = ("cache", "route", "run", "tls", "up", "wrap")
 """The components that have a contract; each is a module of this package."""
 
-BESIDE = {"cache": "origin"}
+BESIDE = {"cache": "origin", "tls": "proxy_port"}
 """The components that stand beside a program, and the parameter that says where it listens."""
 
 COMMANDS = {"wrap": "contract wrap"}
