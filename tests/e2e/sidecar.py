@@ -185,7 +185,7 @@ def refused(*more: str, variables: Mapping[str, str] | None = None) -> str:
         check=False,
     )
     assert ran.returncode == 2, ran.stderr
-    assert "listening" not in ran.stderr
+    assert '"listener":"web"' not in ran.stderr
     return ran.stderr
 
 
