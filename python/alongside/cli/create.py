@@ -70,9 +70,7 @@ def secret() -> None:
 @click.option("--namespace", "-n", default="", metavar="NAME", help="for a cluster")
 @click.option("--output", "-o", "shape", type=click.Choice(FORMATS), default="yaml")
 @click.option("--dry-run", metavar="WORD", hidden=True, help="nothing is sent anywhere anyway")
-def tls(
-    *, name: str, cert: str, key: str, namespace: str, shape: str, dry_run: str | None
-) -> None:
+def tls(*, name: str, cert: str, key: str, namespace: str, shape: str, dry_run: str | None) -> None:
     """Write the Secret NAME with `tls.crt` and `tls.key` on stdout, as `kubectl create secret tls`.
 
     It holds the key: keep what you write it to from others, as by `umask 077`.
