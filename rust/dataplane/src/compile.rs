@@ -2,9 +2,9 @@
 
 use crate::serve::{Served, Serves};
 use alongside_cache::Cache;
-use alongside_document::{Document, Fallback, Function, Listener, Node, Problem, Tls};
+use alongside_document::{Document, Fallback, Function, Listener, Node, Problem, Speaks, Tls};
 use alongside_http::entry::Entry;
-use alongside_http::link::{Servers, Upstream};
+use alongside_http::link::{Servers, Tongue, Upstream};
 use alongside_http::listener::State;
 use alongside_http::metrics::{Metrics, RouteMetrics};
 use alongside_http::probe;
@@ -137,7 +137,10 @@ pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) 
         compiled.redirects.insert(redirect.name.to_string(), Arc::new(made));
     }
     for program in &document.programs {
-        compiled.programs.insert(program.name.to_string(), Arc::new(compile_program(program, meters)));
+        compiled.programs.insert(
+            program.name.to_string(),
+            Arc::new(compile_program(program, before.programs.get(program.name.as_str()), meters.http)),
+        );
     }
     for (index, listener) in document.listeners.iter().enumerate() {
         let Some(tls) = &listener.tls else { continue };
@@ -161,10 +164,18 @@ fn secure(name: &str, tls: &Tls, before: &Compiled, metrics: &alongside_tls::Met
     Ok(Secured { tls: tls.clone(), acceptor })
 }
 
-fn compile_program(program: &alongside_document::Program, meters: &mut Meters<'_>) -> Program {
-    let server = meters.servers.get(&program.name, program.address.as_str());
-    let upstream = Upstream::of(server, meters.http.upstream(&program.name));
-    Program::new(Arc::new(upstream), program.host.as_ref().map(ToString::to_string), program.hsts_s)
+/// Returns a program; what is known of it stays where it is still at the same place.
+fn compile_program(program: &alongside_document::Program, before: Option<&Arc<Program>>, metrics: &Metrics) -> Program {
+    let (name, address) = (program.name.as_str(), program.address.as_str());
+    let tongue = match program.speaks {
+        Speaks::Http1 => Tongue::Http1,
+        Speaks::H2c => Tongue::H2c,
+    };
+    let known = before.map(|before| before.upstream());
+    let same = known.filter(|known| known.address == address && known.tongue() == tongue).cloned();
+    let make = || Arc::new(Upstream::speaking(tongue, (name, address), metrics.upstream(name)));
+    let host = program.host.as_ref().map(ToString::to_string);
+    Program::new(same.unwrap_or_else(make), host, program.hsts_s)
 }
 
 fn compile_route(

@@ -3,6 +3,7 @@
 use crate::forget::Queue;
 use crate::metrics::UpstreamMetrics;
 use crate::standing::Standing;
+use crate::two::call;
 use alongside_policy::health;
 use alongside_transport::destination::{Destination, Place, is_own_fault};
 use alongside_transport::gate::Gate;
@@ -43,6 +44,7 @@ pub struct Server {
     /// What it has still to be told to forget.
     pub forgets: Queue,
     reach: Reach,
+    tongue: Tongue,
 }
 
 /// How a server is reached.
@@ -52,6 +54,15 @@ enum Reach {
     Address(Destination),
     /// By a UNIX socket.
     Socket(PathBuf),
+}
+
+/// What is spoken with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tongue {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS, where each request is a stream.
+    H2c,
 }
 
 /// Where a server is now.
@@ -65,7 +76,7 @@ pub(crate) enum Spot<'s> {
 
 impl Spot<'_> {
     /// Opens a connection.
-    pub(crate) async fn open(&self) -> io::Result<Wire> {
+    async fn open(&self) -> io::Result<Wire> {
         match self {
             Self::Address(destination, place) => destination.open_at(place).await.map(Wire::Tcp),
             Self::Socket(path) => UnixStream::connect(path).await.map(Wire::Socket),
@@ -85,7 +96,7 @@ impl Servers {
     pub fn get(&mut self, id: &str, address: &str) -> Arc<Server> {
         let slot = self.0.entry((id.to_owned(), address.to_owned())).or_default();
         slot.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Server::new(id, address));
+            let server = Arc::new(Server::new(id, address, Tongue::Http1));
             *slot = Arc::downgrade(&server);
             server
         })
@@ -132,7 +143,19 @@ impl Upstream {
     /// Returns an upstream at an address that nobody else knows.
     #[must_use]
     pub fn new(id: &str, address: &str, metrics: UpstreamMetrics) -> Self {
-        Self::of(Arc::new(Server::new(id, address)), metrics)
+        Self::speaking(Tongue::Http1, (id, address), metrics)
+    }
+
+    /// Returns an upstream with this id at an address, that nobody else knows and that speaks so.
+    #[must_use]
+    pub fn speaking(tongue: Tongue, (id, address): (&str, &str), metrics: UpstreamMetrics) -> Self {
+        Self::of(Arc::new(Server::new(id, address, tongue)), metrics)
+    }
+
+    /// What it speaks.
+    #[must_use]
+    pub fn tongue(&self) -> Tongue {
+        self.server.tongue
     }
 
     /// Returns an upstream that others may know too.
@@ -220,7 +243,7 @@ impl Upstream {
         let failed = |cause| ConnectError::Failed { address: self.address.clone(), cause };
         deadline.set(limit_ms);
         let place = deadline.within(self.server.find()).await.map_err(timed_out)?.map_err(failed)?;
-        let connected = deadline.within(place.open()).await;
+        let connected = deadline.within(self.server.open_at(&place)).await;
         if !matches!(&connected, Ok(Ok(_))) && !matches!(&connected, Ok(Err(error)) if is_own_fault(error)) {
             self.standing.iter().for_each(|standing| standing.connect_failed(began));
         }
@@ -229,18 +252,26 @@ impl Upstream {
 }
 
 impl Server {
-    fn new(id: &str, address: &str) -> Self {
+    fn new(id: &str, address: &str, tongue: Tongue) -> Self {
         let reach = match address.strip_prefix(SOCKET_PREFIX) {
             Some(path) => Reach::Socket(PathBuf::from(path)),
             None => Reach::Address(Destination::new(address)),
         };
         let (id, address) = (id.to_owned(), address.to_owned());
-        Self { id, address, gate: Arc::default(), forgets: Queue::default(), reach }
+        Self { id, address, gate: Arc::default(), forgets: Queue::default(), reach, tongue }
     }
 
     /// Opens a connection.
     pub(crate) async fn open(&self) -> io::Result<Wire> {
-        self.find().await?.open().await
+        self.open_at(&self.find().await?).await
+    }
+
+    /// Opens a connection to where it was found.
+    pub(crate) async fn open_at(&self, spot: &Spot<'_>) -> io::Result<Wire> {
+        match self.tongue {
+            Tongue::Http1 => spot.open().await,
+            Tongue::H2c => call::open(&self.address, || spot.open()).await,
+        }
     }
 
     /// Returns where it is now.

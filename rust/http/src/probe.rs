@@ -57,7 +57,7 @@ enum Found {
 
 async fn look(node: &Server, terms: &Terms) -> Found {
     let Ok(place) = node.find().await else { return Found::Bad };
-    let stream = match place.open().await {
+    let stream = match node.open_at(&place).await {
         Ok(stream) => stream,
         Err(error) if is_own_fault(&error) => return Found::Nothing,
         Err(_) => return Found::Unreachable,

@@ -4,6 +4,9 @@
 //! engine writes is read again and sent as frames. So routes, caches and programs, limits, logs and metrics are the same.
 
 mod answer;
+pub(crate) mod call;
+mod incoming;
+mod outgoing;
 mod request;
 mod stream;
 
@@ -19,7 +22,7 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{Method, Request, StatusCode};
-use request::Framing;
+use incoming::{Framing, Incoming};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -140,7 +143,8 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
             }
         };
         let asked = Asked { head: request.method() == Method::HEAD, upgrade: written.framing == Framing::Tunnel };
-        let stream = Virtual::new(written, request.into_body(), Answering::new(client.clone(), asked));
+        let incoming = Incoming::new(written.head, written.framing, request.into_body());
+        let stream = Virtual { incoming, answering: Answering::new(client.clone(), asked) };
         let (caller, listener) = (Arc::clone(&self.caller), Arc::clone(self.listener));
         let open = Open::new(&self.tally);
         tokio::spawn(async move {

@@ -57,6 +57,9 @@ pub fn take(address: &str) -> Option<Wire> {
 
 /// Keeps a connection for later, unless `idle_max` of the address are kept already.
 pub fn give(address: &str, stream: Wire, idle_max: usize) {
+    if matches!(stream, Wire::Channel(_)) {
+        return;
+    }
     POOL.with_borrow_mut(|pool| {
         let idle = Idle { stream, since_ms: deadline::now_ms() };
         match pool.get_mut(address) {

@@ -1,22 +1,10 @@
 //! A request of HTTP/2 as a head of HTTP/1.1, so that one guard and one engine serve both.
 
+use super::incoming::{Framing, write_field};
 use data_encoding::BASE64;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::{HeaderMap, Method, Request};
 use std::io::Write;
-
-/// How a request's body comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// There is none.
-    None,
-    /// As many bytes as its head says.
-    Length,
-    /// In pieces, with fields behind them perhaps.
-    Chunks,
-    /// Bytes of a tunnel both ways.
-    Tunnel,
-}
 
 /// A request's head, written anew.
 #[derive(Debug)]
@@ -116,13 +104,6 @@ fn write_fields(fields: &HeaderMap, head: &mut Vec<u8>) {
     if fields.contains_key(COOKIE) {
         head.extend_from_slice(b"\r\n");
     }
-}
-
-pub(super) fn write_field(name: &str, value: &[u8], head: &mut Vec<u8>) {
-    head.extend_from_slice(name.as_bytes());
-    head.extend_from_slice(b": ");
-    head.extend_from_slice(value);
-    head.extend_from_slice(b"\r\n");
 }
 
 /// Bytes of a websocket's key.
