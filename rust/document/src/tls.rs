@@ -176,7 +176,7 @@ pub enum Speaks {
     H2c,
 }
 
-/// A listener without TLS that sends everybody to the one with it, and answers an authority's challenges.
+/// A listener without TLS that sends everybody to the one with it. It answers an authority's challenges too.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
