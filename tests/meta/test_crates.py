@@ -18,11 +18,13 @@ RANKS = {
     "document": 1,
     "policy": 1,
     "transport": 2,
-    "http": 3,
+    "tls": 3,
     "tcp": 3,
-    "cache": 4,
-    "dataplane": 5,
-    "python": 5,
+    "acme": 4,
+    "http": 4,
+    "cache": 5,
+    "dataplane": 6,
+    "python": 6,
 }
 PURE = {"placement", "protocols", "document", "policy"}
 # Clocks, sockets, threads and interpreters by their crates' names.

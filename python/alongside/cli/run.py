@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
+import shlex
 import socket
 import sys
 import tempfile
@@ -12,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import clock, environment, errors, files, log, nearest, units
-from alongside.cli import options
-from alongside.contract import catalogue, values
+from alongside.cli import certs, options
+from alongside.components.dataplane import checking, tls_documents
+from alongside.contract import catalogue, promise, values
 from alongside.contract.catalogue import run
 from alongside.engines.foreground import chain, finding, program
 from alongside.engines.local import children, folders
@@ -27,8 +30,7 @@ if TYPE_CHECKING:
 CONTRACT = run.CONTRACT
 PROJECT = "run"
 LOOPBACK = "127.0.0.1"
-LISTEN_PORT = 8080
-"""Where a component listens that was told no address, if that port is free."""
+WILD = ("0.0.0.0", "[::]")  # noqa: S104 - named in a URL, not listened on
 LOOK_S_MIN, LOOK_S_MAX = 0.05, 1.0
 PATIENCE_S = 5.0
 """Before somebody is told that a program listens nowhere, or at too many ports."""
@@ -104,19 +106,44 @@ def _beside(text: str, variables: environment.Environment, taken: Mapping[str, s
     contract = catalogue.contract_of(name)
     words = [f"--{pair}" for pair in rest.split(",") if pair]
     stands = catalogue.BESIDE[name]
-    flag = contract.parameter(stands.asks).flag
-    is_told = any(word.partition("=")[0] == flag for word in words)
-    told = "" if is_told else f"{flag}={stands.told}"
+    own = {contract.parameter(one).flag for one in (stands.asks, *stands.instead)}
+    is_told = any(word.partition("=")[0] in own for word in words)
+    told = "" if is_told else f"{contract.parameter(stands.asks).flag}={stands.told}"
     if not any(word.startswith("--listen=") for word in words):
-        words.append(f"--listen={_free_address(taken)}")
-    checked = [*words, *([told.format(address=f"{LOOPBACK}:1")] if told else [])]
-    listen = values.gather(contract, checked, variables).text("listen")
+        words.append(f"--listen={_free_address(contract, taken)}")
+    checked = [told.format(address=f"{LOOPBACK}:1")] if told else []
+    resolved = values.gather(contract, [*words, *checked], variables)
+    listen = resolved.text("listen")
     if listen in taken:
         raise errors.UsageError(
             f"{listen} is also where {taken[listen]} listens; give one of the two another port"
         )
     _check_free(name, listen)
-    return chain.Link(name, name, tuple(words), listen, told, stands.scheme)
+    authority = ""
+    if name == tls_documents.COMPONENT:
+        if not resolved.is_set("certificate_path") and not resolved.is_set("acme"):
+            folder, authority = _certificate(listen, variables)
+            words.append(f"--certificate-path={folder}")
+        _check_document(values.gather(contract, [*words, *checked], variables))
+    return chain.Link(name, name, tuple(words), listen, told, stands.scheme, authority)
+
+
+def _certificate(listen: str, variables: environment.Environment) -> tuple[str, str]:
+    """Return the folder of a certificate for development, and the file of its authority."""
+    # Late, because it loads X.509.
+    from alongside.components.authority import names  # noqa: PLC0415
+
+    host = listen.rpartition(":")[0]
+    wanted = names.read([] if host in WILD else [host])
+    held = certs.opened(variables)
+    made = held.ready(certs.authority_name(), names.folder_of(wanted[0]), wanted)
+    return str(made.folder), str(held.certificate)
+
+
+def _check_document(resolved: values.Values) -> None:
+    """Do nothing where the data plane would take these values; raise UsageError else."""
+    content = json.dumps(tls_documents.of_tls(resolved).to_json()).encode()
+    checking.check(content, resolved)
 
 
 def _check_free(name: str, address: str) -> None:
@@ -133,11 +160,13 @@ def _check_free(name: str, address: str) -> None:
         ) from error
 
 
-def _free_address(taken: Mapping[str, str]) -> str:
-    first = f"{LOOPBACK}:{LISTEN_PORT}"
+def _free_address(contract: promise.Contract, taken: Mapping[str, str]) -> str:
+    """Return an address at a component's usual port, if that is free."""
+    [usual] = [one.number or 0 for one in contract.ports if one.parameter == "listen"]
+    first = f"{LOOPBACK}:{usual}"
     if first not in taken:
         try:
-            with socket.create_server((LOOPBACK, LISTEN_PORT)):
+            with socket.create_server((LOOPBACK, usual)):
                 return first
         except OSError:
             pass  # somebody has it, and nobody asked for it
@@ -265,9 +294,13 @@ class _Besides:
             words = ""
             if reached[at]:
                 words = (
-                    f"{one.name} is at {one.scheme}://{one.listen}, in front of "
+                    f"{one.name} is at {one.url}, in front of "
                     f"{behind[at] or 'its own origin'}; its log is {path}"
                 )
+                if one.authority:
+                    ask = shlex.join(["curl", "--cacert", one.authority, f"{one.url}/"])
+                    words += f"\nalongside run: ask it: {ask}"
+                    words += "\nalongside run: let browsers trust it: alongside certs trust"
             elif child.state in {"waiting", "unready", "ended"}:
                 words = f"{one.name}: {child.reason}; its log is {path}"
             if words and self._told.get(one.name) != words:

@@ -3,11 +3,10 @@
 use crate::flight::FetchError;
 use crate::sibling::Sibling;
 use alongside_http::link::{ConnectError, Upstream};
-use alongside_transport::{Buffer, Deadline, pool};
+use alongside_transport::{Buffer, Deadline, Wire, pool};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long a sibling may be silent before it is asked whether it is still there.
@@ -16,7 +15,7 @@ pub const SILENCE: Duration = Duration::from_secs(1);
 /// A connection during one question.
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    stream: Wire,
     /// What came and is not used yet.
     pub buffer: Buffer,
     /// What bounds the wait for more.

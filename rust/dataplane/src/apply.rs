@@ -92,6 +92,7 @@ pub struct Runtime {
     http: Metrics,
     caches: alongside_cache::Metrics,
     tcp: alongside_tcp::Metrics,
+    tls: alongside_tls::Metrics,
     process: ProcessMetrics,
 }
 
@@ -103,6 +104,8 @@ pub struct Meters {
     pub caches: alongside_cache::Metrics,
     /// The balancers'.
     pub tcp: alongside_tcp::Metrics,
+    /// TLS's.
+    pub tls: alongside_tls::Metrics,
     /// The process's.
     pub process: ProcessMetrics,
 }
@@ -125,6 +128,7 @@ impl Runtime {
             http: meters.http,
             caches: meters.caches,
             tcp: meters.tcp,
+            tls: meters.tls,
             process: meters.process,
         }
     }
@@ -183,8 +187,13 @@ impl Runtime {
                 return Err(Refused::Wrong(problems));
             }
         }
-        let mut meters =
-            compile::Meters { http: &self.http, caches: &self.caches, tcp: &self.tcp, servers: &mut self.servers };
+        let mut meters = compile::Meters {
+            http: &self.http,
+            caches: &self.caches,
+            tcp: &self.tcp,
+            tls: &self.tls,
+            servers: &mut self.servers,
+        };
         let compiled = compile(&document, &self.compiled, &mut meters).map_err(Refused::Wrong);
         let ready = compiled.and_then(|compiled| Ok((compiled, self.open(&document)?)));
         let (compiled, opened) = ready.inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
@@ -305,7 +314,7 @@ impl Runtime {
 
     /// Forgets the series of what is in one document and not in the other, which is in force.
     fn forget_series(&self, document: &Document, in_force: Option<&Document>) {
-        series::forget(document, in_force, (&self.http, &self.caches, &self.tcp));
+        series::forget(document, in_force, (&self.http, &self.caches, &self.tcp, &self.tls));
     }
 
     /// Starts the threads that are missing: all of them or none.

@@ -2,16 +2,20 @@
 
 use crate::serve::{Served, Serves};
 use alongside_cache::Cache;
-use alongside_document::{Document, Fallback, Function, Listener, Node, Problem};
-use alongside_http::link::{Servers, Upstream};
+use alongside_document::{Document, Fallback, Function, Listener, Node, Problem, Speaks, Tls};
+use alongside_http::entry::Entry;
+use alongside_http::link::{Servers, Tongue, Upstream};
 use alongside_http::listener::State;
 use alongside_http::metrics::{Metrics, RouteMetrics};
 use alongside_http::probe;
+use alongside_http::program::Program;
+use alongside_http::redirect::{Answers, Redirect};
 use alongside_http::route::{self, Route, Shard};
 use alongside_http::standing::Standing;
 use alongside_placement::{Placement, key};
 use alongside_policy::{budget, health};
 use alongside_tcp::Balancer;
+use alongside_tls::Acceptor;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +30,22 @@ pub struct Compiled {
     pub caches: BTreeMap<String, Arc<Cache>>,
     /// Balancers by name.
     pub balancers: BTreeMap<String, Arc<Balancer>>,
+    /// Programs by name.
+    pub programs: BTreeMap<String, Arc<Program>>,
+    /// Redirects by name.
+    pub redirects: BTreeMap<String, Arc<Redirect>>,
+    /// What speaks TLS, by its listener's name.
+    pub acceptors: BTreeMap<String, Secured>,
+    /// What authorities that ask at redirects are answered.
+    pub answers: Arc<Answers>,
+}
+
+/// A listener's TLS, and as what it was written.
+#[derive(Debug, Clone)]
+pub struct Secured {
+    tls: Tls,
+    /// Who speaks it.
+    pub acceptor: Arc<Acceptor>,
 }
 
 impl Compiled {
@@ -36,9 +56,20 @@ impl Compiled {
             return Some(Serves::Tcp(alongside_tcp::State::new(Arc::clone(balancer), limits)));
         }
         let route = self.routes.get(name).cloned().map(Served::Route);
-        let served = route.or_else(|| self.caches.get(name).cloned().map(Served::Cache))?;
-        let state = State::new(Arc::new(served), listener.inner.clone(), limits.clone());
-        Some(Serves::Http(state.logging(document.access_log.as_ref().map(|log| log.one_in))))
+        let served = route
+            .or_else(|| self.caches.get(name).cloned().map(Served::Cache))
+            .or_else(|| self.programs.get(name).cloned().map(Served::Program))
+            .or_else(|| self.redirects.get(name).cloned().map(Served::Redirect))?;
+        let acceptor = self.acceptors.get(listener.name.as_str()).map(|secured| Arc::clone(&secured.acceptor));
+        let entry = Entry { proxies: listener.proxies.clone(), acceptor };
+        let state = State::new(Arc::new(served), listener.inner.clone(), limits.clone()).behind(entry);
+        let one_in = document.access_log.as_ref().map(|log| log.one_in);
+        Some(Serves::Http(Box::new(state.logging(one_in))))
+    }
+
+    /// Why its listeners are not ready to be asked; nothing where they are.
+    pub fn unready(&self) -> Option<String> {
+        self.acceptors.values().find_map(|secured| secured.acceptor.is_ready().err())
     }
 
     /// Puts it in force in the stead of what was, when nothing can fail any more.
@@ -72,6 +103,8 @@ pub struct Meters<'m> {
     pub caches: &'m alongside_cache::Metrics,
     /// The balancers'.
     pub tcp: &'m alongside_tcp::Metrics,
+    /// TLS's.
+    pub tls: &'m alongside_tls::Metrics,
     /// What is known of servers.
     pub servers: &'m mut Servers,
 }
@@ -99,7 +132,51 @@ pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) 
         let known = before.balancers.get(balancer.name.as_str()).map(Arc::as_ref);
         compiled.balancers.insert(balancer.name.to_string(), Arc::new(Balancer::new(balancer, known, meters.tcp)));
     }
+    compiled.answers = Arc::clone(&before.answers);
+    for redirect in &document.redirects {
+        let made = Redirect::new(redirect.port, Arc::clone(&compiled.answers));
+        compiled.redirects.insert(redirect.name.to_string(), Arc::new(made));
+    }
+    for program in &document.programs {
+        compiled.programs.insert(
+            program.name.to_string(),
+            Arc::new(compile_program(program, before.programs.get(program.name.as_str()), meters.http)),
+        );
+    }
+    for (index, listener) in document.listeners.iter().enumerate() {
+        let Some(tls) = &listener.tls else { continue };
+        match secure(&listener.name, tls, before, meters.tls) {
+            Ok(secured) => drop(compiled.acceptors.insert(listener.name.to_string(), secured)),
+            Err(found) => {
+                problems.extend(found.into_iter().map(|problem| problem.below(&format!("listeners[{index}].tls"))))
+            }
+        }
+    }
     if problems.is_empty() { Ok(compiled) } else { Err(problems) }
+}
+
+/// Returns a listener's TLS: the one in force where it is written the same.
+fn secure(name: &str, tls: &Tls, before: &Compiled, metrics: &alongside_tls::Metrics) -> Result<Secured, Vec<Problem>> {
+    let known = before.acceptors.get(name);
+    if let Some(same) = known.filter(|known| known.tls == *tls) {
+        return Ok(same.clone());
+    }
+    let acceptor = Acceptor::open(name, tls, known.map(|known| &known.acceptor), metrics)?;
+    Ok(Secured { tls: tls.clone(), acceptor })
+}
+
+/// Returns a program; what is known of it stays where it is still at the same place.
+fn compile_program(program: &alongside_document::Program, before: Option<&Arc<Program>>, metrics: &Metrics) -> Program {
+    let (name, address) = (program.name.as_str(), program.address.as_str());
+    let tongue = match program.speaks {
+        Speaks::Http1 => Tongue::Http1,
+        Speaks::H2c => Tongue::H2c,
+    };
+    let known = before.map(|before| before.upstream());
+    let same = known.filter(|known| known.address == address && known.tongue() == tongue).cloned();
+    let make = || Arc::new(Upstream::speaking(tongue, (name, address), metrics.upstream(name)));
+    let host = program.host.as_ref().map(ToString::to_string);
+    Program::new(same.unwrap_or_else(make), host, program.hsts_s)
 }
 
 fn compile_route(
@@ -208,6 +285,8 @@ fn terms(route: &alongside_document::Route) -> route::Terms {
 #[derive(Debug, Default)]
 pub struct Tended {
     routes: Vec<AbortHandle>,
+    /// Files of TLS, by their acceptor's place in memory, which holding it keeps.
+    acceptors: HashMap<usize, (Arc<Acceptor>, AbortHandle)>,
     /// By the node's place in memory, which holding it keeps.
     nodes: HashMap<usize, (Arc<Upstream>, AbortHandle)>,
 }
@@ -225,6 +304,14 @@ impl Tended {
                 let tended = before.remove(&place).unwrap_or_else(|| (Arc::clone(node), watch()));
                 self.nodes.insert(place, tended);
             }
+        }
+        before.into_values().for_each(|(_, task)| task.abort());
+        let mut before = std::mem::take(&mut self.acceptors);
+        for Secured { acceptor, .. } in compiled.acceptors.values() {
+            let place = Arc::as_ptr(acceptor).addr();
+            let follow = || tokio::spawn(acceptor.follow()).abort_handle();
+            let tended = before.remove(&place).unwrap_or_else(|| (Arc::clone(acceptor), follow()));
+            self.acceptors.insert(place, tended);
         }
         before.into_values().for_each(|(_, task)| task.abort());
     }

@@ -8,9 +8,9 @@ use crate::explain;
 use crate::source::{LastGood, Source};
 use crate::standby::Standby;
 use crate::status::ProcessMetrics;
-use crate::watch::Watch;
 use alongside_document::{Document, Limits, Problem, Succession};
 use alongside_http::connection;
+use alongside_http::entry::Caller;
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::Metrics;
 use alongside_http::route::Route;
@@ -18,10 +18,11 @@ use alongside_policy::ending::Ending;
 use alongside_tcp::Balancer;
 use alongside_transport::accept::Failures;
 use alongside_transport::listen::{self, Inherited, SocketFile};
+use alongside_transport::watch::Watch;
 use alongside_transport::{admission::Admission, deadline};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -143,8 +144,9 @@ impl Control {
         let http = Metrics::register(&mut registry);
         let caches = alongside_cache::Metrics::register(&mut registry);
         let tcp = alongside_tcp::Metrics::register(&mut registry);
+        let tls = alongside_tls::Metrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), process: process.clone() };
+        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), tls, process: process.clone() };
         Self {
             runtime: Mutex::new(Runtime::new(inherited, last_good, meters, stands_by)),
             registry,
@@ -169,8 +171,11 @@ impl Control {
     }
 
     /// Why the process does not take requests; nothing where it does.
-    pub fn unready(&self) -> Option<&'static str> {
-        self.is_draining.load(Ordering::Relaxed).then_some("draining")
+    pub fn unready(&self) -> Option<String> {
+        if self.is_draining.load(Ordering::Relaxed) {
+            return Some("draining".to_owned());
+        }
+        self.lock().compiled().unready()
     }
 
     /// Starts the end: no new connections, idle ones end, the process ends with the last one or in `drain_timeout_ms`.
@@ -188,7 +193,7 @@ impl Control {
 
     /// Ends the standing by; false where the process ends.
     pub fn serve(&self) -> bool {
-        if self.unready().is_some() {
+        if self.is_draining.load(Ordering::Relaxed) {
             return false;
         }
         self.lock().serve_on();
@@ -234,6 +239,7 @@ impl Control {
         runtime.compiled().caches.values().for_each(|cache| cache.refresh_metrics());
         runtime.compiled().routes.values().for_each(|route| route.refresh_metrics());
         runtime.compiled().balancers.values().for_each(|balancer| balancer.refresh_metrics(&self.tcp));
+        runtime.compiled().acceptors.values().for_each(|secured| secured.acceptor.refresh_metrics());
         self.http.refresh(&runtime.admission.requests);
         drop(runtime);
         let mut text = String::new();
@@ -337,7 +343,7 @@ impl Control {
         let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
         let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else { return Exit::Failed };
         let changed = Arc::new(Notify::new());
-        let mut watch = Watch::new(source, &changed);
+        let mut watch = Watch::new(source.path().into_iter().collect(), &changed);
         watch.renew();
         let mut look = tokio::time::interval(WATCH_LOOK);
         look.tick().await;
@@ -470,7 +476,7 @@ async fn accept_private(socket: tokio::net::UnixListener, listener: Arc<Listener
             Ok((stream, _)) => {
                 let listener = Arc::clone(&listener);
                 tokio::spawn(async move {
-                    connection::serve(stream, IpAddr::V4(Ipv4Addr::LOCALHOST), &listener).await;
+                    connection::serve(stream, &Caller::plain(Ipv4Addr::LOCALHOST.into()), &listener).await;
                 });
             }
             Err(error) => {

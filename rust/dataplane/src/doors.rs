@@ -63,7 +63,7 @@ impl Door {
         match (call.method.as_str(), call.path.as_str()) {
             ("GET" | "HEAD", "/healthz") => Reply::text(200, "ok"),
             ("GET" | "HEAD", "/readyz") => {
-                self.control.unready().map_or_else(|| Reply::text(200, "ready"), |why| Reply::text(503, why))
+                self.control.unready().map_or_else(|| Reply::text(200, "ready"), |why| Reply::text(503, &why))
             }
             ("GET" | "HEAD", "/version") => Reply::json(200, &self.control.version()),
             ("GET" | "HEAD", "/metrics") => self.metrics(),

@@ -17,7 +17,6 @@ mod serve;
 mod source;
 mod standby;
 mod status;
-mod watch;
 mod worker;
 
 use args::{Args, Command};

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 pub fn forget(
     document: &Document,
     in_force: Option<&Document>,
-    (http, caches, tcp): (&Metrics, &alongside_cache::Metrics, &alongside_tcp::Metrics),
+    (http, caches, tcp, tls): (&Metrics, &alongside_cache::Metrics, &alongside_tcp::Metrics, &alongside_tls::Metrics),
 ) {
     let kept = in_force.map(Series::of).unwrap_or_default();
     for gone in Series::of(document).difference(&kept) {
@@ -20,6 +20,8 @@ pub fn forget(
             Series::Cache(name) => caches.forget(name),
             Series::Balancer(name) => tcp.forget(name),
             Series::Backend(balancer, id) => tcp.forget_backend(balancer, id),
+            Series::Tls(listener) => tls.forget(listener, ["acme", "clients.authorities"]),
+            Series::Certificate(listener, name) => tls.forget_certificate(listener, name),
         }
     }
 }
@@ -34,6 +36,8 @@ enum Series<'d> {
     Cache(&'d str),
     Balancer(&'d str),
     Backend(&'d str, &'d str),
+    Tls(&'d str),
+    Certificate(&'d str, &'d str),
 }
 
 impl<'d> Series<'d> {
@@ -55,6 +59,14 @@ impl<'d> Series<'d> {
             backends.chain([Self::Balancer(&balancer.name)])
         };
         let http = nodes.chain(origins).chain(siblings).chain(caches).chain(document.routes.iter().flat_map(of_route));
-        http.chain(document.tcp.iter().flat_map(of_balancer)).collect()
+        let programs = document.programs.iter().map(|program| Self::Upstream(&program.name));
+        let of_tls = |listener: &'d alongside_document::Listener| {
+            let tls = listener.tls.iter();
+            let certificates = tls.flat_map(|tls| &tls.certificates);
+            let certificates = certificates.map(|one| Self::Certificate(&listener.name, &one.name));
+            certificates.chain(listener.tls.is_some().then_some(Self::Tls(&listener.name)))
+        };
+        let tls = document.listeners.iter().flat_map(of_tls);
+        http.chain(document.tcp.iter().flat_map(of_balancer)).chain(programs).chain(tls).collect()
     }
 }

@@ -3,6 +3,8 @@
 use alongside_cache::{Cache, Planned};
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::ListenerMetrics;
+use alongside_http::program::{Passed, Program};
+use alongside_http::redirect::{Answered, Redirect};
 use alongside_http::route::{Placed, Route};
 use alongside_http::{Arrival, Broken, Exchange, Service, Stream};
 use alongside_protocols::RequestHead;
@@ -10,22 +12,30 @@ use alongside_transport::admission::Admission;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// A route or a cache.
+/// What answers requests.
 #[derive(Debug)]
 pub enum Served {
     /// Sends requests on to the shards of their keys.
     Route(Arc<Route>),
     /// Keeps an origin's answers.
     Cache(Arc<Cache>),
+    /// Passes requests on to a program as they are.
+    Program(Arc<Program>),
+    /// Sends everybody to TLS.
+    Redirect(Arc<Redirect>),
 }
 
-/// The plan of either.
+/// The plan of any of them.
 #[derive(Debug)]
 pub enum Plan {
     /// A placed request.
     Route(Placed),
     /// A hit, a miss or a bypass.
     Cache(Planned),
+    /// On to the program.
+    Program(Passed),
+    /// An answer that is ready.
+    Redirect(Answered),
 }
 
 impl Service for Served {
@@ -35,6 +45,8 @@ impl Service for Served {
         match self {
             Self::Route(route) => Plan::Route(route.plan(head, arrival, output)),
             Self::Cache(cache) => Plan::Cache(cache.plan(head, arrival, output)),
+            Self::Program(program) => Plan::Program(program.plan(head, arrival, output)),
+            Self::Redirect(redirect) => Plan::Redirect(redirect.plan(head, arrival, output)),
         }
     }
 
@@ -42,6 +54,8 @@ impl Service for Served {
         match (self, plan) {
             (Self::Route(route), Plan::Route(placed)) => route.run(placed, exchange).await,
             (Self::Cache(cache), Plan::Cache(planned)) => cache.run(planned, exchange).await,
+            (Self::Program(program), Plan::Program(passed)) => program.run(passed, exchange).await,
+            (Self::Redirect(redirect), Plan::Redirect(answered)) => redirect.run(answered, exchange).await,
             // A plan is carried out by the state that made it.
             _ => Err(Broken),
         }
@@ -52,7 +66,7 @@ impl Service for Served {
 #[derive(Debug)]
 pub enum Serves {
     /// It answers requests.
-    Http(State<Served>),
+    Http(Box<State<Served>>),
     /// It passes connections on.
     Tcp(alongside_tcp::State),
 }
@@ -70,7 +84,7 @@ impl Entrance {
     /// Returns a listener that does this.
     pub fn new(serves: Serves, metrics: impl FnOnce() -> ListenerMetrics, admission: &Arc<Admission>) -> Self {
         match serves {
-            Serves::Http(state) => Self::Http(Arc::new(Listener::new(state, metrics(), Arc::clone(admission)))),
+            Serves::Http(state) => Self::Http(Arc::new(Listener::new(*state, metrics(), Arc::clone(admission)))),
             Serves::Tcp(state) => Self::Tcp(Arc::new(alongside_tcp::Listener::new(state, Arc::clone(admission)))),
         }
     }
@@ -78,7 +92,7 @@ impl Entrance {
     /// Does this from now on; what asks for the other protocol gets a listener of its own.
     pub fn follow(&self, serves: Serves) {
         match (self, serves) {
-            (Self::Http(listener), Serves::Http(state)) => listener.state.store(Arc::new(state)),
+            (Self::Http(listener), Serves::Http(state)) => listener.state.store(Arc::from(state)),
             (Self::Tcp(listener), Serves::Tcp(state)) => listener.state.store(Arc::new(state)),
             _ => {}
         }

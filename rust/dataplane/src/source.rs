@@ -15,6 +15,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// Returns the path that is followed; none of a descriptor.
+    pub fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Descriptor(_) => None,
+        }
+    }
+
     /// Reads and checks the document.
     pub fn read(&self) -> Result<Document, Vec<Problem>> {
         self.bytes().and_then(|bytes| alongside_document::parse(&bytes))

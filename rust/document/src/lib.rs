@@ -13,6 +13,7 @@ mod schema;
 mod shape;
 mod tcp;
 mod texts;
+mod tls;
 mod types;
 
 pub use order::{Succession, succeeds};
@@ -20,7 +21,8 @@ pub use problem::Problem;
 pub use reading::{DOCUMENT_BYTES_MAX, parse};
 pub use schema::schema;
 pub use tcp::{Backend, Tcp};
-pub use texts::{Address, HostField, Name, Network, SocketPath, TextError};
+pub use texts::{Address, FilePath, HostField, HostName, Name, Network, SocketPath, Target, TextError, Url};
+pub use tls::{Acme, Certificate, Challenge, ClientMode, Clients, Program, Protocol, Redirect, Speaks, Tls, Version};
 pub use types::{
     AccessLog, Admin, Cache, CompatibleWith, Document, Fallback, Function, Health, Limits, Listener, Node, Origin,
     Probe, Replica, Retries, Route, Shard, Status,

@@ -19,6 +19,12 @@ impl Problem {
         Problem { path: path.into(), what: what.into(), remedy: remedy.into() }
     }
 
+    /// Return the same problem of what lies below a path.
+    #[must_use]
+    pub fn below(self, path: &str) -> Problem {
+        Problem { path: format!("{path}.{}", self.path), ..self }
+    }
+
     /// Return what is wrong and what to do as one sentence, without the path.
     #[must_use]
     pub fn message(&self) -> String {

@@ -11,6 +11,9 @@ use crate::texts::Address;
 /// A text and the path where it stands.
 type Placed<'v> = (String, &'v str);
 
+/// The lists of what listeners serve.
+const SERVED: [&str; 5] = ["routes", "caches", "tcp", "programs", "redirects"];
+
 /// From so many problems on no near name is looked for: it takes as long as there are names.
 const NEAREST_MAX: usize = 100;
 
@@ -20,11 +23,10 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     unique(&texts(document, "listeners", "name"), &mut found);
     unique(&texts(document, "nodes", "id"), &mut found);
     let mut served = texts(document, "routes", "name");
-    served.extend(texts(document, "caches", "name"));
-    served.extend(texts(document, "tcp", "name"));
+    SERVED.iter().skip(1).for_each(|list| served.extend(texts(document, list, "name")));
     unique(&served, &mut found);
-    if ["routes", "caches", "tcp"].iter().all(|list| is_list(document, list)) {
-        let what = "no route, cache or balancer has this name";
+    if SERVED.iter().all(|list| is_list(document, list)) {
+        let what = "no route, cache, balancer, program or redirect has this name";
         refer(&texts(document, "listeners", "serves"), &known(&served), what, &mut found);
     }
     addresses(document, &mut found);
@@ -38,6 +40,7 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
         siblings(&path, cache, &mut found);
     }
     passing_on(document, &mut found);
+    encrypting(document, &mut found);
     for (path, balancer) in entries(document, "", "tcp") {
         let backends = entries(balancer, &path, "backends");
         let ids: Vec<Placed> = backends.iter().filter_map(|(path, backend)| text(path, backend, "id")).collect();
@@ -55,6 +58,41 @@ fn passing_on(document: &Value, found: &mut Vec<Problem>) {
         if passes_on && listener["inner"].as_array().is_some_and(|inner| !inner.is_empty()) {
             let what = "the balancer that it serves reads no fields";
             found.push(Problem::new(format!("{path}.inner"), what, "leave it out"));
+        }
+        if passes_on && !listener["tls"].is_null() {
+            let what = "the balancer that it serves passes everything on as it is";
+            found.push(Problem::new(format!("{path}.tls"), what, "leave it out, or serve a program"));
+        }
+        if passes_on && listener["proxies"].as_array().is_some_and(|proxies| !proxies.is_empty()) {
+            let what = "the balancer that it serves passes everything on as it is";
+            found.push(Problem::new(format!("{path}.proxies"), what, "leave it out"));
+        }
+    }
+}
+
+/// Check each listener's TLS: its certificates' names, its default among them, and that there is something to show.
+fn encrypting(document: &Value, found: &mut Vec<Problem>) {
+    let redirects = texts(document, "redirects", "name");
+    let redirects = known(&redirects);
+    for (path, listener) in entries(document, "", "listeners") {
+        let (path, tls) = (format!("{path}.tls"), &listener["tls"]);
+        if !tls.is_object() {
+            continue;
+        }
+        if listener["serves"].as_str().is_some_and(|name| redirects.contains(name)) {
+            found.push(Problem::new(&path, "a redirect to TLS is reached without it", "leave it out"));
+        }
+        let certificates = entries(tls, &path, "certificates");
+        let names: Vec<Placed> = certificates.iter().filter_map(|(path, one)| text(path, one, "name")).collect();
+        unique(&names, found);
+        let has_none = tls.get("certificates").is_none_or(|list| list.as_array().is_some_and(Vec::is_empty));
+        if has_none && tls["acme"].is_null() {
+            let remedy = "name one, or an authority in `acme`";
+            found.push(Problem::new(format!("{path}.certificates"), "there is no certificate", remedy));
+        }
+        if is_list(tls, "certificates") {
+            let default: Vec<Placed> = text(&path, tls, "default").into_iter().collect();
+            refer(&default, &known(&names), "no certificate of this listener has this name", found);
         }
     }
 }

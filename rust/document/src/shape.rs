@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::problem::{Problem, shown};
-use crate::texts::{Address, HostField, Name, Network, SocketPath, TextError};
+use crate::texts::{Address, FilePath, HostField, HostName, Name, Network, SocketPath, Target, TextError, Url};
 
 /// Return everything in which a value is not as the schema says.
 pub(crate) fn problems(schema: &Value, value: &Value) -> Vec<Problem> {
@@ -118,6 +118,10 @@ impl<'s> Walk<'s> {
             Some("network") => text.parse::<Network>().err(),
             Some("host-field") => text.parse::<HostField>().err(),
             Some("socket-path") => text.parse::<SocketPath>().err(),
+            Some("file-path") => text.parse::<FilePath>().err(),
+            Some("host-name") => text.parse::<HostName>().err(),
+            Some("target") => text.parse::<Target>().err(),
+            Some("https-url") => text.parse::<Url>().err(),
             Some("peer-address") => peer_error(text),
             Some("path") => path_error(text),
             Some("key") => return self.key(path, text),

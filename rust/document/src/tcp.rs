@@ -10,7 +10,7 @@ use crate::texts::{Address, Name};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tcp {
-    /// The balancer's name, unique among routes, caches and balancers.
+    /// The balancer's name, unique among all that listeners serve.
     pub name: Name,
     /// Where connections go; where there is none, each is reset at once.
     #[serde(default)]

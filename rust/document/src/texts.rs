@@ -15,6 +15,14 @@ use serde::{Deserialize, Serialize};
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The most bytes of a name, a host or a Host field.
 const NAME_BYTES_MAX: usize = 255;
+/// The most bytes of a file's path; the kernel's limit.
+const FILE_PATH_BYTES_MAX: usize = 4096;
+/// The most bytes of a host's name in DNS.
+const HOST_NAME_BYTES_MAX: usize = 253;
+/// The most bytes of a directory's address.
+const URL_BYTES_MAX: usize = 2048;
+/// What stands before the path of a program's socket.
+const SOCKET_PREFIX: &str = "unix:";
 
 /// Why a text is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -215,6 +223,123 @@ impl FromStr for SocketPath {
     }
 }
 
+/// The absolute path of a file or folder, 2 to 4096 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FilePath(String);
+
+impl FilePath {
+    /// Return the path.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl FromStr for FilePath {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<FilePath, TextError> {
+        if !text.starts_with('/') || text.len() < 2 || text.contains('\0') {
+            return refuse("is no absolute path", "write it from the root, such as /etc/tls");
+        }
+        if text.len() > FILE_PATH_BYTES_MAX {
+            return refuse("is too long for a path", "choose a path of at most 4096 bytes");
+        }
+        Ok(FilePath(text.to_owned()))
+    }
+}
+
+/// A host's name in lower case, such as `photos.example`; `*.example` stands for every name one label below.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostName(String);
+
+impl HostName {
+    /// Return the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HostName {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<HostName, TextError> {
+        let of_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(of_label)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        if name.len() > HOST_NAME_BYTES_MAX || !name.split('.').all(is_label) || !is_host(name) {
+            return refuse("is no host's name", "write one in lower case, such as photos.example or *.example");
+        }
+        Ok(HostName(text.to_owned()))
+    }
+}
+
+/// Where a program listens: `HOST:PORT`, the port not 0, or `unix:` and an absolute path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Target(String);
+
+impl Target {
+    /// Return the text as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Return the path of a UNIX socket, or `None` where it is `HOST:PORT`.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.0.strip_prefix(SOCKET_PREFIX).map(Path::new)
+    }
+}
+
+impl FromStr for Target {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<Target, TextError> {
+        match text.strip_prefix(SOCKET_PREFIX) {
+            Some(path) => drop(path.parse::<SocketPath>()?),
+            None if text.parse::<Address>()?.port() == 0 => {
+                return refuse("has port 0", "write the port that is listened on");
+            }
+            None => {}
+        }
+        Ok(Target(text.to_owned()))
+    }
+}
+
+/// An address in the web that starts with `https://`, at most 2048 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Url(String);
+
+impl Url {
+    /// Return the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Url {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<Url, TextError> {
+        const REMEDY: &str = "write https://HOST/PATH, such as https://acme.example/directory";
+        let Some(rest) = text.strip_prefix("https://") else { return refuse("does not start with https://", REMEDY) };
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let is_graphic = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        if text.len() > URL_BYTES_MAX || !is_graphic || authority.parse::<HostField>().is_err() {
+            return refuse("is no address of a directory", REMEDY);
+        }
+        Ok(Url(text.to_owned()))
+    }
+}
+
 /// Give a text type its conversions, its display and its schema: a string with a format that the checks know.
 macro_rules! text_type {
     ($type:ident, $format:literal, $pattern:literal, $description:literal, $text:expr) => {
@@ -283,4 +408,32 @@ text_type!(
     "^/.{1,106}$",
     "The absolute path of a UNIX socket, 2 to 107 bytes.",
     |value: &SocketPath| value.0.clone()
+);
+text_type!(
+    FilePath,
+    "file-path",
+    "^/.{1,4095}$",
+    "The absolute path of a file or folder, 2 to 4096 bytes.",
+    |value: &FilePath| value.0.clone()
+);
+text_type!(
+    HostName,
+    "host-name",
+    "^(\\*\\.)?[0-9a-z._-]{1,253}$",
+    "A host's name in lower case; *.example stands for every name one label below.",
+    |value: &HostName| value.0.clone()
+);
+text_type!(
+    Target,
+    "target",
+    "^(unix:/.{1,106}|(\\[[0-9A-Fa-f:.]+\\]|[0-9A-Za-z._-]{1,255}):[0-9]{1,5})$",
+    "Where a program listens: HOST:PORT, the port not 0, or unix: and an absolute path.",
+    |value: &Target| value.0.clone()
+);
+text_type!(
+    Url,
+    "https-url",
+    "^https://[!-~]{1,2040}$",
+    "An address in the web that starts with https://.",
+    |value: &Url| value.0.clone()
 );

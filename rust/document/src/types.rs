@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tcp::Tcp;
 use crate::texts::{Address, HostField, Name, Network, SocketPath};
+use crate::tls::{Program, Redirect, Tls};
 
 /// Everything a data-plane process does, version 1. It holds paths, never secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -50,6 +51,14 @@ pub struct Document {
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub tcp: Vec<Tcp>,
+    /// Programs that requests are passed on to, as they are.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub programs: Vec<Program>,
+    /// Listeners without TLS that send everybody to one with it.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub redirects: Vec<Redirect>,
     /// What bounds every connection and request.
     #[serde(default)]
     pub limits: Limits,
@@ -106,12 +115,20 @@ pub struct Listener {
     pub name: Name,
     /// Where to listen; port 0 takes any free port.
     pub address: Address,
-    /// The name of the route or cache that answers, or of the balancer in `tcp` that passes connections on.
+    /// The name of the route, cache, program or redirect that answers, or of the balancer in `tcp` that passes connections on.
     pub serves: Name,
     /// Peers whose x-alongside-key and forwarded fields are believed; nobody's by default.
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub inner: Vec<Network>,
+    /// TLS; null for plain connections.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// Peers that begin each connection with a header of the PROXY protocol, which says who the client is; where there are
+    /// any, connections of others and those without a header are closed. None by default.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub proxies: Vec<Network>,
 }
 
 /// The status door: /healthz, /readyz, /metrics, /version.
@@ -145,7 +162,7 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// The route's name, unique among routes, caches and balancers.
+    /// The route's name, unique among all that listeners serve.
     pub name: Name,
     /// What of a request is hashed: request.uri, request.path, request.ip, request.headers["x"],
     /// request.cookies["x"], request.query["x"] and "literal texts", joined by +.
@@ -317,7 +334,7 @@ pub struct Shard {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
-    /// The cache's name, unique among routes, caches and balancers.
+    /// The cache's name, unique among all that listeners serve.
     pub name: Name,
     /// Whose answers are kept.
     pub origin: Origin,

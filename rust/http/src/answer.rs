@@ -49,6 +49,22 @@ pub fn write_error(status: u16, reason: &str, flags: (bool, bool), out: &mut Vec
     write(Says { status, content_type: "text/plain; charset=utf-8", allow }, body.as_bytes(), flags, out);
 }
 
+/// Appends an answer that sends the client elsewhere for good, with the same method.
+pub fn write_redirect(location: &[u8], (is_head, closes): (bool, bool), out: &mut Vec<u8>) {
+    let body = [location, b"\n"].concat();
+    let _ = write!(
+        out,
+        "HTTP/1.1 308 {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nlocation: ",
+        phrase(308),
+        body.len(),
+    );
+    out.extend_from_slice(location);
+    out.extend_from_slice(if closes { b"\r\nconnection: close\r\n\r\n" } else { b"\r\n\r\n" });
+    if !is_head {
+        out.extend_from_slice(&body);
+    }
+}
+
 /// Returns the reason phrase of a status that the data plane answers with; empty for others.
 #[must_use]
 pub const fn phrase(status: u16) -> &'static str {
@@ -57,6 +73,7 @@ pub const fn phrase(status: u16) -> &'static str {
         202 => "Accepted",
         206 => "Partial Content",
         304 => "Not Modified",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
@@ -66,6 +83,7 @@ pub const fn phrase(status: u16) -> &'static str {
         414 => "URI Too Long",
         416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",

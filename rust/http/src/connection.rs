@@ -4,10 +4,11 @@ use crate::access::Line;
 use crate::answer;
 use crate::body::BodyReader;
 use crate::course::Trail;
-use crate::exchange::Exchange;
+use crate::entry::Caller;
+use crate::exchange::{Exchange, write_whole};
 use crate::listener::{Listener, State};
 use crate::service::{Arrival, Facts, Service, Stream};
-use alongside_protocols::{Body, Peer, RequestHead, guard, scratch};
+use alongside_protocols::{Body, Peer, Reason, RequestHead, guard, scratch};
 use alongside_transport::{Buffer, Deadline, buffer, random};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -36,10 +37,9 @@ enum Next {
 }
 
 /// Serves a connection to its end.
-pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener: &Listener<V>) {
+pub async fn serve<S: Stream, V: Service>(mut client: S, caller: &Caller, listener: &Listener<V>) {
     let deadline = Deadline::new();
     let mut input = Buffer::new();
-    let peer_text = peer.to_string().into_boxed_str();
     let mut served = 0;
     deadline.set_idle(listener.state.load().limits.idle_timeout_ms);
     loop {
@@ -49,8 +49,7 @@ pub async fn serve<S: Stream, V: Service>(mut client: S, peer: IpAddr, listener:
         }
         // The busy part is large; ten thousand idle connections must not each carry it. It outlives a short pause, as making
         // it anew costs a client that goes on at once more than parsing its request does.
-        let turn =
-            Turn { client: &mut client, input: &mut input, deadline: &deadline, peer, peer_text: &peer_text, listener };
+        let turn = Turn { client: &mut client, input: &mut input, deadline: &deadline, caller, listener };
         match Box::pin(turn.run(&mut served)).await {
             Next::Idle => {}
             Next::Close => return Box::pin(linger(client, input, &deadline)).await,
@@ -86,8 +85,7 @@ struct Turn<'t, S, V> {
     client: &'t mut S,
     input: &'t mut Buffer,
     deadline: &'t Deadline,
-    peer: IpAddr,
-    peer_text: &'t str,
+    caller: &'t Caller,
     listener: &'t Listener<V>,
 }
 
@@ -190,9 +188,13 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         let mut room = scratch();
         let Some(head) = guard::request(self.input.data(), &mut room, &state.guard)? else { return Ok(None) };
         let began = Instant::now();
-        let is_inner = state.is_inner(self.peer);
-        let ip = if is_inner { forwarded_ip(&head).unwrap_or(self.peer) } else { self.peer };
-        let arrival = Arrival { ip, peer: Peer { ip: self.peer_text, scheme: "http" }, is_inner };
+        let caller = self.caller;
+        if !caller.may_ask(head.authority) {
+            return Err(Reason::Misdirected.into());
+        }
+        let is_inner = state.is_inner(caller.ip);
+        let ip = if is_inner { forwarded_ip(&head).unwrap_or(caller.ip) } else { caller.ip };
+        let arrival = Arrival { ip, peer: Peer { ip: &caller.text, scheme: caller.scheme() }, is_inner };
         let line = state.access_log.filter(|&one_in| random::one_in(one_in)).map(|_| Box::new(Line::of(&head, ip)));
         let plan = state.service.plan(&head, &arrival, output);
         let facts = Facts::of(&head);
@@ -271,7 +273,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         answer::write_error(status, reason, (false, true), output);
         self.listener.metrics.answered(status, None);
         self.deadline.set(state.limits.body_timeout_ms);
-        match self.deadline.within(self.client.write_all(output)).await {
+        match self.deadline.within(write_whole(self.client, output)).await {
             Ok(Ok(())) => Next::Close,
             _ => Next::Drop,
         }

@@ -8,10 +8,9 @@ use crate::resume::{self, ContentRange};
 use crate::service::{Facts, Stream};
 use alongside_document::Limits;
 use alongside_protocols::{Asked, Body, Reason, Refusal, ResponseHead, guard, scratch, write_framing};
-use alongside_transport::{Buffer, Deadline, deadline};
+use alongside_transport::{Buffer, Deadline, Wire, deadline};
 use std::io;
 use std::task::{Context, Poll};
-use tokio::net::TcpStream;
 
 /// Informational answers that one request may bring.
 const INTERIM_MAX: usize = 16;
@@ -65,7 +64,7 @@ pub(crate) struct Answer {
 pub(crate) struct Duplex<'d, S> {
     client: &'d mut S,
     input: &'d mut Buffer,
-    stream: &'d mut TcpStream,
+    stream: &'d mut Wire,
     answered: &'d mut Buffer,
     request: &'d mut Flow,
     response: &'d mut Flow,
@@ -96,7 +95,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
     /// Returns both directions; the wait ends also when `watched` is given up, if it is somebody.
     pub fn new(
         exchange: &'d mut Exchange<'_, S>,
-        (stream, answered): (&'d mut TcpStream, &'d mut Buffer),
+        (stream, answered): (&'d mut Wire, &'d mut Buffer),
         request: &'d mut Flow,
         response: &'d mut Flow,
         watched: Option<&'d Upstream>,

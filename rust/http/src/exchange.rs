@@ -8,6 +8,7 @@ use alongside_document::Limits;
 use alongside_protocols::chunked::Piece;
 use alongside_transport::gate::Gate;
 use alongside_transport::{Buffer, Deadline};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -103,7 +104,7 @@ impl<S: Stream> Exchange<'_, S> {
     pub async fn send(&mut self, status: u16) -> Result<(), Broken> {
         self.status = status;
         self.deadline.set(self.limits.body_timeout_ms);
-        let written = self.deadline.within(self.client.write_all(&self.output)).await;
+        let written = self.deadline.within(write_whole(self.client, &self.output)).await;
         if matches!(written, Ok(Ok(()))) { Ok(()) } else { Err(Broken) }
     }
 
@@ -125,7 +126,10 @@ impl<S: Stream> Exchange<'_, S> {
                 self.deadline.set(self.limits.body_timeout_ms);
             }
         }
-        Ok(())
+        match self.deadline.within(self.client.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Broken),
+        }
     }
 
     /// Answers with an error of our own.
@@ -194,6 +198,12 @@ impl<S: Stream> Exchange<'_, S> {
     pub fn end_head(&mut self) {
         write_end(self.keep_alive, self.facts.is_http11, &mut self.output);
     }
+}
+
+/// Writes bytes, and what a stream held back of them.
+pub(crate) async fn write_whole<S: Stream>(client: &mut S, bytes: &[u8]) -> io::Result<()> {
+    client.write_all(bytes).await?;
+    client.flush().await
 }
 
 pub(crate) fn write_end(keep_alive: bool, is_http11: bool, out: &mut Vec<u8>) {

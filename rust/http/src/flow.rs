@@ -280,7 +280,9 @@ impl Flow {
             self.direct -= count - of_framed;
             buffer.consume(count - of_framed);
         }
-        Poll::Ready(Ok(()))
+        // Encryption may hold back what the socket did not take.
+        self.blocked = Blocked::Target;
+        Pin::new(target).poll_flush(context)
     }
 
     /// Takes what the buffer holds; returns whether there is something to write or the end was found.

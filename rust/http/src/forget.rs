@@ -12,11 +12,11 @@ mod talk;
 use crate::link::{Server, Upstream};
 use crate::standing::now_ms;
 use alongside_policy::owed::{Owed, Round, Terms, Ticket, Waiter, What};
+use alongside_transport::Wire;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use talk::{Verdict, talk};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -182,7 +182,7 @@ async fn work(server: Weak<Server>) {
 }
 
 /// Tells a batch on one connection, the next before the one before is answered.
-async fn send(server: &Server, kept: &mut Option<TcpStream>, batch: &[Ticket]) -> Round {
+async fn send(server: &Server, kept: &mut Option<Wire>, batch: &[Ticket]) -> Round {
     let is_kept = kept.is_some();
     let (mut answered, mut settled) = (0, 0);
     let heads: Vec<u8> = batch.iter().flat_map(|ticket| text(&ticket.what).iter().copied()).collect();

@@ -11,11 +11,10 @@ use crate::resume::Rest;
 use crate::service::Stream;
 use crate::{body::BodyReader, tunnel};
 use alongside_protocols::Body;
-use alongside_transport::{Buffer, buffer, deadline, pool};
+use alongside_transport::{Buffer, Wire, buffer, deadline, pool};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::net::TcpStream;
 
 /// What one hop came to.
 enum Tried {
@@ -39,7 +38,7 @@ struct Sent<'f> {
 struct Answered<'h> {
     hop: &'h Hop,
     began: Instant,
-    stream: TcpStream,
+    stream: Wire,
     buffer: Buffer,
     answer: Answer,
     response: Flow,
@@ -177,7 +176,7 @@ impl<S: Stream> Exchange<'_, S> {
     /// One request on one connection. Trouble comes back only while the client was told nothing.
     async fn attempt(
         &mut self,
-        mut stream: TcpStream,
+        mut stream: Wire,
         (hop, began): (&Hop, Instant),
         sent: &mut Sent<'_>,
         course: &mut impl Course,

@@ -3,22 +3,24 @@
 use crate::forget::Queue;
 use crate::metrics::UpstreamMetrics;
 use crate::standing::Standing;
+use crate::two::call;
 use alongside_policy::health;
 use alongside_transport::destination::{Destination, Place, is_own_fault};
 use alongside_transport::gate::Gate;
-use alongside_transport::{Deadline, pool};
+use alongside_transport::{Deadline, Wire, pool};
 use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
-use tokio::net::TcpStream;
+use tokio::net::UnixStream;
 
 /// A server that requests are sent on to, as one route sees it.
 #[derive(Debug)]
 pub struct Upstream {
     /// Its stable name: the node's id, or the origin's address.
     pub id: String,
-    /// `HOST:PORT`; a name is looked up again every few seconds.
+    /// `HOST:PORT`, or `unix:` and the path of a socket; a name is looked up again every few seconds.
     pub address: String,
     /// What it did.
     pub metrics: UpstreamMetrics,
@@ -35,14 +37,55 @@ pub struct Upstream {
 pub struct Server {
     /// The node's id, or the origin's address.
     pub id: String,
-    /// `HOST:PORT`.
+    /// `HOST:PORT`, or `unix:` and the path of a socket.
     pub address: String,
     /// The requests that it is answering.
     pub gate: Arc<Gate>,
     /// What it has still to be told to forget.
     pub forgets: Queue,
-    destination: Destination,
+    reach: Reach,
+    tongue: Tongue,
 }
+
+/// How a server is reached.
+#[derive(Debug)]
+enum Reach {
+    /// By TCP.
+    Address(Destination),
+    /// By a UNIX socket.
+    Socket(PathBuf),
+}
+
+/// What is spoken with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tongue {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS, where each request is a stream.
+    H2c,
+}
+
+/// Where a server is now.
+#[derive(Debug)]
+pub(crate) enum Spot<'s> {
+    /// At an address, or at those of a name.
+    Address(&'s Destination, Place),
+    /// Where its socket is.
+    Socket(&'s Path),
+}
+
+impl Spot<'_> {
+    /// Opens a connection.
+    async fn open(&self) -> io::Result<Wire> {
+        match self {
+            Self::Address(destination, place) => destination.open_at(place).await.map(Wire::Tcp),
+            Self::Socket(path) => UnixStream::connect(path).await.map(Wire::Socket),
+        }
+    }
+}
+
+/// What stands before the path of a UNIX socket.
+const SOCKET_PREFIX: &str = "unix:";
 
 /// The servers that a process knows.
 #[derive(Debug, Default)]
@@ -53,7 +96,7 @@ impl Servers {
     pub fn get(&mut self, id: &str, address: &str) -> Arc<Server> {
         let slot = self.0.entry((id.to_owned(), address.to_owned())).or_default();
         slot.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Server::new(id, address));
+            let server = Arc::new(Server::new(id, address, Tongue::Http1));
             *slot = Arc::downgrade(&server);
             server
         })
@@ -97,10 +140,22 @@ pub enum ConnectError {
 }
 
 impl Upstream {
-    /// Returns an upstream at `HOST:PORT` that nobody else knows.
+    /// Returns an upstream at an address that nobody else knows.
     #[must_use]
     pub fn new(id: &str, address: &str, metrics: UpstreamMetrics) -> Self {
-        Self::of(Arc::new(Server::new(id, address)), metrics)
+        Self::speaking(Tongue::Http1, (id, address), metrics)
+    }
+
+    /// Returns an upstream with this id at an address, that nobody else knows and that speaks so.
+    #[must_use]
+    pub fn speaking(tongue: Tongue, (id, address): (&str, &str), metrics: UpstreamMetrics) -> Self {
+        Self::of(Arc::new(Server::new(id, address, tongue)), metrics)
+    }
+
+    /// What it speaks.
+    #[must_use]
+    pub fn tongue(&self) -> Tongue {
+        self.server.tongue
     }
 
     /// Returns an upstream that others may know too.
@@ -173,7 +228,7 @@ impl Upstream {
 
     /// Returns an idle connection of this thread, if there is one.
     #[must_use]
-    pub fn reuse(&self) -> Option<TcpStream> {
+    pub fn reuse(&self) -> Option<Wire> {
         pool::take(&self.address)
     }
 
@@ -182,7 +237,7 @@ impl Upstream {
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub async fn connect(&self, deadline: &Deadline, limit_ms: u64) -> Result<TcpStream, ConnectError> {
+    pub async fn connect(&self, deadline: &Deadline, limit_ms: u64) -> Result<Wire, ConnectError> {
         let began = Instant::now();
         let timed_out = |_| ConnectError::TimedOut { address: self.address.clone() };
         let failed = |cause| ConnectError::Failed { address: self.address.clone(), cause };
@@ -197,24 +252,34 @@ impl Upstream {
 }
 
 impl Server {
-    fn new(id: &str, address: &str) -> Self {
-        let (id, destination) = (id.to_owned(), Destination::new(address));
-        Self { id, address: address.to_owned(), gate: Arc::default(), forgets: Queue::default(), destination }
+    fn new(id: &str, address: &str, tongue: Tongue) -> Self {
+        let reach = match address.strip_prefix(SOCKET_PREFIX) {
+            Some(path) => Reach::Socket(PathBuf::from(path)),
+            None => Reach::Address(Destination::new(address)),
+        };
+        let (id, address) = (id.to_owned(), address.to_owned());
+        Self { id, address, gate: Arc::default(), forgets: Queue::default(), reach, tongue }
     }
 
     /// Opens a connection.
-    pub(crate) async fn open(&self) -> io::Result<TcpStream> {
-        self.destination.open().await
-    }
-
-    /// Returns where it is now.
-    pub(crate) async fn find(&self) -> io::Result<Place> {
-        self.destination.find().await
+    pub(crate) async fn open(&self) -> io::Result<Wire> {
+        self.open_at(&self.find().await?).await
     }
 
     /// Opens a connection to where it was found.
-    pub(crate) async fn open_at(&self, place: &Place) -> io::Result<TcpStream> {
-        self.destination.open_at(place).await
+    pub(crate) async fn open_at(&self, spot: &Spot<'_>) -> io::Result<Wire> {
+        match self.tongue {
+            Tongue::Http1 => spot.open().await,
+            Tongue::H2c => call::open(&self.address, || spot.open()).await,
+        }
+    }
+
+    /// Returns where it is now.
+    pub(crate) async fn find(&self) -> io::Result<Spot<'_>> {
+        match &self.reach {
+            Reach::Address(destination) => Ok(Spot::Address(destination, destination.find().await?)),
+            Reach::Socket(path) => Ok(Spot::Socket(path)),
+        }
     }
 }
 

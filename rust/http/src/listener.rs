@@ -1,6 +1,7 @@
 //! Listeners: what they serve, and letting connections in.
 
 use crate::connection;
+use crate::entry::{self, Caller, Entry};
 use crate::metrics::ListenerMetrics;
 use crate::service::Service;
 use alongside_document::{Limits, Network};
@@ -31,6 +32,8 @@ pub struct State<V> {
     pub guard: alongside_protocols::Limits,
     /// One request in so many has a line in the log.
     pub access_log: Option<u32>,
+    /// What stands before requests.
+    pub entry: Entry,
 }
 
 impl<V> State<V> {
@@ -49,13 +52,19 @@ impl<V> State<V> {
             guard.head_bytes_max = guard.head_bytes_max.saturating_add(key_bytes).saturating_add(INNER_BYTES);
             guard.fields_max = guard.fields_max.saturating_add(INNER_FIELDS);
         }
-        Self { service, inner, limits, guard, access_log: None }
+        Self { service, inner, limits, guard, access_log: None, entry: Entry::default() }
     }
 
     /// Returns the same, with a line in the log for one request in so many.
     #[must_use]
     pub fn logging(self, one_in: Option<u32>) -> Self {
         Self { access_log: one_in, ..self }
+    }
+
+    /// Returns the same, behind what stands before requests.
+    #[must_use]
+    pub fn behind(self, entry: Entry) -> Self {
+        Self { entry, ..self }
     }
 
     /// Whether a peer is one of ours.
@@ -116,7 +125,11 @@ impl<V: Service> Accept for Listener<V> {
         let listener = Arc::clone(self);
         tokio::spawn(async move {
             let _counted = Counted::new(&listener.metrics);
-            connection::serve(stream, ip, &listener).await;
+            if listener.state.load().entry.is_open() {
+                connection::serve(stream, &Caller::plain(ip), &listener).await;
+            } else {
+                Box::pin(entry::serve(stream, ip, &listener)).await;
+            }
             drop(admitted);
         });
     }

@@ -4,12 +4,11 @@ use crate::link::{Server, Upstream};
 use alongside_document::Probe;
 use alongside_policy::health::Look;
 use alongside_protocols::{Asked, Limits, guard, scratch};
-use alongside_transport::Buffer;
 use alongside_transport::destination::is_own_fault;
+use alongside_transport::{Buffer, Wire};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 /// Bytes that an answer's head may have.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -70,7 +69,7 @@ async fn look(node: &Server, terms: &Terms) -> Found {
 }
 
 /// Returns what a good answer said.
-async fn ask(mut stream: TcpStream, address: &str, terms: &Terms) -> Option<Option<u8>> {
+async fn ask(mut stream: Wire, address: &str, terms: &Terms) -> Option<Option<u8>> {
     let path = match terms.probe {
         Probe::Http => terms.path.as_str(),
         Probe::Tcp | Probe::Cache => "/",

@@ -11,11 +11,10 @@ use crate::metrics::UpstreamOutcome;
 use crate::places::Places;
 use crate::service::Stream;
 use alongside_protocols::{Asked, Body, ResponseHead, guard, scratch};
-use alongside_transport::{Buffer, buffer, deadline, pool};
+use alongside_transport::{Buffer, Wire, buffer, deadline, pool};
 use std::io::Write;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 /// How often the wait for the rest's head looks whether its upstream was given up.
 const LOOK_MS: u64 = 250;
@@ -132,7 +131,7 @@ impl Rest {
 
 /// A connection that brings the rest.
 struct Found {
-    stream: TcpStream,
+    stream: Wire,
     buffer: Buffer,
     bytes: u64,
     keep_alive: bool,
@@ -249,7 +248,7 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     /// Reads more of the rest's head; nothing where none comes, or its upstream is given up.
-    async fn fill_rest(&mut self, upstream: &Upstream, stream: &mut TcpStream, buffer: &mut Buffer) -> Option<()> {
+    async fn fill_rest(&mut self, upstream: &Upstream, stream: &mut Wire, buffer: &mut Buffer) -> Option<()> {
         let until_ms = deadline::now_ms() + self.limits.response_timeout_ms;
         loop {
             self.deadline.set(LOOK_MS);

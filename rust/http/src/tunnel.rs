@@ -2,15 +2,14 @@
 
 use crate::exchange::{Broken, Exchange};
 use crate::service::Stream;
-use alongside_transport::{Buffer, Way};
+use alongside_transport::{Buffer, Way, Wire};
 use std::task::Poll;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 /// Sends the head in `output`, then passes bytes both ways, those already buffered first.
 pub(crate) async fn run<S: Stream>(
     exchange: &mut Exchange<'_, S>,
-    upstream: &mut TcpStream,
+    upstream: &mut Wire,
     answered: &mut Buffer,
 ) -> Result<(), Broken> {
     exchange.write_paced(None).await?;

@@ -1,4 +1,4 @@
-//! HTTP/1 framing and the guard over it.
+//! HTTP/1 framing and the guard over it, and the PROXY header before it.
 //!
 //! In:    bytes as a peer sent them, limits, and what was asked.
 //! Out:   heads, body pieces and refusals; bytes written anew for the next hop.
@@ -10,6 +10,7 @@ pub mod fields;
 mod framing;
 pub mod guard;
 mod lines;
+pub mod proxy;
 mod refusal;
 mod request;
 mod response;

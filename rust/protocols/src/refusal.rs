@@ -37,6 +37,8 @@ pub enum Reason {
     Trailer,
     /// A body in chunks turned out longer than the limit.
     BodyTooLong,
+    /// The connection was opened for another host, which lets others in.
+    Misdirected,
     /// A status out of range, or 101 without having been asked.
     Status,
 }
@@ -63,6 +65,7 @@ impl Reason {
             Reason::Chunk => "chunk",
             Reason::Trailer => "trailer",
             Reason::BodyTooLong => "body_too_long",
+            Reason::Misdirected => "misdirected",
             Reason::Status => "status",
         }
     }
@@ -74,6 +77,7 @@ impl Reason {
             Reason::BodyTooLong => 413,
             Reason::TargetTooLong => 414,
             Reason::HeadTooLarge | Reason::TooManyFields => 431,
+            Reason::Misdirected => 421,
             Reason::Version => 505,
             Reason::UnknownCoding => 501,
             Reason::Method => 405,

@@ -15,8 +15,11 @@ pub mod gate;
 pub mod listen;
 pub mod pool;
 pub mod random;
+pub mod watch;
 pub mod way;
+pub mod wire;
 
 pub use buffer::Buffer;
 pub use deadline::{Deadline, Expired};
 pub use way::Way;
+pub use wire::Wire;

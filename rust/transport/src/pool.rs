@@ -1,14 +1,13 @@
 //! Idle connections to upstreams, kept by the thread that opened them.
 
+use crate::Wire;
 use crate::deadline;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::io;
-use tokio::net::TcpStream;
 
 struct Idle {
-    stream: TcpStream,
+    stream: Wire,
     since_ms: u64,
 }
 
@@ -47,17 +46,20 @@ thread_local! {
 
 /// Returns a connection to `address` that is open and silent, the one used last first; `None` where there is none.
 #[must_use]
-pub fn take(address: &str) -> Option<TcpStream> {
+pub fn take(address: &str) -> Option<Wire> {
     loop {
         let idle = POOL.with_borrow_mut(|pool| pool.get_mut(address).and_then(Vec::pop))?;
-        if is_silent(&idle.stream) {
+        if idle.stream.is_silent() {
             return Some(idle.stream);
         }
     }
 }
 
 /// Keeps a connection for later, unless `idle_max` of the address are kept already.
-pub fn give(address: &str, stream: TcpStream, idle_max: usize) {
+pub fn give(address: &str, stream: Wire, idle_max: usize) {
+    if matches!(stream, Wire::Channel(_)) {
+        return;
+    }
     POOL.with_borrow_mut(|pool| {
         let idle = Idle { stream, since_ms: deadline::now_ms() };
         match pool.get_mut(address) {
@@ -75,7 +77,7 @@ pub fn sweep(idle_ms: u64) {
     let now = deadline::now_ms();
     POOL.with_borrow_mut(|pool| {
         pool.retain(|_, kept| {
-            kept.retain(|idle| now.saturating_sub(idle.since_ms) < idle_ms && is_silent(&idle.stream));
+            kept.retain(|idle| now.saturating_sub(idle.since_ms) < idle_ms && idle.stream.is_silent());
             !kept.is_empty()
         });
     });
@@ -86,18 +88,11 @@ pub fn clear() {
     POOL.with_borrow_mut(HashMap::clear);
 }
 
-/// An idle connection on which bytes or an end arrived is of no use: no request of ours is waiting for them.
-/// Costs no system call while the reactor has seen nothing.
-fn is_silent(stream: &TcpStream) -> bool {
-    let mut probe = [0_u8; 1];
-    matches!(stream.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     fn block_on<F: Future>(work: F) -> F::Output {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
@@ -115,8 +110,8 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (first, _far) = pair(&listener).await;
             let (second, _far) = pair(&listener).await;
-            give("a", first, 1);
-            give("a", second, 1);
+            give("a", first.into(), 1);
+            give("a", second.into(), 1);
             assert!(take("b").is_none());
             assert!(take("a").is_some());
             assert!(take("a").is_none());
@@ -134,8 +129,8 @@ mod tests {
             far.write_all(b"!").await.unwrap();
             closed.readable().await.unwrap();
             spoke.readable().await.unwrap();
-            give("a", closed, 9);
-            give("a", spoke, 9);
+            give("a", closed.into(), 9);
+            give("a", spoke.into(), 9);
             assert!(take("a").is_none());
         });
     }
@@ -146,7 +141,7 @@ mod tests {
             clear();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (near, _far) = pair(&listener).await;
-            give("a", near, 9);
+            give("a", near.into(), 9);
             sweep(10_000);
             assert!(POOL.with_borrow(|pool| pool.contains_key("a")));
             for _ in 0..4 {

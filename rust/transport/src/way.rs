@@ -52,6 +52,8 @@ impl Way {
                 ready!(Pin::new(&mut *target).poll_shutdown(context)).map_err(Broke::Target)?;
                 self.is_closed = true;
             } else {
+                // Encryption may hold back what the socket did not take.
+                ready!(Pin::new(&mut *target).poll_flush(context)).map_err(Broke::Target)?;
                 let Poll::Ready(filled) = buffer.poll_fill(context, source, usize::MAX) else {
                     buffer.rest();
                     return Poll::Pending;

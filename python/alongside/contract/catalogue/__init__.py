@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alongside.contract import promise
 
-NAMES = ("cache", "route", "run", "up", "wrap")
+NAMES = ("cache", "route", "run", "tls", "up", "wrap")
 """The components that have a contract; each is a module of this package."""
 
 
@@ -29,9 +29,14 @@ class Beside:
     """That parameter's value, of where this listens, HOST:PORT."""
     scheme: str = "http"
     """What its clients speak with it."""
+    instead: tuple[str, ...] = ()
+    """Parameters that say it in another way."""
 
 
-BESIDE = {"cache": Beside("origin", told="http://{address}")}
+BESIDE = {
+    "cache": Beside("origin", told="http://{address}"),
+    "tls": Beside("proxy_port", scheme="https", instead=("proxy_socket",)),
+}
 """The components that `run` puts in front of a program."""
 
 COMMANDS = {"wrap": "contract wrap"}

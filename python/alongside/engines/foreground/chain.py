@@ -23,6 +23,15 @@ class Link:
     said it."""
     scheme: str = "http"
     """What its clients speak with it."""
+    authority: str = ""
+    """The file to trust before its certificate is; empty where it was given one, or needs none."""
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it: certificates for development are for names."""
+        host, _, port = self.listen.rpartition(":")
+        is_anywhere = host in {"0.0.0.0", "[::]"}  # noqa: S104
+        return f"{self.scheme}://{'localhost' if is_anywhere else host}:{port}"
 
     def argv(self, behind: str) -> tuple[str, ...]:
         """Return its words, with the address of what it stands in front of."""

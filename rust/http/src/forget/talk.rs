@@ -2,10 +2,9 @@
 
 use crate::link::Server;
 use alongside_protocols::{Asked, Limits, guard, scratch};
-use alongside_transport::Buffer;
+use alongside_transport::{Buffer, Wire};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// What a node says that has forgotten.
@@ -59,7 +58,7 @@ impl Said {
 /// Sends so many orders and reads an answer to each; the connection is kept if it may be. Nothing where it broke or took too long.
 pub(super) async fn talk(
     server: &Server,
-    kept: &mut Option<TcpStream>,
+    kept: &mut Option<Wire>,
     (heads, count): (&[u8], usize),
     mut answered: impl FnMut(Said),
 ) -> Option<()> {
@@ -81,7 +80,7 @@ pub(super) async fn talk(
 }
 
 /// Returns what the next answer says, and whether the connection goes on; nothing where there is none.
-async fn answer(stream: &mut TcpStream, buffer: &mut Buffer) -> Option<(Said, bool)> {
+async fn answer(stream: &mut Wire, buffer: &mut Buffer) -> Option<(Said, bool)> {
     loop {
         let mut room = scratch();
         // An answer to HEAD has no body.

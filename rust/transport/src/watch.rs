@@ -1,6 +1,5 @@
-//! Noticing that the path of a document leads to something else: another file, or another link on the way.
+//! Noticing that a path leads to something else: another file, or another link on the way.
 
-use crate::source::Source;
 use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,15 +9,15 @@ use tokio::sync::Notify;
 /// Links that are followed on the way to a file; the kernel's limit.
 const LINKS_MAX: usize = 40;
 
-/// The way to a document, watched as far as the system allows.
+/// The ways to some files, watched as far as the system allows.
 pub struct Watch {
-    source: Source,
+    paths: Vec<PathBuf>,
     changed: Arc<Notify>,
     watched: Option<Watched>,
     is_told: bool,
 }
 
-/// The directories on the way to a document, watched.
+/// The directories on the ways to the files, watched.
 struct Watched {
     directories: BTreeSet<PathBuf>,
     _watcher: notify::RecommendedWatcher,
@@ -26,11 +25,12 @@ struct Watched {
 
 impl Watch {
     /// Returns a watch that has not begun; what changes is told to `changed`.
-    pub fn new(source: &Source, changed: &Arc<Notify>) -> Self {
-        Self { source: source.clone(), changed: Arc::clone(changed), watched: None, is_told: false }
+    #[must_use]
+    pub fn new(paths: Vec<PathBuf>, changed: &Arc<Notify>) -> Self {
+        Self { paths, changed: Arc::clone(changed), watched: None, is_told: false }
     }
 
-    /// Begins to watch the way to the document, or goes on where it is still the same.
+    /// Begins to watch the ways to the files, or goes on where they are still the same.
     pub fn renew(&mut self) {
         self.renew_by(watcher);
     }
@@ -39,9 +39,9 @@ impl Watch {
         &mut self,
         watcher: impl FnOnce(&BTreeSet<PathBuf>, Arc<Notify>) -> notify::Result<notify::RecommendedWatcher>,
     ) {
-        let Source::File(path) = &self.source else { return };
-        let directories = directories(path);
-        if self.watched.as_ref().is_some_and(|before| before.directories == directories) {
+        let directories: BTreeSet<PathBuf> = self.paths.iter().flat_map(|path| directories(path)).collect();
+        let is_same = self.watched.as_ref().is_some_and(|before| before.directories == directories);
+        if is_same || self.paths.is_empty() {
             return;
         }
         self.watched = match watcher(&directories, Arc::clone(&self.changed)) {
@@ -52,7 +52,7 @@ impl Watch {
                 Some(Watched { directories, _watcher: watcher })
             }
             Err(error) => {
-                // The file is looked at now and then even so.
+                // The files are looked at now and then even so.
                 if !self.is_told {
                     tracing::warn!(event = "watch_failed", error = %error);
                 }
@@ -74,10 +74,11 @@ fn watcher(directories: &BTreeSet<PathBuf>, changed: Arc<Notify>) -> notify::Res
 }
 
 /// Returns the real directories in which a name must change for the path to lead elsewhere: those of the file and of
-/// each link on the way.
+/// each link on the way; of a directory that is not there, the nearest one above it that is.
 fn directories(path: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
-    let mut ways = vec![std::path::absolute(path).unwrap_or_else(|_| path.to_owned())];
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut ways = vec![path.clone()];
     for _ in 0..LINKS_MAX {
         let Some(way) = ways.pop() else { break };
         let mut here = PathBuf::new();
@@ -90,11 +91,9 @@ fn directories(path: &Path) -> BTreeSet<PathBuf> {
             here = next;
         }
     }
-    found.extend(
-        path.parent()
-            .map(|parent| if parent == Path::new("") { Path::new(".") } else { parent })
-            .and_then(|parent| parent.canonicalize().ok()),
-    );
+    // What is written over where it lies leads nowhere else, and has changed even so.
+    found.extend(path.canonicalize().ok().as_deref().and_then(Path::parent).map(Path::to_owned));
+    found.extend(path.ancestors().skip(1).find_map(|above| above.canonicalize().ok()));
     found
 }
 
@@ -103,13 +102,16 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
+    fn root(name: &str) -> PathBuf {
+        let root = std::env::temp_dir().join(format!("alongside-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        root.canonicalize().unwrap()
+    }
+
     #[test]
     fn finds_the_directories_of_the_file_and_of_each_link() {
-        let root = std::env::temp_dir().join(format!("alongside-watch-{}", std::process::id()));
-        let root = {
-            std::fs::create_dir_all(root.join("v1/sub")).unwrap();
-            root.canonicalize().unwrap()
-        };
+        let root = root("watch");
+        std::fs::create_dir_all(root.join("v1/sub")).unwrap();
         std::fs::write(root.join("v1/sub/real.json"), "{}").unwrap();
         symlink("real.json", root.join("v1/sub/a.json")).unwrap();
         std::fs::create_dir(root.join("links")).unwrap();
@@ -120,10 +122,30 @@ mod tests {
         std::fs::remove_dir_all(root).unwrap();
     }
 
+    #[test]
+    fn finds_the_directory_where_the_file_really_lies_behind_links() {
+        let root = root("watch-behind");
+        std::fs::create_dir_all(root.join("..1")).unwrap();
+        std::fs::write(root.join("..1/tls.crt"), "").unwrap();
+        symlink("..1", root.join("..data")).unwrap();
+        symlink("..data/tls.crt", root.join("tls.crt")).unwrap();
+        assert_eq!(directories(&root.join("tls.crt")), BTreeSet::from([root.clone(), root.join("..1")]));
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn waits_in_the_nearest_directory_for_one_that_is_not_there() {
+        let root = root("watch-absent");
+        assert_eq!(directories(&root.join("a/b/tls.crt")), BTreeSet::from([root.clone()]));
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        assert_eq!(directories(&root.join("a/b/tls.crt")), BTreeSet::from([root.join("a/b")]));
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
     #[tokio::test]
     async fn a_watch_that_cannot_be_made_does_not_ask_to_look_again() {
         let changed = Arc::new(Notify::new());
-        let mut watch = Watch::new(&Source::File(PathBuf::from("/tmp/document.json")), &changed);
+        let mut watch = Watch::new(vec![PathBuf::from("/tmp/document.json")], &changed);
         let is_told = |changed: Arc<Notify>| async move {
             tokio::time::timeout(std::time::Duration::ZERO, changed.notified()).await.is_ok()
         };
