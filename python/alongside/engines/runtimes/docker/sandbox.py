@@ -220,7 +220,7 @@ class PodSandbox:
         try:
             return await self._started(container, attempt, config)
         except answers.RefusedError as error:
-            if self._project.is_slave and _UNSLAVED in str(error):
+            if _UNSLAVED in str(error):  # another pod's start may have found it out just now
                 self._project.is_slave = False
             elif _DIED not in str(error):
                 raise
