@@ -161,8 +161,10 @@ class Daemon:
 def daemon(*words: str) -> Iterator[Daemon]:
     """Run a Docker engine whose networks are its own: this thread moves to where they are.
 
-    A machine's own rules may forward nothing between bridges that they do not know.
+    A machine's own rules may forward nothing between bridges that they do not know. From such a
+    network no mirror of Debian is reached, so that the base is made before.
     """
+    base()
     with own_network(), tempfile.TemporaryDirectory(prefix="dk") as text:
         own = Daemon(Path(text), *words)
         try:

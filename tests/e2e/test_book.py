@@ -95,9 +95,10 @@ def test_the_application_reads_and_writes_through_its_ambassador(book: Book) -> 
 @pytest.mark.needs("dockerd", "debootstrap")
 @pytest.mark.timeout(600)
 def test_docker_runs_the_same_files_in_images_of_debians_packages() -> None:
+    system = docker.base("memcached", "nutcracker")
     with docker.daemon() as daemon, tempfile.TemporaryDirectory(prefix="bk") as text:
         book = Book(Path(text), DOCKER_HOST=daemon.own.host)
-        (book.folder / "book.tar").symlink_to(docker.base("memcached", "nutcracker"))
+        (book.folder / "book.tar").symlink_to(system)
         _, *imports = book.block(2)
         for line in imports:
             ran = book.run(line)

@@ -119,6 +119,8 @@ class DockerRuntime:
             await containers.remove_all(asked, [answers.text(one, "Id") for one in found])
             await project.remove_networks(asked, self.setting)
         shutil.rmtree(self.setting.folder / "services", ignore_errors=True)
+        for folder in (self.setting.home / "pods").glob("*"):
+            sandbox.tidy(folder)
         labels = [answers.record(one, "Labels") for one in found]
         return len({(one.get(names.POD), one.get(names.SERVICE)) for one in labels})
 
