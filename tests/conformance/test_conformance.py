@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conformance import behaviours, engines, world
+from tests.conformance import behaviours, engines, world, writing
 from tests.e2e import fleets
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(600)]
@@ -43,6 +43,29 @@ def test_leaves_nothing(worlds: engines.Worlds, engine: str) -> None:
     own = worlds.of(engine)
     own.reach("down")
     assert worlds.left(engine) == []
+
+
+def test_would_see_what_is_left_in_docker(worlds: engines.Worlds) -> None:
+    own = worlds.of("docker")
+    own.reach("down")
+    assert worlds.docker is not None
+    planted = (
+        ("network", "create", "planted-network"),
+        ("volume", "create", "planted-volume"),
+        ("create", "--name", "planted-container", writing.IMAGE, "true"),
+    )
+    for words in planted:
+        assert worlds.docker.docker(*words).returncode == 0
+    found = worlds.left("docker")
+    for line in (
+        "rm planted-container",
+        "volume rm planted-volume",
+        "network rm planted-network",
+    ):
+        assert worlds.docker.docker(*line.split()).returncode == 0
+    kinds = ("container", "network", "volume")
+    assert {f"{kind} planted-{kind}" for kind in kinds} <= set(found)
+    assert worlds.left("docker") == []
 
 
 def test_there_are_enough_of_them() -> None:

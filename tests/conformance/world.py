@@ -62,6 +62,8 @@ class World:
     behaviours: tuple[Behaviour, ...]
     variables: Mapping[str, str]
     phase: Phase | None = None
+    before_down: Callable[[], None] | None = None
+    """Called when all is up for the last time."""
     _ports: dict[str, int] = field(default_factory=dict)
     _broken: str = ""
 
@@ -124,6 +126,8 @@ class World:
             following = PHASES[0 if self.phase is None else PHASES.index(self.phase) + 1]
             try:
                 if following == "down":
+                    if self.before_down is not None:
+                        self.before_down()
                     self.run("down", "--project", PROJECT)
                 else:
                     self.up(following)

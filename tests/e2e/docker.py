@@ -21,16 +21,17 @@ BASE_S = 600.0
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alongside-tests"
 
 
-def base() -> Path:
-    """Return a tar of Debian with its Python; kept, since making it takes most of a minute.
+def base(*packages: str) -> Path:
+    """Return a tar of Debian with its Python, and packages; kept, since making it takes a minute.
 
     The name holds the version of how it is made: another one makes it anew.
     """
-    path = CACHE / "debian-bookworm-python3-v2.tar"
+    path = CACHE / f"debian-bookworm-{'-'.join(('python3', *packages))}-v3.tar"
     if path.exists():
         return path
     CACHE.mkdir(parents=True, exist_ok=True)
-    run(str(ROOT / "deploy" / "images" / "base.sh"), str(path))
+    words = [",".join(packages)] if packages else []
+    run(str(ROOT / "deploy" / "images" / "base.sh"), str(path), *words)
     return path
 
 
@@ -103,6 +104,20 @@ class Engine:
         self._names.clear()
 
 
+def things(own: Engine) -> tuple[str, ...]:
+    """Return the containers, networks and volumes of an engine, each with its kind and name."""
+    found: list[str] = []
+    for kind, words in (
+        ("container", ("ps", "--all", "--format", "{{.Names}}")),
+        ("network", ("network", "ls", "--format", "{{.Name}}")),
+        ("volume", ("volume", "ls", "--format", "{{.Name}}")),
+    ):
+        ran = own.docker(*words)
+        assert ran.returncode == 0, ran.stderr
+        found += [f"{kind} {name}" for name in ran.stdout.splitlines()]
+    return tuple(found)
+
+
 class Daemon:
     """The process of an engine, which may be away for a while."""
 
@@ -146,8 +161,10 @@ class Daemon:
 def daemon(*words: str) -> Iterator[Daemon]:
     """Run a Docker engine whose networks are its own: this thread moves to where they are.
 
-    A machine's own rules may forward nothing between bridges that they do not know.
+    A machine's own rules may forward nothing between bridges that they do not know. From such a
+    network no mirror of Debian is reached, so that the base is made before.
     """
+    base()
     with own_network(), tempfile.TemporaryDirectory(prefix="dk") as text:
         own = Daemon(Path(text), *words)
         try:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e import fleets
+from tests.e2e import docker, fleets
 
 pytestmark = [
     fleets.NEEDS_DATA_PLANE,
@@ -32,8 +32,9 @@ DEADLINE_S = 60.0
 class Book:
     """The example's folder, copied, and the commands of its README."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, **variables: str) -> None:
         self.base = base
+        self.variables = variables
         self.folder = base / "book"
         shutil.copytree(BOOK, self.folder)
 
@@ -44,6 +45,7 @@ class Book:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "XDG_STATE_HOME": f"{self.base}/s",
             "XDG_RUNTIME_DIR": f"{self.base}/r",
+            **self.variables,
         }
         return subprocess.run(
             ["bash", "-ec", line],
@@ -70,18 +72,42 @@ def book() -> Iterator[Book]:
         made.run("alongside down")
 
 
-def test_the_application_reads_and_writes_through_its_ambassador(book: Book) -> None:
-    _, *lines, log, down = book.block(0)
-    for line in lines:
+def check(book: Book, option: str, engine: str) -> None:
+    """Run the README's first block, whose `up` gets an option, until all keys came back."""
+    _, *lines, up, log, down = book.block(0)
+    for line in [*lines, f"{up}{option}"]:
         ran = book.run(line)
         assert ran.returncode == 0, f"{line}: {ran.stdout}{ran.stderr}"
-    assert "engine namespaces" in ran.stdout
+    assert f"engine {engine}" in ran.stdout
+    assert "cannot be started" not in ran.stderr
     assert ran.stdout.count("a real API server refuses it") == 1
     deadline_s = time.monotonic() + DEADLINE_S
     while "100 of 100 keys came back" not in (said := book.run(log).stdout):
         assert time.monotonic() < deadline_s, said
         time.sleep(0.2)
     assert book.run(down).returncode == 0
+
+
+def test_the_application_reads_and_writes_through_its_ambassador(book: Book) -> None:
+    check(book, "", "namespaces")
+
+
+@pytest.mark.needs("dockerd", "debootstrap")
+@pytest.mark.timeout(600)
+def test_docker_runs_the_same_files_in_images_of_debians_packages() -> None:
+    system = docker.base("memcached", "nutcracker")
+    with docker.daemon() as daemon, tempfile.TemporaryDirectory(prefix="bk") as text:
+        book = Book(Path(text), DOCKER_HOST=daemon.own.host)
+        (book.folder / "book.tar").symlink_to(system)
+        _, *imports = book.block(2)
+        for line in imports:
+            ran = book.run(line)
+            assert ran.returncode == 0, f"{line}: {ran.stdout}{ran.stderr}"
+        try:
+            check(book, " --engine docker", "docker")
+            assert daemon.own.docker("ps", "--all", "--quiet").stdout == ""
+        finally:
+            book.run("alongside down")
 
 
 def test_everyone_shares_the_router_behind_a_service(book: Book) -> None:

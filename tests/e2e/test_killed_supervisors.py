@@ -12,16 +12,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.e2e import fleets
+from tests.conformance import writing
+from tests.e2e import docker, fleets
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(600)]
 
 PODS = 5
 SEED = 7
 SPREAD_S = 3.0
+SPREAD_DOCKER_S = 8.0
+"""There all takes longer to come about."""
+THINGS = PODS * 4 + 1
+"""What is there in Docker when all runs: a network, of each pod three containers, a Service's."""
 COMMAND_S = 120.0
 FILE = """\
 ---
@@ -41,38 +47,64 @@ metadata: {{name: pod-{at}, labels: {{app: app-{at}}}}}
 spec:
   terminationGracePeriodSeconds: 1
   initContainers:
-    - {{name: init, command: [sleep, "0.1"]}}
+    - {{name: init, image: {image}, command: [sleep, "0.1"]}}
     - name: sidecar
+      image: {image}
       command: [sh, -c, "setsid sleep 1000 & exec sleep 1000"]
       restartPolicy: Always
   containers:
     - name: main
+      image: {image}
       command: [sleep, "1000"]
       volumeMounts: [{{name: data, mountPath: /etc/data-{at}}}]
   volumes: [{{name: data, configMap: {{name: data-{at}}}}}]
 """
 
 
+@dataclass(frozen=True)
+class Ground:
+    """A project of this test on one engine."""
+
+    base: Path
+    engine: str
+    own: docker.Engine | None = None
+    """The Docker engine, where it is one."""
+    before: tuple[str, ...] = ()
+    """What the Docker engine had."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of its commands."""
+        home = {"XDG_STATE_HOME": f"{self.base}/s", "XDG_RUNTIME_DIR": f"{self.base}/r"}
+        host = {} if self.own is None else {"DOCKER_HOST": self.own.host}
+        return {**os.environ, **home, **host}
+
+
 @pytest.fixture
-def base() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="ks") as text:
-        made = Path(text)
-        (made / "p").mkdir()
-        files = [FILE.format(at=at, port=fleets.free_port()) for at in range(PODS)]
-        (made / "p" / "pods.yaml").write_text("".join(files))
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    engine = str(request.param)
+    with contextlib.ExitStack() as stack:
+        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ks")))
+        made = Ground(base, engine)
+        if engine == "docker":
+            # By this group of processes all are found that the engine starts.
+            own = stack.enter_context(docker.daemon("--cgroup-parent", f"/{base.name}")).own
+            own.take_base(writing.IMAGE)
+            made = Ground(base, engine, own, docker.things(own))
+        (base / "p").mkdir()
+        files = [
+            FILE.format(at=at, port=fleets.free_port(), image=writing.IMAGE) for at in range(PODS)
+        ]
+        (base / "p" / "pods.yaml").write_text("".join(files))
         yield made
         run(made, "down")
 
 
-def variables(base: Path) -> dict[str, str]:
-    return {**os.environ, "XDG_STATE_HOME": f"{base}/s", "XDG_RUNTIME_DIR": f"{base}/r"}
-
-
-def run(base: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(ground: Ground, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "alongside", *words],
-        cwd=base / "p",
-        env=variables(base),
+        cwd=ground.base / "p",
+        env=ground.variables,
         capture_output=True,
         text=True,
         timeout=COMMAND_S,
@@ -87,18 +119,18 @@ def supervisor(base: Path) -> int | None:
     return None
 
 
-def killed_after(base: Path, engine: str, delay_s: float) -> bool:
+def killed_after(ground: Ground, delay_s: float) -> bool:
     """Bring the project up and kill its supervisor a while after that began; was there one?"""
-    words = [sys.executable, "-m", "alongside", "up", "pods.yaml", "--detach", "--engine", engine]
+    words = ["up", "pods.yaml", "--detach", "--engine", ground.engine]
     with subprocess.Popen(
-        words,
-        cwd=base / "p",
-        env=variables(base),
+        [sys.executable, "-m", "alongside", *words],
+        cwd=ground.base / "p",
+        env=ground.variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as command:
         until_s = time.monotonic() + COMMAND_S
-        while (pid := supervisor(base)) is None and command.poll() is None:
+        while (pid := supervisor(ground.base)) is None and command.poll() is None:
             assert time.monotonic() < until_s
             time.sleep(0.01)
         time.sleep(delay_s)  # the moment that the test is about
@@ -109,34 +141,46 @@ def killed_after(base: Path, engine: str, delay_s: float) -> bool:
     return pid is not None
 
 
-def left(base: Path) -> list[str]:
-    """Return what is there of the project on this machine."""
+def left(ground: Ground) -> list[str]:
+    """Return what is there of the project on this machine and in its engine."""
     found = []
+    base = ground.base
     home = f"ALONGSIDE_CHILD_HOME={base}/s/alongside/p".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if home in path.read_bytes():
-                found.append(f"process {path.parent.name}")
+            is_grouped = f"/{base.name}/" in (path / "cgroup").read_text()
+            if is_grouped or home in (path / "environ").read_bytes():
+                found.append(f"process {path.name}")
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     found += [f"mount {line.split()[1]}" for line in mounts if f"{base}/" in line]
     state = base / "s" / "alongside" / "p"
-    for folder in ("pods", "volumes", "documents"):
+    for folder in ("pods", "volumes", "documents", "services"):
         if (state / folder).exists():
             found += [str(path) for path in (state / folder).rglob("*")]
     found += [str(path) for path in Path("/dev/shm").glob("alongside-*")]  # noqa: S108
+    if ground.own is not None:
+        found += sorted(set(docker.things(ground.own)) - set(ground.before))
     return found
 
 
-def check(base: Path, engine: str, moments: int) -> None:
+def check(ground: Ground, moments: int) -> None:
+    """Kill a supervisor at moments; every other time the next command is another `up`."""
     chance = random.Random(SEED)  # noqa: S311 - moments, not secrets
+    spread_s = SPREAD_DOCKER_S if ground.own is not None else SPREAD_S
     hits = 0
-    for delay_s in [chance.uniform(0.0, SPREAD_S) for _ in range(moments)]:
-        hits += killed_after(base, engine, delay_s)
-        ended = run(base, "down")
+    for at, delay_s in enumerate([chance.uniform(0.0, spread_s) for _ in range(moments)]):
+        hits += killed_after(ground, delay_s)
+        if at % 2:
+            again = run(ground, "up", "pods.yaml", "--detach", "--engine", ground.engine)
+            assert again.returncode == 0, f"killed after {delay_s:.3f} s: {again.stderr}"
+            if ground.own is not None:
+                there = set(docker.things(ground.own)) - set(ground.before)
+                assert len(there) == THINGS, f"killed after {delay_s:.3f} s: {there}"
+        ended = run(ground, "down")
         assert ended.returncode == 0, ended.stderr
-        assert left(base) == [], f"killed after {delay_s:.3f} s"
+        assert left(ground) == [], f"killed after {delay_s:.3f} s"
     assert hits == moments
-    state = json.loads(run(base, "status", "--json").stdout or "{}")
+    state = json.loads(run(ground, "status", "--json").stdout or "{}")
     assert state == {}
 
 
@@ -171,28 +215,32 @@ def until_sleeping(marker: str, count: int) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
-def test_what_forgot_whose_it_is_ends_with_its_pod(base: Path) -> None:
+@pytest.mark.parametrize("ground", ["namespaces"], indirect=True)
+def test_what_forgot_whose_it_is_ends_with_its_pod(ground: Ground) -> None:
+    base = ground.base
     marker = f"31{os.getpid()}"
     pods = [NAMELESS.format(at=at, marker=marker, shares=["false", "true"][at]) for at in range(2)]
     (base / "p" / "pods.yaml").write_text("".join(pods))
-    done = run(base, "up", "pods.yaml", "--detach", "--engine", "namespaces")
+    done = run(ground, "up", "pods.yaml", "--detach", "--engine", "namespaces")
     assert done.returncode == 0, done.stderr
     until_sleeping(marker, 2)
     pid = supervisor(base)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    ended = run(base, "down")
+    ended = run(ground, "down")
     assert ended.returncode == 0, ended.stderr
     assert sleeping(marker) == []
-    assert left(base) == []
+    assert left(ground) == []
     assert not (base / "s" / "alongside" / "p" / "namespaces").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
+@pytest.mark.parametrize("ground", ["namespaces"], indirect=True)
 @pytest.mark.parametrize("is_killed", [True, False])
 def test_a_stranger_in_the_namespaces_of_the_supervisor_stays(
-    base: Path, *, is_killed: bool
+    ground: Ground, *, is_killed: bool
 ) -> None:
+    base = ground.base
     marker = f"32{os.getpid()}"
     words = [sys.executable, "-m", "alongside", "up", "pods.yaml", "--detach"]
     script = f'ip link set lo up; sleep {marker} >/dev/null 2>&1 & exec "$@"'
@@ -200,7 +248,7 @@ def test_a_stranger_in_the_namespaces_of_the_supervisor_stays(
     done = subprocess.run(
         [*private, *words, "--engine", "namespaces"],
         cwd=base / "p",
-        env=variables(base),
+        env=ground.variables,
         capture_output=True,
         timeout=COMMAND_S,
         check=False,
@@ -212,25 +260,29 @@ def test_a_stranger_in_the_namespaces_of_the_supervisor_stays(
         assert pid is not None
         if is_killed:
             os.kill(pid, signal.SIGKILL)
-        ended = run(base, "down")
+        ended = run(ground, "down")
         assert ended.returncode == 0, ended.stderr
-        assert left(base) == []
+        assert left(ground) == []
         assert len(sleeping(marker)) == 1
     finally:
         for one in sleeping(marker):
             os.kill(one, signal.SIGKILL)
 
 
-def engines() -> list[str]:
-    return ["process", *(["namespaces"] if os.geteuid() == 0 else [])]
+def engines() -> list[object]:
+    is_root = os.geteuid() == 0
+    found = ["process", *(["namespaces"] if is_root else [])]
+    needs = pytest.mark.needs("dockerd", "debootstrap")
+    return [*found, *([pytest.param("docker", marks=needs)] if is_root else [])]
 
 
-@pytest.mark.parametrize("engine", engines())
-def test_leaves_nothing_for_ever(base: Path, engine: str) -> None:
-    check(base, engine, 3)
+@pytest.mark.parametrize("ground", engines(), indirect=True)
+def test_leaves_nothing_for_ever(ground: Ground) -> None:
+    check(ground, 3)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("engine", engines())
-def test_leaves_nothing_at_twenty_moments(base: Path, engine: str) -> None:
-    check(base, engine, 20)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("ground", engines(), indirect=True)
+def test_leaves_nothing_at_twenty_moments(ground: Ground) -> None:
+    check(ground, 20)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import ssl
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 120.0
 """For an answer: starting fifty containers at once takes a small machine a while."""
+TURNS = 2 * (os.cpu_count() or 1)
+"""What is heavy for an engine is asked of it this often at one time.
+
+Fifty starts at once take it a fifth more of the processors than four at a time, as their rules of
+the firewall wait for each other; and it may lose count of a network's members.
+"""
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 KEPT_S_MAX = 5.0
 """How long a connection is kept for the next question."""
@@ -28,6 +36,8 @@ class Engine:
     def __init__(self, socket: Path) -> None:
         """Take the engine's socket; nothing is asked yet."""
         self.socket = socket
+        self.turns = asyncio.Semaphore(TURNS)
+        """Held by who asks for what is heavy: a start or a removal of a container."""
         transport = httpx2.AsyncHTTPTransport(uds=str(socket), verify=_NO_TLS)
         # Each container has a connection that waits for its end and one for its output: no limit
         # here, since there are as many as containers; few are kept for the next question.

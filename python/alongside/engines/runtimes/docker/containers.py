@@ -48,13 +48,14 @@ async def create(asked: engine.Engine, name: str, body: answers.Json) -> str:
 
 
 async def start(asked: engine.Engine, identity: str) -> None:
-    """Start a container that was made.
+    """Start a container that was made, when it is its turn.
 
     Raises:
         answers.SilentError: the engine does not answer.
         answers.RefusedError: it cannot be started; with the engine's words.
     """
-    answer = await asked.ask("POST", f"/containers/{identity}/start")
+    async with asked.turns:
+        answer = await asked.ask("POST", f"/containers/{identity}/start")
     answer.checked("cannot be started")
 
 
@@ -84,14 +85,15 @@ async def signal(asked: engine.Engine, identity: str, name: str) -> None:
 
 
 async def remove(asked: engine.Engine, identity: str) -> None:
-    """End a container and remove it with its own volumes; returns when it is gone.
+    """End a container, when it is its turn, and remove it with its own volumes; then it is gone.
 
     Raises:
         answers.SilentError: the engine does not answer.
         answers.RefusedError: it does not remove it.
     """
     params = {"force": "1", "v": "1"}
-    answer = await asked.ask("DELETE", f"/containers/{identity}", params=params)
+    async with asked.turns:
+        answer = await asked.ask("DELETE", f"/containers/{identity}", params=params)
     if answer.status == _CONFLICT:  # somebody else removes it just now
         waited = {"condition": "removed"}
         path = f"/containers/{identity}/wait"

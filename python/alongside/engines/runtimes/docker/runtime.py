@@ -122,6 +122,8 @@ class DockerRuntime:
             await project.remove_networks(asked, self.setting)
         shutil.rmtree(self.setting.folder / "services", ignore_errors=True)
         subpaths.sweep(self.setting.folder)
+        for folder in (self.setting.home / "pods").glob("*"):
+            sandbox.tidy(folder)
         labels = [answers.record(one, "Labels") for one in found]
         return len({(one.get(names.POD), one.get(names.SERVICE)) for one in labels})
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOCAL = "127.0.0.1"
 HOSTS = "/etc/hosts"
+_HOSTS_FILE = "hosts"
 TAKEN = re.compile(r"port is already allocated|address already in use|ports are not available")
 """How engines say that a port of this machine belongs to somebody else."""
 _UNSLAVED = "not a shared or slave mount"
@@ -144,7 +145,7 @@ class PodSandbox:
         await containers.remove_all(asked, [one for one in found if one == self._id])
         await asyncio.gather(*(one.drop() for one in self._runs))
         self._runs = []
-        self._hosts.unlink(missing_ok=True)
+        tidy(self._room.folder)
 
     def write_hosts(self) -> None:
         """Say in the pod's /etc/hosts where Services are now."""
@@ -159,7 +160,7 @@ class PodSandbox:
 
     @property
     def _hosts(self) -> Path:
-        return self._room.folder / "hosts"
+        return self._room.folder / _HOSTS_FILE
 
     def _bindings(self) -> dict[int, list[specs.Binding]]:
         """Return which ports are published: those for this machine, and where it must, all."""
@@ -218,7 +219,7 @@ class PodSandbox:
         try:
             return await self._started(container, attempt, config)
         except answers.RefusedError as error:
-            if self._project.is_slave and _UNSLAVED in str(error):
+            if _UNSLAVED in str(error):  # another pod's start may have found it out just now
                 self._project.is_slave = False
             elif _DIED not in str(error):
                 raise
@@ -273,6 +274,11 @@ class PodSandbox:
         given = {**around.links, **specs.told(container)}
         ready = variables.filled(container, address=self._address, host=self._gateway, given=given)
         return specs.container(ready, pod, around)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a pod's sandbox made in its folder; nothing may run in it any more."""
+    (folder / _HOSTS_FILE).unlink(missing_ok=True)
 
 
 def published(settings: answers.Json) -> dict[int, list[specs.Binding]]:
