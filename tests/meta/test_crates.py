@@ -42,7 +42,7 @@ BANNED_CRATES = {
 # Crates that bring a second version in, each with who asks for it; empty this when they catch up.
 DUPLICATES_KNOWN: dict[str, str] = {
     "base64": "instant-acme has 0.22, what it stands on 0.23",
-    "bit-vec": "proptest has the newer one, in tests alone",
+    "bit-vec": "optional in yasna and not taken; proptest has another in tests",
     "getrandom": "ring has 0.2",
     "syn": "asn1-rs derives with 2, while we build alone",
 }
