@@ -72,7 +72,9 @@ def test_twenty_swaps_under_load_lose_no_request_and_no_tunnel(
                 client.start()
             try:
                 for _ in range(SWAPS):
+                    before = len(answered)
                     swap(authority, running)
+                    sidecar.until(lambda: len(answered) + len(failures) > before, "load goes on")
             finally:
                 over.set()
                 for client in clients:

@@ -7,7 +7,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -55,8 +55,9 @@ impl Place {
     pub fn read(&self) -> Result<Files, Fault> {
         let (chain, key) = if self.path.is_dir() {
             // A Secret's folder is swapped by this link: what lies behind it belongs together.
-            let folder = self.path.join("..data").canonicalize().unwrap_or_else(|_| self.path.clone());
-            (folder.join("tls.crt"), self.key.clone().or_else(|| Some(folder.join("tls.key"))))
+            let data = self.path.join(SWAPPED).canonicalize().ok();
+            let own = |name: &str| of_folder(&self.path, data.as_deref(), name);
+            (own("tls.crt"), self.key.clone().or_else(|| Some(own("tls.key"))))
         } else {
             (self.path.clone(), self.key.clone())
         };
@@ -66,6 +67,19 @@ impl Place {
             key: key.map(|key| read(Part::Key, key)).transpose()?,
             staple: self.staple.clone().map(|staple| read(Part::Staple, staple)),
         })
+    }
+}
+
+/// The link by which a Secret's folder is swapped.
+const SWAPPED: &str = "..data";
+
+/// Returns where a folder's file lies: behind the link that is swapped, as it is now, if the file leads there.
+fn of_folder(folder: &Path, data: Option<&Path>, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    let link = std::fs::read_link(&path).ok();
+    match (data, link.as_deref().and_then(|link| link.strip_prefix(SWAPPED).ok())) {
+        (Some(data), Some(rest)) => data.join(rest),
+        _ => path,
     }
 }
 

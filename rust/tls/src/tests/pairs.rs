@@ -127,9 +127,7 @@ fn a_pair_lies_in_a_folder_in_one_file_in_two_or_behind_a_link_that_is_swapped()
     folder.pair("secret/..1", &leaf);
     symlink("..1", folder.0.join("secret/..data")).unwrap();
     symlink("..data/tls.crt", folder.0.join("secret/tls.crt")).unwrap();
-    // As who reads while the link is swapped would find it.
-    folder.pair("secret/..0", &Authority::new("authority").leaf(&["a.example"]));
-    symlink("..0/tls.key", folder.0.join("secret/tls.key")).unwrap();
+    symlink("..data/tls.key", folder.0.join("secret/tls.key")).unwrap();
     let places =
         [at(folder.pair("pair", &leaf)), at(both), Place { key: Some(key), ..at(chain) }, at(folder.0.join("secret"))];
     for place in places {
@@ -138,6 +136,16 @@ fn a_pair_lies_in_a_folder_in_one_file_in_two_or_behind_a_link_that_is_swapped()
         assert_eq!(*pair.holds.addresses, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
         assert!(pair.expires_s > 0 && pair.unstapled.is_none());
     }
+}
+
+#[test]
+fn a_file_in_the_place_of_a_link_is_read_and_not_what_the_link_led_to() {
+    let (folder, authority) = (Folder::new(), Authority::new("authority"));
+    folder.pair("secret/..1", &authority.leaf(&["a.example"]));
+    symlink("..1", folder.0.join("secret/..data")).unwrap();
+    symlink("..data/tls.crt", folder.0.join("secret/tls.crt")).unwrap();
+    folder.write("secret/tls.key", authority.leaf(&["a.example"]).key);
+    assert!(check(&at(folder.0.join("secret"))).is_err(), "the key is of another certificate");
 }
 
 #[test]
