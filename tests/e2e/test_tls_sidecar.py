@@ -269,21 +269,23 @@ def test_files_that_are_plainly_wrong_at_the_start_are_told_by_parameter_and_pat
 
 
 @pytest.mark.parametrize("harm", [cut, of_another])
-def test_pairs_that_the_data_plane_finds_wrong_are_told_by_path(
+def test_pairs_that_are_not_good_are_told_by_parameter_and_path(
     authority: sidecar.Authority, harm: Harm
 ) -> None:
     folder = authority.made("site")
     reason = harm(folder)
     told = sidecar.refused(*flags(8000, folder))
-    assert f"tls.certificates[0].path: {folder}" in told
+    assert f"--certificate-path: {folder}" in told
     assert reason in told
+    told = sidecar.refused(variables={"PROXY_PORT": "8000", "CERTIFICATE_PATH": str(folder)})
+    assert f"CERTIFICATE_PATH: {folder}" in told
 
 
 def test_an_expired_certificate_is_refused_at_the_start(tmp_path: Path) -> None:
     old = sidecar.Authority(tmp_path / "old", time.time() - 100 * DAY_S)
     folder = old.made("site")
     told = sidecar.refused(*flags(8000, folder))
-    assert f"tls.certificates[0].path: {folder}" in told
+    assert f"--certificate-path: {folder}" in told
     assert "expired" in told
 
 

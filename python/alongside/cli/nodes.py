@@ -32,8 +32,11 @@ def become(
     """
     resolved = values.gather(contract, words, variables)
     binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
-    content = json.dumps(document_of(resolved).to_json()).encode()
+    made = document_of(resolved)
+    content = json.dumps(made.to_json()).encode()
     checking.check(content, resolved)
+    if any(listener.tls is not None for listener in made.listeners):
+        checking.check_files(binary, content, resolved)
     lines = log.Log(clock.SystemClock()).bind(component=contract.component)
     for warning in resolved.warnings():
         lines.warning("name_goes", told=warning)

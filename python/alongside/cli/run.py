@@ -88,6 +88,12 @@ def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterat
         except errors.UsageError as error:
             problems += [f"--with {units.shown(text)}: {problem}" for problem in error.problems]
             continue
+        if found and found[-1].scheme == "https" and one.told:
+            problems.append(
+                f"--with {units.shown(text)}: {found[-1].name} before it speaks HTTPS, which "
+                f"{one.component} does not ask for; name {found[-1].component} last"
+            )
+            continue
         same = sum(link.component == one.component for link in found)
         name = f"{one.component}-{same + 1}" if same else one.component
         taken[one.listen] = name

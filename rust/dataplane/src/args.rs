@@ -16,7 +16,7 @@ alongside-dataplane --version
   --state     a directory for the last good document, used where the given one cannot be read at a start
   --standby   let nobody in before POST /serve at the admin door: for a successor on the sockets of one that still serves,
               whose own admin door is SOCKET; where the process that started it is gone, it drains that one and serves
-  --check     read a document, print what is wrong with it, exit 0 or 2
+  --check     read a document and the certificates that it names, print what is wrong with them, exit 0 or 2
 
 Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound.
 SIGTERM and SIGINT drain and end; SIGHUP reads the document again.";

@@ -16,6 +16,7 @@ use alongside_placement::{Placement, key};
 use alongside_policy::{budget, health};
 use alongside_tcp::Balancer;
 use alongside_tls::Acceptor;
+use prometheus_client::registry::Registry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,12 +148,24 @@ pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) 
         let Some(tls) = &listener.tls else { continue };
         match secure(&listener.name, tls, before, meters.tls) {
             Ok(secured) => drop(compiled.acceptors.insert(listener.name.to_string(), secured)),
-            Err(found) => {
-                problems.extend(found.into_iter().map(|problem| problem.below(&format!("listeners[{index}].tls"))))
-            }
+            Err(found) => problems.extend(of_listener(index, found)),
         }
     }
     if problems.is_empty() { Ok(compiled) } else { Err(problems) }
+}
+
+/// Returns what is wrong with the files that a checked document names: certificates, keys, authorities.
+pub fn problems_of_files(document: &Document) -> Vec<Problem> {
+    let metrics = alongside_tls::Metrics::register(&mut Registry::default());
+    let (before, listeners) = (Compiled::default(), document.listeners.iter().enumerate());
+    let secured = listeners.filter_map(|(index, listener)| Some((index, listener, listener.tls.as_ref()?)));
+    let opened = secured.map(|(index, listener, tls)| (index, secure(&listener.name, tls, &before, &metrics)));
+    opened.filter_map(|(index, opened)| Some(of_listener(index, opened.err()?))).flatten().collect()
+}
+
+/// Returns problems of a listener's TLS as those of its document.
+fn of_listener(index: usize, problems: Vec<Problem>) -> impl Iterator<Item = Problem> {
+    problems.into_iter().map(move |problem| problem.below(&format!("listeners[{index}].tls")))
 }
 
 /// Returns a listener's TLS: the one in force where it is written the same.

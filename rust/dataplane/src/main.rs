@@ -63,15 +63,9 @@ fn main() -> ExitCode {
 }
 
 fn check(source: &source::Source) -> Exit {
-    match source.read() {
-        Ok(_) => Exit::Done,
-        Err(problems) => {
-            for problem in problems {
-                log::complain(&problem.to_string());
-            }
-            Exit::Usage
-        }
-    }
+    let problems = source.read().map_or_else(|problems| problems, |document| compile::problems_of_files(&document));
+    problems.iter().for_each(|problem| log::complain(&problem.to_string()));
+    if problems.is_empty() { Exit::Done } else { Exit::Usage }
 }
 
 fn run(args: Args) -> Exit {

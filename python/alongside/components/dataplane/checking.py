@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alongside import native
 from alongside.base import errors
-from alongside.components.dataplane import documents
+from alongside.components.dataplane import documents, launch
 
 if TYPE_CHECKING:
     from alongside.contract import values
@@ -24,6 +24,23 @@ def check(content: bytes, given: values.Values) -> None:
     """
     found = native.check_document(content)
     problems = [f"{_place(path, given)}: {message}" for path, message in found]
+    if problems:
+        raise errors.UsageError(*dict.fromkeys(problems))
+
+
+def check_files(binary: str, content: bytes, given: values.Values) -> None:
+    """Do nothing where the files that a document names are good: certificates, keys, authorities.
+
+    Args:
+        binary: the data plane's; it reads them as it will when it serves.
+        content: the document as JSON, which `check` found right.
+        given: the values that the document was made of.
+
+    Raises:
+        errors.UsageError: every bad file, each with its flag or variable and its remedy.
+        errors.PermanentError: the binary cannot be run.
+    """
+    problems = [f"{_place(path, given)}: {text}" for path, text in launch.problems(binary, content)]
     if problems:
         raise errors.UsageError(*dict.fromkeys(problems))
 

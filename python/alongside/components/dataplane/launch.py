@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 BINARY = "alongside-dataplane"
 VARIABLE = "ALONGSIDE_DATAPLANE"
+CHECK_S_MAX = 30.0
 
 
 class Execute(Protocol):
@@ -77,6 +79,36 @@ def become(binary: str, document: bytes, *, execute: Execute = os.execv) -> NoRe
         raise errors.PermanentError(
             f"cannot run {binary}: {error.strerror}; install the wheel for this machine"
         ) from error
+
+
+def problems(binary: str, document: bytes) -> list[tuple[str, str]]:
+    """Return what the data plane finds wrong with a document and the files that it names.
+
+    Returns:
+        For each problem its path in the document, and what is wrong with the remedy.
+
+    Raises:
+        errors.PermanentError: the binary cannot be run, or says something else.
+    """
+    descriptor = _anonymous_file(document)
+    try:
+        ran = subprocess.run(  # noqa: S603 - our own binary
+            [binary, "--check", f"fd:{descriptor}"],
+            pass_fds=[descriptor],
+            capture_output=True,
+            text=True,
+            timeout=CHECK_S_MAX,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise errors.PermanentError(f"cannot run {binary}: {error}") from error
+    finally:
+        os.close(descriptor)
+    said = [line.removeprefix(f"{BINARY}: ") for line in ran.stderr.splitlines()]
+    found = [line.partition(": ") for line in said if ": " in line]
+    if ran.returncode not in {0, 2} or (ran.returncode == 2 and not found):
+        raise errors.PermanentError(f"{binary} --check ended with {ran.returncode}: {ran.stderr}")
+    return [(path, text) for path, _, text in found] if ran.returncode else []
 
 
 def _folders(
