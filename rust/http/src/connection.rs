@@ -189,7 +189,7 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
         let Some(head) = guard::request(self.input.data(), &mut room, &state.guard)? else { return Ok(None) };
         let began = Instant::now();
         let caller = self.caller;
-        if !caller.may_ask(head.authority) {
+        if !caller.may_ask(head.authority, &state.entry) {
             return Err(Reason::Misdirected.into());
         }
         let is_inner = state.is_inner(caller.ip);

@@ -78,6 +78,8 @@ pub(crate) struct Duplex<'d, S> {
     pace: Pace,
     /// Whose answer it is, where the request can go elsewhere when that one is given up.
     watched: Option<&'d Upstream>,
+    /// The wait is that of a conversation.
+    is_talk: bool,
     /// When the wait is over, in the thread's coarse time.
     due_ms: u64,
     /// Until when an answer of unknown length is held.
@@ -116,6 +118,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
             interim: 0,
             pace: Pace { is_for_client: false, moved },
             watched,
+            is_talk: false,
             due_ms: 0,
             held_until_ms: u64::MAX,
         };
@@ -262,8 +265,23 @@ impl<'d, S: Stream> Duplex<'d, S> {
             Poll::Ready(Err(FlowError::Write(_))) => return Poll::Ready(Err(UpstreamOutcome::Abandoned)),
             Poll::Pending => {}
         }
-        self.keep_pace(self.response.blocked() == Blocked::Target || self.awaits_body());
+        // While the answer comes, a client that takes it may be silent for long: it is a conversation.
+        if self.awaits_body() && self.response.blocked() == Blocked::Source {
+            self.keep_talk();
+        } else {
+            self.keep_pace(self.response.blocked() == Blocked::Target || self.awaits_body());
+        }
         Poll::Pending
+    }
+
+    /// Extends the deadline of a conversation, in which either side may be silent, while anything moves.
+    fn keep_talk(&mut self) {
+        let moved = self.moved();
+        if self.pace.is_for_client || moved != self.pace.moved || !self.is_talk {
+            self.wait(self.limits.tunnel_timeout_ms);
+            self.pace = Pace { is_for_client: false, moved };
+            self.is_talk = true;
+        }
     }
 
     /// Moves the request on; an upstream that does not listen any more is no error yet.
@@ -297,7 +315,8 @@ impl<'d, S: Stream> Duplex<'d, S> {
     fn keep_pace(&mut self, is_for_client: bool) {
         let moved = self.moved();
         let enough = if is_for_client { self.limits.body_bytes_min.max(1) } else { 1 };
-        if self.pace.is_for_client != is_for_client || moved - self.pace.moved >= enough {
+        if self.is_talk || self.pace.is_for_client != is_for_client || moved - self.pace.moved >= enough {
+            self.is_talk = false;
             let limits = self.limits;
             self.wait(if is_for_client { limits.body_timeout_ms } else { limits.response_timeout_ms });
             self.pace = Pace { is_for_client, moved };

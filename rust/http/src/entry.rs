@@ -48,10 +48,8 @@ pub struct Caller {
 /// What TLS says of a connection.
 #[derive(Debug)]
 pub struct Secure {
-    /// Who accepted it.
-    pub acceptor: Arc<Acceptor>,
-    /// The host that the client named.
-    pub host: Option<Box<str>>,
+    /// Whether the client was asked for a certificate.
+    pub is_asked: bool,
     /// The client's certificate, which was verified.
     pub client: Option<Client>,
 }
@@ -69,11 +67,11 @@ impl Caller {
         if self.secure.is_some() { "https" } else { "http" }
     }
 
-    /// Whether a request for this authority may come on this connection.
-    pub(crate) fn may_ask(&self, authority: &[u8]) -> bool {
-        let Some(secure) = &self.secure else { return true };
+    /// Whether a request for this authority may come on this connection, as the listener has it now.
+    pub(crate) fn may_ask(&self, authority: &[u8], entry: &Entry) -> bool {
+        let (Some(secure), Some(acceptor)) = (&self.secure, &entry.acceptor) else { return true };
         let authority = std::str::from_utf8(authority).unwrap_or_default();
-        secure.acceptor.serves(secure.host.as_deref(), authority)
+        acceptor.serves((secure.is_asked, secure.client.is_some()), authority)
     }
 }
 
@@ -112,7 +110,7 @@ async fn arrive<V: Service>(mut stream: TcpStream, ip: IpAddr, listener: &Listen
     let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
     // The acceptor counts what comes of it.
     let session = acceptor.accept(stream, local, &deadline).await.ok()?;
-    let secure = Secure { acceptor: Arc::clone(acceptor), host: session.host, client: session.client };
+    let secure = Secure { is_asked: session.asks_for_certificate, client: session.client };
     caller.secure = Some(Box::new(secure));
     Some(Arrived::Secure(Box::new(session.stream), caller, session.protocol))
 }

@@ -1,5 +1,6 @@
 //! The handshake, within its time.
 
+use crate::choice::Asking;
 use crate::client::Client;
 use crate::config::{self, CHALLENGE_PROTOCOL, protocol_name};
 use crate::followed::SETTLED_MS;
@@ -233,11 +234,13 @@ impl Acceptor {
         self.challenges.read().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
     }
 
-    /// Whether a request for `authority` (`HOST` or `HOST:PORT`) may come in by a connection that was opened for `host`: the
-    /// same is asked of their clients. Where not, the answer is 421.
+    /// Whether a request for `authority` (`HOST` or `HOST:PORT`) may come in by a connection whose client was asked for a
+    /// certificate, or was not, and showed one, or did not: the same is asked of that host's clients now. Where not, the
+    /// answer is 421.
     #[must_use]
-    pub fn serves(&self, host: Option<&str>, authority: &str) -> bool {
-        self.keeper.asking.serves(host, authority)
+    pub fn serves(&self, (is_asked, has_shown): (bool, bool), authority: &str) -> bool {
+        let needs = self.keeper.is_required() && is_asked && self.keeper.asking != Asking::Nobody;
+        self.keeper.asking.serves(is_asked, authority) && (has_shown || !needs)
     }
 }
 

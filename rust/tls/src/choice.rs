@@ -37,9 +37,9 @@ impl<T> Names<T> {
     }
 }
 
-/// Returns a name in lower case, without a dot at its end.
+/// Returns a name in lower case, without dots at its end.
 fn plain(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+    name.trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// What a certificate says that it is for.
@@ -122,11 +122,11 @@ impl Asking {
         }
     }
 
-    /// Whether a request for `authority` (`HOST` or `HOST:PORT`) may come in by a connection that was opened for `host`:
-    /// both are asked, or neither is.
+    /// Whether a request for `authority` (`HOST` or `HOST:PORT`) may come in by a connection whose client was asked, or was not:
+    /// its host asks as well, or does not either. Where nobody is asked, who was asked before may stay.
     #[must_use]
-    pub fn serves(&self, host: Option<&str>, authority: &str) -> bool {
-        self.asks(host) == self.asks(Some(without_port(authority)))
+    pub fn serves(&self, is_asked: bool, authority: &str) -> bool {
+        *self == Self::Nobody || is_asked == self.asks(Some(without_port(authority)))
     }
 }
 
@@ -211,6 +211,7 @@ mod tests {
         let cases = [
             (Some("secret.example"), "secret.example", true),
             (Some("secret.example"), "SECRET.example.:8443", true),
+            (Some("open.example"), "secret.example..", false),
             (Some("secret.example"), "x.inner.example", true),
             (Some("secret.example"), "open.example", false),
             (Some("open.example"), "secret.example", false),
@@ -222,9 +223,11 @@ mod tests {
             (None, "[::1]:8443", true),
         ];
         for (host, authority, expected) in cases {
-            assert_eq!(some.serves(host, authority), expected, "{host:?} for {authority}");
-            assert!(Asking::Nobody.serves(host, authority) && Asking::Everybody.serves(host, authority));
+            let is_asked = some.asks(host);
+            assert_eq!(some.serves(is_asked, authority), expected, "{host:?} for {authority}");
+            assert!(Asking::Nobody.serves(is_asked, authority) && Asking::Everybody.serves(true, authority));
         }
+        assert!(!Asking::Everybody.serves(false, "open.example"), "it came in before anybody was asked");
         assert!(!Asking::Nobody.asks(Some("secret.example")) && Asking::Everybody.asks(None));
     }
 

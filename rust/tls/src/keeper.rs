@@ -8,7 +8,7 @@ use crate::metrics::{ACME, CLIENTS, ListenerMetrics, Reload};
 use crate::pair::{Pair, Place};
 use crate::tickets::Tickets;
 use crate::verify;
-use alongside_document::{Clients, Problem, Tls};
+use alongside_document::{ClientMode, Clients, Problem, Tls};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -159,6 +159,11 @@ impl Keeper {
     /// Returns what handshakes are served with now.
     pub fn serving(&self) -> arc_swap::Guard<Arc<Serving>> {
         self.serving.load()
+    }
+
+    /// Whether clients that are asked must show a certificate.
+    pub fn is_required(&self) -> bool {
+        self.tls.clients.as_ref().is_some_and(|clients| clients.mode == ClientMode::Required)
     }
 
     /// Returns all files that are followed.

@@ -143,6 +143,12 @@ impl Answering {
         let mut room = scratch();
         let read = guard::response(&self.head, &mut room, &LIMITS, self.asked).map_err(io::Error::other)?;
         let Some(head) = read else { return Ok(None) };
+        if self.asked.upgrade && !head.upgrade && (200..300).contains(&head.status) {
+            //= RFC 8441 section 5: there a success opens the tunnel, which nobody holds the other end of.
+            self.client.refuse(StatusCode::BAD_GATEWAY);
+            self.body.insert(Outgoing::of(Body::None)).give_up();
+            return Ok(Some(self.head.len()));
+        }
         let answer = answer_of(&head).map_err(io::Error::other)?;
         if head.status < 200 && !head.upgrade {
             self.client.inform(answer).map_err(io::Error::other)?;
