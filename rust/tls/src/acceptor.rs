@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::config::{self, CHALLENGE_PROTOCOL, protocol_name};
+use crate::followed::SETTLED_AFTER;
 use crate::keeper::Keeper;
 use crate::metrics::{Metrics, Outcome};
 use crate::refused::Refused;
@@ -24,7 +25,7 @@ use tokio_rustls::server::TlsStream;
 /// How often files are looked at even if nothing was noticed.
 const LOOK: Duration = Duration::from_secs(30);
 /// How soon files are looked at again that somebody may be writing.
-const LOOK_SOON: Duration = Duration::from_millis(100);
+const LOOK_SOON: Duration = SETTLED_AFTER;
 /// The most challenges that are answered at a time.
 const CHALLENGES_MAX: usize = 128;
 

@@ -234,7 +234,7 @@ mod tests {
                 .collect();
             let chosen = Choice::new(held.iter().enumerate(), default, false).choose(Some(&asked), None);
             let asked = asked.to_ascii_lowercase();
-            let exact = |number: &usize| names[*number].iter().any(|name| *name == asked);
+            let exact = |number: &usize| names[*number].contains(&asked);
             let wild = |number: &usize| {
                 let parent = asked.split_once('.').map(|(_, parent)| format!("*.{parent}"));
                 names[*number].iter().any(|name| Some(name) == parent.as_ref())

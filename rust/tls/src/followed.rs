@@ -2,20 +2,24 @@
 
 use crate::files::Fault;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a fault must last before it is told: files that belong together are written one after the other.
+pub const SETTLED_AFTER: Duration = Duration::from_millis(100);
 
 /// A thing that is followed.
 #[derive(Debug)]
 pub struct Followed<T> {
     in_force: Option<(u64, Arc<T>)>,
-    /// The last look found a fault that nobody was told of: somebody may be writing.
-    is_doubtful: bool,
+    /// Since when looks find faults that nobody was told of: somebody may be writing.
+    doubtful_since: Option<Instant>,
     told: Option<String>,
 }
 
 // Not derived: a thing need not have a default.
 impl<T> Default for Followed<T> {
     fn default() -> Self {
-        Self { in_force: None, is_doubtful: false, told: None }
+        Self { in_force: None, doubtful_since: None, told: None }
     }
 }
 
@@ -28,7 +32,7 @@ pub enum Found {
     Doubtful,
     /// A good one, which is in force now.
     Taken,
-    /// A fault, for the second time.
+    /// A fault that lasts.
     Refused(String),
     /// What is in force lies there again.
     GoodAgain,
@@ -55,15 +59,15 @@ impl<T> Followed<T> {
         self.in_force.as_ref().map(|(digest, _)| *digest)
     }
 
-    /// Judges what lies there now: its digest, and how it is made where that is a new one.
-    pub fn look(&mut self, digest: Result<u64, Fault>, make: impl FnOnce() -> Result<T, Fault>) -> Found {
+    /// Judges what lies there `now`: its digest, and how it is made where that is a new one.
+    pub fn look(&mut self, digest: Result<u64, Fault>, now: Instant, make: impl FnOnce() -> Result<T, Fault>) -> Found {
         let found = digest.and_then(|digest| match &self.in_force {
             Some((before, _)) if *before == digest => Ok(None),
             _ => make().map(|thing| Some((digest, Arc::new(thing)))),
         });
         match found {
             Ok(taken) => {
-                self.is_doubtful = false;
+                self.doubtful_since = None;
                 let was_bad = self.told.take().is_some();
                 match taken {
                     Some(thing) => self.in_force = Some(thing),
@@ -72,20 +76,20 @@ impl<T> Followed<T> {
                 }
                 Found::Taken
             }
-            Err(fault) => self.doubt(fault.to_string()),
+            Err(fault) => self.doubt(fault.to_string(), now),
         }
     }
 
-    fn doubt(&mut self, fault: String) -> Found {
+    fn doubt(&mut self, fault: String, now: Instant) -> Found {
         if self.told.as_ref() == Some(&fault) {
-            self.is_doubtful = false;
+            self.doubtful_since = None;
             return Found::Same;
         }
-        if !self.is_doubtful {
-            self.is_doubtful = true;
+        let since = *self.doubtful_since.get_or_insert(now);
+        if now.duration_since(since) < SETTLED_AFTER {
             return Found::Doubtful;
         }
-        self.is_doubtful = false;
+        self.doubtful_since = None;
         self.told = Some(fault.clone());
         Found::Refused(fault)
     }
@@ -100,31 +104,43 @@ mod tests {
         Fault { part: Part::Chain, path: "/tls.crt".into(), reason }
     }
 
+    /// Looks at a moment in milliseconds.
+    fn look(followed: &mut Followed<&'static str>, begun: Instant, at_ms: u64, found: Result<u64, Reason>) -> Found {
+        followed.look(found.map_err(fault), begun + Duration::from_millis(at_ms), || Ok("new"))
+    }
+
     #[test]
-    fn says_each_change_once_and_doubts_what_is_bad_for_one_look() {
-        let mut followed = Followed::new(1, "old");
-        let look = |followed: &mut Followed<&'static str>, digest: Result<u64, Reason>, thing| {
-            followed.look(digest.map_err(fault), || Ok(thing))
-        };
-        let empty = || Err(Reason::Empty);
-        assert_eq!(look(&mut followed, Ok(1), "never made"), Found::Same);
-        assert_eq!(look(&mut followed, empty(), ""), Found::Doubtful);
-        assert_eq!(look(&mut followed, Ok(2), "new"), Found::Taken);
-        assert_eq!(look(&mut followed, empty(), ""), Found::Doubtful);
-        assert!(matches!(look(&mut followed, empty(), ""), Found::Refused(_)));
-        assert_eq!(look(&mut followed, empty(), ""), Found::Same);
-        assert_eq!(look(&mut followed, Err(Reason::Absent), ""), Found::Doubtful);
-        assert!(matches!(look(&mut followed, Err(Reason::Absent), ""), Found::Refused(_)));
-        assert_eq!(followed.get().map(|thing| **thing), Some("new"));
-        assert_eq!(look(&mut followed, Ok(2), "never made"), Found::GoodAgain);
-        assert_eq!(look(&mut followed, Ok(2), "never made"), Found::Same);
+    fn says_each_change_once_and_doubts_what_is_bad_for_a_moment() {
+        let (mut followed, begun) = (Followed::new(1, "old"), Instant::now());
+        let mut look = |at_ms, found| look(&mut followed, begun, at_ms, found);
+        let (empty, absent) = (|| Err(Reason::Empty), || Err(Reason::Absent));
+        assert_eq!(look(0, Ok(1)), Found::Same);
+        assert_eq!(look(0, empty()), Found::Doubtful);
+        assert_eq!(look(50, Ok(2)), Found::Taken);
+        assert_eq!(look(150, empty()), Found::Doubtful);
+        assert!(matches!(look(250, empty()), Found::Refused(_)));
+        assert_eq!(look(350, empty()), Found::Same);
+        assert_eq!(look(450, absent()), Found::Doubtful);
+        assert!(matches!(look(550, absent()), Found::Refused(_)));
+        assert_eq!(look(650, Ok(2)), Found::GoodAgain);
+        assert_eq!(look(750, Ok(2)), Found::Same);
+    }
+
+    #[test]
+    fn many_looks_in_a_moment_are_one_doubt() {
+        let (mut followed, begun) = (Followed::new(1, "old"), Instant::now());
+        for at_ms in 0..100 {
+            assert_eq!(look(&mut followed, begun, at_ms, Err(Reason::Mismatch)), Found::Doubtful);
+        }
+        assert_eq!(look(&mut followed, begun, 100, Ok(2)), Found::Taken);
+        assert_eq!(look(&mut followed, begun, 101, Err(Reason::Mismatch)), Found::Doubtful);
     }
 
     #[test]
     fn what_cannot_be_made_leaves_what_was() {
-        let mut followed = Followed::new(1, 1);
-        assert_eq!(followed.look(Ok(2), || Err(fault(Reason::Mismatch))), Found::Doubtful);
+        let (mut followed, now) = (Followed::new(1, 1), Instant::now());
+        assert_eq!(followed.look(Ok(2), now, || Err(fault(Reason::Mismatch))), Found::Doubtful);
         assert_eq!(followed.get().map(|thing| **thing), Some(1));
-        assert_eq!(followed.look(Ok(2), || Ok(2)), Found::Taken);
+        assert_eq!(followed.look(Ok(2), now, || Ok(2)), Found::Taken);
     }
 }

@@ -15,6 +15,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What the certificate in the folder of `acme` is called.
 const ACME: &str = "acme";
@@ -182,8 +183,9 @@ impl Keeper {
         if let Some(clients) = &self.tls.clients {
             let files = verify::Files::read(clients);
             let digest = files.as_ref().map(verify::Files::digest).map_err(Clone::clone);
-            let found = verifier
-                .look(digest, || files.and_then(|files| verify::verifier(&files, clients.mode, &self.provider)));
+            let found = verifier.look(digest, Instant::now(), || {
+                files.and_then(|files| verify::verifier(&files, clients.mode, &self.provider))
+            });
             self.tell_clients(&found);
             is_doubtful |= found == Found::Doubtful;
             if found == Found::Taken {
@@ -277,7 +279,7 @@ fn look_at(source: &mut Source, provider: &CryptoProvider, now_s: i64) -> Found 
         return Found::Same;
     }
     let digest = files.as_ref().map(crate::pair::Files::digest).map_err(Clone::clone);
-    source.pair.look(digest, || files.and_then(|files| Pair::check(&files, provider, now_s)))
+    source.pair.look(digest, Instant::now(), || files.and_then(|files| Pair::check(&files, provider, now_s)))
 }
 
 const fn is_absent<T>(files: &Result<T, Fault>) -> bool {
