@@ -240,12 +240,16 @@ def secure(
         OSError: it cannot be opened, or TLS refuses it.
     """
     plain = socket.create_connection(address, timeout=wire.TIMEOUT_S)
+    tls = context.wrap_socket(
+        plain, server_hostname=host, session=session, do_handshake_on_connect=False
+    )
     try:
-        plain.sendall(first)
-        return context.wrap_socket(plain, server_hostname=host, session=session)
+        socket.socket.sendall(tls, first)
+        tls.do_handshake()
     except BaseException:
-        plain.close()
+        tls.close()
         raise
+    return tls
 
 
 class Client(wire.Wire):

@@ -223,8 +223,15 @@ def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> b
 class Raw:
     """A connection on which frames are bytes."""
 
-    def __init__(self, address: wire.Address, context: ssl.SSLContext, begin: bytes = b"") -> None:
-        self.tls = secure.secure(address, context)
+    def __init__(
+        self,
+        address: wire.Address,
+        context: ssl.SSLContext,
+        begin: bytes = b"",
+        *,
+        first: bytes = b"",
+    ) -> None:
+        self.tls = secure.secure(address, context, first=first)
         self.encoder = hpack.Encoder()
         self.buffer = b""
         self.frames: list[tuple[int, int, int, bytes]] = []

@@ -17,7 +17,8 @@ impl AsyncRead for Sealed {
         let stream = &mut self.get_mut().0;
         let read = Pin::new(&mut *stream).poll_read(context, buffer);
         // What TLS itself has to say, such as that nothing is negotiated again, must not wait for an answer of ours.
-        if read.is_pending() && stream.get_ref().1.wants_write()
+        if read.is_pending()
+            && stream.get_ref().1.wants_write()
             && let Poll::Ready(Err(error)) = Pin::new(stream).poll_flush(context)
         {
             return Poll::Ready(Err(error));
