@@ -2,24 +2,24 @@
 
 use crate::files::Fault;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-/// How long a fault must last before it is told: files that belong together are written one after the other.
-pub const SETTLED_AFTER: Duration = Duration::from_millis(100);
+/// How long files may be wrong before anybody is told, in milliseconds: who writes one after the other is quicker.
+pub const SETTLED_MS: u64 = 100;
 
 /// A thing that is followed.
 #[derive(Debug)]
 pub struct Followed<T> {
     in_force: Option<(u64, Arc<T>)>,
-    /// Since when looks find faults that nobody was told of: somebody may be writing.
-    doubtful_since: Option<Instant>,
+    /// Since when, in milliseconds, looks find faults that nobody was told of: somebody may be writing.
+    doubtful_since_ms: Option<i64>,
+    /// The fault that was told of.
     told: Option<String>,
 }
 
 // Not derived: a thing need not have a default.
 impl<T> Default for Followed<T> {
     fn default() -> Self {
-        Self { in_force: None, doubtful_since: None, told: None }
+        Self { in_force: None, doubtful_since_ms: None, told: None }
     }
 }
 
@@ -32,7 +32,7 @@ pub enum Found {
     Doubtful,
     /// A good one, which is in force now.
     Taken,
-    /// A fault that lasts.
+    /// A fault, still.
     Refused(String),
     /// What is in force lies there again.
     GoodAgain,
@@ -46,7 +46,7 @@ impl<T> Followed<T> {
 
     /// Returns one that begins with what is in force at another.
     pub fn like(other: &Self) -> Self {
-        Self { in_force: other.in_force.clone(), ..Self::default() }
+        Self { in_force: other.in_force.clone(), told: other.told.clone(), doubtful_since_ms: None }
     }
 
     /// Returns what is in force.
@@ -59,15 +59,20 @@ impl<T> Followed<T> {
         self.in_force.as_ref().map(|(digest, _)| *digest)
     }
 
-    /// Judges what lies there `now`: its digest, and how it is made where that is a new one.
-    pub fn look(&mut self, digest: Result<u64, Fault>, now: Instant, make: impl FnOnce() -> Result<T, Fault>) -> Found {
+    /// Whether the newest files are not good, and somebody was told.
+    pub const fn is_stale(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Judges what lies there at a time in milliseconds: its digest, and how it is made where that is a new one.
+    pub fn look(&mut self, now_ms: i64, digest: Result<u64, Fault>, make: impl FnOnce() -> Result<T, Fault>) -> Found {
         let found = digest.and_then(|digest| match &self.in_force {
             Some((before, _)) if *before == digest => Ok(None),
             _ => make().map(|thing| Some((digest, Arc::new(thing)))),
         });
         match found {
             Ok(taken) => {
-                self.doubtful_since = None;
+                self.doubtful_since_ms = None;
                 let was_bad = self.told.take().is_some();
                 match taken {
                     Some(thing) => self.in_force = Some(thing),
@@ -76,20 +81,20 @@ impl<T> Followed<T> {
                 }
                 Found::Taken
             }
-            Err(fault) => self.doubt(fault.to_string(), now),
+            Err(fault) => self.doubt(now_ms, fault.to_string()),
         }
     }
 
-    fn doubt(&mut self, fault: String, now: Instant) -> Found {
+    fn doubt(&mut self, now_ms: i64, fault: String) -> Found {
         if self.told.as_ref() == Some(&fault) {
-            self.doubtful_since = None;
+            self.doubtful_since_ms = None;
             return Found::Same;
         }
-        let since = *self.doubtful_since.get_or_insert(now);
-        if now.duration_since(since) < SETTLED_AFTER {
+        let since_ms = *self.doubtful_since_ms.get_or_insert(now_ms);
+        if now_ms.abs_diff(since_ms) < SETTLED_MS {
             return Found::Doubtful;
         }
-        self.doubtful_since = None;
+        self.doubtful_since_ms = None;
         self.told = Some(fault.clone());
         Found::Refused(fault)
     }
@@ -104,43 +109,36 @@ mod tests {
         Fault { part: Part::Chain, path: "/tls.crt".into(), reason }
     }
 
-    /// Looks at a moment in milliseconds.
-    fn look(followed: &mut Followed<&'static str>, begun: Instant, at_ms: u64, found: Result<u64, Reason>) -> Found {
-        followed.look(found.map_err(fault), begun + Duration::from_millis(at_ms), || Ok("new"))
-    }
-
     #[test]
     fn says_each_change_once_and_doubts_what_is_bad_for_a_moment() {
-        let (mut followed, begun) = (Followed::new(1, "old"), Instant::now());
-        let mut look = |at_ms, found| look(&mut followed, begun, at_ms, found);
+        let mut followed = Followed::new(1, "old");
+        let look = |followed: &mut Followed<&'static str>, now_ms, digest: Result<u64, Reason>| {
+            followed.look(now_ms, digest.map_err(fault), || Ok("new"))
+        };
         let (empty, absent) = (|| Err(Reason::Empty), || Err(Reason::Absent));
-        assert_eq!(look(0, Ok(1)), Found::Same);
-        assert_eq!(look(0, empty()), Found::Doubtful);
-        assert_eq!(look(50, Ok(2)), Found::Taken);
-        assert_eq!(look(150, empty()), Found::Doubtful);
-        assert!(matches!(look(250, empty()), Found::Refused(_)));
-        assert_eq!(look(350, empty()), Found::Same);
-        assert_eq!(look(450, absent()), Found::Doubtful);
-        assert!(matches!(look(550, absent()), Found::Refused(_)));
-        assert_eq!(look(650, Ok(2)), Found::GoodAgain);
-        assert_eq!(look(750, Ok(2)), Found::Same);
-    }
-
-    #[test]
-    fn many_looks_in_a_moment_are_one_doubt() {
-        let (mut followed, begun) = (Followed::new(1, "old"), Instant::now());
-        for at_ms in 0..100 {
-            assert_eq!(look(&mut followed, begun, at_ms, Err(Reason::Mismatch)), Found::Doubtful);
-        }
-        assert_eq!(look(&mut followed, begun, 100, Ok(2)), Found::Taken);
-        assert_eq!(look(&mut followed, begun, 101, Err(Reason::Mismatch)), Found::Doubtful);
+        assert_eq!(look(&mut followed, 0, Ok(1)), Found::Same);
+        assert_eq!(look(&mut followed, 1_000, empty()), Found::Doubtful);
+        assert_eq!(look(&mut followed, 1_099, absent()), Found::Doubtful);
+        assert_eq!(look(&mut followed, 1_099, Ok(2)), Found::Taken);
+        assert_eq!(look(&mut followed, 1_100, empty()), Found::Doubtful);
+        assert_eq!(look(&mut followed, 1_199, empty()), Found::Doubtful);
+        assert!(matches!(look(&mut followed, 1_200, empty()), Found::Refused(_)));
+        assert!(followed.is_stale() && Followed::like(&followed).is_stale());
+        assert_eq!(look(&mut followed, 2_000, empty()), Found::Same);
+        assert_eq!(look(&mut followed, 2_000, absent()), Found::Doubtful);
+        assert!(matches!(look(&mut followed, 2_100, absent()), Found::Refused(_)));
+        assert_eq!(followed.get().map(|thing| **thing), Some("new"));
+        assert_eq!(look(&mut followed, 2_200, Ok(2)), Found::GoodAgain);
+        assert!(!followed.is_stale());
+        assert_eq!(look(&mut followed, 2_300, Ok(2)), Found::Same);
     }
 
     #[test]
     fn what_cannot_be_made_leaves_what_was() {
-        let (mut followed, now) = (Followed::new(1, 1), Instant::now());
-        assert_eq!(followed.look(Ok(2), now, || Err(fault(Reason::Mismatch))), Found::Doubtful);
+        let mut followed = Followed::new(1, 1);
+        assert_eq!(followed.look(0, Ok(2), || Err(fault(Reason::Mismatch))), Found::Doubtful);
         assert_eq!(followed.get().map(|thing| **thing), Some(1));
-        assert_eq!(followed.look(Ok(2), now, || Ok(2)), Found::Taken);
+        assert_eq!(followed.look(0, Ok(2), || Ok(2)), Found::Taken);
+        assert_eq!(followed.get().map(|thing| **thing), Some(2));
     }
 }

@@ -49,7 +49,8 @@ pub(crate) fn write<B>(request: &Request<B>, is_over: bool) -> Result<Written, U
     let authority = authority(request)?;
     let target = uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
     //= RFC 9113 section 8.3.1: a path is there, and `*` with OPTIONS alone.
-    if !(target.starts_with('/') || target == "*" && request.method() == Method::OPTIONS) {
+    let is_all = target == "*" && request.method() == Method::OPTIONS;
+    if !target.starts_with('/') && !is_all {
         return Err(Unwritable::Target);
     }
     let mut head = Vec::with_capacity(512);
