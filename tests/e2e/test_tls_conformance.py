@@ -22,7 +22,7 @@ ACCEPTED = {
     "cert_revocation": "it publishes no list of what it revoked",
     "DNS_CAArecord": "the host has no record, as it is in no zone",
 }
-SEVERE = {"MEDIUM", "HIGH", "CRITICAL", "FATAL", "WARN"}
+SEVERE = {"MEDIUM", "HIGH", "CRITICAL", "FATAL"}
 # What a program says of its pages is its own matter; this one says what it should.
 SAID = ("X-Frame-Options: DENY", "X-Content-Type-Options: nosniff")
 
