@@ -2,7 +2,8 @@
 
 use crate::connection;
 use crate::listener::Listener;
-use crate::service::{Service, Stream};
+use crate::sealed::Sealed;
+use crate::service::Service;
 use crate::two;
 use alongside_document::{Network, Protocol};
 use alongside_protocols::proxy::{self, Said};
@@ -12,7 +13,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 /// How long the header of a balancer in front may take.
 const PROXY_TIMEOUT_MS: u64 = 2_000;
@@ -78,7 +78,7 @@ impl Caller {
 /// A connection that is let in.
 enum Arrived {
     Plain(TcpStream, Caller),
-    Secure(Box<TlsStream<TcpStream>>, Caller, Protocol),
+    Secure(Box<Sealed>, Caller, Protocol),
 }
 
 /// Lets a connection in and serves it to its end.
@@ -112,7 +112,7 @@ async fn arrive<V: Service>(mut stream: TcpStream, ip: IpAddr, listener: &Listen
     let session = acceptor.accept(stream, local, &deadline).await.ok()?;
     let secure = Secure { is_asked: session.asks_for_certificate, client: session.client };
     caller.secure = Some(Box::new(secure));
-    Some(Arrived::Secure(Box::new(session.stream), caller, session.protocol))
+    Some(Arrived::Secure(Box::new(Sealed(session.stream)), caller, session.protocol))
 }
 
 /// Reads a header of the PROXY protocol, and not one byte more.
@@ -139,12 +139,5 @@ async fn behind_proxy(
         if let Some((said, _)) = proxy::header(&bytes).map_err(proxy::Refused::as_str)? {
             return Ok(said);
         }
-    }
-}
-
-impl Stream for TlsStream<TcpStream> {
-    fn cut(&mut self) {
-        // Without the word that ends TLS in order, and not waiting for a client that does not read.
-        let _ = self.get_ref().0.set_zero_linger();
     }
 }

@@ -25,6 +25,7 @@ pub mod program;
 pub mod redirect;
 mod resume;
 pub mod route;
+mod sealed;
 pub mod service;
 pub mod standing;
 mod tunnel;

@@ -51,7 +51,8 @@ impl Service for Program {
             ..Forward::new(arrival.peer)
         };
         head.write(&forward, output);
-        if !arrival.is_inner || head.field("forwarded").is_none() {
+        // The peer is not the client where a trusted one names another, in whichever of both forms.
+        if !(arrival.is_inner && head.is_forwarded()) {
             write_forwarded(head, arrival, output);
         }
         output.extend_from_slice(b"\r\n");

@@ -6,6 +6,7 @@
 mod answer;
 pub(crate) mod call;
 mod incoming;
+mod meter;
 mod outgoing;
 mod request;
 mod stream;
@@ -23,10 +24,11 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{Method, Request, StatusCode};
 use incoming::{Framing, Incoming};
+use meter::{Flooded, Metered};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use stream::Virtual;
 
 /// Streams of a connection at one time.
@@ -68,8 +70,10 @@ pub(crate) async fn serve<S: Stream + 'static, V: Service>(stream: S, caller: Ca
     let deadline = Deadline::new();
     let limits = listener.state.load().limits.clone();
     deadline.set_idle(limits.head_timeout_ms);
-    let Ok(Ok(connection)) = deadline.within(terms().handshake::<S, Bytes>(stream)).await else { return };
-    let served = Served { connection, caller: Arc::new(caller), listener, tally: Arc::default(), requests: 0 };
+    let (stream, flooded) = Metered::new(stream);
+    let Ok(Ok(connection)) = deadline.within(terms().handshake::<Metered<S>, Bytes>(stream)).await else { return };
+    let (caller, tally) = (Arc::new(caller), Arc::default());
+    let served = Served { connection, flooded, is_told: false, caller, listener, tally, requests: 0 };
     served.run(&deadline, &limits).await;
 }
 
@@ -87,8 +91,20 @@ fn terms() -> Builder {
     builder
 }
 
+/// What comes next on a connection.
+enum Met {
+    Request(Box<Request<RecvStream>>, SendResponse<Bytes>),
+    /// It is over.
+    End,
+    /// Its client sends too much that moves nothing.
+    Flood,
+}
+
 struct Served<'s, S, V> {
-    connection: Connection<S, Bytes>,
+    connection: Connection<Metered<S>, Bytes>,
+    flooded: Flooded,
+    /// It was told that it sends too much.
+    is_told: bool,
     caller: Arc<Caller>,
     listener: &'s Arc<Listener<V>>,
     tally: Arc<Tally>,
@@ -105,9 +121,14 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
                 (true, false) => deadline.set_idle(limits.idle_timeout_ms),
                 (false, _) => deadline.set(LOOK_MS),
             }
-            match deadline.within(poll_fn(|context| self.connection.poll_accept(context))).await {
-                Ok(Some(Ok((request, respond)))) => self.take(request, respond),
-                Ok(_) => return,
+            match deadline.within(poll_fn(|context| self.poll_next(context))).await {
+                Ok(Met::Request(request, respond)) => self.take(request, respond),
+                Ok(Met::End) => return,
+                Ok(Met::Flood) => {
+                    self.listener.metrics.refused("h2_flood");
+                    self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                    is_leaving = true;
+                }
                 Err(_) if is_idle && is_leaving => return,
                 // What comes after this was not looked at, and can be asked elsewhere.
                 Err(_) if is_idle => {
@@ -130,8 +151,21 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
         }
     }
 
+    /// Waits for what comes next.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Met> {
+        match self.connection.poll_accept(context) {
+            Poll::Ready(Some(Ok((request, respond)))) => Poll::Ready(Met::Request(Box::new(request), respond)),
+            Poll::Ready(_) => Poll::Ready(Met::End),
+            Poll::Pending if self.flooded.is_so() && !self.is_told => {
+                self.is_told = true;
+                Poll::Ready(Met::Flood)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
     /// Serves a stream in a task of its own, until it is answered or the client gives it up.
-    fn take(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    fn take(&mut self, request: Box<Request<RecvStream>>, respond: SendResponse<Bytes>) {
         self.requests += 1;
         let client = Client::new(respond);
         let written = match request::write(&request, request.body().is_end_stream()) {

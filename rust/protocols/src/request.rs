@@ -94,6 +94,12 @@ impl<'b> RequestHead<'_, 'b> {
         kept.map(|(_, field)| *field)
     }
 
+    /// Return whether the client says for whom it asks, or what was asked of it; that is believed of inner peers only.
+    #[must_use]
+    pub const fn is_forwarded(&self) -> bool {
+        self.forwarding != 0
+    }
+
     /// Return what shapes this request's answer.
     #[must_use]
     pub fn asked(&self) -> Asked {
@@ -125,7 +131,7 @@ impl<'b> RequestHead<'_, 'b> {
             out.extend_from_slice(b"connection: upgrade\r\n");
             write_known(b"upgrade: ", protocol, out);
         }
-        if !forward.is_inner || self.forwarding == 0 {
+        if !(forward.is_inner && self.is_forwarded()) {
             write_known(b"x-forwarded-for: ", forward.peer.ip.as_bytes(), out);
             write_known(b"x-forwarded-proto: ", forward.peer.scheme.as_bytes(), out);
             if !self.authority.is_empty() {

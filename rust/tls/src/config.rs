@@ -68,6 +68,8 @@ pub fn template(
     let mut config = builder.with_cert_resolver(Arc::new(Nothing));
     config.alpn_protocols = tls.protocols.iter().map(|&protocol| protocol_name(protocol).to_vec()).collect();
     config.max_early_data_size = 0;
+    // All that is spoken is good; ours is the order, so that a client's mistake does not choose.
+    config.ignore_client_order = true;
     // What can be resumed is in the client's ticket; nothing is kept here.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     if let Some(tickets) = tickets {
