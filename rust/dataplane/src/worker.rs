@@ -105,7 +105,9 @@ async fn serve(mut commands: UnboundedReceiver<Command>, shared: Shared) {
                 deadline::tick();
                 count = count.wrapping_add(1);
                 if count.is_multiple_of(TICKS_PER_SWEEP) {
-                    pool::sweep(pool_idle_ms.load(Ordering::Relaxed));
+                    let idle_ms = pool_idle_ms.load(Ordering::Relaxed);
+                    pool::sweep(idle_ms);
+                    alongside_http::sweep_shared(idle_ms);
                 }
             }
             () = admission.asked_for_room() => admission.make_room(deadline::shed_oldest_idle),
@@ -127,6 +129,7 @@ async fn serve(mut commands: UnboundedReceiver<Command>, shared: Shared) {
                 Some(Command::Drain { done }) => {
                     deadline::drain();
                     pool::clear();
+                    alongside_http::sweep_shared(0);
                     for (_, task) in accepting.drain() {
                         task.abort();
                         let _ = task.await;

@@ -32,5 +32,10 @@ mod tunnel;
 mod two;
 pub mod view;
 
+/// Closes the connections to programs, shared by many requests of this thread, that none had for `idle_ms`.
+pub fn sweep_shared(idle_ms: u64) {
+    two::call::sweep(idle_ms);
+}
+
 pub use exchange::{Broken, Exchange, Notice};
 pub use service::{Arrival, Facts, Service, Stream};

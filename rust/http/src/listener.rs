@@ -116,8 +116,11 @@ impl<V: Service> Accept for Listener<V> {
     }
 
     fn room(&self) -> Room {
-        let limits = &self.state.load().limits;
-        let each_max = limits.connections_per_address_max.map(|max| max as usize);
+        let state = self.state.load();
+        let limits = &state.limits;
+        // Behind a balancer all come from one address.
+        let each_max = limits.connections_per_address_max.filter(|_| state.entry.proxies.is_empty());
+        let each_max = each_max.map(|max| max as usize);
         Room { all_max: limits.connections_max as usize, each_max }
     }
 

@@ -17,7 +17,7 @@ use crate::listener::Listener;
 use crate::service::{Service, Stream};
 use alongside_document::Limits;
 use alongside_protocols::Asked;
-use alongside_transport::Deadline;
+use alongside_transport::{Deadline, deadline};
 use answer::{Answering, Client};
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
@@ -54,8 +54,8 @@ const LEFT_MAX: u64 = 100;
 /// How often a busy connection looks whether it should end.
 const LOOK_MS: u64 = 1_000;
 
-/// How long the last words of a connection may take.
-const FAREWELL_MS: u64 = 1_000;
+/// How long the last words of a connection may take, and its client to close it.
+const FAREWELL_MS: u64 = 2_000;
 
 /// What the streams of a connection did.
 #[derive(Debug, Default)]
@@ -114,8 +114,10 @@ struct Served<'s, S, V> {
 impl<S: Stream, V: Service> Served<'_, S, V> {
     async fn run(mut self, deadline: &Deadline, limits: &Limits) {
         let mut is_leaving = false;
+        let mut pace = Pace::default();
         loop {
-            let is_idle = self.tally.open.load(Ordering::Relaxed) == 0;
+            // What was answered may still be on its way to a slow client.
+            let is_idle = self.tally.open.load(Ordering::Relaxed) == 0 && !self.connection.has_streams();
             match (is_idle, is_leaving) {
                 (true, true) => deadline.set(FAREWELL_MS),
                 (true, false) => deadline.set_idle(limits.idle_timeout_ms),
@@ -134,6 +136,10 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
                 Err(_) if is_idle => {
                     self.connection.abrupt_shutdown(Reason::NO_ERROR);
                     is_leaving = true;
+                }
+                Err(_) if self.tally.open.load(Ordering::Relaxed) == 0 && pace.is_too_slow(&self.flooded, limits) => {
+                    self.listener.metrics.cut.inc();
+                    return;
                 }
                 Err(_) => {}
             }
@@ -187,8 +193,32 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
                 Poll::Ready(()) => Poll::Ready(true),
                 Poll::Pending => client.poll_left(context).map(|()| false),
             });
-            open.close(is_ended.await);
+            let is_ended = is_ended.await;
+            if !is_ended && client.is_answered() {
+                // Many conversations end so: it is not held against them.
+                listener.metrics.cut.inc();
+                return open.close(true);
+            }
+            open.close(is_ended);
         });
+    }
+}
+
+/// How a client takes what nobody of ours waits for any more.
+#[derive(Debug, Default)]
+struct Pace {
+    written: u64,
+    since_ms: u64,
+}
+
+impl Pace {
+    /// Whether it took less than it must in the last window.
+    fn is_too_slow(&mut self, flooded: &Flooded, limits: &Limits) -> bool {
+        let (written, now_ms) = (flooded.written(), deadline::now_ms());
+        if self.since_ms == 0 || written - self.written >= limits.body_bytes_min.max(1) {
+            *self = Self { written, since_ms: now_ms };
+        }
+        now_ms - self.since_ms > limits.body_timeout_ms
     }
 }
 

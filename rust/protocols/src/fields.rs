@@ -18,18 +18,19 @@ pub(crate) enum Kind {
     Expect,
 }
 
-/// Every byte in lower case, `_` as `-`.
+/// Every byte in lower case, `_` and `.` as `-`.
 static FOLDED: [u8; 256] = {
     let mut table = [0u8; 256];
     let mut byte = 0usize;
     while byte < 256 {
-        table[byte] = if byte == b'_' as usize { b'-' } else { (byte as u8).to_ascii_lowercase() };
+        let is_dash = byte == b'_' as usize || byte == b'.' as usize;
+        table[byte] = if is_dash { b'-' } else { (byte as u8).to_ascii_lowercase() };
         byte += 1;
     }
     table
 };
 
-/// Return whether a name is `folded` in any case, `_` counting as `-`.
+/// Return whether a name is `folded` in any case, `_` and `.` counting as `-`.
 fn folds_to(name: &[u8], folded: &[u8]) -> bool {
     name.len() == folded.len() && name.iter().zip(folded).all(|(&byte, &want)| FOLDED[usize::from(byte)] == want)
 }
@@ -40,7 +41,7 @@ fn folds_to_start(name: &[u8], folded: &[u8]) -> bool {
 
 /// Return what a name means; one dispatch on length and first letter before any comparison.
 ///
-/// A name that only `_` makes different from a special one is dropped: programs behind may read
+/// A name that only `_` or `.` makes different from a special one is dropped: programs behind may read
 /// both spellings as one (CGI, WSGI), so it could say what the special name may not.
 pub(crate) fn kind(name: &[u8]) -> Kind {
     let Some(&first) = name.first() else { return Kind::Dropped };
@@ -52,6 +53,13 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         (7, b'u') => (b"Upgrade", b"upgrade", Kind::Upgrade),
         (7, b't') => (b"Trailer", b"trailer", Kind::Dropped),
         (9, b'f') => (b"Forwarded", b"forwarded", Kind::Forwarding),
+        (11, b'r') => (b"Remote-User", b"remote-user", Kind::Forwarding),
+        (11, b'c') => (b"Client-Cert", b"client-cert", Kind::Forwarding),
+        (12, b'r') => (b"Remote-Email", b"remote-email", Kind::Forwarding),
+        (13, b'r') => (b"Remote-Groups", b"remote-groups", Kind::Forwarding),
+        (14, b't') => (b"True-Client-IP", b"true-client-ip", Kind::Forwarding),
+        (16, b'c') => (b"CF-Connecting-IP", b"cf-connecting-ip", Kind::Forwarding),
+        (17, b'c') => (b"Client-Cert-Chain", b"client-cert-chain", Kind::Forwarding),
         (10, b'c') => (b"Connection", b"connection", Kind::Connection),
         (10, b'k') => (b"Keep-Alive", b"keep-alive", Kind::Dropped),
         (14, b'c') => (b"Content-Length", b"content-length", Kind::ContentLength),
@@ -69,6 +77,10 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
     if folds_to(name, folded) { unless_misspelt(name, kind) } else { Kind::EndToEnd }
 }
 
+/// How names begin that say who a client is, and that programs have no other use for.
+const CLIENT: [&[u8]; 5] =
+    [b"x-client-ip", b"x-client-cert", b"x-client-dn", b"x-client-verify", b"x-cluster-client-ip"];
+
 fn kind_of_x(name: &[u8]) -> Kind {
     let kind = match FOLDED[usize::from(name[2])] {
         b'a' if folds_to_start(name, b"x-alongside-") => Kind::Dropped,
@@ -77,13 +89,19 @@ fn kind_of_x(name: &[u8]) -> Kind {
         b'r' if folds_to(name, b"x-real-ip") || folds_to(name, b"x-rewrite-url") => Kind::Forwarding,
         b'h' if folds_to(name, b"x-http-method-override") || folds_to(name, b"x-http-method") => Kind::Forwarding,
         b'm' if folds_to(name, b"x-method-override") => Kind::Forwarding,
+        b'a' if folds_to_start(name, b"x-auth-request-") || folds_to_start(name, b"x-authenticated-") => {
+            Kind::Forwarding
+        }
+        b'c' if CLIENT.iter().any(|start| folds_to_start(name, start)) => Kind::Forwarding,
+        b'r' if folds_to_start(name, b"x-remote-") => Kind::Forwarding,
+        b's' if folds_to_start(name, b"x-ssl-client-") => Kind::Forwarding,
         _ => return Kind::EndToEnd,
     };
     unless_misspelt(name, kind)
 }
 
 fn unless_misspelt(name: &[u8], kind: Kind) -> Kind {
-    if name.contains(&b'_') { Kind::Dropped } else { kind }
+    if name.iter().any(|byte| matches!(byte, b'_' | b'.')) { Kind::Dropped } else { kind }
 }
 
 /// Names that Connection must not nominate: without them a message means something else.

@@ -39,6 +39,11 @@ impl Client {
         }
     }
 
+    /// Whether its head is out.
+    pub fn is_answered(&self) -> bool {
+        matches!(&*self.lock(), Side::Answered(_))
+    }
+
     fn begin(&self, answer: Response<()>, is_over: bool) -> Result<(), h2::Error> {
         let mut side = self.lock();
         if let Side::Unanswered(respond) = &mut *side {

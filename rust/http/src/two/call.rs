@@ -4,6 +4,7 @@ use super::incoming::{Framing, Incoming, broken, write_fields};
 use super::outgoing::{LIMITS, Outgoing, field, gone};
 use alongside_protocols::{guard, scratch, write_framing};
 use alongside_transport::Wire;
+use alongside_transport::deadline;
 use alongside_transport::wire::Channel;
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
@@ -16,8 +17,10 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Mutex;
 
 /// Connections to one program, of each thread.
 const CONNECTIONS_MAX: usize = 16;
@@ -37,10 +40,32 @@ const FIELDS_BYTES_MAX: u32 = 64 * 1024;
 struct Shared {
     send: SendRequest<Bytes>,
     open: Arc<()>,
+    /// When a request was last begun or over, in the thread's coarse time.
+    used_ms: Arc<AtomicU64>,
+}
+
+/// The connections to one program.
+#[derive(Default)]
+struct Known {
+    shared: Vec<Shared>,
+    /// Held by who opens another one: who comes meanwhile may find room on it.
+    opening: Arc<Mutex<()>>,
 }
 
 thread_local! {
-    static SHARED: RefCell<HashMap<String, Vec<Shared>>> = RefCell::new(HashMap::new());
+    static KNOWN: RefCell<HashMap<String, Known>> = RefCell::new(HashMap::new());
+}
+
+/// Closes the connections of this thread on which there was no request for `idle_ms`.
+pub(crate) fn sweep(idle_ms: u64) {
+    let now_ms = deadline::now_ms();
+    KNOWN.with_borrow_mut(|all| {
+        all.retain(|_, known| {
+            let is_used = |one: &Shared| now_ms.saturating_sub(one.used_ms.load(Ordering::Relaxed)) < idle_ms;
+            known.shared.retain(|one| Arc::strong_count(&one.open) > 1 || is_used(one));
+            !known.shared.is_empty() || Arc::strong_count(&known.opening) > 1
+        });
+    });
 }
 
 /// Returns what one request can be sent on to the program at an address: on a connection that is there, or on a new one, which
@@ -54,20 +79,28 @@ where
 {
     let shared = match take(address) {
         Some(shared) => shared,
-        None => begin(address, connect().await?).await?,
+        None => {
+            let opening = KNOWN.with_borrow_mut(|all| Arc::clone(&all.entry(address.to_owned()).or_default().opening));
+            let _turn = opening.lock().await;
+            match take(address) {
+                Some(shared) => shared,
+                None => begin(address, connect().await?).await?,
+            }
+        }
     };
     Ok(Wire::Channel(Box::new(Call { shared, head: Vec::new(), state: State::Asking })))
 }
 
 /// Returns the connection with the fewest requests, where it has room for one more or there may be no other.
 fn take(address: &str) -> Option<Shared> {
-    SHARED.with_borrow_mut(|all| {
-        let known = all.get_mut(address)?;
+    KNOWN.with_borrow_mut(|all| {
+        let known = &mut all.get_mut(address)?.shared;
         // One that ended says so here.
         let mut context = Context::from_waker(std::task::Waker::noop());
         known.retain_mut(|shared| !matches!(shared.send.poll_ready(&mut context), Poll::Ready(Err(_))));
         let least = known.iter().min_by_key(|shared| Arc::strong_count(&shared.open))?;
         let has_room = Arc::strong_count(&least.open) <= least.send.current_max_send_streams();
+        least.used_ms.store(deadline::now_ms(), Ordering::Relaxed);
         (has_room || known.len() >= CONNECTIONS_MAX).then(|| least.clone())
     })
 }
@@ -83,8 +116,8 @@ async fn begin(address: &str, wire: Wire) -> io::Result<Shared> {
     let (send, connection) = builder.handshake(wire).await.map_err(broken)?;
     // Its end is seen by whoever has a request on it.
     tokio::spawn(async move { drop(connection.await) });
-    let shared = Shared { send, open: Arc::new(()) };
-    SHARED.with_borrow_mut(|all| all.entry(address.to_owned()).or_default().push(shared.clone()));
+    let shared = Shared { send, open: Arc::new(()), used_ms: Arc::new(AtomicU64::new(deadline::now_ms())) };
+    KNOWN.with_borrow_mut(|all| all.entry(address.to_owned()).or_default().shared.push(shared.clone()));
     Ok(shared)
 }
 
@@ -166,6 +199,12 @@ fn incoming_of(answer: Response<RecvStream>, is_head: bool) -> Incoming {
     };
     head.extend_from_slice(b"\r\n");
     Incoming::new(head, framing, body)
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.shared.used_ms.store(deadline::now_ms(), Ordering::Relaxed);
+    }
 }
 
 impl AsyncRead for Call {

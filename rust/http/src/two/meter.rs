@@ -7,8 +7,8 @@ use alongside_transport::deadline;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Frames in vain that a client may be ahead.
@@ -24,6 +24,9 @@ const BYTES_PER_FRAME: u64 = 64;
 //= RFC 9113 section 3.4: PRI * HTTP/2.0, an empty line, SM, an empty line.
 const PREFACE_BYTES: u32 = 24;
 
+/// What is read at a time to be dropped.
+const DROPPED_BYTES: usize = 1024;
+
 const HEAD_BYTES: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -32,12 +35,24 @@ const END_STREAM: u8 = 1;
 
 /// Whether a connection's client sends too much in vain.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Flooded(Arc<AtomicBool>);
+pub(super) struct Flooded(Arc<Seen>);
+
+/// What is seen of a connection from outside.
+#[derive(Debug, Default)]
+struct Seen {
+    is_flooded: AtomicBool,
+    written: AtomicU64,
+}
 
 impl Flooded {
     /// Whether it does.
     pub fn is_so(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_flooded.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were written to it.
+    pub fn written(&self) -> u64 {
+        self.0.written.load(Ordering::Relaxed)
     }
 }
 
@@ -115,13 +130,19 @@ pub(super) struct Metered<S> {
     stream: S,
     meter: Meter,
     flooded: Flooded,
+    is_shut: bool,
 }
 
 impl<S> Metered<S> {
     /// Returns a stream of which nothing was read, and what says whether it is too much.
     pub fn new(stream: S) -> (Self, Flooded) {
         let flooded = Flooded::default();
-        (Self { stream, meter: Meter::new(deadline::now_ms()), flooded: flooded.clone() }, flooded)
+        (Self { stream, meter: Meter::new(deadline::now_ms()), flooded: flooded.clone(), is_shut: false }, flooded)
+    }
+
+    fn wrote(&mut self, count: usize) {
+        self.meter.wrote(count);
+        self.flooded.0.written.fetch_add(count as u64, Ordering::Relaxed);
     }
 }
 
@@ -135,18 +156,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         let begun = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if read.is_ready() && this.meter.read(&buffer.filled()[begun..], deadline::now_ms()) {
-            this.flooded.0.store(true, Ordering::Relaxed);
+            this.flooded.0.is_flooded.store(true, Ordering::Relaxed);
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         if let Poll::Ready(Ok(count)) = written {
-            this.meter.wrote(count);
+            this.wrote(count);
         }
         written
     }
@@ -159,7 +180,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         if let Poll::Ready(Ok(count)) = written {
-            this.meter.wrote(count);
+            this.wrote(count);
         }
         written
     }
@@ -173,7 +194,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        if !this.is_shut {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            this.is_shut = true;
+        }
+        // What the client still says is read and dropped: left unread, the kernel would answer it by a reset, which can destroy
+        // what is on its way to the client. Whoever polls says how long this may take.
+        let mut bytes = [0; DROPPED_BYTES];
+        loop {
+            let mut dropped = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut this.stream).poll_read(context, &mut dropped)) {
+                Ok(()) if !dropped.filled().is_empty() => {}
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }
 

@@ -24,6 +24,19 @@ fn knows_special_names_in_any_case() {
         ("X-Original-URL", Kind::Forwarding),
         ("X-Rewrite-URL", Kind::Forwarding),
         ("X-HTTP-Method-Override", Kind::Forwarding),
+        ("Remote-User", Kind::Forwarding),
+        ("X-Remote-User", Kind::Forwarding),
+        ("X-Auth-Request-Email", Kind::Forwarding),
+        ("X-Authenticated-User", Kind::Forwarding),
+        ("X-Client-IP", Kind::Forwarding),
+        ("X-Client-Cert-Subject", Kind::Forwarding),
+        ("X-SSL-Client-Verify", Kind::Forwarding),
+        ("X-Cluster-Client-IP", Kind::Forwarding),
+        ("True-Client-IP", Kind::Forwarding),
+        ("CF-Connecting-IP", Kind::Forwarding),
+        ("Client-Cert", Kind::Forwarding),
+        ("X-Client-Version", Kind::EndToEnd),
+        ("X-SSL", Kind::EndToEnd),
         ("Accept", Kind::EndToEnd),
         ("X-Request-Id", Kind::EndToEnd),
         ("x_custom_name", Kind::EndToEnd),
@@ -37,10 +50,16 @@ fn knows_special_names_in_any_case() {
 }
 
 #[test]
-fn drops_special_names_spelt_with_underscores() {
-    for name in
-        ["X_Forwarded_User", "x-forwarded_for", "X_Real_IP", "Content_Length", "Transfer_Encoding", "x_alongside_key"]
-    {
+fn drops_special_names_spelt_with_underscores_or_dots() {
+    for name in [
+        "X_Forwarded_User",
+        "x-forwarded_for",
+        "X_Real_IP",
+        "Content_Length",
+        "Transfer_Encoding",
+        "x_alongside_key",
+        "X.Forwarded.For",
+    ] {
         assert_eq!(kind(name.as_bytes()), Kind::Dropped, "{name}");
     }
 }
