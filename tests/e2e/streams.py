@@ -124,8 +124,8 @@ class Client:
         return self.answer(self.ask(target, *fields, method=method))
 
     def send(self, stream: int, data: bytes, *, ends: bool = False) -> None:
-        """Send a body's bytes as there is room for them."""
-        while data or ends:
+        """Send a body's bytes as there is room for them, until the other side wants no more."""
+        while (data or ends) and self.answers[stream].reset is None:
             room = min(self.state.local_flow_control_window(stream), 16384, len(data))
             if data and room == 0:
                 self.read()

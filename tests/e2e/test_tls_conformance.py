@@ -16,7 +16,7 @@ from tests.e2e import plane, secure, upstream, wire
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alongside-tests"
 H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
-# Each with its reason: they come from an authority that nobody knows, and are no matter of the server.
+# Each with its reason: they come from an authority that nobody knows, not from the server.
 ACCEPTED = {
     "cert_chain_of_trust": "nobody else trusts the authority of a test",
     "cert_revocation": "it publishes no list of what it revoked",

@@ -321,3 +321,25 @@ def test_who_is_no_balancer_is_not_let_in(folder: Path) -> None:
             with wire.Wire(tls) as client:
                 assert client.ask("/").status == 200
         assert origin.requests[0].field("x-forwarded-for") == CLIENT
+
+
+def test_connections_behind_a_balancer_are_counted_for_who_they_are_of(folder: Path) -> None:
+    limits = {"connections_per_address_max": 1}
+    other = V4.replace(socket.inet_aton(CLIENT), socket.inet_aton("192.0.2.8"), 1)
+    context = secure.context(None)
+    with served(folder, limits=limits, listener=TRUSTED) as (process, _):
+        with behind(v2(0x11, V4), process, context) as first:
+            assert first.ask("/").status == 200
+            with pytest.raises(OSError, match=r".*"):
+                behind(v2(0x11, V4), process, context)
+            with behind(v2(0x11, other), process, context) as second:
+                assert second.ask("/").status == 200
+                assert first.ask("/").status == 200
+        wire.eventually(lambda: answers(process, context), "there is room again")
+
+
+def answers(process: plane.Plane, context: ssl.SSLContext) -> bool:
+    """Whether a further connection of the client is let in."""
+    with contextlib.suppress(OSError), behind(v2(0x11, V4), process, context) as client:
+        return client.ask("/").status == 200
+    return False

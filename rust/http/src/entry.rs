@@ -9,6 +9,7 @@ use alongside_document::{Network, Protocol};
 use alongside_protocols::proxy::{self, Said};
 use alongside_tls::{Acceptor, Client};
 use alongside_transport::Deadline;
+use alongside_transport::admission::Admitted;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
@@ -82,9 +83,9 @@ enum Arrived {
 }
 
 /// Lets a connection in and serves it to its end.
-pub(crate) async fn serve<V: Service>(stream: TcpStream, ip: IpAddr, listener: &Arc<Listener<V>>) {
+pub(crate) async fn serve<V: Service>(stream: TcpStream, peer: (IpAddr, &mut Admitted), listener: &Arc<Listener<V>>) {
     // What it takes to be let in must not be carried by those who are.
-    match Box::pin(arrive(stream, ip, listener)).await {
+    match Box::pin(arrive(stream, peer, listener)).await {
         Some(Arrived::Plain(stream, caller)) => connection::serve(stream, &caller, listener).await,
         Some(Arrived::Secure(stream, caller, Protocol::Http1)) => connection::serve(*stream, &caller, listener).await,
         Some(Arrived::Secure(stream, caller, Protocol::Http2)) => Box::pin(two::serve(*stream, caller, listener)).await,
@@ -92,14 +93,25 @@ pub(crate) async fn serve<V: Service>(stream: TcpStream, ip: IpAddr, listener: &
     }
 }
 
-async fn arrive<V: Service>(mut stream: TcpStream, ip: IpAddr, listener: &Listener<V>) -> Option<Arrived> {
+async fn arrive<V: Service>(
+    mut stream: TcpStream,
+    (ip, admitted): (IpAddr, &mut Admitted),
+    listener: &Listener<V>,
+) -> Option<Arrived> {
     let state = listener.state.load_full();
     let deadline = Deadline::new();
     let mut caller = Caller::plain(ip);
     if !state.entry.proxies.is_empty() {
         match behind_proxy(&mut stream, ip, &state.entry.proxies, &deadline).await {
             Ok(Said::Own) => {}
-            Ok(Said::Client(ip, _)) => caller = Caller::plain(ip.to_canonical()),
+            Ok(Said::Client(ip, _)) => {
+                caller = Caller::plain(ip.to_canonical());
+                let each_max = state.limits.connections_per_address_max;
+                if let Some(Err(full)) = each_max.map(|max| admitted.count(caller.ip, max as usize)) {
+                    listener.metrics.rejected(full.as_str());
+                    return None;
+                }
+            }
             Err(reason) => {
                 listener.metrics.refused(reason);
                 return None;

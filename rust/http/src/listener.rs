@@ -118,20 +118,20 @@ impl<V: Service> Accept for Listener<V> {
     fn room(&self) -> Room {
         let state = self.state.load();
         let limits = &state.limits;
-        // Behind a balancer all come from one address.
+        // Of a balancer in front all connections are; whose they are its header says.
         let each_max = limits.connections_per_address_max.filter(|_| state.entry.proxies.is_empty());
         let each_max = each_max.map(|max| max as usize);
         Room { all_max: limits.connections_max as usize, each_max }
     }
 
-    fn serve(self: &Arc<Self>, stream: TcpStream, ip: IpAddr, admitted: Admitted) {
+    fn serve(self: &Arc<Self>, stream: TcpStream, ip: IpAddr, mut admitted: Admitted) {
         let listener = Arc::clone(self);
         tokio::spawn(async move {
             let _counted = Counted::new(&listener.metrics);
             if listener.state.load().entry.is_open() {
                 connection::serve(stream, &Caller::plain(ip), &listener).await;
             } else {
-                Box::pin(entry::serve(stream, ip, &listener)).await;
+                Box::pin(entry::serve(stream, (ip, &mut admitted), &listener)).await;
             }
             drop(admitted);
         });

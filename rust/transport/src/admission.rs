@@ -63,13 +63,7 @@ impl Admission {
         }
         let mut admitted = Admitted { admission: Arc::clone(self), address: None };
         if let Some(max) = per_address_max {
-            let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = by_address.entry(address).or_default();
-            if *count >= max {
-                return Err(Full::Address);
-            }
-            *count += 1;
-            admitted.address = Some(address);
+            admitted.count(address, max)?;
         }
         Ok(admitted)
     }
@@ -99,6 +93,23 @@ impl Admission {
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+}
+
+impl Admitted {
+    /// Counts the connection as one of this address, where it was not known when it was let in.
+    ///
+    /// # Errors
+    /// [`Full::Address`]: the address holds as many as it may.
+    pub fn count(&mut self, address: IpAddr, max: usize) -> Result<(), Full> {
+        let mut by_address = self.admission.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(address).or_default();
+        if *count >= max {
+            return Err(Full::Address);
+        }
+        *count += 1;
+        self.address = Some(address);
+        Ok(())
     }
 }
 
