@@ -289,6 +289,56 @@ def test_says_that_there_is_no_balancer(tmp_path: Path, binary: str) -> None:
     run(tmp_path, work, binary=Path(binary))
 
 
+def test_who_is_interrupted_in_a_succession_forgets_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(balancing, "EMPTY_S", DEADLINE_S)
+
+    async def work(made: balancing.Balancer) -> None:
+        kept, gone, new = door(), door(), door()
+        await made.put([balancing.Front("a:1", (kept, gone), ())])
+        pid = int(made.identity)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with await asyncio.to_thread(connect, gone):  # nobody accepts it
+                putting = asyncio.create_task(made.put([balancing.Front("a:1", (kept, new), ())]))
+                await until(lambda: made.identity != str(pid))
+                putting.cancel()
+                await asyncio.wait([putting])
+            await made.close()
+            assert groups.entry(pid) is None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert new.socket is not None
+        new.socket.close()
+
+    run(tmp_path, work)
+
+
+def test_who_is_interrupted_at_a_start_forgets_no_process(tmp_path: Path) -> None:
+    binary = tmp_path / "never-ready"
+    binary.write_text("#!/bin/sh\nexec sleep 600\n")
+    binary.chmod(0o755)
+
+    async def work(made: balancing.Balancer) -> None:
+        front = door()
+        putting = asyncio.create_task(made.put([balancing.Front("a:1", (front,), ())]))
+        await until(lambda: bool(groups.marked(str(tmp_path / "s"))))
+        left = groups.marked(str(tmp_path / "s"))
+        putting.cancel()
+        await asyncio.wait([putting])
+        try:
+            assert not groups.marked(str(tmp_path / "s"))
+        finally:
+            for one in left:
+                groups.send(one.identity, signal.SIGKILL)
+        assert front.socket is not None
+        front.socket.close()
+
+    run(tmp_path, work, binary=binary)
+
+
 def test_words_before_the_binary_end_as_it(tmp_path: Path) -> None:
     async def work(made: balancing.Balancer) -> None:
         one, front = Backend("one"), door()

@@ -167,6 +167,30 @@ def test_services_of_one_port_and_ports_that_are_taken_get_free_ones(
     pods_in_docker.run(body())
 
 
+def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            port = await free_port()
+            web = runtime.Served(service("web", port), ((),))
+            await project.runtime.serve([web])
+            assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
+            await project.runtime.serve([dataclasses.replace(web, promised=frozenset({port}))])
+            assert project.runtime.addresses()[f"web:{port}"] != f"127.0.0.1:{port}"
+            one = dataclasses.replace(echoing("a", 9000), ports=(pods.Port(9000, host_port=port),))
+            made = await project.pod(pods.Pod("a", (one,)))
+            await made.start(one, 0)
+            await project.written("listening", "a")
+            backends = ((f"{made.address}:9000",),)
+            told = dataclasses.replace(web, backends=backends, promised=frozenset({port}))
+            await project.runtime.serve([told])
+            assert await answer("127.0.0.1", port) == "a"
+            assert await reached(project, f"web:{port}") == "a"
+
+    pods_in_docker.run(body())
+
+
 def test_a_balancer_that_is_killed_comes_back(engine: docker.Engine, tmp_path: Path) -> None:
     async def body() -> None:
         async with opened(engine, tmp_path) as project:

@@ -811,14 +811,16 @@ def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -
     pod = pods.Pod("web", (container,))
 
     async def work(project: n.Project) -> None:
-        assert project.runtime.problems([]) == []
         await project.runtime.serve([_served("web", port)])
         assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
         assert project.runtime.problems([pod]) == []
         await project.runtime.serve([_served("web", port)])
+        assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
+        promised = frozenset({port})
+        await project.runtime.serve([replace(_served("web", port), promised=promised)])
         web = await project.pod(pod)
         await project.start(web)
-        await project.runtime.serve([_served("web", port, web)])
+        await project.runtime.serve([replace(_served("web", port, web), promised=promised)])
         address = project.runtime.addresses()[f"web:{port}"]
         assert address != f"127.0.0.1:{port}"
         for one in (address, f"127.0.0.1:{port}"):

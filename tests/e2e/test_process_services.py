@@ -6,15 +6,20 @@ import asyncio
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.engines.runtimes import rooms
 
 from alongside.base import errors
-from alongside.engines.pods import runtime
+from alongside.engines.local import services
 from alongside.engines.processes import groups
 from alongside.plan import loopback, pods
+
+if TYPE_CHECKING:
+    from alongside.engines.pods import runtime
 
 SERVE = """
 import socket, sys
@@ -45,8 +50,10 @@ def service(
     return pods.Service(name, ports, tuple(ends for _ in ports), **more)  # type: ignore[arg-type]
 
 
-def served(one: pods.Service, *backends: str) -> runtime.Served:
-    return runtime.Served(one, tuple(backends for _ in one.ports))
+def served(one: pods.Service, *backends: str, beside: tuple[pods.Pod, ...] = ()) -> runtime.Served:
+    """Return a Service with the same backends at each port, of a plan with these pods."""
+    (made,) = services.served([one], {}, (), planned=beside)
+    return replace(made, backends=tuple(backends for _ in one.ports))
 
 
 def ask(address: str) -> str:
@@ -108,11 +115,10 @@ def test_a_pod_may_listen_on_all_addresses_at_its_services_port(tmp_path: Path) 
     async def work(project: rooms.Project) -> None:
         number = free_port()
         pod = server("web-0", number, host="0.0.0.0")  # noqa: S104 - what is tested
-        assert project.runtime.problems([pod]) == []
         web = service("web", number)
-        await project.runtime.serve([served(web)])
+        await project.runtime.serve([served(web, beside=(pod,))])
         await start(project, pod)
-        await project.runtime.serve([served(web, f"127.0.0.1:{number}")])
+        await project.runtime.serve([served(web, f"127.0.0.1:{number}", beside=(pod,))])
         address = project.runtime.addresses()[f"web:{number}"]
         assert not address.endswith(f":{number}")
         assert await asyncio.to_thread(ask, address) == "web-0"
@@ -215,13 +221,18 @@ def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -
         number, target = free_port(), free_port()
         (own,) = loopback.of_services("p", ["web"]).values()
         await project.runtime.serve([served(service("web", number), f"127.0.0.1:{target}")])
-        pod = server("web-0", target, host_port=number)
+        pod, backend = server("web-0", target, host_port=number), f"127.0.0.1:{target}"
         assert project.runtime.problems([pod]) == []
-        await project.runtime.serve([served(service("web", number), f"127.0.0.1:{target}")])
+        await project.runtime.serve([served(service("web", number), backend)])
+        assert project.runtime.addresses() == {f"web:{number}": f"127.0.0.1:{number}"}
+        await project.runtime.serve([served(service("web", number), backend, beside=(pod,))])
         assert project.runtime.addresses() == {f"web:{number}": f"{own}:{number}"}
-        await start(project, pod)
+        made = await start(project, pod)
         for address in (f"127.0.0.1:{number}", f"{own}:{number}"):
             assert await asyncio.to_thread(ask, address) == "web-0"
+        await made.remove()
+        await project.runtime.serve([served(service("web", number), backend)])
+        assert project.runtime.addresses() == {f"web:{number}": f"127.0.0.1:{number}"}
 
     rooms.run(tmp_path, work)
 

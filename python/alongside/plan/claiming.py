@@ -46,9 +46,9 @@ def of_unit(unit: Unit, engine: shape.EngineName, on: Site) -> list[collisions.C
     found: dict[tuple[str, int], collisions.Claim] = {}
     for path, declared in _ports(unit):
         own = (host, declared.container_port)
-        wanted = {own: False} if is_outside else {}
+        wanted = {own: pod.uses_host_network} if is_outside else {}
         if declared.host_port is not None:
-            wanted.setdefault((declared.host_ip or loopback.SHARED, declared.host_port), True)
+            wanted[declared.host_ip or loopback.SHARED, declared.host_port] = True
         for at, is_fixed in wanted.items():
             place = unit.template.problem(path, "")
             owner = unit.template.owner

@@ -29,7 +29,7 @@ class Claim:
     """Where a user wrote the port; without a message."""
     is_pod: bool = False
     is_fixed: bool = False
-    """Of this machine whatever runs the pods: a hostPort, a nodePort."""
+    """Of this machine whatever runs the pods: a hostPort, a nodePort, one of its own network."""
 
     def meets(self, other: Claim) -> bool:
         """Return whether one address is in both claims."""

@@ -145,7 +145,7 @@ async def end(places: folders.Folders, clock_: clock.Clock, remains: Remains) ->
     """
     was = journal.read(places.journal)
     with remains.traced(was.engine) as traced:
-        count = len(traced.holders)
+        count = sum(map(groups.is_alive, traced.holders))
         count += await _end_processes(places, clock_, traced)
         if was.engine:
             swept = await remains.sweep(was.engine)

@@ -170,6 +170,23 @@ def test_a_port_of_the_host_is_claimed_whatever_the_engine_and_once() -> None:
     assert made.processes[0].claims == ("127.0.0.1:9",)
 
 
+@pytest.mark.parametrize("port", ["{containerPort: 9}", "{containerPort: 9, hostPort: 9}"])
+def test_no_engine_has_room_for_two_that_are_on_the_network_of_the_host(port: str) -> None:
+    spec = f"containers: [{{name: a, image: example/app, ports: [{port}]}}]"
+    text = STATEFUL_SET[: STATEFUL_SET.index("    spec:")]
+    text += f"    spec:\n      hostNetwork: true\n      {spec}\n"
+    with pytest.raises(problems.ResourceError) as caught:
+        drafted(text)
+    (found,) = caught.value.found
+    assert found.message.endswith("; write replicas: 1")
+
+
+def test_a_port_of_the_host_stays_one_where_it_is_the_containers_own() -> None:
+    text = STATEFUL_SET.replace("11211}", "11211, hostPort: 11211}").replace("replicas: 3", "")
+    (claim,) = drafted(text).claims("process")
+    assert claim.is_fixed
+
+
 def test_an_origin_with_pods_behind_a_service_is_reached_where_that_is_served() -> None:
     made = plan(CACHE + SERVICE + DEPLOYMENT)
     (cache,) = made.caches

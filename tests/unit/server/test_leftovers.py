@@ -15,6 +15,7 @@ import pytest
 
 from alongside.base import clock, fake_clock
 from alongside.engines.local import folders
+from alongside.engines.pods import runtime
 from alongside.engines.processes import groups
 from alongside.server import journal, leftovers
 
@@ -63,6 +64,33 @@ def test_a_lock_that_names_no_living_process_has_no_holder(
 ) -> None:
     places.lock.write_text(content)
     assert leftovers.holder(places) is None
+
+
+class Nothing:
+    """No pod is left but the process, dead or alive, that one is known by."""
+
+    def __init__(self, holder: groups.Identity) -> None:
+        self.holder = holder
+
+    @contextlib.contextmanager
+    def traced(self, name: str) -> Iterator[runtime.Traced]:
+        """Name the holder."""
+        yield runtime.Traced(holders=frozenset({self.holder}))
+
+    async def sweep(self, name: str) -> int:
+        """Find nothing."""
+        return 0
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_only_the_living_are_counted(places: folders.Folders, is_alive: bool) -> None:
+    journal.write(places.journal, journal.Journal(1, (), engine="namespaces"))
+    with running(OBEDIENT) as known_by:
+        if not is_alive:
+            os.kill(known_by.pid, signal.SIGKILL)
+            wait_for_death(known_by)
+        count = asyncio.run(leftovers.end(places, clock.SystemClock(), Nothing(known_by)))
+    assert count == int(is_alive)
 
 
 def test_a_supervisor_that_obeys_is_not_killed(places: folders.Folders) -> None:

@@ -70,6 +70,16 @@ spec:
   selector: {app: web}
   ports: [{port: 80, targetPort: 8000}]
 """
+HOST_PORT = f"""\
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: edge}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {{name: app, command: {SLEEP}, ports: [{{containerPort: 9000, hostPort: 80}}]}}
+"""
 
 
 class Remembering(bare.Runtime):
@@ -79,6 +89,8 @@ class Remembering(bare.Runtime):
         super().__init__()
         self.story: list[str] = []
         self.backends: list[tuple[str, ...]] = []
+        self.promised: frozenset[int] = frozenset()
+        self.at_creation: dict[str, frozenset[int]] = {}
 
     async def open(self) -> None:
         """Remember it."""
@@ -88,11 +100,13 @@ class Remembering(bare.Runtime):
     async def create(self, room: runtime.Room) -> bare.Sandbox:
         """Remember it."""
         self.story.append(f"create {room.pod.name}")
+        self.at_creation[room.pod.name] = self.promised
         return await super().create(room)
 
     async def serve(self, services: Sequence[runtime.Served]) -> None:
-        """Remember the pods behind the first port of the first Service."""
+        """Remember the pods behind the first port of the first Service, and what it leaves."""
         self.story.append("serve")
+        self.promised = services[0].promised if services else frozenset()
         self.backends.append(services[0].backends[0] if services else ())
 
     def problems(self, wanted: Sequence[object]) -> list[str]:
@@ -213,6 +227,46 @@ def test_status_shows_pods_with_their_containers_and_services(tmp_path: Path) ->
 
     yard = play(tmp_path, scenario)
     assert journal.read(yard.engine.setting.folders.journal).engine == ""
+
+
+def test_a_service_leaves_its_number_to_a_pod_as_long_as_that_is_there(tmp_path: Path) -> None:
+    async def scenario(yard: Yard) -> None:
+        running = yard.runtime
+        await yard.apply(DEPLOYMENT + SERVICE)
+        await yard.ready()
+        assert running.promised == frozenset()
+        await yard.apply(DEPLOYMENT + SERVICE + HOST_PORT)
+        await yard.ready()
+        assert running.promised == {80}
+        assert running.at_creation["edge"] == {80}
+        edge, seen = running.sandboxes[-1], list[frozenset[int]]()
+
+        async def remove() -> None:
+            seen.append(running.promised)
+            await bare.Sandbox.remove(edge)
+
+        edge.remove = remove  # type: ignore[method-assign]
+        await yard.apply(DEPLOYMENT + SERVICE)
+        await yard.until(lambda: running.promised == frozenset())
+        assert seen == [frozenset({80})]
+
+    play(tmp_path, scenario)
+
+
+def test_a_refused_plan_lets_services_answer_where_they_do(tmp_path: Path) -> None:
+    async def scenario(yard: Yard) -> None:
+        await yard.apply(DEPLOYMENT + SERVICE)
+        await yard.ready()
+        yard.runtime.faults.put("problems", errors.PermanentError("no such command"))
+        with pytest.raises(errors.UsageError, match="no such command"):
+            await yard.apply(DEPLOYMENT + SERVICE + HOST_PORT)
+        await yard.until(lambda: len(yard.runtime.backends[-1]) == 2)
+        os.kill(yard.runtime.sandboxes[0].all[0].process.pid, signal.SIGKILL)
+        told = len(yard.runtime.backends)
+        await yard.until(lambda: len(yard.runtime.backends) > told)
+        assert yard.runtime.promised == frozenset()
+
+    play(tmp_path, scenario)
 
 
 def test_a_pod_that_is_to_end_leaves_its_services_before_it_is_told(tmp_path: Path) -> None:

@@ -439,7 +439,7 @@ class Engine:
             self._contents.pop(name, None)
             self._on_the_way.pop(name, None)
             del self._stops[name]
-            self._changed()
+            self._pod_changed()
 
     def hurry(self) -> None:
         """Kill what is stopping, without waiting for its grace period."""

@@ -53,6 +53,7 @@ class Hosting:
         self._log = log_
         self._services = services.Services(ground.runtime, clock_, changed, log_)
         self._planned: tuple[pods.Service, ...] = ()
+        self._pods: tuple[pods.Pod, ...] = ()
         self._is_open = False
         self._may_be_there = False
 
@@ -123,14 +124,18 @@ class Hosting:
         """Take the Services of another plan; pods that run and are to go stay behind them."""
         leaving = set(running).difference(one.name for one in plan.processes)
         self._planned = services.carried(self._planned, plan.services, leaving)
+        self._pods = tuple(one.pod for one in plan.processes if one.pod is not None)
         self.jobs.plan(plan)
 
     def serve(self, children: Iterable[driver.PodChild], stopping: frozenset[str]) -> None:
         """Let Services send to the pods that are ready and are not to end."""
+        children = list(children)
         going = {one.process.name: one for one in children if one.process.name not in stopping}
         addresses = {name: one.address for name, one in going.items() if one.address}
         ready = {name for name, one in going.items() if one.state == "ready"}
-        self._services.want(services.served(self._planned, addresses, ready))
+        running = [one.process.pod for one in children if one.process.pod is not None]
+        told = services.served(self._planned, addresses, ready, planned=self._pods, running=running)
+        self._services.want(told)
 
     async def settled(self) -> None:
         """Return when Services send only to those, or after a short time."""

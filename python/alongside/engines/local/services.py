@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.pods import runtime
+from alongside.engines.pods import doors, runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from alongside.base import clock, log
     from alongside.plan import pods
@@ -39,8 +39,9 @@ class Services:
         self._log = log_
         self._wanted: tuple[runtime.Served, ...] = ()
         self._told: tuple[runtime.Served, ...] = ()
-        self._named: frozenset[str] = frozenset()
-        """The Services of which the runtime was told, whether it could serve them or not."""
+        self._named: frozenset[tuple[str, frozenset[int]]] = frozenset()
+        """The Services of which the runtime was told, and what they leave to pods, whether it
+        could serve them or not."""
         self._fault = ""
         self._work = asyncio.Event()
         self._done = asyncio.Event()
@@ -64,8 +65,11 @@ class Services:
         return [self._fault] if self._fault else []
 
     async def named(self) -> None:
-        """Return when the runtime knows all Services by name, so that pods can be told of them."""
-        await self._until(lambda: {one.service.name for one in self._wanted} <= self._named)
+        """Return when the runtime knows all Services by name, so that pods can be told of them.
+
+        What they leave to pods is free by then.
+        """
+        await self._until(lambda: _named(self._wanted) <= self._named)
 
     async def settled(self) -> None:
         """Return when the runtime serves what is wanted, or after a short time."""
@@ -99,12 +103,16 @@ class Services:
             if fault and fault != self._fault:
                 self._log.error("services_failed", reason=fault)
             self._fault = fault
-            self._named = frozenset(one.service.name for one in wanted)
+            self._named = _named(wanted)
             self._done.set()
             self._changed()
             if fault:
                 await self._clock.sleep(RETRY_S)
                 self._work.set()
+
+
+def _named(served_: Iterable[runtime.Served]) -> frozenset[tuple[str, frozenset[int]]]:
+    return frozenset((one.service.name, one.promised) for one in served_)
 
 
 def carried(
@@ -142,6 +150,9 @@ def served(
     services: Sequence[pods.Service],
     addresses: Mapping[str, str],
     ready: Collection[str],
+    *,
+    planned: Collection[pods.Pod] = (),
+    running: Collection[pods.Pod] = (),
 ) -> list[runtime.Served]:
     """Return what is to be served.
 
@@ -149,7 +160,10 @@ def served(
         services: of the plan.
         addresses: the IP address of each pod that has one and is not told to end.
         ready: the pods that may be used.
+        planned: the pods of the plan.
+        running: the pods that are there, also those that are to go.
     """
+    promised, claimed = doors.host_ports([*planned, *running]), doors.own_ports(planned)
 
     def backends(service: pods.Service, at: int) -> tuple[str, ...]:
         return tuple(
@@ -159,6 +173,11 @@ def served(
         )
 
     return [
-        runtime.Served(service, tuple(backends(service, at) for at in range(len(service.ports))))
+        runtime.Served(
+            service,
+            tuple(backends(service, at) for at in range(len(service.ports))),
+            promised,
+            claimed,
+        )
         for service in services
     ]

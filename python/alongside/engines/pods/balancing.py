@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside import document
-from alongside.base import errors, log
+from alongside.base import log
 from alongside.engines.pods import doors, incarnation
 
 if TYPE_CHECKING:
@@ -154,13 +154,15 @@ class Balancer:
             await before.put(self._document(passed_on, before))
         try:
             await successor.start(self._document(fronts, successor))
-        except errors.AlongsideError:
+        except BaseException:
             await successor.end()
             raise
         self._current = successor
         if before is not None:
-            await self._empty([one for one in self._held if one not in passed.values()])
-            await self._retire(before)
+            try:
+                await self._empty([one for one in self._held if one not in passed.values()])
+            finally:
+                await self._retire(before)
 
     async def _empty(self, unused: Sequence[socket.socket]) -> None:
         """Let sockets be emptied by the process that has them, before it stops to accept."""
@@ -175,7 +177,8 @@ class Balancer:
         one.leave()
         self._older.append(one)
         while len(self._older) > PREDECESSORS_MAX:
-            await self._older.pop(0).end()
+            await self._older[0].end()
+            del self._older[0]
 
     def _document(self, fronts: Sequence[Front], process: incarnation.Incarnation) -> bytes:
         self._generation += 1

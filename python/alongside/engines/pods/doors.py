@@ -28,6 +28,11 @@ def host_ports(wanted: Iterable[pods.Pod]) -> frozenset[int]:
     return frozenset(one for one in ports if one is not None)
 
 
+def own_ports(wanted: Iterable[pods.Pod]) -> frozenset[int]:
+    """Return the ports on which pods say that they listen."""
+    return frozenset(port.number for pod in wanted for one in pod.containers for port in one.ports)
+
+
 def listening(host: str, port: int, *, over: Iterable[socket.socket] = ()) -> socket.socket:
     """Return a socket that listens, beside what the same Service has.
 

@@ -157,6 +157,10 @@ class Served:
     service: pods.Service
     backends: tuple[tuple[str, ...], ...]
     """Of each of its ports: HOST:PORT of the ready pods, as seen from the project's network."""
+    promised: frozenset[int] = frozenset()
+    """This machine's ports that pods ask for or have: it yields where one is of its number."""
+    claimed: frozenset[int] = frozenset()
+    """The ports on which planned pods listen, or say that they do, at whichever address."""
 
 
 class Runtime(Protocol):
@@ -173,6 +177,8 @@ class Runtime(Protocol):
 
     def problems(self, wanted: Sequence[pods.Pod]) -> list[str]:
         """Return why pods cannot run here: `place: path: what; remedy`. Nothing is started.
+
+        Nothing is remembered of them either: they may be refused.
 
         Called in a thread of its own, as it may have to ask somebody and wait.
 

@@ -77,11 +77,7 @@ class ProcessRuntime:
         """See `runtime.Runtime.open`; there is nothing to make."""
 
     def problems(self, wanted: Sequence[pods.Pod]) -> list[str]:
-        """See `runtime.Runtime.problems`.
-
-        The ports of these pods are kept free: call it with all of a plan before `serve`.
-        """
-        self._services.claim(wanted)
+        """See `runtime.Runtime.problems`."""
         found: list[str] = []
         for pod in wanted:
             found += volumes.problems(pod)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from tests.unit.engines.pods import bare
@@ -120,6 +121,28 @@ def test_changes_while_a_runtime_works_are_told_once_and_the_last_one() -> None:
         await naming
         await known.settled()
         assert running.told == [(FIRST,), (SECOND,)]
+        await known.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_number_that_a_pod_asks_for_is_told_of_before_the_pod_is_made() -> None:
+    async def scenario() -> None:
+        clock_, running = fake_clock.FakeClock(), Telling()
+        known = made(running, clock_)
+        known.want([FIRST])
+        await clock_.advance(0)
+        await known.named()
+        running.gate.clear()
+        promised = replace(FIRST, promised=frozenset({80}))
+        known.want([promised])
+        naming = asyncio.create_task(known.named())
+        await clock_.advance(0)
+        assert not naming.done()
+        running.gate.set()
+        await clock_.advance(0)
+        await naming
+        assert running.told == [(FIRST,), (promised,)]
         await known.close()
 
     asyncio.run(scenario())

@@ -109,6 +109,8 @@ class _Balancer:
         self._watch: asyncio.Task[None] | None = None
         self._shut: frozenset[int] = frozenset()
         """Ports of this machine that it wanted and somebody has."""
+        self._published: frozenset[int] = frozenset()
+        """Ports of this machine that it has."""
         self.address = ""
         self.reached: dict[int, specs.Binding] = {}
 
@@ -120,7 +122,8 @@ class _Balancer:
             ports = frozenset(
                 (port.number, port.node_port, service.is_published) for port in service.ports
             )
-            if self._id and ports != self._ports:
+            is_in_the_way = bool(self._published & served.promised)
+            if self._id and (ports != self._ports or is_in_the_way):
                 await self._end()
             if self._id and is_same:
                 return
@@ -162,7 +165,8 @@ class _Balancer:
 
     async def _begin(self) -> None:
         """Start its container, on other ports of this machine where somebody has them."""
-        asked, taken = self._project.asked, set[int]()
+        asked = self._project.asked
+        taken = set(self._served.promised if self._served is not None else ())
         while True:
             bindings = self._bindings(taken)
             body = specs.balancer(
@@ -193,23 +197,25 @@ class _Balancer:
         settings = answers.record(await containers.inspect(asked, identity), "NetworkSettings")
         joined = answers.record(settings, "Networks", self._project.network)
         self.address = answers.text(joined, "IPAddress")
-        self.reached = {port: bound[0] for port, bound in sandbox.published(settings).items()}
+        published = sandbox.published(settings)
+        self.reached = {port: bound[0] for port, bound in published.items()}
+        self._published = frozenset(number for on in published.values() for _, number in on)
         self._watch = asyncio.create_task(self._await_break(identity))
 
     async def _end(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
         identity, self._id, self._watch = self._id, "", None
-        self.address, self.reached = "", {}
+        self.address, self.reached, self._published = "", {}, frozenset()
         if identity:
             await containers.remove(self._project.asked, identity)
 
     def _bindings(self, taken: set[int]) -> dict[int, list[specs.Binding]]:
         """Return where its ports are published.
 
-        On this machine alone by the same number, where no other Service and nobody else has it,
-        else by any; of type NodePort or LoadBalancer at all of the machine's addresses. A nodePort
-        that somebody has is no reason not to answer elsewhere.
+        On this machine alone by the same number, where no other Service, no pod and nobody else
+        has it, else by any; of type NodePort or LoadBalancer at all of the machine's addresses. A
+        nodePort that somebody has is no reason not to answer elsewhere.
         """
         found: dict[int, list[specs.Binding]] = {}
         service = self._served.service if self._served is not None else None

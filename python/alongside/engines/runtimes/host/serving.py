@@ -35,14 +35,16 @@ class Held:
     outside: str
     """HOST:PORT, as this machine's user is told."""
     doors: tuple[balancing.Door, ...]
-    asked: tuple[bool, int | None]
-    """Whether on all addresses, and at which port of these."""
+    asked: tuple[bool, int | None, bool]
+    """Whether on all addresses, at which port of these, and whether a pod has its number."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     service: pods.Service
     port: pods.ServicePort
+    is_promised: bool
+    """Whether a pod asks this machine for its number."""
     usable: Mapping[str, balancing.Door]
     """Doors that it has already, by their address."""
 
@@ -61,16 +63,7 @@ class Services:
         """Of each pod."""
         self._hosts: dict[str, str] = {}
         """The address of each Service."""
-        self._claimed: dict[str, frozenset[int]] = {}
-        """The ports that each pod may listen on, at whichever address."""
-        self._promised: frozenset[int] = frozenset()
-        """This machine's ports that pods ask for."""
         self._lock = asyncio.Lock()
-
-    def claim(self, wanted: Sequence[pods.Pod]) -> None:
-        """Keep the ports free that pods say they listen on; those of no pod named are forgotten."""
-        self._claimed = {pod.name: _ports(pod) for pod in wanted}
-        self._promised = doors.host_ports(wanted)
 
     async def serve(self, served: Sequence[runtime.Served]) -> None:
         """Let these Services answer, and no others.
@@ -84,7 +77,7 @@ class Services:
             self._hosts = self._addresses([one.service.name for one in wanted])
             held: dict[_Key, Held] = {}
             try:
-                self._hold(wanted, held, self._all_claimed(served))
+                self._hold(wanted, held, _claimed(served))
                 await self._put(wanted, held)
             except (OSError, errors.AlongsideError) as error:
                 self._hosts = before
@@ -165,38 +158,24 @@ class Services:
         taken = {*known.values(), *(str(one) for one in listeners.addresses())} if new else ()
         return {**known, **loopback.of_services(self._project, new, taken)}
 
-    def _all_claimed(self, served: Sequence[runtime.Served]) -> frozenset[int]:
-        ends = (end for one in served for port in one.service.endpoints for end in port)
-        return frozenset().union((end.port for end in ends), *self._claimed.values())
-
     def _hold(
         self, wanted: Sequence[runtime.Served], held: dict[_Key, Held], claimed: frozenset[int]
     ) -> None:
         """Find where each port answers, as before where that may stay; raises OSError."""
         numbers = Counter(port.number for one in wanted for port in one.service.ports)
         free = frozenset(number for number, count in numbers.items() if count == 1)
-        free -= claimed | self._promised
+        free -= claimed
         for one in wanted:
             for port in one.service.ports:
                 key = (one.service.name, port.number)
                 known = self._held.get(key)
-                if known is not None and self._is_still_right(known, one.service, port, claimed):
+                usable = {} if known is None else {door.address: door for door in known.doors}
+                asked = _Asked(one.service, port, port.number in one.promised, usable)
+                if known is not None and _is_still_right(known, asked, claimed):
                     held[key] = known
                 else:
-                    usable = {} if known is None else {door.address: door for door in known.doors}
-                    asked = _Asked(one.service, port, usable)
-                    held[key] = self._bind(asked, is_free=port.number in free, claimed=claimed)
-
-    def _is_still_right(
-        self, known: Held, service: pods.Service, port: pods.ServicePort, claimed: Collection[int]
-    ) -> bool:
-        """Return whether a port goes on to answer where it does."""
-        places = {door.address for door in known.doors}
-        has_number = any(one.endswith(f":{port.number}") for one in places)
-        of_host = {f"{host}:{port.number}" for host in (loopback.SHARED, EVERYWHERE)}
-        is_promised = port.number in self._promised and bool(places & of_host)
-        is_in_the_way = is_promised or (has_number and port.number in claimed)
-        return not is_in_the_way and known.asked == _asked(service, port)
+                    is_free = port.number in free and not asked.is_promised
+                    held[key] = self._bind(asked, is_free=is_free, claimed=claimed)
 
     def _bind(self, asked: _Asked, *, is_free: bool, claimed: Collection[int]) -> Held:
         """Bind the addresses of a port; raises OSError where it can have none."""
@@ -212,17 +191,19 @@ class Services:
             and (all_ := self._try(asked, EVERYWHERE, number, where))
         ):
             inside, outside = f"{host}:{number}", f"{loopback.SHARED}:{number}"
-            return Held(inside, outside, (*public, *all_), _asked(service, port))
+            return Held(inside, outside, (*public, *all_), _asked(asked))
         own = [] if number in claimed else self._try(asked, host, number, "")
         if not own:
-            own = [_door(host, 0)]
+            had = [one for at, one in asked.usable.items() if at.startswith(f"{host}:")]
+            own = [one for one in had if not one.address.endswith(f":{number}")][:1]
+            own = own or [_door(host, 0)]
             self._notes.say(f"{where} answers at {own[0].address}, since {number} cannot be had")
         outside = own[0].address
         beside = []
         if is_free and host != loopback.SHARED:
             beside = self._try(asked, loopback.SHARED, number, "")
             outside = beside[0].address if beside else outside
-        return Held(own[0].address, outside, (*public, *own, *beside), _asked(service, port))
+        return Held(own[0].address, outside, (*public, *own, *beside), _asked(asked))
 
     def _try(self, asked: _Asked, host: str, number: int, where: str) -> list[balancing.Door]:
         """Return a door, or none where its address cannot be had, which is said where wanted."""
@@ -251,12 +232,21 @@ def _fronts(
             yield balancing.Front(f"{one.service.name}:{port.number}", known, behind)
 
 
-def _asked(service: pods.Service, port: pods.ServicePort) -> tuple[bool, int | None]:
-    return service.is_published, port.node_port
+def _asked(asked: _Asked) -> tuple[bool, int | None, bool]:
+    return asked.service.is_published, asked.port.node_port, asked.is_promised
 
 
-def _ports(pod: pods.Pod) -> frozenset[int]:
-    return frozenset(port.number for container in pod.containers for port in container.ports)
+def _is_still_right(known: Held, asked: _Asked, claimed: Collection[int]) -> bool:
+    """Return whether a port goes on to answer where it does."""
+    number = asked.port.number
+    has_number = any(door.address.endswith(f":{number}") for door in known.doors)
+    return known.asked == _asked(asked) and not (has_number and number in claimed)
+
+
+def _claimed(served: Sequence[runtime.Served]) -> frozenset[int]:
+    """Return the ports on which pods may listen."""
+    ends = (end for one in served for port in one.service.endpoints for end in port)
+    return frozenset().union((end.port for end in ends), *(one.claimed for one in served))
 
 
 def _forwarding(port: pods.Port, address: str) -> tuple[str, int] | None:

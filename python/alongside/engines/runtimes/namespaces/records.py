@@ -86,11 +86,17 @@ class Records:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[dict[members.Kind, set[members.Id]]]:
-        """Give those namespaces that are provably ours; none becomes another's meanwhile."""
+        """Give those namespaces that are provably ours; none becomes another's meanwhile.
+
+        Those of the machine and of this process are not, whatever is written: all that is in them
+        would be killed.
+        """
         ours: dict[members.Kind, set[members.Id]] = defaultdict(set)
         with contextlib.ExitStack() as stack:
             for record in self.read():
                 for kind, wanted in record.ids.items():
+                    if wanted in _strangers(kind):
+                        continue
                     for pid in self._inside(record):
                         descriptor = members.hold(pid, kind)
                         if descriptor is None:
@@ -113,6 +119,10 @@ class Records:
 
     def _path(self, holder: groups.Identity) -> Path:
         return self._folder / f"{holder.pid}-{holder.started}.json"
+
+
+def _strangers(kind: members.Kind) -> set[members.Id | None]:
+    return {members.of_process(pid, kind) for pid in (1, os.getpid())}
 
 
 def _record(value: dict[str, object]) -> Record:

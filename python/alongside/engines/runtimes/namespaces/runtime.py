@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, log
-from alongside.engines.pods import doors, incarnation, inplace, notes, runtime
+from alongside.engines.pods import incarnation, inplace, notes, runtime
 from alongside.engines.processes import cgroups
 from alongside.engines.runtimes.namespaces import (
     checks,
@@ -52,7 +52,6 @@ class NamespacesRuntime:
         self._sandboxes: dict[str, sandbox.PodSandbox] = {}
         self._count = 0
         self._records = records.Records(setting_.home)
-        self._promised: frozenset[int] = frozenset()
         self._limits: cgroups.Cgroups | None = None
 
     async def open(self) -> None:
@@ -81,7 +80,6 @@ class NamespacesRuntime:
         for pod in wanted:
             for text in checks.lacks(pod, limits):
                 self._notes.say(text)
-        self._promised = doors.host_ports(wanted)
         return checks.problems(wanted, self.setting)
 
     async def create(self, room: runtime.Room) -> sandbox.PodSandbox:
@@ -106,7 +104,6 @@ class NamespacesRuntime:
     async def serve(self, services: Sequence[runtime.Served]) -> None:
         """See `runtime.Runtime.serve`; the pods' /etc/hosts say the same from now on."""
         project, services_ = self._opened()
-        services_.promised = self._promised
         await services_.serve(services)
         links: dict[str, str] = {}
         for one in services:

@@ -45,8 +45,6 @@ class Services:
     ) -> None:
         """Take the network in which they have their addresses; nothing answers yet."""
         self.served: tuple[runtime.Served, ...] = ()
-        self.promised: frozenset[int] = frozenset()
-        """The host's ports that pods ask for."""
         self.inside: dict[str, str] = {}
         """Their addresses in the hub, by name; headless ones have none."""
         self._hub = project.hub
@@ -83,7 +81,7 @@ class Services:
             inside = await self._address([one.service.name for one in balanced])
             held: dict[str, Held] = {}
             try:
-                await self._hold([one.service for one in balanced], inside, held)
+                await self._hold(balanced, inside, held)
                 await self._put(balanced, held)
             except BaseException:
                 kept = [door for one in self._held.values() for door in one.doors]
@@ -189,14 +187,15 @@ class Services:
         return found
 
     async def _hold(
-        self, wanted: Sequence[pods.Service], inside: Mapping[str, str], held: dict[str, Held]
+        self, wanted: Sequence[runtime.Served], inside: Mapping[str, str], held: dict[str, Held]
     ) -> None:
         """Find where each port answers; what is as before stays."""
-        numbers = Counter(port.number for one in wanted for port in one.ports)
-        for one in wanted:
+        numbers = Counter(port.number for each in wanted for port in each.service.ports)
+        for each in wanted:
+            one = each.service
             for port in one.ports:
                 key = f"{one.name}:{port.number}"
-                is_free = numbers[port.number] == 1 and port.number not in self.promised
+                is_free = numbers[port.number] == 1 and port.number not in each.promised
                 asked = (inside[one.name], one.is_published, port.node_port, is_free)
                 known = self._held.get(key)
                 if known is not None and known.asked == asked:
