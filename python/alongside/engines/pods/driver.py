@@ -15,7 +15,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from alongside.base import errors
-from alongside.engines.pods import chores, lifecycle, lifecycle_showing, looks, runtime, updating
+from alongside.engines.pods import (
+    chores,
+    fetching,
+    lifecycle,
+    lifecycle_showing,
+    looks,
+    runtime,
+    updating,
+)
 from alongside.engines.pods import lifecycle_events as events
 from alongside.engines.processes import backoff
 
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 
     from alongside.base import clock, log
     from alongside.engines.processes import groups
-    from alongside.plan import pods, shape, stepping
+    from alongside.plan import shape, stepping
 
 CREATE_S_MAX = 300.0
 START_S_MAX = 120.0
@@ -107,8 +115,7 @@ class PodChild:
         self._is_asked = False
         """Somebody wants its end."""
         self._fault = ""
-        self._fetching: dict[str, str] = {}
-        """Of containers that are being fetched, how far that is."""
+        self._fetches = fetching.Fetches(clock_, self._show, self._log)
         self._shown: tuple[object, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
@@ -180,7 +187,7 @@ class PodChild:
             replace(
                 one,
                 identity=self._identity(one.name),
-                message=self._fetching.get(one.name, one.message),
+                message=self._fetches.texts.get(one.name, one.message),
             )
             for one in lifecycle_showing.statuses(self._pod, self._life)
         ]
@@ -271,8 +278,8 @@ class PodChild:
         self.state = lifecycle_showing.word(self._pod, self._life)
         if self._is_asked:
             self.state = "stopping"
-        fetching = "; ".join(f"{name}: {text}" for name, text in self._fetching.items())
-        own = self._fault or fetching or lifecycle_showing.reason(self._pod, self._life)
+        own = self._fault or self._fetches.shown()
+        own = own or lifecycle_showing.reason(self._pod, self._life)
         said = (own, self._remark, self._updating.trouble)
         self.reason = "; ".join(text for text in said if text)
         self.phase = lifecycle_showing.phase(self._pod, self._life)
@@ -373,7 +380,7 @@ class PodChild:
             return events.StartFailed(name, attempt, "its sandbox is gone")
         try:
             if isinstance(sandbox, runtime.Fetching):
-                await self._fetch(container, sandbox)
+                await self._fetches.fetch(container, sandbox)
             async with asyncio.timeout(START_S_MAX):
                 running = await sandbox.start(container, attempt)
         except asyncio.CancelledError:
@@ -384,18 +391,6 @@ class PodChild:
         watch = self._watch(name, attempt, running)
         self._chores.begin(("watch", name, str(attempt)), watch, lambda _: None)
         return events.Started(name, attempt)
-
-    async def _fetch(self, container: pods.Container, sandbox: runtime.Fetching) -> None:
-        """Fetch what a container is made of, and show meanwhile how far that is."""
-
-        def tell(text: str) -> None:
-            self._fetching[container.name] = text
-            self._show()
-
-        try:
-            await sandbox.fetch(container, tell)
-        finally:
-            self._fetching.pop(container.name, None)
 
     async def _watch(
         self, name: str, attempt: int, running: runtime.Running
