@@ -262,6 +262,9 @@ class PodChild:
         self._life, actions = lifecycle.step(self._pod, self._life, event, now_s)
         for action in actions:
             self._do(action)
+        for name in self._fetches.names:
+            if self._life.runs[name].ending is not None:
+                self._chores.cancel("start", name)
         if event is not None:
             self._fault = ""
         self._show()
@@ -378,6 +381,8 @@ class PodChild:
         container, sandbox = self._pod.container(name), self._sandbox
         if container is None or sandbox is None:
             return events.StartFailed(name, attempt, "its sandbox is gone")
+        if self._life.runs[name].ending is not None:
+            return events.StartFailed(name, attempt, "it was to end before it began")
         try:
             if isinstance(sandbox, runtime.Fetching):
                 await self._fetches.fetch(container, sandbox)

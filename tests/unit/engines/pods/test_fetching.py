@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.engines.pods.yards import WEB, Yard, play
+from tests.unit.engines.pods.yards import DEADLINE_S, WEB, Yard, play
 
 from alongside.base import errors
 from alongside.engines.pods import driver
@@ -59,3 +59,26 @@ def test_what_cannot_be_fetched_is_tried_again_whatever_the_policy(
     web = replace(WEB, image="far:1", pull="always", restart=restart)
     yard = play(tmp_path, pods.Pod("shop", (web,)), scene, starts=False)
     assert yard.output.getvalue().count("fetch_failed") == 3
+
+
+@pytest.mark.parametrize("is_given_up", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_end_does_not_wait_for_what_is_fetched(
+    tmp_path: Path, fails: bool, is_given_up: bool
+) -> None:
+    async def scene(yard: Yard) -> None:
+        if fails:
+            gone = [errors.PermanentError("gone")] * 99
+            yard.runtime.faults.put("fetch", *gone)
+        yard.child.start()
+        await yard.until(lambda: bool(yard.child.reason))
+        async with asyncio.timeout(DEADLINE_S):
+            if is_given_up:
+                yard.child.give_up("enough")
+                await yard.until(lambda: yard.child.phase == "Failed")
+                await yard.until(lambda: yard.runtime.sandboxes[0].is_removed)
+            assert await yard.child.stop() is False
+        assert yard.runtime.alive() == []
+
+    web = replace(WEB, image="far:1", pull="always", restart="never")
+    play(tmp_path, pods.Pod("shop", (web,), grace_s=600.0), scene, starts=False)
