@@ -20,6 +20,7 @@ from alongside.engines.pods import (
     fetching,
     lifecycle,
     lifecycle_showing,
+    limits,
     looks,
     runtime,
     updating,
@@ -366,7 +367,7 @@ class PodChild:
             True, when all is gone.
         """
         try:
-            async with asyncio.timeout(REMOVE_S_MAX):
+            async with limits.limited(REMOVE_S_MAX):
                 await self._chores.end()
                 if self._sandbox is not None:
                     await self._sandbox.remove()
@@ -386,7 +387,7 @@ class PodChild:
         try:
             if isinstance(sandbox, runtime.Fetching):
                 await self._fetches.fetch(container, sandbox)
-            async with asyncio.timeout(START_S_MAX):
+            async with limits.limited(START_S_MAX):
                 running = await sandbox.start(container, attempt)
         except asyncio.CancelledError:
             if self._life.sandbox.stage != "there":
