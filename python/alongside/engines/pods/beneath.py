@@ -57,20 +57,27 @@ def descended(base: str, path: str, *, makes: bool) -> int:
 
 def _entered(name: str, at: int, path: str, mode: int, *, makes: bool) -> int:
     try:
-        below = os.open(name, _PLAIN, dir_fd=at)
+        return _plain(name, at, path)
     except FileNotFoundError:
         if not makes:
             raise OSError(f"subPath {path!r} is not in the volume") from None
-        return _made(name, at, mode)
+    try:
+        os.mkdir(name, dir_fd=at)
+    except FileExistsError:  # another container's, just now
+        return _plain(name, at, path)
+    return _opened_up(name, at, mode)
+
+
+def _plain(name: str, at: int, path: str) -> int:
+    below = os.open(name, _PLAIN, dir_fd=at)
     if stat.S_ISLNK(os.fstat(below).st_mode):
         os.close(below)
         raise OSError(f"subPath {path!r} has become a symlink")
     return below
 
 
-def _made(name: str, at: int, mode: int) -> int:
-    """Make a folder with the volume's permissions, so that its users may write there; open it."""
-    os.mkdir(name, dir_fd=at)
+def _opened_up(name: str, at: int, mode: int) -> int:
+    """Open a folder that was made, with the volume's permissions: its users may write there."""
     folder = os.open(name, _FOLDER, dir_fd=at)
     os.fchmod(folder, mode)
     return folder

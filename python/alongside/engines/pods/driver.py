@@ -15,7 +15,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from alongside.base import errors
-from alongside.engines.pods import chores, lifecycle, lifecycle_showing, looks, runtime, updating
+from alongside.engines.pods import (
+    chores,
+    fetching,
+    lifecycle,
+    lifecycle_showing,
+    limits,
+    looks,
+    runtime,
+    updating,
+)
 from alongside.engines.pods import lifecycle_events as events
 from alongside.engines.processes import backoff
 
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
 
     from alongside.base import clock, log
     from alongside.engines.processes import groups
-    from alongside.plan import pods, shape, stepping
+    from alongside.plan import shape, stepping
 
 CREATE_S_MAX = 300.0
 START_S_MAX = 120.0
@@ -107,8 +116,7 @@ class PodChild:
         self._is_asked = False
         """Somebody wants its end."""
         self._fault = ""
-        self._fetching: dict[str, str] = {}
-        """Of containers that are being fetched, how far that is."""
+        self._fetches = fetching.Fetches(clock_, self._show, self._log)
         self._shown: tuple[object, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
@@ -180,7 +188,7 @@ class PodChild:
             replace(
                 one,
                 identity=self._identity(one.name),
-                message=self._fetching.get(one.name, one.message),
+                message=self._fetches.texts.get(one.name, one.message),
             )
             for one in lifecycle_showing.statuses(self._pod, self._life)
         ]
@@ -255,6 +263,9 @@ class PodChild:
         self._life, actions = lifecycle.step(self._pod, self._life, event, now_s)
         for action in actions:
             self._do(action)
+        for name in self._fetches.names:
+            if self._life.runs[name].ending is not None:
+                self._chores.cancel("start", name)
         if event is not None:
             self._fault = ""
         self._show()
@@ -271,8 +282,8 @@ class PodChild:
         self.state = lifecycle_showing.word(self._pod, self._life)
         if self._is_asked:
             self.state = "stopping"
-        fetching = "; ".join(f"{name}: {text}" for name, text in self._fetching.items())
-        own = self._fault or fetching or lifecycle_showing.reason(self._pod, self._life)
+        own = self._fault or self._fetches.shown()
+        own = own or lifecycle_showing.reason(self._pod, self._life)
         said = (own, self._remark, self._updating.trouble)
         self.reason = "; ".join(text for text in said if text)
         self.phase = lifecycle_showing.phase(self._pod, self._life)
@@ -356,7 +367,7 @@ class PodChild:
             True, when all is gone.
         """
         try:
-            async with asyncio.timeout(REMOVE_S_MAX):
+            async with limits.limited(REMOVE_S_MAX):
                 await self._chores.end()
                 if self._sandbox is not None:
                     await self._sandbox.remove()
@@ -371,10 +382,12 @@ class PodChild:
         container, sandbox = self._pod.container(name), self._sandbox
         if container is None or sandbox is None:
             return events.StartFailed(name, attempt, "its sandbox is gone")
+        if self._life.runs[name].ending is not None:
+            return events.StartFailed(name, attempt, "it was to end before it began")
         try:
             if isinstance(sandbox, runtime.Fetching):
-                await self._fetch(container, sandbox)
-            async with asyncio.timeout(START_S_MAX):
+                await self._fetches.fetch(container, sandbox)
+            async with limits.limited(START_S_MAX):
                 running = await sandbox.start(container, attempt)
         except asyncio.CancelledError:
             if self._life.sandbox.stage != "there":
@@ -384,18 +397,6 @@ class PodChild:
         watch = self._watch(name, attempt, running)
         self._chores.begin(("watch", name, str(attempt)), watch, lambda _: None)
         return events.Started(name, attempt)
-
-    async def _fetch(self, container: pods.Container, sandbox: runtime.Fetching) -> None:
-        """Fetch what a container is made of, and show meanwhile how far that is."""
-
-        def tell(text: str) -> None:
-            self._fetching[container.name] = text
-            self._show()
-
-        try:
-            await sandbox.fetch(container, tell)
-        finally:
-            self._fetching.pop(container.name, None)
 
     async def _watch(
         self, name: str, attempt: int, running: runtime.Running

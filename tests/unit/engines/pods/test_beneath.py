@@ -69,3 +69,41 @@ def test_never_leads_out_while_a_folder_and_a_symlink_take_turns(tmp_path: Path)
         over.set()
         swapping.join()
     assert 0 < refused < LOOKS
+
+
+def test_two_that_make_one_folder_at_one_time_both_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, both, found = os.mkdir, threading.Barrier(2, timeout=10.0), list[int]()
+
+    def mkdir(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        both.wait()
+        make(path, mode, dir_fd=dir_fd)
+
+    def open_() -> None:
+        found.append(beneath.opened(tmp_path, "new", makes=True))
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    threads = [threading.Thread(target=open_) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(found) == 2
+    for descriptor in found:
+        assert os.path.samestat(os.fstat(descriptor), (tmp_path / "new").stat())
+        os.close(descriptor)
+
+
+def test_a_symlink_that_comes_where_a_folder_is_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = os.mkdir
+
+    def mkdir(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        os.symlink("/etc", path, dir_fd=dir_fd)
+        make(path, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(OSError, match="has become a symlink"):
+        beneath.opened(tmp_path, "new", makes=True)

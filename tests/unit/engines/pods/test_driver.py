@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.engines.pods import bare
+from tests.unit.engines.pods.yards import DEADLINE_S, SLEEPER, WEB, Yard, play
 
-from alongside.base import clock, errors, log
-from alongside.engines.pods import driver, lifecycle, runtime
-from alongside.plan import pods, shape
+from alongside.base import errors
+from alongside.engines.pods import lifecycle, runtime
+from alongside.plan import pods
 
-DEADLINE_S = 20.0
-SLEEPER = (sys.executable, "-S", "-c", "import time; time.sleep(600)")
 STUBBORN = (
     sys.executable,
     "-S",
@@ -28,74 +25,10 @@ STUBBORN = (
     "import signal, time; signal.signal(15, lambda *_: None); print('deaf', flush=True)\n"
     "while True: time.sleep(600)",
 )
-WEB = pods.Container("web", command=SLEEPER)
 
 
 def python(text: str) -> tuple[str, ...]:
     return (sys.executable, "-S", "-c", text)
-
-
-class Yard:
-    """One pod on the bare runtime."""
-
-    def __init__(self, folder: Path, pod: pods.Pod) -> None:
-        self.runtime = bare.Runtime()
-        self.volumes = bare.Volumes(folder / "volumes")
-        self.logs = {one.name: folder / f"{one.name}.log" for one in pod.containers}
-        self.output = io.StringIO()
-        self.changes = 0
-        self.clock = clock.SystemClock()
-        self.child = driver.PodChild(
-            shape.Process(pod.name, "app", pod=pod, grace_s=pod.grace_s),
-            driver.Place(self.runtime, self.volumes, folder / "room", self.logs),
-            self.clock,
-            self.change,
-            log.Log(self.clock, stream=self.output),
-        )
-
-    def change(self) -> None:
-        """Count a change."""
-        self.changes += 1
-
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until something is so, for a limited time."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not is_so():
-                await self.clock.sleep(0.01)
-
-    async def until_ready(self) -> None:
-        """Wait until the pod is ready."""
-        await self.until(lambda: self.child.state == "ready")
-
-    def status(self, name: str) -> driver.Status:
-        """Return the status of a container."""
-        return next(one for one in self.child.containers() if one.name == name)
-
-    def last_message(self, name: str) -> str:
-        """Return how a container ended last."""
-        last = self.status(name).last
-        return "" if last is None else last.message
-
-
-def play(
-    tmp_path: Path, pod: pods.Pod, scene: Callable[[Yard], Awaitable[None]], *, starts: bool = True
-) -> Yard:
-    """Run a scene with a pod, and see that nothing is left after it."""
-
-    async def run() -> Yard:
-        yard = Yard(tmp_path, pod)
-        if starts:
-            yard.child.start()
-        try:
-            await scene(yard)
-        finally:
-            yard.child.grace_s = min(yard.child.grace_s, 1.0)
-            await yard.child.stop()
-        assert yard.runtime.alive() == []
-        await yard.until(lambda: len(asyncio.all_tasks()) == 1)
-        return yard
-
-    return asyncio.run(run())
 
 
 def test_a_pod_is_ready_and_then_ends_without_being_killed(tmp_path: Path) -> None:
@@ -441,23 +374,3 @@ def test_the_bare_runtime_is_a_runtime(tmp_path: Path) -> None:
 
 def _read(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
-
-
-def test_what_is_fetched_has_its_own_time_and_is_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def body() -> None:
-        web = replace(WEB, image="far:1", pull="always")
-        yard = Yard(tmp_path, pods.Pod("shop", (web,)))
-        with monkeypatch.context() as short:
-            short.setattr(driver, "START_S_MAX", 0.01)
-            yard.child.start()
-            await yard.until(lambda: yard.child.reason == "web: pulling far:1")
-            assert yard.status("web").message == "pulling far:1"
-            await yard.clock.sleep(0.05)
-        yard.runtime.sandboxes[0].fetched.set()
-        await yard.until_ready()
-        assert yard.child.reason == ""
-        await yard.child.stop()
-
-    asyncio.run(body())

@@ -8,6 +8,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from alongside.dockerd import answers
+from alongside.engines.pods import limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,7 +55,7 @@ async def start(asked: engine.Engine, identity: str) -> None:
         answers.SilentError: the engine does not answer.
         answers.RefusedError: it cannot be started; with the engine's words.
     """
-    async with asked.turns:
+    async with limits.turn(asked.turns):
         answer = await asked.ask("POST", f"/containers/{identity}/start")
     answer.checked("cannot be started")
 
@@ -92,7 +93,7 @@ async def remove(asked: engine.Engine, identity: str) -> None:
         answers.RefusedError: it does not remove it.
     """
     params = {"force": "1", "v": "1"}
-    async with asked.turns:
+    async with limits.turn(asked.turns):
         answer = await asked.ask("DELETE", f"/containers/{identity}", params=params)
     if answer.status == _CONFLICT:  # somebody else removes it just now
         waited = {"condition": "removed"}

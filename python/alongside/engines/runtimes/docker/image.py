@@ -9,7 +9,7 @@ import platform
 import tarfile
 from typing import TYPE_CHECKING
 
-from alongside.base import errors, libraries, release
+from alongside.base import errors, libraries, release, units
 from alongside.dockerd import answers
 from alongside.engines.runtimes.docker import names, specs
 
@@ -127,7 +127,7 @@ async def fetch(
     tell(pull.words())
     try:
         async with (
-            asyncio.timeout(PULL_S_MAX),
+            asyncio.timeout(PULL_S_MAX) as hour,
             asyncio.timeout(PULL_SILENT_S_MAX) as silence,
             asked.stream("POST", "/images/create", params=params) as stream,
         ):
@@ -142,6 +142,8 @@ async def fetch(
                     tell(pull.words())
     except TimeoutError:
         pull.error = "its registry says nothing more"
+        if hour.expired():
+            pull.error = f"it was not there within {units.format_duration(PULL_S_MAX)}"
     except answers.RefusedError as error:
         pull.error = str(error).removeprefix(f"{what}: ")
     if pull.error:

@@ -71,6 +71,7 @@ class PodSandbox:
             self._id = await containers.create(asked, self._project.name("sandbox", pod.name), body)
             await containers.start(asked, self._id)
             await self._look()
+            self.write_hosts()
         except BaseException as error:
             if self._id:
                 with suppress(errors.AlongsideError):
@@ -78,7 +79,6 @@ class PodSandbox:
             if isinstance(error, answers.RefusedError) and TAKEN.search(str(error)):
                 raise errors.AddressTakenError(f"{pod.place or pod.name}: {error}") from error
             raise
-        self.write_hosts()
         self._watch = asyncio.create_task(self._await_break(self._id))
 
     async def fetch(self, container: pods.Container, tell: Callable[[str], None]) -> None:
