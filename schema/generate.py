@@ -123,7 +123,7 @@ class Writer:
         default = schema["default"]
         if isinstance(default, dict):
             return f"{referred(schema)[0]}()"
-        return "()" if default == [] else literal(default)
+        return repr(tuple(default)) if isinstance(default, list) else literal(default)
 
     def _to_json(self, schema: Schema, value: str) -> str:
         if "anyOf" in schema:

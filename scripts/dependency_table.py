@@ -134,17 +134,18 @@ def reasons(page: str) -> dict[str, str]:
 
 def render(page: str) -> str:
     """Return the page with both tables made anew."""
-    why = reasons(page)
     headings = {
         "python": ("version", "own size", "with what it brings", python_rows()),
         "rust": ("version", "source", "crates it brings", rust_rows()),
     }
     for mark, (version, own, all_of_it, rows) in headings.items():
-        lines = [f"| name | {version} | {own} | {all_of_it} | reason |", "|---|---|---|---|---|"]
-        lines += [f"| `{n}` | {v} | {s} | {a} | {why.get(n, '')} |" for n, v, s, a in rows]
         start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
         before, _, rest = page.partition(start)
-        page = before + start + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
+        old, _, after = rest.partition(end)
+        why = reasons(old)  # of this table alone: a package and a crate may share a name
+        lines = [f"| name | {version} | {own} | {all_of_it} | reason |", "|---|---|---|---|---|"]
+        lines += [f"| `{n}` | {v} | {s} | {a} | {why.get(n, '')} |" for n, v, s, a in rows]
+        page = before + start + "\n".join(lines) + "\n" + end + after
     return page
 
 

@@ -31,7 +31,8 @@ def mistakes(parameter: promise.Parameter) -> Iterator[str]:
     if parameter.kind is Kind.BOOLEAN:
         yield from ("yes", "1", "TRUE")
     if parameter.kind is Kind.CHOICE:
-        yield from ("nothing-of-the-kind", parameter.choices[0].upper())
+        yield "nothing-of-the-kind"
+        yield from {parameter.choices[0].upper()} - set(parameter.choices)  # a number has no case
     if parameter.kind in {Kind.INTEGER, Kind.NUMBER, Kind.PORT}:
         yield from ("0x10", "1.5", "1 ", "\N{ARABIC-INDIC DIGIT THREE}")
     if parameter.kind in {Kind.ADDRESS, Kind.URL, Kind.CIDR, Kind.NODE, Kind.REPLICA}:
@@ -84,7 +85,8 @@ def stands_once(_: promise.Contract, parameter: promise.Parameter) -> bool:
 
 
 def can_be_misspelt(contract: promise.Contract, parameter: promise.Parameter) -> bool:
-    return has_variable(contract, parameter) and len(parameter.name) > 3
+    variable = contract.variable(parameter) or ""  # whose variable is misspelt is told by a prefix
+    return variable.startswith(contract.prefix) and len(parameter.name) > 3
 
 
 def problems(component: str, words: list[str], variables: dict[str, str]) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from tests.contract import loopback
 BINARY = Path(sys.executable).parent / "alongside-dataplane"
 RUST = Path(__file__).resolve().parents[2] / "rust"
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = [DOCS / "contracts" / "cache.md", DOCS / "contracts" / "route.md", DOCS / "balancer.md"]
+COMPONENTS = ("cache", "route", "tls")
+PAGES = [*(DOCS / "contracts" / f"{one}.md" for one in COMPONENTS), DOCS / "balancer.md"]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`alongside create configmap`: write the resource that files and words make, as kubectl does."""
+"""`alongside create`: write the ConfigMap or Secret that files and words make, as kubectl does."""
 
 from __future__ import annotations
 
@@ -42,11 +42,7 @@ def configmap(  # noqa: PLR0913 - one argument an option, which click names
     The options may be repeated, and are those of `kubectl create configmap`. A file's key is its
     name; what is no UTF-8 text becomes binaryData. Nothing is sent anywhere.
     """
-    if not values.is_subdomain(name):
-        raise errors.UsageError(
-            f"{units.shown(name)} is not a name; write at most 253 of a-z, 0-9, - and ., "
-            "beginning and ending with a letter or digit"
-        )
+    _check_name(name)
     if lists and (paths or words):
         raise errors.UsageError(
             "--from-env-file stands alone, as in kubectl; leave --from-file and --from-literal out"
@@ -59,6 +55,39 @@ def configmap(  # noqa: PLR0913 - one argument an option, which click names
     for one in lists:
         data.add_variables(one, environment.of_process())
     made = creating.config_map(name, data, namespace=namespace)
+    _write(made, shape)
+
+
+@command.group("secret")
+def secret() -> None:
+    """Write Secrets; who reads them reads what is in them."""
+
+
+@secret.command("tls")
+@click.argument("name")
+@click.option("--cert", required=True, metavar="PATH", help="the certificate's chain, in PEM")
+@click.option("--key", required=True, metavar="PATH", help="its key, in PEM")
+@click.option("--namespace", "-n", default="", metavar="NAME", help="for a cluster")
+@click.option("--output", "-o", "shape", type=click.Choice(FORMATS), default="yaml")
+@click.option("--dry-run", metavar="WORD", hidden=True, help="nothing is sent anywhere anyway")
+def tls(*, name: str, cert: str, key: str, namespace: str, shape: str, dry_run: str | None) -> None:
+    """Write the Secret NAME with `tls.crt` and `tls.key` on stdout, as `kubectl create secret tls`.
+
+    It holds the key: keep what you write it to from others, as by `umask 077`.
+    """
+    _check_name(name)
+    _write(creating.tls_secret(name, cert=cert, key=key, namespace=namespace), shape)
+
+
+def _check_name(name: str) -> None:
+    if not values.is_subdomain(name):
+        raise errors.UsageError(
+            f"{units.shown(name)} is not a name; write at most 253 of a-z, 0-9, - and ., "
+            "beginning and ending with a letter or digit"
+        )
+
+
+def _write(made: dict[str, object], shape: str) -> None:
     click.echo(json.dumps(made, indent=4) if shape == "json" else _yaml(made).rstrip())
 
 

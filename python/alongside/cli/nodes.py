@@ -1,4 +1,4 @@
-"""Start one native node by flags: what `alongside route` and `alongside cache` share."""
+"""Start one native node by flags: what `alongside route`, `cache` and `tls` share."""
 
 from __future__ import annotations
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
+import shlex
 import socket
 import sys
 import tempfile
@@ -12,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import clock, environment, errors, files, log, nearest, units
-from alongside.cli import options
-from alongside.contract import catalogue, values
+from alongside.cli import certs, options
+from alongside.components.dataplane import checking, tls_documents
+from alongside.contract import catalogue, promise, values
 from alongside.contract.catalogue import run
 from alongside.engines.foreground import finding, program
 from alongside.engines.local import children, folders
@@ -27,8 +30,7 @@ if TYPE_CHECKING:
 CONTRACT = run.CONTRACT
 PROJECT = "run"
 LOOPBACK = "127.0.0.1"
-LISTEN_PORT = 8080
-"""Where a component listens that was told no address, if that port is free."""
+WILD = ("0.0.0.0", "[::]")  # noqa: S104 - named in a URL, not listened on
 LOOK_S_MIN, LOOK_S_MAX = 0.05, 1.0
 PATIENCE_S = 5.0
 """Before somebody is told that a program listens nowhere, or at too many ports."""
@@ -43,6 +45,16 @@ class _Beside:
     listen: str
     asks: str
     """The parameter that says where the program listens; empty where the user said it."""
+    authority: str = ""
+    """The file to trust before its certificate is; empty where it was given one, or needs none."""
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        if self.name != tls_documents.COMPONENT:
+            return f"http://{self.listen}"
+        host, _, port = self.listen.rpartition(":")
+        return f"https://{'localhost' if host in WILD else host}:{port}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,19 +125,53 @@ def _beside(text: str, variables: environment.Environment, taken: Mapping[str, s
     contract = catalogue.contract_of(name)
     words = [f"--{pair}" for pair in rest.split(",") if pair]
     asks = catalogue.BESIDE[name]
-    flag = contract.parameter(asks).flag
-    if any(word.partition("=")[0] == flag for word in words):
+    own = {contract.parameter(asks).flag, "--proxy-socket"}
+    if any(word.partition("=")[0] in own for word in words):
         asks = ""
     if not any(word.startswith("--listen=") for word in words):
-        words.append(f"--listen={_free_address(taken)}")
-    told = [f"{flag}=http://{LOOPBACK}:1"] if asks else []
-    listen = values.gather(contract, [*words, *told], variables).text("listen")
+        words.append(f"--listen={_free_address(contract, taken)}")
+    told = _telling(contract, asks, f"{LOOPBACK}:1")
+    resolved = values.gather(contract, [*words, *told], variables)
+    listen = resolved.text("listen")
     if listen in taken:
         raise errors.UsageError(
             f"{listen} is also where {taken[listen]} listens; give one of the two another port"
         )
     _check_free(name, listen)
-    return _Beside(name, tuple(words), listen, asks)
+    authority = ""
+    if name == tls_documents.COMPONENT:
+        if not resolved.is_set("certificate_path") and not resolved.is_set("acme"):
+            folder, authority = _certificate(listen, variables)
+            words.append(f"--certificate-path={folder}")
+        _check_document(values.gather(contract, [*words, *told], variables))
+    return _Beside(name, tuple(words), listen, asks, authority)
+
+
+def _telling(contract: promise.Contract, asks: str, address: str) -> list[str]:
+    """Return the words that tell a component where the program listens; none where it knows."""
+    if not asks:
+        return []
+    parameter = contract.parameter(asks)
+    scheme = "http://" if parameter.kind is promise.Kind.URL else ""
+    return [f"{parameter.flag}={scheme}{address}"]
+
+
+def _certificate(listen: str, variables: environment.Environment) -> tuple[str, str]:
+    """Return the folder of a certificate for development, and the file of its authority."""
+    # Late, because it loads X.509.
+    from alongside.components.authority import names  # noqa: PLC0415
+
+    host = listen.rpartition(":")[0]
+    wanted = names.read([] if host in WILD else [host])
+    held = certs.opened(variables)
+    made = held.ready(certs.authority_name(), names.folder_of(wanted[0]), wanted)
+    return str(made.folder), str(held.certificate)
+
+
+def _check_document(resolved: values.Values) -> None:
+    """Do nothing where the data plane would take these values; raise UsageError else."""
+    content = json.dumps(tls_documents.of_tls(resolved).to_json()).encode()
+    checking.check(content, resolved)
 
 
 def _check_free(name: str, address: str) -> None:
@@ -142,11 +188,13 @@ def _check_free(name: str, address: str) -> None:
         ) from error
 
 
-def _free_address(taken: Mapping[str, str]) -> str:
-    first = f"{LOOPBACK}:{LISTEN_PORT}"
+def _free_address(contract: promise.Contract, taken: Mapping[str, str]) -> str:
+    """Return an address at a component's usual port, if that is free."""
+    [usual] = [one.number or 0 for one in contract.ports if one.parameter == "listen"]
+    first = f"{LOOPBACK}:{usual}"
     if first not in taken:
         try:
-            with socket.create_server((LOOPBACK, LISTEN_PORT)):
+            with socket.create_server((LOOPBACK, usual)):
                 return first
         except OSError:
             pass  # somebody has it, and nobody asked for it
@@ -239,10 +287,7 @@ class _Besides:
         )
 
     def _child(self, one: _Beside, address: str) -> children.Child:
-        words = [*one.words]
-        if one.asks:
-            flag = catalogue.contract_of(one.name).parameter(one.asks).flag
-            words.append(f"{flag}=http://{address}")
+        words = [*one.words, *_telling(catalogue.contract_of(one.name), one.asks, address)]
         argv = program.bound([sys.executable, "-m", "alongside", one.name, *words])
         probe = shape.Probe("tcp", address=one.listen, period_s=1.0)
         process = shape.Process(one.name, "app", argv=argv, probe=probe, grace_s=self._order.stop_s)
@@ -274,9 +319,11 @@ class _Besides:
             words = ""
             if child.state == "ready":
                 where = address or "its own origin"
-                words = (
-                    f"{one.name} is at http://{one.listen}, in front of {where}; its log is {path}"
-                )
+                words = f"{one.name} is at {one.url}, in front of {where}; its log is {path}"
+                if one.authority:
+                    ask = shlex.join(["curl", "--cacert", one.authority, f"{one.url}/"])
+                    words += f"\nalongside run: ask it: {ask}"
+                    words += "\nalongside run: let browsers trust it: alongside certs trust"
             elif child.state in {"waiting", "unready", "ended"}:
                 words = f"{one.name}: {child.reason}; its log is {path}"
             if words and self._told.get(one.name) != words:

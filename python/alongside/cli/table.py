@@ -10,6 +10,7 @@ from __future__ import annotations
 
 COMMANDS: dict[str, str] = {
     "cache": "Keep an origin's answers in memory and serve them while they are fresh",
+    "certs": "Make certificates for development, and let this machine trust them",
     "completion": "Make a shell complete alongside's commands and flags",
     "contract": "Write, check, show and compare what components promise",
     "create": "Write resources from files, for up and for kubectl",
@@ -24,11 +25,12 @@ COMMANDS: dict[str, str] = {
     "route": "Spread HTTP requests over nodes by a key of each request",
     "run": "Run one program on this terminal, with components beside it",
     "status": "Show what runs, where it listens and what needs a look",
+    "tls": "Speak HTTPS for a program that knows none of it",
     "up": "Run what resource files ask for, on this machine",
 }
 """Every command and its line of help, sorted."""
 
-NODES = frozenset({"cache", "route"})
+NODES = frozenset({"cache", "route", "tls"})
 """The commands that replace this process by the data plane."""
 
 HELP_FLAGS = ("-h", "--help")

@@ -88,6 +88,52 @@ class AccessLog(values.Value):
         )
 
 
+Challenge = Literal["tls_alpn01", "http01"]
+"""How the authority is shown that a host is ours."""
+
+
+class Acme(values.Value):
+    """How certificates are got from an authority (RFC 8555)."""
+
+    authorities: str | None = None
+    """A PEM file with the authorities that the directory's own certificate must come from; null
+    for the system's.
+    """
+    challenge: Challenge = "tls_alpn01"
+    """How the authority is shown that the hosts are ours."""
+    contacts: tuple[str, ...] = ()
+    """Whom the authority writes to, such as `mailto:ops@example.org`."""
+    directory: str
+    """The address of the authority's directory, https only."""
+    domains: tuple[str, ...]
+    """The hosts that one certificate is got for, at least one."""
+    folder: str
+    """The folder that keeps the account, keys and certificates, all of mode 0600."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "authorities": self.authorities,
+            "challenge": self.challenge,
+            "contacts": list(self.contacts),
+            "directory": self.directory,
+            "domains": list(self.domains),
+            "folder": self.folder,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Acme:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            authorities=cast("str | None", value.get("authorities")),
+            challenge=cast("Challenge", value.get("challenge", "tls_alpn01")),
+            contacts=tuple(cast("list[str]", value.get("contacts", []))),
+            directory=cast("str", value["directory"]),
+            domains=tuple(cast("list[str]", value["domains"])),
+            folder=cast("str", value["folder"]),
+        )
+
+
 class Admin(values.Value):
     """The admin door: the status door's paths, snapshot, explain, documents, purges, drain."""
 
@@ -220,7 +266,7 @@ class Cache(values.Value):
     memory_bytes: int
     """Memory for what is kept, metadata counted, in bytes; at least 1 MiB."""
     name: str
-    """The cache's name, unique among routes, caches and balancers."""
+    """The cache's name, unique among all that listeners serve."""
     object_bytes_max: int | None = None
     """The largest answer that is kept, in bytes, at most a quarter of `memory_bytes`; null for an
     eighth.
@@ -251,6 +297,77 @@ class Cache(values.Value):
             replica=None
             if value.get("replica") is None
             else Replica.from_json(cast("JsonObject", value.get("replica"))),
+        )
+
+
+class Certificate(values.Value):
+    """A certificate's chain and its key, in files that are followed."""
+
+    key: str | None = None
+    """A PEM file with the key; null for the folder's, or for a key in the chain's own file."""
+    name: str
+    """The certificate's name, unique in its listener; it is a metric's label."""
+    path: str
+    """A PEM file with the chain, or a folder with `tls.crt` and `tls.key`."""
+    staple: str | None = None
+    """A file with an OCSP answer in DER to staple; null for none."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "key": self.key,
+            "name": self.name,
+            "path": self.path,
+            "staple": self.staple,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Certificate:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            key=cast("str | None", value.get("key")),
+            name=cast("str", value["name"]),
+            path=cast("str", value["path"]),
+            staple=cast("str | None", value.get("staple")),
+        )
+
+
+ClientMode = Literal["required", "asked"]
+"""Whether a client without a certificate is let in."""
+
+
+class Clients(values.Value):
+    """Certificates of clients."""
+
+    authorities: str
+    """A PEM file with the authorities that they must come from; it is followed."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that ask for one; none for all.
+
+    A request for one of them on a connection that was opened for another host gets a 421.
+    """
+    mode: ClientMode
+    """Whether a client without one is let in."""
+    revoked: str | None = None
+    """A PEM file with lists of revoked certificates; it is followed. Null for none."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "authorities": self.authorities,
+            "hosts": list(self.hosts),
+            "mode": self.mode,
+            "revoked": self.revoked,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Clients:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            authorities=cast("str", value["authorities"]),
+            hosts=tuple(cast("list[str]", value.get("hosts", []))),
+            mode=cast("ClientMode", value["mode"]),
+            revoked=cast("str | None", value.get("revoked")),
         )
 
 
@@ -366,6 +483,79 @@ class Limits(values.Value):
         )
 
 
+Protocol = Literal["h2", "http/1.1"]
+"""What is spoken inside TLS."""
+
+Version = Literal["1.2", "1.3"]
+"""The oldest version of TLS that is spoken."""
+
+
+class Tls(values.Value):
+    """TLS on a listener, version 1.2 and 1.3."""
+
+    acme: Acme | None = None
+    """How certificates are got from an authority; null where they all lie in files."""
+    certificates: tuple[Certificate, ...] = ()
+    """Where certificates and their keys lie; with `acme` there may be none."""
+    clients: Clients | None = None
+    """Certificates of clients; null where none is asked for."""
+    default: str | None = None
+    """The name of the certificate for clients that ask for a host that none has, or for none; null
+    refuses the former where there are several certificates. A single one always serves
+    everybody.
+    """
+    handshake_timeout_ms: int = 10000
+    """How long a handshake may take, in milliseconds, 1 to an hour."""
+    protocols: tuple[Protocol, ...] = ("h2", "http/1.1")
+    """What is offered to clients by ALPN, the first preferred; at least one."""
+    ready_expiry_s: int | None = None
+    """Not ready while a certificate expires within so many seconds, 0 to ten years; null where
+    that makes no difference.
+    """
+    session_s: int = 43200
+    """How long a session can be resumed, in seconds, 0 to a week; keys of tickets are renewed as
+    often. 0 for no resumption.
+    """
+    version_min: Version = "1.2"
+    """The oldest version that is spoken."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "acme": None if self.acme is None else self.acme.to_json(),
+            "certificates": [item.to_json() for item in self.certificates],
+            "clients": None if self.clients is None else self.clients.to_json(),
+            "default": self.default,
+            "handshake_timeout_ms": self.handshake_timeout_ms,
+            "protocols": list(self.protocols),
+            "ready_expiry_s": self.ready_expiry_s,
+            "session_s": self.session_s,
+            "version_min": self.version_min,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Tls:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            acme=None
+            if value.get("acme") is None
+            else Acme.from_json(cast("JsonObject", value.get("acme"))),
+            certificates=tuple(
+                Certificate.from_json(item)
+                for item in cast("list[JsonObject]", value.get("certificates", []))
+            ),
+            clients=None
+            if value.get("clients") is None
+            else Clients.from_json(cast("JsonObject", value.get("clients"))),
+            default=cast("str | None", value.get("default")),
+            handshake_timeout_ms=cast("int", value.get("handshake_timeout_ms", 10000)),
+            protocols=tuple(cast("list[Protocol]", value.get("protocols", ["h2", "http/1.1"]))),
+            ready_expiry_s=cast("int | None", value.get("ready_expiry_s")),
+            session_s=cast("int", value.get("session_s", 43200)),
+            version_min=cast("Version", value.get("version_min", "1.2")),
+        )
+
+
 class Listener(values.Value):
     """A door for clients."""
 
@@ -375,10 +565,17 @@ class Listener(values.Value):
     """Peers whose x-alongside-key and forwarded fields are believed; nobody's by default."""
     name: str
     """The listener's name, unique among listeners; an inherited socket carries the same name."""
-    serves: str
-    """The name of the route or cache that answers, or of the balancer in `tcp` that passes
-    connections on.
+    proxies: tuple[str, ...] = ()
+    """Peers that begin each connection with a header of the PROXY protocol, which says who the
+    client is; where there are any, connections of others and those without a header are closed.
+    None by default.
     """
+    serves: str
+    """The name of the route, cache, program or redirect that answers, or of the balancer in `tcp`
+    that passes connections on.
+    """
+    tls: Tls | None = None
+    """TLS; null for plain connections."""
 
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
@@ -386,7 +583,9 @@ class Listener(values.Value):
             "address": self.address,
             "inner": list(self.inner),
             "name": self.name,
+            "proxies": list(self.proxies),
             "serves": self.serves,
+            "tls": None if self.tls is None else self.tls.to_json(),
         }
 
     @classmethod
@@ -396,7 +595,80 @@ class Listener(values.Value):
             address=cast("str", value["address"]),
             inner=tuple(cast("list[str]", value.get("inner", []))),
             name=cast("str", value["name"]),
+            proxies=tuple(cast("list[str]", value.get("proxies", []))),
             serves=cast("str", value["serves"]),
+            tls=None
+            if value.get("tls") is None
+            else Tls.from_json(cast("JsonObject", value.get("tls"))),
+        )
+
+
+Speaks = Literal["http1", "h2c"]
+"""What a program speaks."""
+
+
+class Program(values.Value):
+    """A program that requests are passed on to, as they are."""
+
+    address: str
+    """Where it listens: `HOST:PORT`, the port not 0, or `unix:` and the path of its socket."""
+    host: str | None = None
+    """The Host field it gets; null to pass the client's."""
+    hsts_s: int | None = None
+    """How long clients should ask by https alone (Strict-Transport-Security), in seconds, at most
+    ten years; null to say nothing.
+    """
+    name: str
+    """The program's name, unique among all that listeners serve."""
+    speaks: Speaks = "http1"
+    """What it speaks."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "address": self.address,
+            "host": self.host,
+            "hsts_s": self.hsts_s,
+            "name": self.name,
+            "speaks": self.speaks,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Program:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            address=cast("str", value["address"]),
+            host=cast("str | None", value.get("host")),
+            hsts_s=cast("int | None", value.get("hsts_s")),
+            name=cast("str", value["name"]),
+            speaks=cast("Speaks", value.get("speaks", "http1")),
+        )
+
+
+class Redirect(values.Value):
+    """A listener without TLS that sends everybody to the one with it.
+
+    It answers an authority's challenges too.
+    """
+
+    name: str
+    """The redirect's name, unique among all that listeners serve."""
+    port: int = 443
+    """The port that clients are sent to, 1 to 65535."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "name": self.name,
+            "port": self.port,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Redirect:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            name=cast("str", value["name"]),
+            port=cast("int", value.get("port", 443)),
         )
 
 
@@ -568,7 +840,7 @@ class Route(values.Value):
     request.cookies["x"], request.query["x"] and "literal texts", joined by +.
     """
     name: str
-    """The route's name, unique among routes, caches and balancers."""
+    """The route's name, unique among all that listeners serve."""
     origin: Origin | None = None
     """Where requests go that no node should answer: methods that change something, and all of a
     shard's requests while none of its replicas can be used; null where only nodes answer.
@@ -664,7 +936,7 @@ class Tcp(values.Value):
     hour; `left_ms` where that is more.
     """
     name: str
-    """The balancer's name, unique among routes, caches and balancers."""
+    """The balancer's name, unique among all that listeners serve."""
 
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
@@ -727,6 +999,10 @@ class Document(values.Value):
     """Where clients connect."""
     nodes: tuple[Node, ...] = ()
     """Processes that serve shards."""
+    programs: tuple[Program, ...] = ()
+    """Programs that requests are passed on to, as they are."""
+    redirects: tuple[Redirect, ...] = ()
+    """Listeners without TLS that send everybody to one with it."""
     routes: tuple[Route, ...] = ()
     """How requests are spread over shards."""
     schema: int
@@ -752,6 +1028,8 @@ class Document(values.Value):
             "limits": self.limits.to_json(),
             "listeners": [item.to_json() for item in self.listeners],
             "nodes": [item.to_json() for item in self.nodes],
+            "programs": [item.to_json() for item in self.programs],
+            "redirects": [item.to_json() for item in self.redirects],
             "routes": [item.to_json() for item in self.routes],
             "schema": self.schema,
             "status": None if self.status is None else self.status.to_json(),
@@ -784,6 +1062,14 @@ class Document(values.Value):
             ),
             nodes=tuple(
                 Node.from_json(item) for item in cast("list[JsonObject]", value.get("nodes", []))
+            ),
+            programs=tuple(
+                Program.from_json(item)
+                for item in cast("list[JsonObject]", value.get("programs", []))
+            ),
+            redirects=tuple(
+                Redirect.from_json(item)
+                for item in cast("list[JsonObject]", value.get("redirects", []))
             ),
             routes=tuple(
                 Route.from_json(item) for item in cast("list[JsonObject]", value.get("routes", []))

@@ -1,4 +1,4 @@
-"""Make a ConfigMap's data of files and words, by the rules of `kubectl create configmap`."""
+"""Make ConfigMaps and Secrets of files and words, by the rules of `kubectl create`."""
 
 from __future__ import annotations
 
@@ -108,14 +108,50 @@ def config_map(name: str, data: Data, *, namespace: str = "") -> dict[str, objec
             texts[key] = data.values[key].decode()
         except UnicodeDecodeError:
             raw[key] = base64.b64encode(data.values[key]).decode()
-    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata,
+        "metadata": _metadata(name, namespace),
         **({"data": texts} if texts else {}),
         **({"binaryData": raw} if raw else {}),
     }
+
+
+def tls_secret(name: str, *, cert: str, key: str, namespace: str = "") -> dict[str, object]:
+    """Return the Secret of a certificate's chain and its key, from their files.
+
+    Raises:
+        errors.UsageError: one of them cannot be read, or is not PEM of its kind.
+    """
+    problems: list[str] = []
+    data: dict[str, str] = {}
+    wanted = (
+        ("tls.crt", "--cert", cert, b"-----BEGIN CERTIFICATE-----", "certificate"),
+        ("tls.key", "--key", key, b"PRIVATE KEY-----", "key"),
+    )
+    for entry, option, path, mark, what in wanted:
+        source = f"{option}={path}"
+        try:
+            content = _content(Path(path), source)
+        except errors.UsageError as error:
+            problems += error.problems
+            continue
+        if mark not in content:
+            problems.append(f"{source}: holds no {what}; name a file that does, in PEM")
+        data[entry] = base64.b64encode(content).decode()
+    if problems:
+        raise errors.UsageError(*problems)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": _metadata(name, namespace),
+        "type": "kubernetes.io/tls",
+        "data": data,
+    }
+
+
+def _metadata(name: str, namespace: str) -> dict[str, str]:
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
 
 
 def _content(path: Path, source: str) -> bytes:

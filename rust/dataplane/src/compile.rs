@@ -63,7 +63,8 @@ impl Compiled {
         let acceptor = self.acceptors.get(listener.name.as_str()).map(|secured| Arc::clone(&secured.acceptor));
         let entry = Entry { proxies: listener.proxies.clone(), acceptor };
         let state = State::new(Arc::new(served), listener.inner.clone(), limits.clone()).behind(entry);
-        Some(Serves::Http(state.logging(document.access_log.as_ref().map(|log| log.one_in))))
+        let one_in = document.access_log.as_ref().map(|log| log.one_in);
+        Some(Serves::Http(Box::new(state.logging(one_in))))
     }
 
     /// Why its listeners are not ready to be asked; nothing where they are.

@@ -20,7 +20,7 @@ pub fn forget(
             Series::Cache(name) => caches.forget(name),
             Series::Balancer(name) => tcp.forget(name),
             Series::Backend(balancer, id) => tcp.forget_backend(balancer, id),
-            Series::Tls(listener) => tls.forget(listener, []),
+            Series::Tls(listener) => tls.forget(listener, ["acme", "clients.authorities"]),
             Series::Certificate(listener, name) => tls.forget_certificate(listener, name),
         }
     }

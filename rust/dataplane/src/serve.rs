@@ -66,7 +66,7 @@ impl Service for Served {
 #[derive(Debug)]
 pub enum Serves {
     /// It answers requests.
-    Http(State<Served>),
+    Http(Box<State<Served>>),
     /// It passes connections on.
     Tcp(alongside_tcp::State),
 }
@@ -84,7 +84,7 @@ impl Entrance {
     /// Returns a listener that does this.
     pub fn new(serves: Serves, metrics: impl FnOnce() -> ListenerMetrics, admission: &Arc<Admission>) -> Self {
         match serves {
-            Serves::Http(state) => Self::Http(Arc::new(Listener::new(state, metrics(), Arc::clone(admission)))),
+            Serves::Http(state) => Self::Http(Arc::new(Listener::new(*state, metrics(), Arc::clone(admission)))),
             Serves::Tcp(state) => Self::Tcp(Arc::new(alongside_tcp::Listener::new(state, Arc::clone(admission)))),
         }
     }
@@ -92,7 +92,7 @@ impl Entrance {
     /// Does this from now on; what asks for the other protocol gets a listener of its own.
     pub fn follow(&self, serves: Serves) {
         match (self, serves) {
-            (Self::Http(listener), Serves::Http(state)) => listener.state.store(Arc::new(state)),
+            (Self::Http(listener), Serves::Http(state)) => listener.state.store(Arc::from(state)),
             (Self::Tcp(listener), Serves::Tcp(state)) => listener.state.store(Arc::new(state)),
             _ => {}
         }

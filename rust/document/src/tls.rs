@@ -13,8 +13,9 @@ pub struct Tls {
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub certificates: Vec<Certificate>,
-    /// The name of the certificate for clients that ask for a host that none has, or for none; null refuses the former
-    /// where there are several certificates. A single one always serves everybody.
+    /// The name of the certificate for clients that ask for a host that none has, or for none. Null, where there are several
+    /// certificates, refuses the former, and gives the latter the one that holds the address they came to, else the first.
+    /// A single certificate always serves everybody.
     #[serde(default)]
     pub default: Option<Name>,
     /// The oldest version that is spoken.
@@ -175,7 +176,7 @@ pub enum Speaks {
     H2c,
 }
 
-/// A listener without TLS that sends everybody to the one with it, and answers an authority's challenges.
+/// A listener without TLS that sends everybody to the one with it. It answers an authority's challenges too.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {

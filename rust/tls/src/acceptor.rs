@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::config::{self, CHALLENGE_PROTOCOL, protocol_name};
+use crate::followed::SETTLED_MS;
 use crate::keeper::Keeper;
 use crate::metrics::{Metrics, Outcome};
 use crate::refused::Refused;
@@ -15,7 +16,7 @@ use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio_rustls::LazyConfigAcceptor;
@@ -24,16 +25,19 @@ use tokio_rustls::server::TlsStream;
 /// How often files are looked at even if nothing was noticed.
 const LOOK: Duration = Duration::from_secs(30);
 /// How soon files are looked at again that somebody may be writing.
-const LOOK_SOON: Duration = Duration::from_millis(100);
+const LOOK_SOON: Duration = Duration::from_millis(SETTLED_MS);
 /// The most challenges that are answered at a time.
 const CHALLENGES_MAX: usize = 128;
+
+/// Configurations by the hosts whose challenges are answered.
+type Challenges = RwLock<HashMap<Box<str>, Arc<ServerConfig>>>;
 
 /// One listener's TLS. Connections keep what they began with; new ones get what is in force.
 pub struct Acceptor {
     keeper: Keeper,
     protocols: Vec<Protocol>,
     handshake_timeout_ms: u64,
-    challenges: RwLock<HashMap<Box<str>, Arc<ServerConfig>>>,
+    challenges: Arc<Challenges>,
     changed: Arc<Notify>,
 }
 
@@ -68,7 +72,7 @@ impl std::fmt::Debug for Acceptor {
 
 impl Acceptor {
     /// Reads all files of a listener's `tls`. `before` is the acceptor in force of the same listener: its tickets stay
-    /// good, what it has in force of the same files is taken over where they are not good now, and challenges go on.
+    /// good, what it has in force of the same files is taken over where they are not good now, and both answer the same challenges.
     ///
     /// # Errors
     /// Every problem, with paths below the document's `tls`, such as `certificates[0].path`.
@@ -80,12 +84,12 @@ impl Acceptor {
     ) -> Result<Arc<Self>, Vec<Problem>> {
         let keeper =
             Keeper::open(name, tls, before.map(|before| &before.keeper), metrics.listener(name), seconds_now())?;
-        let challenges = before.map(|before| before.read_challenges().clone()).unwrap_or_default();
+        let challenges = before.map(|before| Arc::clone(&before.challenges)).unwrap_or_default();
         Ok(Arc::new(Self {
             keeper,
             protocols: tls.protocols.clone(),
             handshake_timeout_ms: tls.handshake_timeout_ms,
-            challenges: RwLock::new(challenges),
+            challenges,
             changed: Arc::new(Notify::new()),
         }))
     }
@@ -173,7 +177,7 @@ impl Acceptor {
             loop {
                 watch.renew();
                 let Some(acceptor) = me.upgrade() else { return };
-                let wait = if acceptor.keeper.look(seconds_now()) { LOOK_SOON } else { LOOK };
+                let wait = if acceptor.keeper.look(milliseconds_now()) { LOOK_SOON } else { LOOK };
                 drop(acceptor);
                 // Both ends mean a look.
                 let _ = tokio::time::timeout(wait, changed.notified()).await;
@@ -224,13 +228,9 @@ impl Acceptor {
         self.challenges.write().unwrap_or_else(PoisonError::into_inner).remove(&*host.to_ascii_lowercase());
     }
 
-    fn read_challenges(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Box<str>, Arc<ServerConfig>>> {
-        self.challenges.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn challenge_config(&self, hello: &Hello) -> Option<Arc<ServerConfig>> {
         let host = hello.host.as_deref().filter(|_| hello.is_challenge)?;
-        self.read_challenges().get(host).cloned()
+        self.challenges.read().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
     }
 
     /// Whether a request for `authority` (`HOST` or `HOST:PORT`) may come in by a connection that was opened for `host`: the
@@ -238,6 +238,19 @@ impl Acceptor {
     #[must_use]
     pub fn serves(&self, host: Option<&str>, authority: &str) -> bool {
         self.keeper.asking.serves(host, authority)
+    }
+}
+
+#[cfg(test)]
+impl Acceptor {
+    /// Looks at all files once, as who follows does.
+    pub(crate) fn look_once(&self, now_ms: i64) -> bool {
+        self.keeper.look(now_ms)
+    }
+
+    /// Tells whether it is ready at a time.
+    pub(crate) fn is_ready_at(&self, now_s: i64) -> Result<(), String> {
+        self.keeper.is_ready(now_s)
     }
 }
 
@@ -260,7 +273,12 @@ impl Hello {
 }
 
 fn seconds_now() -> i64 {
-    i64::try_from(crate::now_s()).unwrap_or(i64::MAX)
+    milliseconds_now() / 1000
+}
+
+fn milliseconds_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn is_resumed(connection: &ServerConnection) -> bool {

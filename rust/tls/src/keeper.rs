@@ -4,7 +4,7 @@ use crate::choice::{Asking, Choice, Names};
 use crate::config;
 use crate::files::{Fault, Part, Reason};
 use crate::followed::{Followed, Found};
-use crate::metrics::{ListenerMetrics, Reload};
+use crate::metrics::{ACME, CLIENTS, ListenerMetrics, Reload};
 use crate::pair::{Pair, Place};
 use crate::tickets::Tickets;
 use crate::verify;
@@ -15,11 +15,6 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// What the certificate in the folder of `acme` is called.
-const ACME: &str = "acme";
-/// What the files that clients are verified with are called.
-const CLIENTS: &str = "clients.authorities";
 
 /// A certificate that is followed.
 struct Source {
@@ -105,7 +100,13 @@ impl Keeper {
             let old = before.and_then(|before| before.pair_of(&name, &place));
             match first_pair(&place, old, &provider, now_s) {
                 Ok(pair) => sources.push(Source { name, place, is_awaited: false, pair }),
-                Err(fault) => problems.push(problem(&format!("certificates[{number}]"), &fault)),
+                Err(mut fault) => {
+                    // Where the document names no key of its own, its file is the path's.
+                    if certificate.key.is_none() && fault.part == Part::Key {
+                        fault.part = Part::Chain;
+                    }
+                    problems.push(problem(&format!("certificates[{number}]"), &fault));
+                }
             }
         }
         sources.extend(tls.acme.as_ref().map(|acme| {
@@ -149,9 +150,9 @@ impl Keeper {
     /// Shows what it follows in the metrics from the beginning.
     fn show(&self) {
         let followeds = self.lock();
-        followeds.sources.iter().for_each(|source| self.metrics.show(&source.name));
+        followeds.sources.iter().for_each(|source| self.metrics.show(&source.name, source.pair.is_stale()));
         if self.tls.clients.is_some() {
-            self.metrics.show(CLIENTS);
+            self.metrics.show(CLIENTS, followeds.verifier.is_stale());
         }
     }
 
@@ -168,13 +169,13 @@ impl Keeper {
     }
 
     /// Looks at all files, takes what is new and good, and says what is not; returns whether it should look again soon,
-    /// since somebody may be writing. It reads files, and so belongs on the control side.
-    pub fn look(&self, now_s: i64) -> bool {
+    /// since somebody may be writing. The time is in milliseconds since 1970. It reads files, and so belongs on the control side.
+    pub fn look(&self, now_ms: i64) -> bool {
         let mut followeds = self.lock();
         let Followeds { sources, verifier, open, asking } = &mut *followeds;
         let (mut is_new, mut is_doubtful) = (false, false);
         for source in sources {
-            let found = look_at(source, &self.provider, now_s);
+            let found = look_at(source, &self.provider, now_ms);
             self.tell_certificate(source, &found);
             is_new |= found == Found::Taken;
             is_doubtful |= found == Found::Doubtful;
@@ -182,8 +183,9 @@ impl Keeper {
         if let Some(clients) = &self.tls.clients {
             let files = verify::Files::read(clients);
             let digest = files.as_ref().map(verify::Files::digest).map_err(Clone::clone);
-            let found = verifier
-                .look(digest, || files.and_then(|files| verify::verifier(&files, clients.mode, &self.provider)));
+            let found = verifier.look(now_ms, digest, || {
+                files.and_then(|files| verify::verifier(&files, clients.mode, &self.provider))
+            });
             self.tell_clients(&found);
             is_doubtful |= found == Found::Doubtful;
             if found == Found::Taken {
@@ -271,13 +273,13 @@ impl Keeper {
     }
 }
 
-fn look_at(source: &mut Source, provider: &CryptoProvider, now_s: i64) -> Found {
+fn look_at(source: &mut Source, provider: &CryptoProvider, now_ms: i64) -> Found {
     let files = source.place.read();
     if source.is_awaited && source.pair.get().is_none() && is_absent(&files) {
         return Found::Same;
     }
     let digest = files.as_ref().map(crate::pair::Files::digest).map_err(Clone::clone);
-    source.pair.look(digest, || files.and_then(|files| Pair::check(&files, provider, now_s)))
+    source.pair.look(now_ms, digest, || files.and_then(|files| Pair::check(&files, provider, now_ms / 1000)))
 }
 
 const fn is_absent<T>(files: &Result<T, Fault>) -> bool {

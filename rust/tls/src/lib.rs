@@ -37,3 +37,6 @@ pub use refused::Refused;
 fn now_s() -> u64 {
     rustls_pki_types::UnixTime::now().as_secs()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+/// What the certificate in the folder of `acme` is called.
+pub(crate) const ACME: &str = "acme";
+/// What the files that clients are verified with are called.
+pub(crate) const CLIENTS: &str = "clients.authorities";
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HandshakeLabel {
     listener: String,
@@ -155,12 +160,15 @@ impl Metrics {
         ListenerMetrics { metrics: self.clone(), listener: name.to_owned(), handshakes }
     }
 
-    /// Forgets a listener that is gone, with the certificates it had.
+    /// Forgets a listener that is gone, with the certificates it had; `acme` and `clients.authorities` go with it.
     pub fn forget<'c>(&self, listener: &str, certificates: impl IntoIterator<Item = &'c str>) {
         for outcome in Outcome::ALL.map(Outcome::as_str) {
             self.handshakes.remove(&HandshakeLabel { listener: listener.to_owned(), outcome });
         }
-        certificates.into_iter().for_each(|certificate| self.forget_certificate(listener, certificate));
+        certificates
+            .into_iter()
+            .chain([ACME, CLIENTS])
+            .for_each(|certificate| self.forget_certificate(listener, certificate));
     }
 
     /// Forgets a certificate that is gone; what verifies clients counts as `clients.authorities`.
@@ -195,12 +203,12 @@ impl ListenerMetrics {
     }
 
     /// Shows a certificate from the beginning.
-    pub(crate) fn show(&self, certificate: &str) {
+    pub(crate) fn show(&self, certificate: &str, is_stale: bool) {
         for outcome in Reload::ALL.map(Reload::as_str) {
             let (listener, certificate) = (self.listener.clone(), certificate.to_owned());
             let _ = self.metrics.reloads.get_or_create(&ReloadLabel { listener, certificate, outcome });
         }
-        self.stale(certificate, false);
+        self.stale(certificate, is_stale);
     }
 
     pub(crate) fn stale(&self, certificate: &str, is_stale: bool) {

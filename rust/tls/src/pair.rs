@@ -218,10 +218,10 @@ pub fn address(bytes: &[u8]) -> Option<IpAddr> {
 ///
 //= RFC 6960 section 4.2.1: a SEQUENCE that begins with the status, 0 where there is an answer; it names the serial number.
 fn staple(content: Content, leaf: &X509Certificate<'_>) -> Result<Vec<u8>, Fault> {
-    use x509_parser::der_parser::der::parse_der;
+    use x509_parser::der_parser::{ber::BerObjectContent, der::parse_der};
     let whole = parse_der(&content.bytes).ok().filter(|(rest, _)| rest.is_empty());
-    let status = whole.as_ref().and_then(|(_, it)| it.as_sequence().ok()?.first()?.content.as_slice().ok());
-    if status != Some(&[0]) {
+    let status = whole.as_ref().and_then(|(_, it)| it.as_sequence().ok()?.first()).map(|it| &it.content);
+    if !matches!(status, Some(BerObjectContent::Enum(0))) {
         return Err(content.fault(Reason::Broken("it is no OCSP answer in DER with a status of 0".to_owned())));
     }
     let serial = leaf.raw_serial();

@@ -8,9 +8,13 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, RevokedCertificate, X509Certificate};
+
+/// The most bytes of authorities' names that clients are told, so that they know which certificate to show.
+const HINTS_BYTES_MAX: usize = 16 * 1024;
 
 /// The bytes of the files that clients are verified with.
 pub struct Files {
@@ -42,9 +46,25 @@ impl Files {
     }
 }
 
-/// Returns what verifies clients. Where lists of the revoked are given, a client whose own authority has none is
-/// refused; where every authority has one, so are those whose authority was revoked itself. A list that is past its next
-/// update counts on: an old one is better than none.
+/// An authority of the bundle.
+struct Authority {
+    der: CertificateDer<'static>,
+    subject: Vec<u8>,
+    /// By whom, and with which serial number: what a list of its own authority names it by.
+    issued: (Vec<u8>, Vec<u8>),
+}
+
+/// Lists of what was revoked.
+#[derive(Default)]
+struct Lists {
+    ders: Vec<CertificateRevocationListDer<'static>>,
+    /// Issuer and serial number of each.
+    revoked: HashSet<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Returns what verifies clients. Where lists of the revoked are given, a client whose own authority has none is refused,
+/// and an authority that another one revoked is none. A list that is past its next update counts on: an old one is better
+/// than none.
 ///
 /// # Errors
 /// A [`Fault`]: the files are not good.
@@ -53,22 +73,17 @@ pub fn verifier(
     mode: ClientMode,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
-    let authorities: Vec<CertificateDer<'static>> = all(&files.authorities, "certificate")?;
+    let authorities = authorities(&files.authorities)?;
+    let lists = files.revoked.as_ref().map(|content| lists(content, &authorities)).transpose()?.unwrap_or_default();
     let broken = |what: String| files.authorities.fault(Reason::Broken(what));
     let mut roots = RootCertStore::empty();
-    let mut subjects = Vec::new();
-    for authority in authorities {
-        let (_, parsed) = X509Certificate::from_der(&authority).map_err(|error| broken(error.to_string()))?;
-        subjects.push(parsed.subject().as_raw().to_vec());
-        roots.add(authority.clone()).map_err(|error| broken(error.to_string()))?;
+    for authority in authorities.iter().filter(|authority| !lists.revoked.contains(&authority.issued)) {
+        roots.add(authority.der.clone()).map_err(|error| broken(error.to_string()))?;
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    if let Some(content) = &files.revoked {
-        let (lists, covers_all) = lists(content, &subjects)?;
-        builder = builder.with_crls(lists);
-        if !covers_all {
-            builder = builder.only_check_end_entity_revocation();
-        }
+    builder = builder.with_crls(lists.ders);
+    if authorities.iter().map(|authority| authority.subject.len()).sum::<usize>() > HINTS_BYTES_MAX {
+        builder = builder.clear_root_hint_subjects();
     }
     if mode == ClientMode::Asked {
         builder = builder.allow_unauthenticated();
@@ -79,18 +94,30 @@ pub fn verifier(
     builder.build().map_err(refused)
 }
 
-/// Returns the lists of a file, and whether each authority has one.
-fn lists(content: &Content, subjects: &[Vec<u8>]) -> Result<(Vec<CertificateRevocationListDer<'static>>, bool), Fault> {
-    let lists: Vec<CertificateRevocationListDer<'static>> = all(content, "list of revoked certificates")?;
-    let mut issuers = Vec::new();
-    for list in &lists {
+fn authorities(content: &Content) -> Result<Vec<Authority>, Fault> {
+    let parsed = |der: CertificateDer<'static>| {
+        let (_, it) =
+            X509Certificate::from_der(&der).map_err(|error| content.fault(Reason::Broken(error.to_string())))?;
+        let subject = it.subject().as_raw().to_vec();
+        let issued = (it.issuer().as_raw().to_vec(), it.raw_serial().to_vec());
+        Ok(Authority { subject, issued, der: der.clone() })
+    };
+    all(content, "certificate")?.into_iter().map(parsed).collect()
+}
+
+fn lists(content: &Content, authorities: &[Authority]) -> Result<Lists, Fault> {
+    let mut lists = Lists { ders: all(content, "list of revoked certificates")?, ..Lists::default() };
+    for list in &lists.ders {
         let (_, parsed) = CertificateRevocationList::from_der(list)
             .map_err(|error| content.fault(Reason::Broken(error.to_string())))?;
-        let issuer = parsed.issuer().as_raw().to_vec();
-        if !subjects.contains(&issuer) {
+        let issuer = parsed.issuer().as_raw();
+        if !authorities.iter().any(|authority| authority.subject == issuer) {
             return Err(content.fault(Reason::OtherList(parsed.issuer().to_string())));
         }
-        issuers.push(issuer);
+        // Only those that could be an authority's are looked up.
+        let of = |revoked: &RevokedCertificate<'_>| (issuer.to_vec(), revoked.raw_serial().to_vec());
+        let is_authority = |it: &(Vec<u8>, Vec<u8>)| authorities.iter().any(|authority| authority.issued == *it);
+        lists.revoked.extend(parsed.iter_revoked_certificates().map(of).filter(is_authority));
     }
-    Ok((lists, subjects.iter().all(|subject| issuers.contains(subject))))
+    Ok(lists)
 }

@@ -91,6 +91,8 @@ fn directories(path: &Path) -> BTreeSet<PathBuf> {
             here = next;
         }
     }
+    // What is written over where it lies leads nowhere else, and has changed even so.
+    found.extend(path.canonicalize().ok().as_deref().and_then(Path::parent).map(Path::to_owned));
     found.extend(path.ancestors().skip(1).find_map(|above| above.canonicalize().ok()));
     found
 }
@@ -117,6 +119,17 @@ mod tests {
         let found = directories(&root.join("links/current/sub/a.json"));
         let expected: BTreeSet<PathBuf> = [root.join("links"), root.join("v1/sub")].into();
         assert_eq!(found, expected);
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn finds_the_directory_where_the_file_really_lies_behind_links() {
+        let root = root("watch-behind");
+        std::fs::create_dir_all(root.join("..1")).unwrap();
+        std::fs::write(root.join("..1/tls.crt"), "").unwrap();
+        symlink("..1", root.join("..data")).unwrap();
+        symlink("..data/tls.crt", root.join("tls.crt")).unwrap();
+        assert_eq!(directories(&root.join("tls.crt")), BTreeSet::from([root.clone(), root.join("..1")]));
         std::fs::remove_dir_all(root).unwrap();
     }
 

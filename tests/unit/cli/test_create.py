@@ -1,5 +1,6 @@
-"""`alongside create configmap` by its command line."""
+"""`alongside create` by its command line."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from alongside.cli import main
+from alongside.resources import reading
 
 
 def test_writes_what_a_reader_of_yaml_reads_back(
@@ -41,3 +43,27 @@ def test_is_what_kubectl_is_asked_for(capsys: pytest.CaptureFixture[str]) -> Non
 def test_refuses(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["create", "configmap", *words]) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_a_secret_of_a_certificate_is_what_a_cluster_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain, key = tmp_path / "a.crt", tmp_path / "a.key"
+    chain.write_text("-----BEGIN CERTIFICATE-----\nAA==\n")
+    key.write_text("-----BEGIN PRIVATE KEY-----\nAA==\n")
+    words = ["create", "secret", "tls", "site-tls"]
+    assert main.run([*words, f"--cert={chain}", f"--key={key}"]) == 0
+    text = capsys.readouterr().out
+    made = yaml.safe_load(text)
+    assert (made["kind"], made["type"], made["metadata"]) == (
+        "Secret",
+        "kubernetes.io/tls",
+        {"name": "site-tls"},
+    )
+    both = {name: base64.b64decode(value) for name, value in made["data"].items()}
+    assert both == {"tls.crt": chain.read_bytes(), "tls.key": key.read_bytes()}
+    reading.read([reading.Source("s.yaml", "/", text)])  # and `up` takes it
+    assert main.run([*words, f"--cert={key}", f"--key={tmp_path}/none"]) == 2
+    told = capsys.readouterr().err
+    assert f"--cert={key}: holds no certificate" in told
+    assert f"--key={tmp_path}/none: " in told

@@ -13,12 +13,14 @@ from alongside.contract import catalogue, promise, values
 
 ROUTE = ("--listen", "127.0.0.1:0", "--node", "a=127.0.0.1:9001")
 CACHE = ("--listen", "127.0.0.1:0", "--origin", "http://photos:8000")
+TLS = ("--proxy-port", "8000", "--certificate-path", "/etc/tls")
 WRAP = ("nginx", "--contract", "web.yaml")
 
 LEAST: dict[str, tuple[str, ...]] = {
     "route": ROUTE,
     "cache": CACHE,
     "run": ("--", "true"),
+    "tls": TLS,
     "up": ("photos.yaml",),
     "wrap": WRAP,
 }

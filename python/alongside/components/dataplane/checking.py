@@ -29,7 +29,11 @@ def check(content: bytes, given: values.Values) -> None:
 
 
 def _place(path: str, given: values.Values) -> str:
-    name = documents.parameter_of(path)
+    # Late, because other components start without it.
+    from alongside.components.dataplane import tls_documents  # noqa: PLC0415
+
+    is_tls = given.contract.component == tls_documents.COMPONENT
+    name = tls_documents.parameter_of(path, given) if is_tls else documents.parameter_of(path)
     if name is None:
         return path or "document"
     return given.place(name)

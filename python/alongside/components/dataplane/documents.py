@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from alongside import document
 from alongside.base import errors, nearest, units
 from alongside.contract import written
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from alongside.contract import kinds
     from alongside.contract import values as contract_values
@@ -47,12 +47,15 @@ _DURATION_LIMITS = (
     "tunnel_timeout",
     "drain_timeout",
 )
-_PARAMETER_OF = {
+_SHARED_PLACES = {
     "listeners.address": "listen",
-    "listeners.inner": "inner",
     "status": "status",
     "admin": "admin",
     "threads": "threads",
+    "access_log": "access_log_one_in",
+}
+_PARAMETER_OF = {
+    "listeners.inner": "inner",
     "nodes": "node",
     "routes.key": "key",
     "routes.function": "function",
@@ -65,7 +68,6 @@ _PARAMETER_OF = {
     "routes.health.timeout_ms": "probe_timeout",
     "routes.retries.percent": "retry_percent",
     "routes.retries.fallback": "fallback",
-    "access_log": "access_log_one_in",
     "caches.origin": "origin",
     "caches.memory_bytes": "memory",
     "caches.object_bytes_max": "object_max",
@@ -73,6 +75,16 @@ _PARAMETER_OF = {
     "caches.replica.id": "id",
     "caches.replica.warm_bytes_per_s": "warm_bandwidth",
 }
+
+
+class Served(NamedTuple):
+    """What the listeners of a document serve."""
+
+    routes: tuple[document.Route, ...] = ()
+    caches: tuple[document.Cache, ...] = ()
+    nodes: tuple[document.Node, ...] = ()
+    programs: tuple[document.Program, ...] = ()
+    redirects: tuple[document.Redirect, ...] = ()
 
 
 def of_route(values: contract_values.Values) -> document.Document:
@@ -105,7 +117,8 @@ def of_route(values: contract_values.Values) -> document.Document:
     )
     places = [document.Node(id=one.id, address=one.address) for one in nodes]
     places += [document.Node(id=one.id, address=one.address) for one in replicas]
-    return _around(values, serves=route.name, routes=(route,), nodes=tuple(places))
+    served = Served(routes=(route,), nodes=tuple(places))
+    return around(values, (_listener(values, route.name),), served)
 
 
 def _check_replicas(nodes: Sequence[kinds.Node], replicas: Sequence[kinds.Replica]) -> None:
@@ -169,7 +182,7 @@ def of_cache(values: contract_values.Values) -> document.Document:
         object_bytes_max=values.size_bytes("object_max") if values.is_set("object_max") else None,
         replica=_replica(values),
     )
-    return _around(values, serves=cache.name, caches=(cache,))
+    return around(values, (_listener(values, cache.name),), Served(caches=(cache,)))
 
 
 def _replica(values: contract_values.Values) -> document.Replica | None:
@@ -192,21 +205,19 @@ def _function(values: contract_values.Values) -> document.Function:
     return "modulo" if values.text("function") == "modulo" else "ketama"
 
 
-def _around(
-    values: contract_values.Values,
-    *,
-    serves: str,
-    routes: tuple[document.Route, ...] = (),
-    caches: tuple[document.Cache, ...] = (),
-    nodes: tuple[document.Node, ...] = (),
-) -> document.Document:
-    """Return the document of the one route or cache, served by the one listener."""
-    listener = document.Listener(
+def _listener(values: contract_values.Values, serves: str) -> document.Listener:
+    return document.Listener(
         name=LISTENER_NAME,
         address=values.text("listen"),
         serves=serves,
         inner=values.texts("inner"),
     )
+
+
+def around(
+    values: contract_values.Values, listeners: tuple[document.Listener, ...], served: Served
+) -> document.Document:
+    """Return the document of what is served, with doors, limits and what else all have alike."""
     status, admin, access_log = None, None, None
     if values.is_set("status"):
         status = document.Status(address=values.text("status"))
@@ -219,10 +230,12 @@ def _around(
         epoch=0,
         generation=1,
         threads=values.integer("threads"),
-        listeners=(listener,),
-        routes=routes,
-        caches=caches,
-        nodes=nodes,
+        listeners=listeners,
+        routes=served.routes,
+        caches=served.caches,
+        nodes=served.nodes,
+        programs=served.programs,
+        redirects=served.redirects,
         limits=_limits(values),
         status=status,
         admin=admin,
@@ -250,11 +263,16 @@ def _about(values: contract_values.Values) -> document.About:
     )
 
 
-def parameter_of(path: str) -> str | None:
+def parameter_of(path: str, places: Mapping[str, str] | None = None) -> str | None:
     """Return the parameter that a place in a document came from, such as `routes[0].key`.
 
     None where it came from no single one, which is a mistake of ours and not of a user.
+
+    Args:
+        path: the place, as the data plane's checks name it.
+        places: the parameters of a component that has others, by place, without indexes.
     """
+    known = {**_SHARED_PLACES, **(_PARAMETER_OF if places is None else places)}
     plain = re.sub(r"\[[0-9]+\]", "", path)
     limit = plain.removeprefix("limits.")
     if limit != plain:
@@ -262,5 +280,5 @@ def parameter_of(path: str) -> str | None:
         durations = {f"{name}_ms": name for name in _DURATION_LIMITS}
         counts = {name: name for name in _COUNT_LIMITS}
         return (sizes | durations | counts).get(limit)
-    near = [prefix for prefix in _PARAMETER_OF if plain == prefix or plain.startswith(f"{prefix}.")]
-    return _PARAMETER_OF[max(near, key=len)] if near else None
+    near = [prefix for prefix in known if plain == prefix or plain.startswith(f"{prefix}.")]
+    return known[max(near, key=len)] if near else None

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alongside.contract import promise
 
-NAMES = ("cache", "route", "run", "up", "wrap")
+NAMES = ("cache", "route", "run", "tls", "up", "wrap")
 """The components that have a contract; each is a module of this package."""
 
-BESIDE = {"cache": "origin"}
+BESIDE = {"cache": "origin", "tls": "proxy_port"}
 """The components that stand beside a program, and the parameter that says where it listens."""
 
 COMMANDS = {"wrap": "contract wrap"}

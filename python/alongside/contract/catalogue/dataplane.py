@@ -1,4 +1,4 @@
-"""What `route` and `cache` promise alike, because the same binary keeps it."""
+"""What `route`, `cache` and `tls` promise alike, because the same binary keeps it."""
 
 from __future__ import annotations
 

@@ -51,6 +51,13 @@ _FAILURES = (
         "one line for every mistake with the nearest known name; exit code 2",
     ),
     promise.Failure(
+        "tls is asked for without a certificate",
+        "one for development is made, or renewed where less than a third of its time is left, by "
+        "the authority of `alongside certs`; nothing is told to trust it",
+        "a line with the URL, and the one that asks it by curl; a half-written authority is "
+        "refused with what to remove, exit code 2",
+    ),
+    promise.Failure(
         "The address that a component is to listen at is taken",
         "nothing is started; where no address is given, a free one is used",
         "one line naming the component, the address and its owner; exit code 3",
@@ -99,14 +106,22 @@ CONTRACT = promise.Contract(
         "of `--with` stands in front of the port where the program listens, as soon as it does, "
         "and stderr says where. What is needed is checked before anything starts. No file is read "
         "but the components' own; nothing stays when the program has ended, but the components' "
-        "logs."
+        "logs and certificates for development."
     ),
     parameters=_PARAMETERS,
     examples=(
         "alongside run -- python3 -m http.server 8000",
         "alongside run --with cache:memory=64Mi -- python3 -m http.server 8000",
+        "alongside run --with tls -- python3 -m http.server 8000",
     ),
     files=(
+        promise.File(
+            "`$XDG_STATE_HOME/alongside/authority`",
+            "makes, writes",
+            "keys and certificates for development, where tls needs them",
+            mode="0600",
+            publication="rename",
+        ),
         promise.File(
             "`$XDG_STATE_HOME/alongside/run/PROGRAM.COMPONENT.log`",
             "makes, writes",

@@ -40,7 +40,7 @@ pub(crate) fn write<B>(request: &Request<B>, is_over: bool) -> Result<Written, U
     let uri = request.uri();
     let websocket = request.extensions().get::<h2::ext::Protocol>();
     let is_tunnel = request.method() == Method::CONNECT;
-    if is_tunnel && !websocket.is_some_and(|protocol| protocol.as_str() == "websocket") {
+    if is_tunnel && websocket.is_none_or(|protocol| protocol.as_str() != "websocket") {
         return Err(Unwritable::Tunnel);
     }
     if !uri.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https")) {
@@ -49,7 +49,8 @@ pub(crate) fn write<B>(request: &Request<B>, is_over: bool) -> Result<Written, U
     let authority = authority(request)?;
     let target = uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
     //= RFC 9113 section 8.3.1: a path is there, and `*` with OPTIONS alone.
-    if !target.starts_with('/') && !(target == "*" && request.method() == Method::OPTIONS) {
+    let is_all = target == "*" && request.method() == Method::OPTIONS;
+    if !target.starts_with('/') && !is_all {
         return Err(Unwritable::Target);
     }
     let mut head = Vec::with_capacity(512);

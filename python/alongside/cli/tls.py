@@ -1,0 +1,21 @@
+"""`alongside tls`: check the values, then become the data plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alongside.cli import nodes
+from alongside.components.dataplane import tls_documents
+from alongside.contract.catalogue import tls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alongside.base import environment
+
+CONTRACT = tls.CONTRACT
+
+
+def start(words: Sequence[str], variables: environment.Environment) -> None:
+    """Become the data plane by the words after the command's name."""
+    nodes.become(CONTRACT, tls_documents.of_tls, words, variables)
