@@ -51,8 +51,8 @@ impl Client {
             Some(path) => connector.with_tls_config(trusting(path)?),
             None => connector.try_with_platform_verifier().map_err(|error| error.to_string())?,
         };
-        let https = HttpsConnector::from(connector.https_only().enable_http1().build());
-        let https = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https);
+        let connector = connector.https_only().enable_http1().build();
+        let https = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { https, last: Arc::default() })
     }
 

@@ -159,9 +159,8 @@ impl Ordering<'_> {
         shown.set(&due).map_err(failed)?;
         self.store.announce(&due).map_err(|error| failed(error.to_string()))?;
         tokio::time::sleep(SPREAD).await;
-        // None of the handles outlives a wait for another: they all lie in the order.
-        for number in 0..due.len() {
-            patiently!(ready(order, &kind, &due[number])).map_err(|error| self.failure(&error))?;
+        for due in &due {
+            patiently!(ready(order, &kind, due)).map_err(|error| self.failure(&error))?;
         }
         match patiently!(order.poll_ready(&PATIENCE)) {
             Ok(OrderStatus::Ready | OrderStatus::Valid) => Ok(()),

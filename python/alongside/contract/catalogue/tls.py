@@ -305,6 +305,19 @@ _METRICS = (
         ("listener", "outcome"),
         "handshakes, by what came of them",
     ),
+    promise.Metric(
+        "alongside_acme_orders_total",
+        "counter",
+        ("listener", "outcome"),
+        "orders for certificates, by what came of them: done, refused, rate_limited, unreachable, "
+        "failed",
+    ),
+    promise.Metric(
+        "alongside_acme_next_order_seconds",
+        "gauge",
+        ("listener",),
+        "from now until the next order is due",
+    ),
 )
 
 _FAILURES = (
@@ -387,10 +400,23 @@ _FAILURES = (
     ),
     promise.Failure(
         "The authority of acme is down, refuses, or reaches nobody at the host",
-        "it is asked again after growing waits; what there is stays in use. Certificates are "
+        "it is asked again after 1min, then twice as long each time up to 1h (a tenth of the "
+        "lifetime at most), or as late as it says; what there is stays in use. Certificates are "
         "renewed after two thirds of their lifetime, or when the authority says so",
-        "nobody notices, until the certificate expires. Operator: the log, "
+        "nobody notices, until the certificate expires. Operator: one line in the log for each "
+        "reason, with the host; `alongside_acme_orders_total`, "
         "`alongside_tls_certificate_expiry_seconds`",
+    ),
+    promise.Failure(
+        "The authority of acme knows the account no more",
+        "a new account is made, and the order goes on",
+        "nobody notices. Operator: one line in the log",
+    ),
+    promise.Failure(
+        "Several replicas share acme-folder, or one dies over an order",
+        "one orders at a time, and each of them answers the authority; another one orders where "
+        "it died, after 1min",
+        "nobody notices",
     ),
 )
 
