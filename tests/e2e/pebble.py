@@ -8,6 +8,7 @@ Next:  test_acme.py.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -20,7 +21,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx2
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from tests.e2e import sidecar
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alongside-tests"
@@ -28,6 +32,18 @@ MODULE = "github.com/letsencrypt/pebble/v2/cmd"
 VERSION = "v2.10.3"
 FETCH_S = 600.0
 WAIT_S = 30.0
+TRIES = 50
+GONE = {"status": "deactivated"}
+
+
+def coded(data: bytes) -> str:
+    """Return base64 as signatures of the web have it."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def plain(text: str) -> bytes:
+    """Return what was coded."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def program(name: str) -> str:
@@ -143,6 +159,26 @@ class Pebble:
         # Pebble's certificates are as an authority's are, but for what this flag asks beyond them.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
+
+    def deactivate(self) -> None:
+        """End the sidecar's account, as somebody does who has its key."""
+        kept = json.loads((self.folder / "kept" / "account.json").read_text())["credentials"]
+        key = serialization.load_der_private_key(plain(kept["key_pkcs8"]), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        with httpx2.Client(verify=self.authority.client()) as client:
+            directory = client.get(kept["directory"]).json()
+            for _ in range(TRIES):
+                nonce = client.head(directory["newNonce"]).headers["replay-nonce"]
+                head = {"alg": "ES256", "kid": kept["id"], "nonce": nonce, "url": kept["id"]}
+                head_64, body_64 = (coded(json.dumps(it).encode()) for it in (head, GONE))
+                signature = key.sign(f"{head_64}.{body_64}".encode(), ec.ECDSA(hashes.SHA256()))
+                numbers = utils.decode_dss_signature(signature)
+                signed = b"".join(number.to_bytes(32, "big") for number in numbers)
+                content = {"protected": head_64, "payload": body_64, "signature": coded(signed)}
+                kind = {"content-type": "application/jose+json"}
+                if client.post(kept["id"], json=content, headers=kind).status_code == 200:
+                    return
+        pytest.fail("the account is not deactivated")
 
     def resolve(self, host: str, address: str) -> None:
         """Let a name lead elsewhere than to 127.0.0.1."""

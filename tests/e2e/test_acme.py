@@ -144,6 +144,24 @@ def test_an_authority_that_is_down_and_comes_back_knowing_nobody_is_waited_for(
             assert len(events(running, "acme_account_made")) == 2
 
 
+def test_an_account_that_was_ended_is_made_anew_and_other_hosts_are_ordered_at_once(
+    tmp_path: Path, program: int
+) -> None:
+    with pebble.running(tmp_path, 3600) as authority:
+        usual = [f"--proxy-port={program}", f"--listen=127.0.0.1:{authority.tls_port}"]
+        with sidecar.running(tmp_path, *usual, *authority.flags(HOST)) as running:
+            sidecar.until(lambda: done(running) == 1, "it is got")
+        authority.deactivate()
+        both = authority.flags(HOST, "www.shop.example")
+        with sidecar.running(tmp_path, *usual, *both) as running:
+            sidecar.until(lambda: done(running) == 1, "it is got for both")
+            sidecar.until(lambda: events(running, "certificate_taken"), "it is taken")
+            assert served(running, authority.client(), "www.shop.example")
+            assert len(events(running, "acme_account_unknown")) == 1
+            assert len(events(running, "acme_account_made")) == 1
+            assert events(running, "acme_order_failed") == []
+
+
 def test_a_host_that_is_not_ours_is_named_and_what_is_there_stays(
     tmp_path: Path, program: int
 ) -> None:
