@@ -53,6 +53,18 @@ def files(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mode & 0o777 for path in listed}
 
 
+@pytest.mark.parametrize("flag", ["--acme-folder", "--acme-ca"])
+def test_what_cannot_be_used_is_refused_at_the_start(tmp_path: Path, flag: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("no certificate")
+    rest = {"--acme-folder": tmp_path / "kept", flag: file}
+    words = [f"{name}={value}" for name, value in rest.items()]
+    acme = ("--acme=https://127.0.0.1:9/dir", f"--acme-domain={HOST}")
+    told = sidecar.refused("--proxy-port=8000", *acme, *words)
+    field = {"--acme-folder": "folder", "--acme-ca": "authorities"}[flag]
+    assert f"tls.acme.{field}: {file} cannot be used: " in told
+
+
 @pytest.mark.parametrize("challenge", ["tls-alpn-01", "http-01"])
 def test_a_certificate_is_got_by_either_challenge(
     tmp_path: Path, program: int, challenge: str
