@@ -500,8 +500,10 @@ class Tls(values.Value):
     clients: Clients | None = None
     """Certificates of clients; null where none is asked for."""
     default: str | None = None
-    """The name of the certificate for clients that ask for a host that none has, or for none; null
-    refuses the former where there are several certificates. A single one always serves
+    """The name of the certificate for clients that ask for a host that none has, or for none.
+
+    Null, where there are several certificates, refuses the former, and gives the latter the one
+    that holds the address they came to, else the first. A single certificate always serves
     everybody.
     """
     handshake_timeout_ms: int = 10000
