@@ -148,8 +148,9 @@ class Sidecar:
 
 
 def words(*more: str) -> list[str]:
-    """Return the words of a sidecar on free ports of loopback."""
-    usual = ("--listen=127.0.0.1:0", "--status=127.0.0.1:0")
+    """Return the words of a sidecar, on free ports of loopback where no others are named."""
+    given = {word.partition("=")[0] for word in more}
+    usual = [f"{flag}=127.0.0.1:0" for flag in ("--listen", "--status") if flag not in given]
     return [sys.executable, "-m", "alongside", "tls", *usual, *more]
 
 

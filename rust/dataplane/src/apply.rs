@@ -93,6 +93,7 @@ pub struct Runtime {
     caches: alongside_cache::Metrics,
     tcp: alongside_tcp::Metrics,
     tls: alongside_tls::Metrics,
+    acme: alongside_acme::Metrics,
     process: ProcessMetrics,
 }
 
@@ -106,6 +107,8 @@ pub struct Meters {
     pub tcp: alongside_tcp::Metrics,
     /// TLS's.
     pub tls: alongside_tls::Metrics,
+    /// Those of orders for certificates.
+    pub acme: alongside_acme::Metrics,
     /// The process's.
     pub process: ProcessMetrics,
 }
@@ -129,6 +132,7 @@ impl Runtime {
             caches: meters.caches,
             tcp: meters.tcp,
             tls: meters.tls,
+            acme: meters.acme,
             process: meters.process,
         }
     }
@@ -192,6 +196,7 @@ impl Runtime {
             caches: &self.caches,
             tcp: &self.tcp,
             tls: &self.tls,
+            acme: &self.acme,
             servers: &mut self.servers,
         };
         let compiled = compile(&document, &self.compiled, &mut meters).map_err(Refused::Wrong);
@@ -314,7 +319,7 @@ impl Runtime {
 
     /// Forgets the series of what is in one document and not in the other, which is in force.
     fn forget_series(&self, document: &Document, in_force: Option<&Document>) {
-        series::forget(document, in_force, (&self.http, &self.caches, &self.tcp, &self.tls));
+        series::forget(document, in_force, (&self.http, &self.caches, &self.tcp), (&self.tls, &self.acme));
     }
 
     /// Starts the threads that are missing: all of them or none.

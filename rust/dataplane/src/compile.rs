@@ -1,6 +1,7 @@
 //! From a document to what serves it.
 
 use crate::serve::{Served, Serves};
+use alongside_acme::Issuer;
 use alongside_cache::Cache;
 use alongside_document::{Document, Fallback, Function, Listener, Node, Problem, Speaks, Tls};
 use alongside_http::entry::Entry;
@@ -47,6 +48,29 @@ pub struct Secured {
     tls: Tls,
     /// Who speaks it.
     pub acceptor: Arc<Acceptor>,
+    /// Who gets a certificate for it from an authority.
+    pub issuer: Option<Arc<Issuer>>,
+}
+
+impl Secured {
+    /// Brings the metrics up to date that change by themselves, before they are shown.
+    pub fn refresh_metrics(&self) {
+        self.acceptor.refresh_metrics();
+        self.issuer.iter().for_each(|issuer| issuer.refresh_metrics());
+    }
+}
+
+/// Gives an authority that asks at redirects what an issuer has to say.
+struct AtRedirects(Arc<Answers>);
+
+impl alongside_acme::Answers for AtRedirects {
+    fn put(&self, token: &str, answer: &str) {
+        self.0.put(token, answer);
+    }
+
+    fn remove(&self, token: &str) {
+        self.0.remove(token);
+    }
 }
 
 impl Compiled {
@@ -106,6 +130,8 @@ pub struct Meters<'m> {
     pub tcp: &'m alongside_tcp::Metrics,
     /// TLS's.
     pub tls: &'m alongside_tls::Metrics,
+    /// Those of orders for certificates.
+    pub acme: &'m alongside_acme::Metrics,
     /// What is known of servers.
     pub servers: &'m mut Servers,
 }
@@ -146,7 +172,7 @@ pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) 
     }
     for (index, listener) in document.listeners.iter().enumerate() {
         let Some(tls) = &listener.tls else { continue };
-        match secure(&listener.name, tls, before, meters.tls) {
+        match secure(&listener.name, tls, before, meters) {
             Ok(secured) => drop(compiled.acceptors.insert(listener.name.to_string(), secured)),
             Err(found) => problems.extend(of_listener(index, found)),
         }
@@ -169,13 +195,14 @@ fn of_listener(index: usize, problems: Vec<Problem>) -> impl Iterator<Item = Pro
 }
 
 /// Returns a listener's TLS: the one in force where it is written the same.
-fn secure(name: &str, tls: &Tls, before: &Compiled, metrics: &alongside_tls::Metrics) -> Result<Secured, Vec<Problem>> {
+fn secure(name: &str, tls: &Tls, before: &Compiled, meters: &Meters<'_>) -> Result<Secured, Vec<Problem>> {
     let known = before.acceptors.get(name);
     if let Some(same) = known.filter(|known| known.tls == *tls) {
         return Ok(same.clone());
     }
-    let acceptor = Acceptor::open(name, tls, known.map(|known| &known.acceptor), metrics)?;
-    Ok(Secured { tls: tls.clone(), acceptor })
+    let acceptor = Acceptor::open(name, tls, known.map(|known| &known.acceptor), meters.tls)?;
+    let issuer = tls.acme.as_ref().map(|acme| Issuer::open(name, acme, meters.acme)).transpose()?;
+    Ok(Secured { tls: tls.clone(), acceptor, issuer })
 }
 
 /// Returns a program; what is known of it stays where it is still at the same place.
@@ -298,8 +325,8 @@ fn terms(route: &alongside_document::Route) -> route::Terms {
 #[derive(Debug, Default)]
 pub struct Tended {
     routes: Vec<AbortHandle>,
-    /// Files of TLS, by their acceptor's place in memory, which holding it keeps.
-    acceptors: HashMap<usize, (Arc<Acceptor>, AbortHandle)>,
+    /// Files of TLS and orders for them, by their acceptor's place in memory, which holding it keeps.
+    acceptors: HashMap<usize, (Arc<Acceptor>, Vec<AbortHandle>)>,
     /// By the node's place in memory, which holding it keeps.
     nodes: HashMap<usize, (Arc<Upstream>, AbortHandle)>,
 }
@@ -320,12 +347,18 @@ impl Tended {
         }
         before.into_values().for_each(|(_, task)| task.abort());
         let mut before = std::mem::take(&mut self.acceptors);
-        for Secured { acceptor, .. } in compiled.acceptors.values() {
+        for Secured { acceptor, issuer, .. } in compiled.acceptors.values() {
             let place = Arc::as_ptr(acceptor).addr();
-            let follow = || tokio::spawn(acceptor.follow()).abort_handle();
-            let tended = before.remove(&place).unwrap_or_else(|| (Arc::clone(acceptor), follow()));
+            let begin = || {
+                let answers = AtRedirects(Arc::clone(&compiled.answers));
+                let order = |issuer: &Arc<Issuer>| Arc::clone(issuer).run(Arc::clone(acceptor), Arc::new(answers));
+                let orders = issuer.as_ref().map(order).map(tokio::spawn);
+                let tasks = [Some(tokio::spawn(acceptor.follow())), orders];
+                tasks.into_iter().flatten().map(|task| task.abort_handle()).collect()
+            };
+            let tended = before.remove(&place).unwrap_or_else(|| (Arc::clone(acceptor), begin()));
             self.acceptors.insert(place, tended);
         }
-        before.into_values().for_each(|(_, task)| task.abort());
+        before.into_values().flat_map(|(_, tasks)| tasks).for_each(|task| task.abort());
     }
 }

@@ -145,8 +145,9 @@ impl Control {
         let caches = alongside_cache::Metrics::register(&mut registry);
         let tcp = alongside_tcp::Metrics::register(&mut registry);
         let tls = alongside_tls::Metrics::register(&mut registry);
+        let acme = alongside_acme::Metrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), tls, process: process.clone() };
+        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), tls, acme, process: process.clone() };
         Self {
             runtime: Mutex::new(Runtime::new(inherited, last_good, meters, stands_by)),
             registry,
@@ -239,7 +240,7 @@ impl Control {
         runtime.compiled().caches.values().for_each(|cache| cache.refresh_metrics());
         runtime.compiled().routes.values().for_each(|route| route.refresh_metrics());
         runtime.compiled().balancers.values().for_each(|balancer| balancer.refresh_metrics(&self.tcp));
-        runtime.compiled().acceptors.values().for_each(|secured| secured.acceptor.refresh_metrics());
+        runtime.compiled().acceptors.values().for_each(|secured| secured.refresh_metrics());
         self.http.refresh(&runtime.admission.requests);
         drop(runtime);
         let mut text = String::new();

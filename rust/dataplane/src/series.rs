@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 pub fn forget(
     document: &Document,
     in_force: Option<&Document>,
-    (http, caches, tcp, tls): (&Metrics, &alongside_cache::Metrics, &alongside_tcp::Metrics, &alongside_tls::Metrics),
+    (http, caches, tcp): (&Metrics, &alongside_cache::Metrics, &alongside_tcp::Metrics),
+    (tls, acme): (&alongside_tls::Metrics, &alongside_acme::Metrics),
 ) {
     let kept = in_force.map(Series::of).unwrap_or_default();
     for gone in Series::of(document).difference(&kept) {
@@ -20,6 +21,7 @@ pub fn forget(
             Series::Cache(name) => caches.forget(name),
             Series::Balancer(name) => tcp.forget(name),
             Series::Backend(balancer, id) => tcp.forget_backend(balancer, id),
+            Series::Acme(listener) => acme.forget(listener),
             Series::Tls(listener) => tls.forget(listener, ["acme", "clients.authorities"]),
             Series::Certificate(listener, name) => tls.forget_certificate(listener, name),
         }
@@ -36,6 +38,7 @@ enum Series<'d> {
     Cache(&'d str),
     Balancer(&'d str),
     Backend(&'d str, &'d str),
+    Acme(&'d str),
     Tls(&'d str),
     Certificate(&'d str, &'d str),
 }
@@ -64,7 +67,9 @@ impl<'d> Series<'d> {
             let tls = listener.tls.iter();
             let certificates = tls.flat_map(|tls| &tls.certificates);
             let certificates = certificates.map(|one| Self::Certificate(&listener.name, &one.name));
-            certificates.chain(listener.tls.is_some().then_some(Self::Tls(&listener.name)))
+            let acme = listener.tls.iter().filter(|tls| tls.acme.is_some());
+            let acme = acme.flat_map(|_| [Self::Acme(&listener.name), Self::Certificate(&listener.name, "acme")]);
+            certificates.chain(listener.tls.is_some().then_some(Self::Tls(&listener.name))).chain(acme)
         };
         let tls = document.listeners.iter().flat_map(of_tls);
         http.chain(document.tcp.iter().flat_map(of_balancer)).chain(programs).chain(tls).collect()

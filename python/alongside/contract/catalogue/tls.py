@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from alongside.contract import promise
-from alongside.contract.catalogue import dataplane, doors
+from alongside.contract.catalogue import authority, dataplane, doors
 
 CERTIFICATES_GROUP = "Certificates"
 CLIENTS_GROUP = "Clients"
-ACME_GROUP = "Certificates from an authority"
 
 _PROGRAM = (
     promise.Parameter(
@@ -208,67 +207,6 @@ _CLIENTS = (
     ),
 )
 
-_ACME = (
-    promise.Parameter(
-        name="acme",
-        kind=promise.Kind.TEXT,
-        description="the directory of an authority (RFC 8555) that a certificate is got from and "
-        "renewed by",
-        example="https://acme.example/directory",
-        unset="all certificates lie in files",
-        maximum="2048",
-        group=ACME_GROUP,
-    ),
-    promise.Parameter(
-        name="acme_domain",
-        kind=promise.Kind.TEXT,
-        description="host that the certificate is got for",
-        example="shop.example",
-        unset="acme is not used",
-        maximum="255",
-        is_repeated=True,
-        group=ACME_GROUP,
-    ),
-    promise.Parameter(
-        name="acme_challenge",
-        kind=promise.Kind.CHOICE,
-        description="how the authority is shown that a host is ours: tls-alpn-01 (it reaches "
-        "listen at port 443) or http-01 (it reaches redirect at port 80)",
-        example="http-01",
-        default="tls-alpn-01",
-        choices=("tls-alpn-01", "http-01"),
-        group=ACME_GROUP,
-    ),
-    promise.Parameter(
-        name="acme_contact",
-        kind=promise.Kind.TEXT,
-        description="whom the authority writes to",
-        example="mailto:ops@example.org",
-        unset="the authority is told nobody",
-        maximum="255",
-        is_repeated=True,
-        group=ACME_GROUP,
-    ),
-    promise.Parameter(
-        name="acme_folder",
-        kind=promise.Kind.PATH,
-        description="folder that keeps the account, keys and certificates, shared by all replicas",
-        example="/var/lib/alongside/acme",
-        unset="acme is not used",
-        maximum="4096",
-        group=ACME_GROUP,
-    ),
-    promise.Parameter(
-        name="acme_ca",
-        kind=promise.Kind.PATH,
-        description="PEM file of the authorities that the directory's own certificate comes from",
-        example="/etc/ssl/acme.pem",
-        unset="the system's",
-        maximum="4096",
-        group=ACME_GROUP,
-    ),
-)
-
 _HANDSHAKE = promise.Parameter(
     name="handshake_timeout",
     kind=promise.Kind.DURATION,
@@ -385,13 +323,6 @@ _FAILURES = (
         "short body is never taken for a whole one",
         "client: 502, or a cut answer. Operator: `refused`, `alongside_http_cut_total`",
     ),
-    promise.Failure(
-        "The authority of acme is down, refuses, or reaches nobody at the host",
-        "it is asked again after growing waits; what there is stays in use. Certificates are "
-        "renewed after two thirds of their lifetime, or when the authority says so",
-        "nobody notices, until the certificate expires. Operator: the log, "
-        "`alongside_tls_certificate_expiry_seconds`",
-    ),
 )
 
 _READY = promise.Route(
@@ -446,7 +377,7 @@ CONTRACT = promise.Contract(
         dataplane.THREADS,
         dataplane.ACCESS_LOG,
         *_CLIENTS,
-        *_ACME,
+        *authority.PARAMETERS,
         _HANDSHAKE,
         *dataplane.LIMITS,
     ),
@@ -472,12 +403,13 @@ CONTRACT = promise.Contract(
     ),
     signals=dataplane.SIGNALS,
     exits=dataplane.EXITS,
-    metrics=(*dataplane.METRICS, *_METRICS),
+    metrics=(*dataplane.METRICS, *_METRICS, *authority.METRICS),
     failures=(
         *dataplane.CLIENT_FAILURES,
         dataplane.LOAD_FAILURE,
         dataplane.LOG_FAILURE,
         *_FAILURES,
+        *authority.FAILURES,
         *dataplane.START_FAILURES,
     ),
 )
