@@ -183,9 +183,9 @@ pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) 
 /// Returns what is wrong with the files that a checked document names: certificates, keys, authorities.
 pub fn problems_of_files(document: &Document) -> Vec<Problem> {
     let metrics = alongside_tls::Metrics::register(&mut Registry::default());
-    let (before, listeners) = (Compiled::default(), document.listeners.iter().enumerate());
+    let listeners = document.listeners.iter().enumerate();
     let secured = listeners.filter_map(|(index, listener)| Some((index, listener, listener.tls.as_ref()?)));
-    let opened = secured.map(|(index, listener, tls)| (index, secure(&listener.name, tls, &before, &metrics)));
+    let opened = secured.map(|(index, listener, tls)| (index, Acceptor::open(&listener.name, tls, None, &metrics)));
     opened.filter_map(|(index, opened)| Some(of_listener(index, opened.err()?))).flatten().collect()
 }
 
