@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from tests.e2e import fleets
+
+from alongside.engines.runtimes.namespaces import facts
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 SPEAKER = """\
@@ -103,6 +106,14 @@ def heard(address: str) -> str:
         return connection.makefile().read()
 
 
+def heard_or_not(number: int) -> str:
+    """Return what is said at a port of this machine; nothing where nobody is there."""
+    try:
+        return heard(f"127.0.0.1:{number}")
+    except ConnectionError:
+        return ""
+
+
 def service(fleet: fleets.Fleet) -> str:
     services = fleet.status()["services"]
     assert isinstance(services, dict)
@@ -140,6 +151,44 @@ def test_pods_with_addresses_of_their_own_are_replaced_behind_their_service(
     assert code == 0, out + err
     assert not before & set(fleet.processes())
     assert heard(service(fleet)) == "two"
+
+
+@pytest.mark.parametrize(
+    "engine", ["process", pytest.param("namespaces", marks=pytest.mark.needs("ip", "setpriv"))]
+)
+def test_a_service_leaves_its_number_to_a_pod_that_comes_later(
+    fleet: fleets.Fleet, engine: str
+) -> None:
+    lack = facts.problem(asyncio.run(facts.facts(os.environ)))
+    if engine == "namespaces" and lack:
+        pytest.skip(f"this machine has no namespaces for us: {lack}")
+
+    def heard_of_service() -> str:
+        (address,) = fleet.status()["services"]["web"].values()  # type: ignore[index]
+        return heard(address)
+
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        number = bound.getsockname()[1]
+    web = deployment(fleet, "web", env=OWN_ADDRESS).replace("8090", str(number))
+    edge = f"""\
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: edge}}
+spec:
+  containers:
+  - name: app
+    image: example/speaker:1
+    args: [speaker.py, "9000"]
+    env: [{{name: WORD, value: edge}}{OWN_ADDRESS}]
+    ports: [{{containerPort: 9000, hostPort: {number}}}]
+    readinessProbe: {{tcpSocket: {{port: 9000}}, periodSeconds: 1}}
+"""
+    for text, said in ((web, "web"), (web + edge, "edge"), (web, "web")):
+        code, out, err = up(fleet, text, "--engine", engine)
+        assert code == 0, out + err
+        assert heard_of_service() == "web"
+        fleets.until(f"{said} has the number", lambda said=said: heard_or_not(number) == said)  # type: ignore[misc]
 
 
 def test_a_job_that_failed_is_told_and_waited_for_no_longer(fleet: fleets.Fleet) -> None:
