@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.dockerd import answers
-from alongside.engines.runtimes.docker import containers, facts, image, names
+from alongside.engines.runtimes.docker import containers, facts, image, names, seeing
 
 if TYPE_CHECKING:
     from alongside.base import clock, log
@@ -34,8 +34,8 @@ class Project:
     """What the engine is."""
     is_slave: bool = True
     """Whether mounts of volumes can follow later ones; the engine says when they cannot."""
-    sees_mounts: bool = True
-    """Whether the engine sees what we mount; until it does not."""
+    sees_mounts: bool = False
+    """Whether the engine sees what we mount, as far as was found out."""
     served: tuple[pods.Service, ...] = ()
     """The Services that containers are told of by variables."""
     services: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -65,14 +65,19 @@ async def opened(
         raise errors.PermanentError(
             "\n".join(f"docker: {fact.reason}; {fact.remedy}" for fact in missing)
         )
+    made = await image.ensure(asked, setting_.binary, info)
+    labels = names.labels(setting_.project, setting_.home)
+    name = names.container(setting_.project, setting_.home, "mounts")
+    body: answers.Json = {"Image": made, "Labels": labels}
     return Project(
         setting=setting_,
         clock=clock_,
         log=log_,
         asked=asked,
-        image=await image.ensure(asked, setting_.binary, info),
+        image=made,
         network=await _network(setting_, asked),
         facts=tuple(found),
+        sees_mounts=await seeing.sees_mounts(asked, body, name, setting_.folder),
         is_reached=any(fact.name == "reach" and fact.is_there for fact in found),
     )
 

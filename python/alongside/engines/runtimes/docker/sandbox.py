@@ -246,7 +246,7 @@ class PodSandbox:
                 await containers.start(asked, identity)
                 if held.parts:
                     state = answers.record(await containers.inspect(asked, identity), "State")
-                    held.check(answers.whole(state, "Pid"))
+                    held.check(answers.whole(state, "Pid"), identity)
             except BaseException:
                 with suppress(errors.AlongsideError):
                     await asyncio.shield(containers.remove(asked, identity))

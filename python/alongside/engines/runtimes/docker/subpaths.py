@@ -58,11 +58,12 @@ class Held:
         """Return what the engine is given for a mount."""
         return self.parts[mount.path].path if mount.path in self.parts else volume
 
-    def check(self, pid: int) -> None:
+    def check(self, pid: int, identity: str) -> None:
         """Look at what a container that was started has got.
 
         Args:
-            pid: of its first process; 0 where it has ended already.
+            pid: of its first process, as the engine counts; 0 where it has ended already.
+            identity: the container's, which stands in the name of its cgroup.
 
         Raises:
             UnseenError: something else; the engine may not see what was bound.
@@ -72,7 +73,9 @@ class Held:
             return
         try:
             had = Counter(where for where, _ in _mounts(f"/proc/{pid}/mountinfo").values())
-        except OSError:  # it has ended, or is another user's
+            if identity not in Path(f"/proc/{pid}/cgroup").read_text():
+                raise ProcessLookupError(pid)
+        except OSError:  # it has ended, is another user's, or the engine counts otherwise
             for part in self.parts.values():
                 if not part.is_bound and not self._is_still(part):
                     raise self._moved(part) from None
@@ -137,10 +140,9 @@ def sweep(folder: Path) -> None:
     place = folder / FOLDER
     for point in memory.mounts_below(place):
         memory.unmount(point)
-    with contextlib.suppress(OSError):
-        for one in place.iterdir():
-            one.rmdir() if one.is_dir() else one.unlink()
-        place.rmdir()
+    for one in place.glob("*"):
+        _quietly(one.rmdir if one.is_dir() else one.unlink)
+    _quietly(place.rmdir)
 
 
 def location(descriptor: int) -> Location:
