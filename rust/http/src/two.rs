@@ -44,6 +44,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What of an answer may wait for the client: of one stream.
 const SEND_BYTES_MAX: usize = 64 * 1024;
 
+/// What small pieces that wait to be read may cost, each counted with 256 bytes less its own: as many as fit into one stream's
+/// window where each carries a byte of gRPC, so that a quick client of many small messages is not taken for a flood.
+const PIECES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Streams that were given up before anybody looked at them, and those that the client's mistakes ended.
 const PENDING_RESETS_MAX: usize = 20;
 const ERROR_RESETS_MAX: usize = 100;
@@ -85,6 +89,7 @@ fn terms() -> Builder {
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buffer_size(SEND_BYTES_MAX)
+        .data_frame_budget(PIECES_BYTES_MAX)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_local_error_reset_streams(Some(ERROR_RESETS_MAX))
         .enable_connect_protocol();

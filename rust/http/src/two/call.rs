@@ -32,6 +32,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// What of a request may wait for the program: of one stream.
 const SEND_BYTES_MAX: usize = 64 * 1024;
 
+/// What small pieces of answers that wait to be read may cost, each counted with 256 bytes less its own.
+const PIECES_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The largest head of an answer, each field counted with 32 bytes more than it has.
 const FIELDS_BYTES_MAX: u32 = 64 * 1024;
 
@@ -112,6 +115,7 @@ async fn begin(address: &str, wire: Wire) -> io::Result<Shared> {
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buffer_size(SEND_BYTES_MAX)
+        .data_frame_budget(PIECES_BYTES_MAX)
         .max_header_list_size(FIELDS_BYTES_MAX);
     let (send, connection) = builder.handshake(wire).await.map_err(broken)?;
     // Its end is seen by whoever has a request on it.

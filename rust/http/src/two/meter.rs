@@ -17,8 +17,9 @@ const VAIN_MAX: u64 = 1_000;
 /// Frames in vain that are forgiven each second: those that keep a connection alive.
 const FORGIVEN_PER_SECOND: u64 = 10;
 
-/// Bytes of ours for which a client may send one such frame: it makes room for more, or asks how long they take.
-const BYTES_PER_FRAME: u64 = 64;
+/// Frames in vain for each of ours that carries something: its client makes room for more, of a stream and of all, and may ask
+/// how long that takes.
+const FRAMES_FOR_OURS: u64 = 4;
 
 /// What a client's side begins with, before its first frame.
 //= RFC 9113 section 3.4: PRI * HTTP/2.0, an empty line, SM, an empty line.
@@ -56,27 +57,24 @@ impl Flooded {
     }
 }
 
-/// Counts frames from their bytes.
+/// Finds the heads of frames in the bytes of one way.
 #[derive(Debug)]
-struct Meter {
+struct Frames {
     head: [u8; HEAD_BYTES],
     /// How much of a frame's head came.
     came: usize,
     /// How much comes before the next head.
     skipped: u32,
-    vain: u64,
-    written: u64,
-    forgiven_ms: u64,
 }
 
-impl Meter {
-    const fn new(now_ms: u64) -> Self {
-        Self { head: [0; HEAD_BYTES], came: 0, skipped: PREFACE_BYTES, vain: 0, written: 0, forgiven_ms: now_ms }
+impl Frames {
+    /// Returns frames that begin behind so many bytes.
+    const fn behind(skipped: u32) -> Self {
+        Self { head: [0; HEAD_BYTES], came: 0, skipped }
     }
 
-    /// Takes what a client sent; returns whether that is too much.
-    fn read(&mut self, mut bytes: &[u8], now_ms: u64) -> bool {
-        let before = self.vain;
+    /// Takes bytes; tells of each frame its kind, its flags and how long it is.
+    fn take(&mut self, mut bytes: &[u8], mut found: impl FnMut(u8, u8, u32)) {
         while !bytes.is_empty() {
             if self.skipped > 0 {
                 let count = bytes.len().min(self.skipped as usize);
@@ -91,35 +89,58 @@ impl Meter {
             bytes = &bytes[count..];
             if self.came == HEAD_BYTES {
                 self.came = 0;
-                self.count();
+                let [high, middle, low, kind, flags, ..] = self.head;
+                self.skipped = u32::from_be_bytes([0, high, middle, low]);
+                found(kind, flags, self.skipped);
             }
         }
+    }
+}
+
+/// Counts frames that move nothing.
+#[derive(Debug)]
+struct Meter {
+    read: Frames,
+    written: Frames,
+    vain: u64,
+    forgiven_ms: u64,
+}
+
+impl Meter {
+    const fn new(now_ms: u64) -> Self {
+        Self { read: Frames::behind(PREFACE_BYTES), written: Frames::behind(0), vain: 0, forgiven_ms: now_ms }
+    }
+
+    /// Takes what a client sent; returns whether that is too much.
+    fn read(&mut self, bytes: &[u8], now_ms: u64) -> bool {
+        let before = self.vain;
+        let vain = &mut self.vain;
+        self.read.take(bytes, |kind, flags, length| {
+            let moves = match kind {
+                DATA => length > 0 || flags & END_STREAM != 0,
+                HEADERS | CONTINUATION => true,
+                _ => false,
+            };
+            *vain = if moves { vain.saturating_sub(1) } else { *vain + 1 };
+        });
         self.vain > before && self.vain > VAIN_MAX && self.is_beyond(now_ms)
     }
 
-    /// Counts the frame whose head is there.
-    fn count(&mut self) {
-        let [high, middle, low, kind, flags, ..] = self.head;
-        let bytes = u32::from_be_bytes([0, high, middle, low]);
-        self.skipped = bytes;
-        let moves = match kind {
-            DATA => bytes > 0 || flags & END_STREAM != 0,
-            HEADERS | CONTINUATION => true,
-            _ => false,
-        };
-        self.vain = if moves { self.vain.saturating_sub(1) } else { self.vain + 1 };
-    }
-
-    fn wrote(&mut self, bytes: usize) {
-        self.written = self.written.saturating_add(bytes as u64);
+    /// Takes what was written to the client.
+    fn wrote(&mut self, bytes: &[u8]) {
+        let vain = &mut self.vain;
+        self.written.take(bytes, |kind, _, _| {
+            if matches!(kind, DATA | HEADERS) {
+                *vain = vain.saturating_sub(FRAMES_FOR_OURS);
+            }
+        });
     }
 
     /// Whether it is too much even with what is forgiven since the last look.
     fn is_beyond(&mut self, now_ms: u64) -> bool {
         let forgiven = now_ms.saturating_sub(self.forgiven_ms) * FORGIVEN_PER_SECOND / 1_000;
         self.forgiven_ms += forgiven * 1_000 / FORGIVEN_PER_SECOND;
-        self.vain = self.vain.saturating_sub(forgiven).saturating_sub(self.written / BYTES_PER_FRAME);
-        self.written %= BYTES_PER_FRAME;
+        self.vain = self.vain.saturating_sub(forgiven);
         self.vain > VAIN_MAX
     }
 }
@@ -140,9 +161,9 @@ impl<S> Metered<S> {
         (Self { stream, meter: Meter::new(deadline::now_ms()), flooded: flooded.clone(), is_shut: false }, flooded)
     }
 
-    fn wrote(&mut self, count: usize) {
-        self.meter.wrote(count);
-        self.flooded.0.written.fetch_add(count as u64, Ordering::Relaxed);
+    fn wrote(&mut self, bytes: &[u8]) {
+        self.meter.wrote(bytes);
+        self.flooded.0.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -167,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         if let Poll::Ready(Ok(count)) = written {
-            this.wrote(count);
+            this.wrote(&bytes[..count]);
         }
         written
     }
@@ -180,7 +201,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         if let Poll::Ready(Ok(count)) = written {
-            this.wrote(count);
+            let mut left = count;
+            for slice in slices {
+                let count = slice.len().min(left);
+                this.wrote(&slice[..count]);
+                left -= count;
+            }
         }
         written
     }
@@ -265,13 +291,13 @@ mod tests {
         assert!((0..100_000).all(|number| !meter.read(&frame(PING, 0, 8), number * 100)));
         let mut meter = begun();
         assert!((0..100_000).all(|_| {
-            meter.wrote(64);
-            !meter.read(&frame(8, 0, 4), 0)
+            meter.wrote(&frame(DATA, 0, 1));
+            (0..4).all(|_| !meter.read(&frame(8, 0, 4), 0))
         }));
         // What we answer a PING with is no reason for another.
         let mut meter = begun();
         assert!((0..10_000).any(|_| {
-            meter.wrote(17);
+            meter.wrote(&frame(PING, 1, 8));
             meter.read(&frame(PING, 0, 8), 0)
         }));
     }
