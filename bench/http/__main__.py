@@ -77,6 +77,7 @@ def _measure(options: argparse.Namespace) -> report.Result:
 
 def _peers() -> dict[str, str]:
     asked = {cases.NGINX: ("nginx", "-v"), cases.VARNISH: ("varnishd", "-V"), "wrk": ("wrk", "-v")}
+    asked[cases.HAPROXY] = ("haproxy", "-v")
     return {name: peers.version(*how) for name, how in asked.items() if peers.is_installed(how[0])}
 
 

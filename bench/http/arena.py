@@ -180,7 +180,7 @@ def _set_up(case: cases.Case, plan: Plan) -> Iterator[Arena]:
             case,
             entries,
             Entry(origin.port, roots),
-            load.Load(targets, headers, case.connections, beside),
+            load.Load(targets, headers, case.connections, beside, is_tls=case.is_tls),
             plan.cores,
         )
 
@@ -191,12 +191,15 @@ def _check_answers(arena: Arena) -> None:
     Raises:
         load.LoadError: answers differ between contestants, or not every shard was used.
     """
-    found = {name: load.bodies(entry.port) for name, entry in arena.entries.items()}
+    found = {
+        name: load.bodies(entry.port, is_tls=arena.case.is_tls)
+        for name, entry in arena.entries.items()
+    }
     expected = found[figures.OURS]
     for name, bodies in found.items():
         # The prototype's ring has points of its own.
         if name != cases.PROTOTYPE and bodies != expected:
             differing = sum(a != b for a, b in zip(bodies, expected, strict=True))
             raise load.LoadError(f"{name} answers {differing} targets differently")
-    if not arena.case.is_cached and len(set(expected)) != cases.SHARDS:
+    if arena.case.is_spread and len(set(expected)) != cases.SHARDS:
         raise load.LoadError(f"only {len(set(expected))} of {cases.SHARDS} shards were used")

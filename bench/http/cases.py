@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bench.http import figures, load, ours, peers, servers
 
-NGINX, TUNED, VARNISH, PROTOTYPE = "nginx", "nginx-tuned", "varnish", "prototype"
+NGINX, TUNED, VARNISH, HAPROXY = "nginx", "nginx-tuned", "varnish", "haproxy"
+PROTOTYPE = "prototype"
 SHARDS = 4
 REPLICAS = 2
 SMALL_BYTES = 1024
@@ -39,7 +40,7 @@ class Case:
     """One kind of work.
 
     `budgets` are the greatest ratios allowed, by peer; `is_cached` says that once every target
-    was asked for, the origin must hear nothing more.
+    was asked for, the origin must hear nothing more, `is_spread` that all origins are asked.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Case:
     connections: int = 64
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     is_cached: bool = False
+    is_spread: bool = True
+    is_tls: bool = False
 
 
 def routers(site: Site) -> list[Contestant]:
@@ -63,6 +66,32 @@ def routers(site: Site) -> list[Contestant]:
         _one(NGINX, peers.router("nginx", second, site.origins, site.folder)),
     ]
     return found + _prototype(site, third, site.origins)
+
+
+def sealed_routers(site: Site) -> list[Contestant]:
+    """Return routers as `routers` does, behind TLS 1.3."""
+    first, second = servers.free_ports(2)
+    pair = peers.pair(site.folder)
+    document = ours.router(first, [(origin, origin) for origin in site.origins])
+    sealed = ours.sealed(document, pair)
+    return [
+        _one(figures.OURS, ours.program("ours", site.binary, sealed, first, site.folder)),
+        _one(NGINX, peers.router("nginx", second, site.origins, site.folder, pair=pair)),
+    ]
+
+
+def sidecars(site: Site) -> list[Contestant]:
+    """Return what speaks TLS 1.3 for one program, which is the first origin."""
+    first, second, third = servers.free_ports(3)
+    pair, origin = peers.pair(site.folder), site.origins[0]
+    sealed = ours.sealed(ours.sidecar(first, origin), pair)
+    found = [
+        _one(figures.OURS, ours.program("ours", site.binary, sealed, first, site.folder)),
+        _one(NGINX, peers.router("nginx", second, [origin], site.folder, pair=pair)),
+    ]
+    if peers.is_installed("haproxy"):
+        found.append(_one(HAPROXY, peers.haproxy(HAPROXY, third, origin, site.folder, pair)))
+    return found
 
 
 def caches(site: Site) -> list[Contestant]:
@@ -127,14 +156,36 @@ CASES = (
         headers=load.BROWSER,
     ),
     Case(
+        "routing-tls",
+        "the same, TLS 1.3, kept connections",
+        {NGINX: 0.80},
+        sealed_routers,
+        is_tls=True,
+    ),
+    Case(
+        "handshake",
+        "HTTPS for one program, a handshake for each request",
+        {NGINX: 1.0, HAPROXY: 1.0},
+        sidecars,
+        headers={"Connection": "close"},
+        is_spread=False,
+        is_tls=True,
+    ),
+    Case(
         "hit",
         "cache hit, 1 KiB",
         {NGINX: 0.60, TUNED: 0.60, VARNISH: 0.40},
         caches,
         is_cached=True,
+        is_spread=False,
     ),
     Case(
-        "path", "router and two replicas a shard, hit, 1 KiB", {NGINX: 1.30}, paths, is_cached=True
+        "path",
+        "router and two replicas a shard, hit, 1 KiB",
+        {NGINX: 1.30},
+        paths,
+        is_cached=True,
+        is_spread=False,
     ),
     Case(
         "large",

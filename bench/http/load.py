@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import ssl
 import subprocess
 import urllib.request
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ class Load:
     headers: Path
     connections: int
     core: int
+    is_tls: bool = False
 
     def run(self, port: int, seconds: int) -> tuple[Figures, float]:
         """Return what wrk reports after some seconds, and its own CPU time in seconds.
@@ -56,7 +58,12 @@ class Load:
         command = (
             *("taskset", "--cpu-list", str(self.core), peers.found("wrk")),
             *("-t1", f"-c{self.connections}", f"-d{seconds}s", "-s", str(SCRIPT)),
-            *(f"http://{servers.HOST}:{port}/", "--", str(self.targets), str(self.headers)),
+            *(
+                f"http{'s' if self.is_tls else ''}://{servers.HOST}:{port}/",
+                "--",
+                str(self.targets),
+                str(self.headers),
+            ),
         )
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with process:
@@ -100,13 +107,17 @@ def targets() -> list[str]:
     return [f"/albums/{draw.randrange(1000)}/photos/{draw.getrandbits(40):x}" for _ in range(KEYS)]
 
 
-def bodies(port: int) -> list[bytes]:
+def bodies(port: int, *, is_tls: bool = False) -> list[bytes]:
     """Return the body of each target in turn, asked of one server over one connection.
 
     Raises:
         LoadError: an answer is not a 200.
     """
     connection = http.client.HTTPConnection(servers.HOST, port, timeout=10)
+    if is_tls:
+        # Whose certificate it is says nothing here: it was made for this run.
+        context = ssl._create_unverified_context()  # noqa: S323
+        connection = http.client.HTTPSConnection(servers.HOST, port, timeout=10, context=context)
     found = []
     for target in targets():
         connection.request("GET", target)

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from bench.http import servers
 
@@ -79,6 +80,21 @@ def cache(
         "memory_bytes": MEMORY_BYTES,
     }
     return {"listeners": [{**_listener(port), "inner": list(inner)}], "caches": [one]}
+
+
+def sidecar(port: int, program: int) -> Document:
+    """Return a document that passes everything on to one program."""
+    return {
+        "listeners": [_listener(port)],
+        "programs": [{"name": "main", "address": f"{servers.HOST}:{program}"}],
+    }
+
+
+def sealed(document: Document, pair: Path) -> Document:
+    """Return a document whose one listener speaks TLS 1.3 with a pair, in one file."""
+    [listener] = cast("list[Document]", document["listeners"])
+    tls = {"certificates": [{"name": "main", "path": str(pair)}], "version_min": "1.3"}
+    return {**document, "listeners": [{**listener, "tls": tls}]}
 
 
 def _listener(port: int) -> Document:

@@ -57,8 +57,54 @@ def origins(ports: Sequence[int], body_bytes: int, folder: Path) -> servers.Prog
     return nginx("origin", "\n".join([cached, *blocks]), ports[0], folder)
 
 
-def router(name: str, port: int, upstreams: Sequence[int], folder: Path) -> servers.Program:
-    """Return an nginx that hashes the target over upstreams and keeps connections to them."""
+def pair(folder: Path) -> Path:
+    """Return a file with a new key on P-256 and its certificate, as all contestants read it."""
+    path, key = folder / "pair.pem", folder / "key.pem"
+    make = (found("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2")
+    curve = ("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost")
+    names = ("-addext", f"subjectAltName=DNS:localhost,IP:{servers.HOST}")
+    out = ("-keyout", str(key), "-out", str(path))
+    done = subprocess.run([*make, *curve, *names, *out], capture_output=True, check=False)
+    if done.returncode != 0:
+        raise servers.ServerError(f"openssl makes no certificate: {done.stderr.decode()}")
+    path.write_text(path.read_text() + key.read_text())
+    return path
+
+
+def haproxy(name: str, port: int, origin: int, folder: Path, pair_: Path) -> servers.Program:
+    """Return a HAProxy of one thread that speaks TLS 1.3 for an origin."""
+    text = f"""\
+global
+  nbthread 1
+  ssl-default-bind-options ssl-min-ver TLSv1.3
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+  http-reuse always
+frontend web
+  bind {servers.HOST}:{port} backlog 4096 ssl crt {pair_}
+  option forwardfor
+  default_backend origin
+backend origin
+  server origin {servers.HOST}:{origin} pool-max-conn {IDLE_MAX}
+"""
+    path = folder / f"{name}.cfg"
+    path.write_text(text)
+    return servers.Program(name, (found("haproxy"), "-db", "-f", str(path)), port)
+
+
+def router(
+    name: str, port: int, upstreams: Sequence[int], folder: Path, *, pair: Path | None = None
+) -> servers.Program:
+    """Return an nginx that hashes the target over upstreams and keeps connections to them.
+
+    With a pair, one file of a certificate and its key, it speaks TLS 1.3.
+    """
+    seal = ""
+    if pair is not None:
+        seal = f"ssl_certificate {pair}; ssl_certificate_key {pair}; ssl_protocols TLSv1.3;"
     lines = " ".join(f"server {servers.HOST}:{upstream};" for upstream in upstreams)
     inside = f"""\
   upstream shards {{
@@ -66,7 +112,7 @@ def router(name: str, port: int, upstreams: Sequence[int], folder: Path) -> serv
     keepalive {IDLE_MAX}; keepalive_requests {REQUESTS_PER_CONNECTION};
   }}
   server {{
-    listen {servers.HOST}:{port} backlog=4096;
+    listen {servers.HOST}:{port} backlog=4096{" ssl" if seal else ""}; {seal}
     location / {{ proxy_pass http://shards; {TO_UPSTREAM} }}
   }}"""
     return nginx(name, inside, port, folder)

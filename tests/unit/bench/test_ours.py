@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from bench.http import ours
@@ -27,7 +28,12 @@ def test_any_other_build_is_refused(version: dict[str, object], complaint: str) 
 
 
 @pytest.mark.parametrize(
-    "document", [ours.router(8080, [(1, 1), (2, 3)], 4), ours.cache(8080, 1, ["::1/128"], [2])]
+    "document",
+    [
+        ours.router(8080, [(1, 1), (2, 3)], 4),
+        ours.cache(8080, 1, ["::1/128"], [2]),
+        ours.sealed(ours.sidecar(8080, 1), Path("/tmp/pair.pem")),  # noqa: S108 - not opened
+    ],
 )
 def test_the_data_plane_takes_its_documents(document: ours.Document) -> None:
     whole = {"schema": 1, "epoch": 0, "generation": 1, **document}
