@@ -92,8 +92,15 @@ class Plane:
 
     def resident_bytes(self) -> int:
         """Return what the process holds in memory now."""
+        return self._memory("VmRSS")
+
+    def own_bytes(self) -> int:
+        """Return what of that is its own, and not pages of files such as its program."""
+        return self._memory("RssAnon")
+
+    def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        match = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+        match = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
         assert match
         return int(match[1]) * 1024
 
