@@ -146,7 +146,11 @@ def test_what_ends_by_itself_after_a_failed_roll_out_is_started_as_it_was(
     assert (code, "was not restarted in 3 attempts" in err) == (1, True), out + err
     assert fleet.pids()["photos-0-0"] == before
     os.kill(before, signal.SIGKILL)
-    fleets.until("it is there again", lambda: bool(fleet.status()["ready"]))
+    # Ready is also who was not seen to end yet.
+    fleets.until(
+        "it is there again",
+        lambda: fleet.pids().get("photos-0-0", before) != before and bool(fleet.status()["ready"]),
+    )
     after = fleet.pids()["photos-0-0"]
     assert after != before
     assert Path(f"/proc/{after}/exe").read_bytes() == good
