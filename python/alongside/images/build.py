@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Name = Literal["alongside", "alongside-dataplane"]
 NAMES: tuple[Name, ...] = ("alongside", "alongside-dataplane")
-BYTES_MAX: dict[Name, int] = {"alongside": 64 * 2**20, "alongside-dataplane": 15 * 2**20}
+BYTES_MAX: dict[Name, int] = {"alongside": 96 * 2**20, "alongside-dataplane": 15 * 2**20}
 """What each image may hold of ours, unpacked."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

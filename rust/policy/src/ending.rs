@@ -3,7 +3,7 @@
 //! What peers have still to be told to forget holds it only a little longer than its clients do: a peer that is dead takes nothing.
 
 /// How long telling may go on after the last connection, while nothing of it gets less.
-pub const TELL_TIMEOUT_MS: u64 = 3_000;
+pub const TELL_TIMEOUT_MS: u64 = 6_000;
 
 /// Signals that end it at once.
 const SIGNALS_MAX: u32 = 2;

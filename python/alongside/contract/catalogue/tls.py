@@ -66,7 +66,7 @@ _PROGRAM = (
         example="8760h",
         unset="clients are told nothing",
         minimum="1s",
-        maximum="87600h",
+        maximum="43800h",
     ),
     promise.Parameter(
         name="trusted",
@@ -149,7 +149,7 @@ _CERTIFICATES = (
         example="24h",
         unset="expiry makes no difference to /readyz",
         minimum="0",
-        maximum="87600h",
+        maximum="43800h",
         group=CERTIFICATES_GROUP,
     ),
     promise.Parameter(
