@@ -107,13 +107,16 @@ def test_the_data_plane_alone_serves_a_document_and_finds_names(
         assert wire.fetch(listening(engine, "plane"), "/").body == b"from the origin"
 
 
+PORTS = {"8080/tcp", "8443/tcp", "9090/tcp"}
+
+
 def test_the_images_hold_what_is_promised(archives: Path, engine: docker.Engine) -> None:
     inspected = engine.docker("inspect", ALONGSIDE, DATAPLANE)
     whole, plane_alone = json.loads(inspected.stdout)
     assert plane_alone["Size"] <= build.BYTES_MAX["alongside-dataplane"]
     for image in (whole, plane_alone):
         assert image["Config"]["User"] == "65532:65532"
-        assert set(image["Config"]["ExposedPorts"]) == {"8080/tcp", "9090/tcp"}
+        assert set(image["Config"]["ExposedPorts"]) == PORTS
         labels = image["Config"]["Labels"]
         assert labels["org.opencontainers.image.version"] == VERSION
     promised = {
