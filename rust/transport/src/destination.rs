@@ -84,14 +84,6 @@ impl Destination {
         &self.address
     }
 
-    /// Opens a connection.
-    ///
-    /// # Errors
-    /// The lookup's or the connection's.
-    pub async fn open(&self) -> io::Result<TcpStream> {
-        self.open_at(&self.find().await?).await
-    }
-
     /// Returns where it is now.
     ///
     /// # Errors
