@@ -68,15 +68,18 @@ class Namespaces:
     def left(self) -> set[str]:
         """Return who holds one of them: by being in it, by a descriptor, or by a mount.
 
-        The system gives a number again once it is free, so that who came later does not count.
+        The system gives a number again once it is free, so that who came later does not count,
+        nor this process, which may have entered a network of its own meanwhile.
         """
         found = set[str]()
         for path in PROC.glob("[0-9]*"):
+            if path.name == str(os.getpid()):
+                continue
             with contextlib.suppress(OSError, IndexError, ValueError):
                 if _started(path) > self._noted_at:
                     continue
                 held = (*_namespaces(path), *_opened(path))
-                found |= {f"{one} of process {path.name}" for one in held if one in self._noted}
+                found |= {f"{one} of {_who(path)}" for one in held if one in self._noted}
         for line in Path("/proc/self/mountinfo").read_text().splitlines():
             row = line.split()
             if row[3] in self._noted:
@@ -86,6 +89,11 @@ class Namespaces:
 
 def _started(path: Path) -> int:
     return int((path / "stat").read_text().rpartition(")")[2].split()[_STARTED])
+
+
+def _who(path: Path) -> str:
+    words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return f"process {path.name} ({words.strip() or 'a zombie'})"
 
 
 def _marked(home: Path) -> Iterator[Path]:

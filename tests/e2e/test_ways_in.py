@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -58,9 +59,17 @@ def user() -> Iterator[worlds.World]:
 
 @pytest.fixture
 def roots() -> Iterator[int]:
-    """Keep a service of root's running; give its port."""
-    with socket.create_server(("127.0.0.1", 0)) as service:
+    """Keep a service of root's running; give its port, which is among the first that are listed."""
+    with low_server() as service:
         yield int(service.getsockname()[1])
+
+
+def low_server() -> socket.socket:
+    """Listen at the lowest port that everybody may have, and that nobody has."""
+    for port in range(1024, 65536):
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+    raise AssertionError("no port is free")
 
 
 def doctor(

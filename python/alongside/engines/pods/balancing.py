@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside import document
-from alongside.base import log
+from alongside.base import errors, log
 from alongside.engines.pods import doors, incarnation
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ DRAIN_TIMEOUT_MS = 86_400_000
 EPOCH = 1
 EMPTY_S = 1.0
 """For those who wait at a socket that goes; the process accepts them at once."""
+AGREE_S = 1.0
+"""For a predecessor to take what its successor has; one that is frozen is not waited for."""
 POLL_S = 0.002
 
 Setting = incarnation.Setting
@@ -79,6 +82,8 @@ class Balancer:
         self._log = log_ or log.Log(clock_)
         self._fronts: tuple[Front, ...] = ()
         """As last asked for."""
+        self._applied: tuple[Front, ...] = ()
+        """As last put in force."""
         self._asked = self._in_force = 0
         """How often `put` was asked, and up to which time that is in force."""
         self._lock = asyncio.Lock()
@@ -138,6 +143,7 @@ class Balancer:
             await current.put(self._document(fronts, current))
         else:
             await self._succeed(fronts, passed)
+        self._applied = fronts
         self._held.update(dict.fromkeys(passed.values()))
         self._drop([one for one in self._held if one not in passed.values()])
 
@@ -159,10 +165,36 @@ class Balancer:
             raise
         self._current = successor
         if before is not None:
+            unused = [one for one in self._held if one not in passed.values()]
             try:
-                await self._empty([one for one in self._held if one not in passed.values()])
+                await self._agree(before, fronts, unused)
+                await self._empty(unused)
             finally:
                 await self._retire(before)
+
+    async def _agree(
+        self,
+        before: incarnation.Incarnation,
+        fronts: tuple[Front, ...],
+        unused: Sequence[socket.socket],
+    ) -> None:
+        """Let a predecessor choose as its successor does, as long as it accepts connections too.
+
+        At sockets that go it chooses as before. One that is not told in time is left all the same.
+        """
+        passed = [one for one in before.passed.values() if one not in unused]
+        wanted = {front.name: _with_doors(front, passed) for front in fronts}
+        for front in self._applied:
+            going = _with_doors(front, unused)
+            now = wanted.get(front.name, going)
+            wanted[front.name] = dataclasses.replace(
+                now, doors=tuple(dict.fromkeys((*now.doors, *going.doors)))
+            )
+        try:
+            async with asyncio.timeout(AGREE_S):
+                await before.put(self._document(tuple(wanted.values()), before))
+        except (TimeoutError, errors.AlongsideError) as error:
+            self._log.warning("balancer_not_told", pid=before.pid, reason=str(error))
 
     async def _empty(self, unused: Sequence[socket.socket]) -> None:
         """Let sockets be emptied by the process that has them, before it stops to accept."""
