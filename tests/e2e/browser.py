@@ -35,13 +35,16 @@ FLAGS = (
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[sync_api.Browser]:
-    """Run Debian's Chromium."""
+def opened(*flags: str, home: Path | None = None) -> Iterator[sync_api.Browser]:
+    """Run Debian's Chromium, with what its user in a home believes."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("waits for chromium: apt-get install -y chromium")
     with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        variables = {**os.environ, **({"HOME": str(home)} if home else {})}
+        browser = driver.chromium.launch(
+            executable_path=path, args=[*FLAGS, *flags], env=dict(variables)
+        )
         try:
             yield browser
         finally:

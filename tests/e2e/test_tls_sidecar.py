@@ -223,6 +223,54 @@ def test_wrong_variables_start_nothing(
     assert f"alongside tls: {told}" in sidecar.refused(variables=given)
 
 
+def blamed(told: str) -> list[str]:
+    """Return what each line is about, but for the last, which says where to read on."""
+    lines = [line.removeprefix("alongside tls: ") for line in told.splitlines()]
+    assert lines[-1] == "see alongside tls --help"
+    return [line.partition(": ")[0] for line in lines[:-1]]
+
+
+def test_an_unknown_variable_hides_no_other_mistake(
+    tmp_path: Path, authority: sidecar.Authority
+) -> None:
+    unknown = {"TLS_MIN_VERSIN": "1.3", "TLS_LISTN": "127.0.0.1:0"}
+    names = ['"TLS_LISTN"', '"TLS_MIN_VERSIN"']
+    # What does not go together, and a file that is not there.
+    absent = {"CERTIFICATE_PATH": str(tmp_path / "none"), "TLS_REDIRECT_PORT": "443"}
+    told = sidecar.refused(variables={**unknown, **absent})
+    assert blamed(told) == [*names, "--proxy-port", "CERTIFICATE_PATH", "TLS_REDIRECT_PORT"]
+    # What only who reads the files finds.
+    folder, other = authority.made("site"), authority.made("other")
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    (mixed / "tls.crt").write_bytes((folder / "tls.crt").read_bytes())
+    (mixed / "tls.key").write_bytes((other / "tls.key").read_bytes())
+    told = sidecar.refused(
+        "--lisen", "x", variables={**unknown, "PROXY_PORT": "8000", "CERTIFICATE_PATH": str(mixed)}
+    )
+    assert blamed(told) == ['"--lisen"', *names, "CERTIFICATE_PATH"]
+
+
+def test_a_wrong_value_hides_no_mistake_that_it_has_no_part_in(tmp_path: Path) -> None:
+    variables = {
+        "PROXY_PORT": "http",
+        "CERTIFICATE_PATH": str(tmp_path / "none"),
+        "TLS_HEAD_MAX": "64",
+        "TLS_CLIENT_CERTIFICATES": "always",
+        "TLS_CLIENT_CRL": str(tmp_path / "list"),
+        "TLS_ACME_DOMAIN": "a.example",
+        "TLS_THREDS": "2",
+    }
+    assert blamed(sidecar.refused(variables=variables)) == [
+        "TLS_CLIENT_CERTIFICATES",
+        "TLS_HEAD_MAX",
+        '"TLS_THREDS"',
+        "PROXY_PORT",
+        "CERTIFICATE_PATH",
+        "TLS_ACME_DOMAIN",
+    ]
+
+
 def missing(folder: Path) -> str:
     (folder / "tls.key").unlink()
     return "holds no tls.key"

@@ -57,16 +57,21 @@ class Load(steady.Crowd):
                 self.failed.append(f"{'kept' if at % 2 else 'new'} after {self.counts}: {error!r}")
 
     def _run_streams(self) -> None:
-        try:
-            with streams.Client(self.address, self.streams) as client:
-                while not self.is_over.is_set():
-                    self.counts[WORKERS] += 1
-                    target = f"/two/{self.counts[WORKERS]}"
-                    got = client.fetch(target)
-                    if (got.status, got.body) != (200, target.encode()):
-                        self.failed.append(f"{got.status} {got.body[:80]!r} on a stream")
-        except (OSError, AssertionError) as error:
-            self.failed.append(f"by HTTP/2 after {self.counts}: {error!r}")
+        while not self.is_over.is_set():
+            try:
+                with streams.Client(self.address, self.streams) as client:
+                    self._fetch(client)
+            except (OSError, AssertionError) as error:
+                self.failed.append(f"by HTTP/2 after {self.counts}: {error!r}")
+
+    def _fetch(self, client: streams.Client) -> None:
+        """Ask until the connection has brought as many requests as one may."""
+        while client.goaway is None and not self.is_over.is_set():
+            self.counts[WORKERS] += 1
+            target = f"/two/{self.counts[WORKERS]}"
+            got = client.fetch(target)
+            if (got.status, got.body) != (200, target.encode()):
+                self.failed.append(f"{got.status} {got.body[:80]!r} on a stream")
 
     def _ask(self, at: int, client: wire.Wire) -> None:
         is_kept = True
@@ -121,7 +126,8 @@ def swap_under_load(tmp_path: Path, put: Callable[[secure.Pair, Path], Path], sw
                 client.until(
                     functools.partial(ends, client.answers[stream], number), "it is sent back"
                 )
-            wire.eventually(load.more(2), "all go on")
+            goes_on = load.more(2)
+            wire.eventually(lambda: load.failed or goes_on(), "all go on")
         print(f"{sum(load.counts)} requests; seen after {longest:.3f} s at most")  # noqa: T201
         assert load.failed == []
         taken = {"listener": "web", "certificate": "default"}

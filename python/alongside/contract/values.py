@@ -7,8 +7,8 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from alongside.base import errors, log, nearest, units
-from alongside.contract import filed, flags, kinds, promise
+from alongside.base import errors, log, units
+from alongside.contract import filed, flags, kinds, promise, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +19,6 @@ Source = Literal["flag", "environment", "file", "default", "unset"]
 REPEATS_MAX = 4096
 """More values of one repeated parameter are refused."""
 
-_SERVICE_VARIABLE = re.compile(
-    r"(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?"
-    r"|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
-)
-_SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://")
 _Wanted = TypeVar("_Wanted", str, int, float, kinds.Node, kinds.Replica)
 
 
@@ -54,28 +49,37 @@ class Values:
     """The checked values of one contract, by parameter name and type.
 
     Asking for an unknown name raises KeyError, for a wrong type or an unset value TypeError:
-    both are mistakes of the code, never of a user.
+    both are mistakes of the code, never of a user. Where `problems` is not empty, asking for what
+    they are about raises UsageError with them.
     """
 
-    def __init__(self, contract: promise.Contract, settings: Mapping[str, Setting]) -> None:
-        """Take the settings by parameter name, in the contract's order."""
+    def __init__(
+        self,
+        contract: promise.Contract,
+        settings: Mapping[str, Setting],
+        wrong: Mapping[str, Sequence[str]] | None = None,
+        problems: Sequence[str] = (),
+    ) -> None:
+        """Take the settings by parameter name, in the contract's order; see `look` for mistakes."""
         self.contract = contract
+        self.problems = tuple(problems)
         self._settings = dict(settings)
+        self._wrong = dict(wrong or {})
 
     def is_set(self, name: str) -> bool:
         """Return whether the parameter has a value, given or by default."""
-        return bool(self._settings[name].values)
+        return bool(self._setting(name).values)
 
     def source(self, name: str) -> Source:
         """Return where the value came from."""
-        return self._settings[name].source
+        return self._setting(name).source
 
     def place(self, name: str) -> str:
         """Return where its user set it: `--memory`, `CACHE_MEMORY`, `cache.yaml:3: memory`.
 
         Where nobody did, the flag is named, with which it can be set.
         """
-        return self._settings[name].place or self._settings[name].parameter.flag
+        return self._setting(name).place or self._setting(name).parameter.flag
 
     def warnings(self) -> tuple[str, ...]:
         """Return a line for each name in use that goes one day."""
@@ -103,7 +107,7 @@ class Values:
 
     def is_on(self, name: str) -> bool:
         """Return a boolean; false where unset."""
-        return any(value is True for value in self._settings[name].values)
+        return any(value is True for value in self._setting(name).values)
 
     def nodes(self, name: str) -> tuple[kinds.Node, ...]:
         """Return the nodes of a repeated parameter in the given order."""
@@ -136,10 +140,15 @@ class Values:
         return found[0]
 
     def _all(self, name: str, wanted: type[_Wanted]) -> tuple[_Wanted, ...]:
-        found = self._settings[name].values
+        found = self._setting(name).values
         if not all(isinstance(value, wanted) for value in found):
-            raise TypeError(f"parameter {name} is {self._settings[name].parameter.kind.value}")
+            raise TypeError(f"parameter {name} is {self._setting(name).parameter.kind.value}")
         return tuple(value for value in found if isinstance(value, wanted))
+
+    def _setting(self, name: str) -> Setting:
+        if name in self._wrong:
+            raise errors.UsageError(*self._wrong[name])
+        return self._settings[name]
 
 
 def _shown(setting: Setting) -> tuple[str, ...]:
@@ -161,9 +170,25 @@ def gather(
     Raises:
         errors.UsageError: every mistake at once, each with its place and a remedy.
     """
+    return _right(look(contract, words, variables))
+
+
+def look(
+    contract: promise.Contract, words: Sequence[str], variables: environment.Environment
+) -> Values:
+    """Return the same, whatever is wrong with it: what is right can be looked at further.
+
+    The mistakes are its `problems`. Names that nobody knows keep no value from being asked for.
+    """
     given = flags.read(contract, words)
     said = _Given(given.texts, variables, filed.NONE)
-    return resolve(contract, given, variables, _file(contract, said))
+    return _looked(contract, given, variables, _file(contract, said))
+
+
+def _right(found: Values) -> Values:
+    if found.problems:
+        raise errors.UsageError(*found.problems)
+    return found
 
 
 def _file(contract: promise.Contract, said: _Given) -> filed.Filed:
@@ -198,18 +223,28 @@ def resolve(
     Raises:
         errors.UsageError: every mistake at once, each with its place and a remedy.
     """
-    problems = [*given.problems, *file.problems]
+    return _right(_looked(contract, given, variables, file))
+
+
+def _looked(
+    contract: promise.Contract,
+    given: flags.Flags,
+    variables: environment.Environment,
+    file: filed.Filed,
+) -> Values:
     settings: dict[str, Setting] = {}
+    wrong: dict[str, Sequence[str]] = {}
     said = _Given(given.texts, variables, file)
     for parameter in contract.parameters:
         try:
             settings[parameter.name] = _setting(contract, parameter, said)
         except errors.UsageError as error:
-            problems.extend(error.problems)
-    problems.extend(_unknown_variables(contract, variables))
-    if problems:
-        raise errors.UsageError(*problems)
-    return Values(contract, settings)
+            wrong[parameter.name] = error.problems
+    names = [name.text for p in contract.parameters for name in _variable_names(contract, p)]
+    of_names = unknown.problems(contract, names, variables)
+    of_values = itertools.chain.from_iterable(wrong.values())
+    problems = [*given.problems, *file.problems, *of_values, *of_names]
+    return Values(contract, settings, wrong, problems)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -225,7 +260,7 @@ class _Given:
 
     def variable(self, name: str) -> str | None:
         text = self.variables.get(name)
-        return None if text is None or _is_service_url(name, text) else text
+        return None if text is None or unknown.is_service_url(name, text) else text
 
 
 def _setting(contract: promise.Contract, parameter: promise.Parameter, said: _Given) -> Setting:
@@ -349,31 +384,3 @@ def _split(parameter: promise.Parameter, text: str | None) -> list[str] | None:
     if text is None or not parameter.is_repeated:
         return None if text is None else [text]
     return [part for part in re.split(r"[,\s]+", text) if part] or [""]
-
-
-def _unknown_variables(
-    contract: promise.Contract, variables: environment.Environment
-) -> Iterator[str]:
-    if not contract.prefix:
-        return
-    names = [name.text for p in contract.parameters for name in _variable_names(contract, p)]
-    for name in sorted(variables):
-        if not name.startswith(contract.prefix) or name in names:
-            continue
-        if _is_injected(contract.prefix, name, variables[name]):
-            continue
-        near = nearest.nearest(name, names)
-        hint = f"did you mean {near}?" if near else "unset it"
-        yield f"{units.shown(name)}: is no variable of {contract.component}; {hint}"
-
-
-def _is_service_url(name: str, value: str) -> bool:
-    """Return whether it is the one form that no parameter of ours could mean."""
-    return f"_{name}".endswith("_PORT") and _SERVICE_URL.match(value) is not None
-
-
-def _is_injected(prefix: str, name: str, value: str) -> bool:
-    """Return whether Kubernetes sets this variable for a Service, which may be named like us."""
-    if _is_service_url(name, value):
-        return True
-    return name.startswith(prefix) and bool(_SERVICE_VARIABLE.fullmatch(name.removeprefix(prefix)))

@@ -4,6 +4,7 @@ use crate::exchange::Exchange;
 use crate::flow::{Blocked, Flow, FlowError};
 use crate::link::Upstream;
 use crate::metrics::UpstreamOutcome;
+use crate::pace::Pace;
 use crate::resume::{self, ContentRange};
 use crate::service::{Facts, Stream};
 use alongside_document::Limits;
@@ -75,22 +76,16 @@ pub(crate) struct Duplex<'d, S> {
     /// The upstream reads no more of the request; its answer may still come.
     is_deaf: bool,
     interim: usize,
+    /// What must move until when, or the wait is over.
     pace: Pace,
+    /// The client is waited for, and not the upstream.
+    is_for_client: bool,
     /// Whose answer it is, where the request can go elsewhere when that one is given up.
     watched: Option<&'d Upstream>,
     /// The wait is that of a conversation.
     is_talk: bool,
-    /// When the wait is over, in the thread's coarse time.
-    due_ms: u64,
     /// Until when an answer of unknown length is held.
     held_until_ms: u64,
-}
-
-/// Whom a wait is for, and how far things were when its deadline was set.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Pace {
-    is_for_client: bool,
-    moved: u64,
 }
 
 impl<'d, S: Stream> Duplex<'d, S> {
@@ -103,7 +98,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
         watched: Option<&'d Upstream>,
     ) -> Self {
         let moved = request.moved() + response.moved() + response.taken();
-        let mut duplex = Self {
+        let duplex = Self {
             client: &mut *exchange.client,
             input: &mut *exchange.input,
             stream,
@@ -116,13 +111,13 @@ impl<'d, S: Stream> Duplex<'d, S> {
             deadline: exchange.deadline,
             is_deaf: false,
             interim: 0,
-            pace: Pace { is_for_client: false, moved },
+            pace: Pace::begin(moved, exchange.limits.response_timeout_ms),
+            is_for_client: false,
             watched,
             is_talk: false,
-            due_ms: 0,
             held_until_ms: u64::MAX,
         };
-        duplex.wait(duplex.limits.response_timeout_ms);
+        duplex.arm(duplex.limits.response_timeout_ms);
         duplex
     }
 
@@ -131,8 +126,10 @@ impl<'d, S: Stream> Duplex<'d, S> {
         self.watched = None;
     }
 
-    fn wait(&mut self, limit_ms: u64) {
-        self.due_ms = deadline::now_ms().saturating_add(limit_ms);
+    /// Begins a wait for the client or the upstream, from how far things are.
+    fn wait(&mut self, is_for_client: bool, limit_ms: u64) {
+        self.pace = Pace::begin(self.moved(), limit_ms);
+        self.is_for_client = is_for_client;
         self.arm(limit_ms);
     }
 
@@ -143,16 +140,15 @@ impl<'d, S: Stream> Duplex<'d, S> {
 
     /// Says what the end of a slice of the wait means; nothing where it goes on.
     fn expired(&mut self) -> Option<Trouble> {
-        let now_ms = deadline::now_ms();
         // Who pauses is the client, and no other upstream would make it faster.
-        if !self.pace.is_for_client && self.watched.is_some_and(Upstream::is_left) {
+        if !self.is_for_client && self.watched.is_some_and(Upstream::is_left) {
             return Some(Trouble::Left);
         }
-        if now_ms < self.due_ms {
-            self.arm(self.due_ms - now_ms);
+        if let Some(left_ms) = self.pace.left_ms() {
+            self.arm(left_ms);
             return None;
         }
-        Some(if self.pace.is_for_client { Trouble::Client(ClientTrouble::TooSlow) } else { Trouble::TimedOut })
+        Some(if self.is_for_client { Trouble::Client(ClientTrouble::TooSlow) } else { Trouble::TimedOut })
     }
 
     /// Sends the request until the final answer's head is there; it stands in the response's pending, unfinished.
@@ -175,7 +171,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
         if !matches!(body, Body::Length(_)) {
             self.held_until_ms = deadline::now_ms() + HOLD_MS_MAX;
         }
-        self.wait(self.limits.response_timeout_ms);
+        self.wait(false, self.limits.response_timeout_ms);
         let deadline = self.deadline;
         loop {
             match deadline.within(std::future::poll_fn(|context| self.poll_collect(context))).await {
@@ -276,10 +272,8 @@ impl<'d, S: Stream> Duplex<'d, S> {
 
     /// Extends the deadline of a conversation, in which either side may be silent, while anything moves.
     fn keep_talk(&mut self) {
-        let moved = self.moved();
-        if self.pace.is_for_client || moved != self.pace.moved || !self.is_talk {
-            self.wait(self.limits.tunnel_timeout_ms);
-            self.pace = Pace { is_for_client: false, moved };
+        if self.is_for_client || self.pace.is_kept(self.moved(), 1) || !self.is_talk {
+            self.wait(false, self.limits.tunnel_timeout_ms);
             self.is_talk = true;
         }
     }
@@ -297,8 +291,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
             Poll::Ready(Err(FlowError::Refused(refusal))) => Poll::Ready(Err(ClientTrouble::Refused(refusal))),
             Poll::Ready(Err(FlowError::Read(_) | FlowError::Ended)) => Poll::Ready(Err(ClientTrouble::Left)),
             Poll::Ready(Ok(())) => {
-                self.wait(self.limits.response_timeout_ms);
-                self.pace = Pace { is_for_client: false, moved: self.moved() };
+                self.wait(false, self.limits.response_timeout_ms);
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => Poll::Pending,
@@ -313,13 +306,14 @@ impl<'d, S: Stream> Duplex<'d, S> {
     /// Extends the deadline while things move: a client must bring or take `body_bytes_min` in each window, an
     /// upstream at least a byte.
     fn keep_pace(&mut self, is_for_client: bool) {
-        let moved = self.moved();
-        let enough = if is_for_client { self.limits.body_bytes_min.max(1) } else { 1 };
-        if self.is_talk || self.pace.is_for_client != is_for_client || moved - self.pace.moved >= enough {
+        let limits = self.limits;
+        let (enough, window_ms) = match is_for_client {
+            true => (limits.body_bytes_min.max(1), limits.body_timeout_ms),
+            false => (1, limits.response_timeout_ms),
+        };
+        if self.is_talk || self.is_for_client != is_for_client || self.pace.is_kept(self.moved(), enough) {
             self.is_talk = false;
-            let limits = self.limits;
-            self.wait(if is_for_client { limits.body_timeout_ms } else { limits.response_timeout_ms });
-            self.pace = Pace { is_for_client, moved };
+            self.wait(is_for_client, window_ms);
         }
     }
 

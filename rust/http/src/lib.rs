@@ -19,6 +19,7 @@ mod forward;
 pub mod link;
 pub mod listener;
 pub mod metrics;
+mod pace;
 pub mod places;
 pub mod probe;
 pub mod program;

@@ -14,10 +14,11 @@ mod stream;
 use crate::connection;
 use crate::entry::Caller;
 use crate::listener::Listener;
+use crate::pace::Pace;
 use crate::service::{Service, Stream};
 use alongside_document::Limits;
 use alongside_protocols::Asked;
-use alongside_transport::{Deadline, deadline};
+use alongside_transport::Deadline;
 use answer::{Answering, Client};
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
@@ -119,10 +120,14 @@ struct Served<'s, S, V> {
 impl<S: Stream, V: Service> Served<'_, S, V> {
     async fn run(mut self, deadline: &Deadline, limits: &Limits) {
         let mut is_leaving = false;
-        let mut pace = Pace::default();
+        let mut pace = None;
         loop {
-            // What was answered may still be on its way to a slow client.
-            let is_idle = self.tally.open.load(Ordering::Relaxed) == 0 && !self.connection.has_streams();
+            // What was answered may still be on its way to a slow client, whom nobody of ours waits for any more.
+            let (is_open, has_more) = (self.tally.open.load(Ordering::Relaxed) > 0, self.connection.has_streams());
+            let is_idle = !is_open && !has_more;
+            if is_open || is_idle {
+                pace = None;
+            }
             match (is_idle, is_leaving) {
                 (true, true) => deadline.set(FAREWELL_MS),
                 (true, false) => deadline.set_idle(limits.idle_timeout_ms),
@@ -142,7 +147,7 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
                     self.connection.abrupt_shutdown(Reason::NO_ERROR);
                     is_leaving = true;
                 }
-                Err(_) if self.tally.open.load(Ordering::Relaxed) == 0 && pace.is_too_slow(&self.flooded, limits) => {
+                Err(_) if !is_open && self.is_too_slow(&mut pace, limits) => {
                     self.listener.metrics.cut.inc();
                     return;
                 }
@@ -173,6 +178,14 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Whether the client took less than it must in the last window of a wait for it.
+    fn is_too_slow(&self, pace: &mut Option<Pace>, limits: &Limits) -> bool {
+        let written = self.flooded.written();
+        let kept = pace.filter(|pace| !pace.is_kept(written, limits.body_bytes_min.max(1)));
+        let pace = pace.insert(kept.unwrap_or_else(|| Pace::begin(written, limits.body_timeout_ms)));
+        pace.left_ms().is_none()
     }
 
     /// Serves a stream in a task of its own, until it is answered or the client gives it up.
@@ -206,24 +219,6 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
             }
             open.close(is_ended);
         });
-    }
-}
-
-/// How a client takes what nobody of ours waits for any more.
-#[derive(Debug, Default)]
-struct Pace {
-    written: u64,
-    since_ms: u64,
-}
-
-impl Pace {
-    /// Whether it took less than it must in the last window.
-    fn is_too_slow(&mut self, flooded: &Flooded, limits: &Limits) -> bool {
-        let (written, now_ms) = (flooded.written(), deadline::now_ms());
-        if self.since_ms == 0 || written - self.written >= limits.body_bytes_min.max(1) {
-            *self = Self { written, since_ms: now_ms };
-        }
-        now_ms - self.since_ms > limits.body_timeout_ms
     }
 }
 

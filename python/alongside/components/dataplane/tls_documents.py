@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from alongside import document
 from alongside.base import errors, nearest, units
@@ -12,7 +13,12 @@ from alongside.components.dataplane import documents, tls_files
 from alongside.contract import kinds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from alongside.contract import values as contract_values
+
+_Part = TypeVar("_Part")
+_Instead = TypeVar("_Instead")
 
 COMPONENT = "tls"
 PLAIN_NAME = "plain"
@@ -58,7 +64,8 @@ def of_tls(values: contract_values.Values) -> document.Document:
     """Return the document of one sidecar: a listener with TLS, and one that sends there if asked.
 
     Raises:
-        errors.UsageError: values that do not go together, files that cannot be right; all of them.
+        errors.UsageError: values that do not go together, files that cannot be right; all of them,
+            with what was wrong with values already where these were asked for.
     """
     return _Made(values).whole()
 
@@ -82,25 +89,55 @@ class _Made:
 
     def whole(self) -> document.Document:
         """Return the document; raise UsageError with all mistakes."""
+        found = self._part(self._document, None)
+        if found is None or self._problems:
+            raise errors.UsageError(*dict.fromkeys(self._problems))
+        return found
+
+    def _part(self, make: Callable[[], _Part], instead: _Instead) -> _Part | _Instead:
+        """Return what is made; something instead where a value that it asks for is wrong."""
+        try:
+            return make()
+        except errors.UsageError as error:
+            self._problems.extend(error.problems)
+            return instead
+
+    def _document(self) -> document.Document:
         values = self._values
-        program = document.Program(
-            name=PROGRAM_NAME,
-            address=self._target(),
-            speaks="h2c" if values.text("proxy_protocol") == "h2c" else "http1",
-            hsts_s=self._whole_s("hsts"),
+        # The parts that find mistakes come first: where another value is wrong, this ends there.
+        target = self._part(self._target, "")
+        certificates = self._part(self._certificates, ())
+        acme = self._part(self._acme, None)
+        clients = self._part(self._clients, None)
+        redirects = self._part(self._redirects, ())
+        hsts_s, session_s, ready_expiry_s = (
+            self._part(functools.partial(self._whole_s, name), None)
+            for name in ("hsts", "session", "ready_expiry")
         )
         encrypted = document.Listener(
             name=documents.LISTENER_NAME,
             address=values.text("listen"),
             serves=PROGRAM_NAME,
             inner=values.texts("trusted"),
-            tls=self._tls(),
+            tls=document.Tls(
+                certificates=certificates,
+                default=self._default(certificates),
+                version_min="1.3" if values.text("tls_min_version") == "1.3" else "1.2",
+                clients=clients,
+                acme=acme,
+                handshake_timeout_ms=round(values.duration_s("handshake_timeout") * 1000),
+                session_s=session_s or 0,
+                ready_expiry_s=ready_expiry_s,
+            ),
             proxies=values.texts("proxy_from"),
         )
-        redirects = self._redirects()
+        program = document.Program(
+            name=PROGRAM_NAME,
+            address=target,
+            speaks="h2c" if values.text("proxy_protocol") == "h2c" else "http1",
+            hsts_s=hsts_s,
+        )
         plain = tuple(self._plain(redirect) for redirect in redirects)
-        if self._problems:
-            raise errors.UsageError(*self._problems)
         served = documents.Served(programs=(program,), redirects=redirects)
         return documents.around(values, (encrypted, *plain), served)
 
@@ -126,29 +163,11 @@ class _Made:
             self._blame("proxy_port", f"{units.shown(found)} is where the sidecar listens itself")
         return found
 
-    def _tls(self) -> document.Tls:
-        values = self._values
-        certificates = self._certificates()
-        names = [one.name for one in certificates]
-        default = (
-            values.text("default_certificate") if values.is_set("default_certificate") else None
-        )
-        acme = self._acme()
-        if not certificates and acme is None:
-            self._problems.append(
-                "--certificate-path: is missing; write --certificate-path /etc/tls or set "
-                "CERTIFICATE_PATH"
-            )
-        return document.Tls(
-            certificates=certificates,
-            default=default or (UNNAMED if UNNAMED in names else None),
-            version_min="1.3" if values.text("tls_min_version") == "1.3" else "1.2",
-            clients=self._clients(),
-            acme=acme,
-            handshake_timeout_ms=round(values.duration_s("handshake_timeout") * 1000),
-            session_s=self._whole_s("session") or 0,
-            ready_expiry_s=self._whole_s("ready_expiry"),
-        )
+    def _default(self, certificates: Sequence[document.Certificate]) -> str | None:
+        """Return the name of the certificate for who names none of theirs."""
+        if self._values.is_set("default_certificate"):
+            return self._values.text("default_certificate")
+        return UNNAMED if UNNAMED in [one.name for one in certificates] else None
 
     def _certificates(self) -> tuple[document.Certificate, ...]:
         paths = self._named("certificate_path")
@@ -166,6 +185,11 @@ class _Made:
             self._look("certificate_path", tls_files.problem_of_pair(path, key))
             self._look("key_path", tls_files.problem_of_file(key))
             self._look("staple", tls_files.problem_of_file(staples.get(name)))
+        if not paths and not self._values.is_set("acme"):
+            self._problems.append(
+                "--certificate-path: is missing; write --certificate-path /etc/tls or set "
+                "CERTIFICATE_PATH"
+            )
         return tuple(
             document.Certificate(name=name, path=path, key=keys.get(name), staple=staples.get(name))
             for name, path in paths.items()
