@@ -7,8 +7,10 @@ use alongside_placement::twemproxy::{Continuum, Distribution, Hash, Server, Sign
 const SERVERS: [(&str, u32); 3] = [("alpha", 1), ("beta", 2), ("gamma", 1)];
 const KEYS: [&str; 5] = ["foo", "bar", "user:1", "user:{42}:name", "café"];
 
-/// For each hash and key: the hash, the server by ketama, the server by modula.
-const PLACED: [(Hash, [(u32, usize, usize); 5]); 12] = [
+/// The hash of a key, its server by ketama, its server by modula.
+type Placed = (u32, usize, usize);
+
+const PLACED: [(Hash, [Placed; 5]); 12] = [
     (
         Hash::OneAtATime,
         [(596015325, A, B), (2151715081, B, B), (2773942091, A, G), (2943448602, B, A), (3650908318, B, A)],
