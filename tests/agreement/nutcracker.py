@@ -48,7 +48,7 @@ class Pool:
     ejects: bool = False
 
     def section(self, folder: Path, addresses: Sequence[str]) -> str:
-        """Return its part of `nutcracker.yaml`; who is ejected stays away for as long as we look."""
+        """Return its part of `nutcracker.yaml`; who is ejected stays away as long as we look."""
         lines = [
             f"{self.name}:",
             f"  listen: {folder / self.name} 0600",

@@ -8,6 +8,8 @@ import random
 import shutil
 import string
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -111,3 +113,65 @@ def test_odd_numbers_of_equal_servers_are_placed_as_rounded_by_twemproxy() -> No
             ours = placement(pool, live)
             assert ours.points() == [156] * 25
             assert differing(keys, ours.servers(keys), live.chosen(pool, keys)) == []
+
+
+@pytest.mark.parametrize("distribution", ["ketama", "modula"])
+def test_keys_of_ejected_servers_go_where_twemproxy_sends_them(distribution: str) -> None:
+    keys = random_keys(KEYS)
+    pool = nutcracker.Pool("ejects", "fnv1a_64", distribution, WEIGHTED, "{}", ejects=True)
+    is_live = [True] * len(WEIGHTED)
+    with running([pool]) as live:
+        whole = placement(pool, live)
+        before = whole.servers(keys)
+        for gone in (4, 1):
+            eject(live, pool, gone, keys[before.index(gone)])
+            is_live[gone] = False
+            left = whole.among(is_live)
+            assert left is not None
+            ours = left.servers(keys)
+            assert differing(keys, ours, live.chosen(pool, keys)) == []
+            assert gone not in ours
+    if distribution == "ketama":
+        moved = [old != new for old, new in zip(before, ours, strict=True) if is_live[old]]
+        assert any(moved), "where weights differ, keys of living servers move too"
+
+
+def eject(live: nutcracker.Nutcracker, pool: nutcracker.Pool, gone: int, key: bytes) -> None:
+    """End a server, and ask for a key of its own until another answers."""
+    live.servers.end(pool.servers[gone].index)
+    deadline = time.monotonic() + nutcracker.DEADLINE_S
+    while (answer := live.one(pool.name, b"get %b\r\n" % key)) != b"END\r\n":
+        assert answer.startswith(b"SERVER_ERROR"), answer
+        assert time.monotonic() < deadline, "twemproxy did not eject"
+
+
+def test_every_command_goes_where_its_key_is() -> None:
+    keys = random_keys(500)
+    pool = nutcracker.Pool("commands", "fnv1a_64", "ketama", WEIGHTED)
+    requests = {
+        b"gets %b": (b"\r\n", b"END\r\n"),
+        b"set %b 0 0 0": (b"\r\n\r\n", b"STORED\r\n"),
+        b"delete %b": (b"\r\n", b"DELETED\r\n"),
+        b"incr %b 1": (b"\r\n", b"1\r\n"),
+        b"touch %b 1": (b"\r\n", b"TOUCHED\r\n"),
+    }
+    with running([pool]) as live:
+        ours = [pool.servers[place].index for place in placement(pool, live).servers(keys)]
+        for line, (end, answer) in requests.items():
+            seen = live.ask(pool.name, [line % key + end for key in keys], answer)
+            expected = [(index, line % key) for index, key in zip(ours, keys, strict=True)]
+            assert sorted(seen) == sorted(expected)
+        together = live.ask(pool.name, [b"get %b\r\n" % b" ".join(keys[:100])], b"END\r\n")
+    shares = {index: sorted(line.strip().split(b" ")[1:]) for index, line in together}
+    assert len(shares) == len(together) == len(set(ours[:100]))
+    for index, share in shares.items():
+        assert share == sorted(k for k, i in zip(keys[:100], ours, strict=False) if i == index)
+
+
+def test_random_is_the_same_for_all_servers_whatever_their_weight() -> None:
+    pool = nutcracker.Pool("random", "fnv1a_64", "random", WEIGHTED)
+    with running([pool]) as live:
+        counts = Counter(live.chosen(pool, random_keys(6000)))
+        assert placement(pool, live).points() == [1] * len(WEIGHTED)
+    # 1000 each are expected, with a standard deviation of 29.
+    assert all(800 < counts[place] < 1200 for place in range(len(WEIGHTED))), counts

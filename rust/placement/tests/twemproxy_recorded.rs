@@ -169,3 +169,23 @@ fn words_are_read_as_they_are_written_and_others_refused() {
     let error = "modulo".parse::<Distribution>().unwrap_err().to_string();
     assert_eq!(error, "distribution \"modulo\" is not known; write one of ketama, modula, random");
 }
+
+/// libmemcached 1.1.4 with `KETAMA_WEIGHTED` and MD5; it chose alike in 30,000 other keys.
+#[test]
+fn md5_and_ketama_are_those_of_libmemcached() {
+    let servers = [("10.0.0.1", 1), ("10.0.0.2:11212", 3), ("cache-c", 2), ("cache-d:7000", 5)];
+    let chosen = [
+        ("foo", 3),
+        ("bar", 1),
+        ("user:1", 2),
+        ("user:{42}:name", 1),
+        ("café", 3),
+        ("a", 1),
+        ("photo-1.jpg", 3),
+        ("session:9f", 1),
+    ];
+    let ketama = continuum(Hash::Md5, Distribution::Ketama, &servers);
+    for (key, expected) in chosen {
+        assert_eq!(ketama.server(key.as_bytes(), 0), expected, "{key}");
+    }
+}
