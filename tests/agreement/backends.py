@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,17 +72,15 @@ class Backends:
         """Open the doors of `count` servers."""
         for index in range(count):
             self._open.append(set())
+            talk = functools.partial(Conversation, index, self._seen, self._open[index])
             if index == count - 1:
                 path = str(folder / "backend")
-                server = await self._loop.create_unix_server(lambda i=index: self._talk(i), path)
+                server = await self._loop.create_unix_server(talk, path)
                 self.addresses.append(path)
             else:
-                server = await self._loop.create_server(lambda i=index: self._talk(i), "127.0.0.1")
+                server = await self._loop.create_server(talk, "127.0.0.1")
                 self.addresses.append(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
             self._servers.append(server)
-
-    def _talk(self, index: int) -> Conversation:
-        return Conversation(index, self._seen, self._open[index])
 
     def take(self) -> Seen:
         """Return what was seen since the last time, as (index, line), and forget it."""
