@@ -36,12 +36,8 @@ fn main() {
     }
     for count in [10, 100, 1000] {
         let servers: Vec<Server> = names(count).map(|name| Server { name, weight: 1 }).collect();
-        let terms = Terms {
-            hash: Hash::Md5,
-            signedness: Signedness::Signed,
-            distribution: Distribution::Ketama,
-            tag: None,
-        };
+        let terms =
+            Terms { hash: Hash::Md5, signedness: Signedness::Signed, distribution: Distribution::Ketama, tag: None };
         let continuum = Continuum::new(terms, &servers).expect("the names differ");
         let start = Instant::now();
         black_box(continuum.among(|index| index > 0));
