@@ -54,7 +54,7 @@ Schema = TypedDict(
     },
     total=False,
 )
-SCALARS = {"string": "str", "integer": "int"}
+SCALARS = {"string": "str", "integer": "int", "boolean": "bool"}
 
 
 class Writer:

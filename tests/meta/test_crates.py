@@ -21,6 +21,7 @@ RANKS = {
     "tls": 3,
     "tcp": 3,
     "acme": 4,
+    "ambassador": 4,
     "http": 4,
     "cache": 5,
     "dataplane": 6,

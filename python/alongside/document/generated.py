@@ -336,6 +336,30 @@ ClientMode = Literal["required", "asked"]
 """Whether a client without a certificate is let in."""
 
 
+class ClientSocket(values.Value):
+    """A UNIX socket where clients connect."""
+
+    mode: int = 384
+    """Its mode as a number, 0 to 511 (octal 777)."""
+    path: str
+    """Its path."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "mode": self.mode,
+            "path": self.path,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> ClientSocket:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            mode=cast("int", value.get("mode", 384)),
+            path=cast("str", value["path"]),
+        )
+
+
 class Clients(values.Value):
     """Certificates of clients."""
 
@@ -573,8 +597,8 @@ class Listener(values.Value):
     None by default.
     """
     serves: str
-    """The name of the route, cache, program or redirect that answers, or of the balancer in `tcp`
-    that passes connections on.
+    """The name of the route, cache, program, redirect or pool that answers, or of the balancer in
+    `tcp` that passes connections on.
     """
     tls: Tls | None = None
     """TLS; null for plain connections."""
@@ -602,6 +626,353 @@ class Listener(values.Value):
             tls=None
             if value.get("tls") is None
             else Tls.from_json(cast("JsonObject", value.get("tls"))),
+        )
+
+
+class Ejection(values.Value):
+    """When the keys of a server that fails go to the others."""
+
+    failures: int = 2
+    """Failures in a row after which it is ejected, 1 to 1000; a lost connection is one."""
+    servers_percent_min: int = 0
+    """The least of the servers that stay, in percent, 0 to 100: no further one is ejected, and its
+    keys fail instead.
+    """
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "failures": self.failures,
+            "servers_percent_min": self.servers_percent_min,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Ejection:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            failures=cast("int", value.get("failures", 2)),
+            servers_percent_min=cast("int", value.get("servers_percent_min", 0)),
+        )
+
+
+class PoolLimits(values.Value):
+    """What bounds a pool. Each thread has so much for itself, but for what is of one client."""
+
+    client_bytes_max: int = 16777216
+    """What waits for one client, in bytes, 64 KiB to 16 GiB; no further command of it is begun
+    while there is more.
+    """
+    client_requests_max: int = 1024
+    """Commands that a client may wait for at once, 1 to 65536; it is not read from while it has so
+    many.
+    """
+    keys_max: int = 65536
+    """The most keys of one command, 1 to 1,048,576."""
+    requests_max: int = 262144
+    """Commands that all clients together may wait for, 1 to 16,777,216; more get an error."""
+    server_bytes_max: int = 268435456
+    """What waits for one server, in bytes, 64 KiB to 16 GiB; commands for it get an error while
+    there is more.
+    """
+    value_bytes_max: int = 67108864
+    """The largest value of one key, in bytes, 1 to 1 GiB."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "client_bytes_max": self.client_bytes_max,
+            "client_requests_max": self.client_requests_max,
+            "keys_max": self.keys_max,
+            "requests_max": self.requests_max,
+            "server_bytes_max": self.server_bytes_max,
+            "value_bytes_max": self.value_bytes_max,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> PoolLimits:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            client_bytes_max=cast("int", value.get("client_bytes_max", 16777216)),
+            client_requests_max=cast("int", value.get("client_requests_max", 1024)),
+            keys_max=cast("int", value.get("keys_max", 65536)),
+            requests_max=cast("int", value.get("requests_max", 262144)),
+            server_bytes_max=cast("int", value.get("server_bytes_max", 268435456)),
+            value_bytes_max=cast("int", value.get("value_bytes_max", 67108864)),
+        )
+
+
+PoolPlacedAs = Literal["twemproxy", "nginx"]
+"""The program whose placement is computed."""
+
+PoolFunction = Literal["ketama", "modulo", "random"]
+"""How a key's hash chooses a server."""
+
+KeyHash = Literal[
+    "one_at_a_time",
+    "md5",
+    "crc16",
+    "crc32",
+    "crc32a",
+    "fnv1_64",
+    "fnv1a_64",
+    "fnv1_32",
+    "fnv1a_32",
+    "hsieh",
+    "murmur",
+    "jenkins",
+]
+"""A hash of keys by twemproxy's name for it."""
+
+
+class PoolPlacement(values.Value):
+    """How a key chooses its server."""
+
+    compatible_with: PoolPlacedAs = "twemproxy"
+    """The program whose placement is computed."""
+    function: PoolFunction = "ketama"
+    """How the key's hash chooses."""
+    hash: KeyHash = "fnv1a_64"
+    """The key's hash; nginx has its own, and leaves it aside."""
+    hash_tag: str | None = None
+    """Two ASCII characters: of a key that has both in this order, only what stands between the
+    first of them is hashed. Null for the whole key.
+    """
+    is_signed: bool = True
+    """Whether bytes from 128 on count as negative, as in C on x86."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "compatible_with": self.compatible_with,
+            "function": self.function,
+            "hash": self.hash,
+            "hash_tag": self.hash_tag,
+            "is_signed": self.is_signed,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> PoolPlacement:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            compatible_with=cast("PoolPlacedAs", value.get("compatible_with", "twemproxy")),
+            function=cast("PoolFunction", value.get("function", "ketama")),
+            hash=cast("KeyHash", value.get("hash", "fnv1a_64")),
+            hash_tag=cast("str | None", value.get("hash_tag")),
+            is_signed=cast("bool", value.get("is_signed", True)),
+        )
+
+
+PoolProtocol = Literal["memcache", "redis"]
+"""What a pool's clients and servers speak."""
+
+
+class ServerTls(values.Value):
+    """TLS to the servers of a pool."""
+
+    authorities: str
+    """A PEM file with the authorities that the servers' certificates must come from; it is
+    followed.
+    """
+    certificate: str | None = None
+    """A PEM file with the certificate that servers are shown, or a folder with `tls.crt` and
+    `tls.key`; null for none.
+    """
+    key: str | None = None
+    """A PEM file with its key; null for the folder's."""
+    name: str | None = None
+    """The name that the certificates must have; null for each server's host."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "authorities": self.authorities,
+            "certificate": self.certificate,
+            "key": self.key,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> ServerTls:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            authorities=cast("str", value["authorities"]),
+            certificate=cast("str | None", value.get("certificate")),
+            key=cast("str | None", value.get("key")),
+            name=cast("str | None", value.get("name")),
+        )
+
+
+class User(values.Value):
+    """Who somebody says to be to a Redis."""
+
+    name: str = "default"
+    """The user's name; `default` is also who names none."""
+    password: str
+    """A file with the password, without its last line break; at most 4 KiB. It is followed."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "name": self.name,
+            "password": self.password,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> User:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            name=cast("str", value.get("name", "default")),
+            password=cast("str", value["password"]),
+        )
+
+
+class Server(values.Value):
+    """A server of a pool."""
+
+    address: str
+    """Where it is reached: `HOST:PORT`, the port not 0, or `unix:` and a path.
+
+    Not part of the placement.
+    """
+    name: str
+    """Its name, unique in its pool; the ring is made of it."""
+    weight: int = 1
+    """Its share of the keys relative to others, 1 to 65535."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "address": self.address,
+            "name": self.name,
+            "weight": self.weight,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Server:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            address=cast("str", value["address"]),
+            name=cast("str", value["name"]),
+            weight=cast("int", value.get("weight", 1)),
+        )
+
+
+class Pool(values.Value):
+    """Servers of memcache or Redis as one: each command goes to the server of its key."""
+
+    connect_timeout_ms: int = 2000
+    """How long connecting to a server may take, in milliseconds, 1 to an hour."""
+    connections: int = 1
+    """Connections that each thread keeps to a server, 1 to 64; a client's commands for one server
+    stay on one.
+    """
+    database: int = 0
+    """Redis: the database of the servers, 0 to 2^31 - 1."""
+    ejection: Ejection | None = None
+    """When the keys of a server that fails go to the others; null for never."""
+    is_strict: bool = False
+    """Whether what twemproxy does not know or understand closes the client's connection, as it
+    does there.
+    """
+    keepalive_ms: int | None = 60000
+    """After how much silence the kernel asks each side whether it is still there, in milliseconds,
+    1,000 to a day, in whole seconds; null for never.
+    """
+    limits: PoolLimits = PoolLimits()
+    """What bounds it."""
+    may_flush: bool = False
+    """memcache: whether `flush_all` goes to all servers; else it is refused."""
+    name: str
+    """The pool's name, unique among all that listeners serve."""
+    placement: PoolPlacement = PoolPlacement()
+    """How a key chooses its server."""
+    preconnect: bool = False
+    """Whether servers are connected to before a command needs them."""
+    protocol: PoolProtocol
+    """What clients and servers speak."""
+    resolve_ms: int = 5000
+    """How often names of servers are looked up again, in milliseconds, 100 to a day."""
+    retry_ms: int = 30000
+    """Between two looks at a server that is not used, in milliseconds, 10 to an hour.
+
+    It is used again when it answers one.
+    """
+    server_tls: ServerTls | None = None
+    """TLS to the servers; null for plain connections."""
+    server_user: User | None = None
+    """Redis: as whom the servers are told we come; null for nobody."""
+    servers: tuple[Server, ...]
+    """The servers, at least one."""
+    socket: ClientSocket | None = None
+    """A UNIX socket where clients connect too; null for none."""
+    timeout_ms: int | None = None
+    """How long a server may take to answer, in milliseconds, 1 to an hour; null for as long as it
+    likes.
+    """
+    users: tuple[User, ...] = ()
+    """Redis: who clients must say they are; everybody may come where there is none."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "connect_timeout_ms": self.connect_timeout_ms,
+            "connections": self.connections,
+            "database": self.database,
+            "ejection": None if self.ejection is None else self.ejection.to_json(),
+            "is_strict": self.is_strict,
+            "keepalive_ms": self.keepalive_ms,
+            "limits": self.limits.to_json(),
+            "may_flush": self.may_flush,
+            "name": self.name,
+            "placement": self.placement.to_json(),
+            "preconnect": self.preconnect,
+            "protocol": self.protocol,
+            "resolve_ms": self.resolve_ms,
+            "retry_ms": self.retry_ms,
+            "server_tls": None if self.server_tls is None else self.server_tls.to_json(),
+            "server_user": None if self.server_user is None else self.server_user.to_json(),
+            "servers": [item.to_json() for item in self.servers],
+            "socket": None if self.socket is None else self.socket.to_json(),
+            "timeout_ms": self.timeout_ms,
+            "users": [item.to_json() for item in self.users],
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Pool:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            connect_timeout_ms=cast("int", value.get("connect_timeout_ms", 2000)),
+            connections=cast("int", value.get("connections", 1)),
+            database=cast("int", value.get("database", 0)),
+            ejection=None
+            if value.get("ejection") is None
+            else Ejection.from_json(cast("JsonObject", value.get("ejection"))),
+            is_strict=cast("bool", value.get("is_strict", False)),
+            keepalive_ms=cast("int | None", value.get("keepalive_ms", 60000)),
+            limits=PoolLimits.from_json(cast("JsonObject", value.get("limits", {}))),
+            may_flush=cast("bool", value.get("may_flush", False)),
+            name=cast("str", value["name"]),
+            placement=PoolPlacement.from_json(cast("JsonObject", value.get("placement", {}))),
+            preconnect=cast("bool", value.get("preconnect", False)),
+            protocol=cast("PoolProtocol", value["protocol"]),
+            resolve_ms=cast("int", value.get("resolve_ms", 5000)),
+            retry_ms=cast("int", value.get("retry_ms", 30000)),
+            server_tls=None
+            if value.get("server_tls") is None
+            else ServerTls.from_json(cast("JsonObject", value.get("server_tls"))),
+            server_user=None
+            if value.get("server_user") is None
+            else User.from_json(cast("JsonObject", value.get("server_user"))),
+            servers=tuple(
+                Server.from_json(item) for item in cast("list[JsonObject]", value["servers"])
+            ),
+            socket=None
+            if value.get("socket") is None
+            else ClientSocket.from_json(cast("JsonObject", value.get("socket"))),
+            timeout_ms=cast("int | None", value.get("timeout_ms")),
+            users=tuple(
+                User.from_json(item) for item in cast("list[JsonObject]", value.get("users", []))
+            ),
         )
 
 
@@ -971,6 +1342,26 @@ class Tcp(values.Value):
         )
 
 
+class TwemproxyStats(values.Value):
+    """Where twemproxy's figures are read: a connection gets one line of JSON, and is closed."""
+
+    address: str
+    """Where to listen; port 0 takes any free port."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "address": self.address,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> TwemproxyStats:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            address=cast("str", value["address"]),
+        )
+
+
 class Document(values.Value):
     """Everything a data-plane process does, version 1. It holds paths, never secrets."""
 
@@ -1001,6 +1392,8 @@ class Document(values.Value):
     """Where clients connect."""
     nodes: tuple[Node, ...] = ()
     """Processes that serve shards."""
+    pools: tuple[Pool, ...] = ()
+    """Servers of memcache or Redis, each list of them as one."""
     programs: tuple[Program, ...] = ()
     """Programs that requests are passed on to, as they are."""
     redirects: tuple[Redirect, ...] = ()
@@ -1017,6 +1410,8 @@ class Document(values.Value):
     """
     threads: int = 1
     """Threads that serve, 1 to 64."""
+    twemproxy_stats: TwemproxyStats | None = None
+    """The pools' figures as twemproxy shows them; null for nowhere."""
 
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
@@ -1030,6 +1425,7 @@ class Document(values.Value):
             "limits": self.limits.to_json(),
             "listeners": [item.to_json() for item in self.listeners],
             "nodes": [item.to_json() for item in self.nodes],
+            "pools": [item.to_json() for item in self.pools],
             "programs": [item.to_json() for item in self.programs],
             "redirects": [item.to_json() for item in self.redirects],
             "routes": [item.to_json() for item in self.routes],
@@ -1037,6 +1433,9 @@ class Document(values.Value):
             "status": None if self.status is None else self.status.to_json(),
             "tcp": [item.to_json() for item in self.tcp],
             "threads": self.threads,
+            "twemproxy_stats": None
+            if self.twemproxy_stats is None
+            else self.twemproxy_stats.to_json(),
         }
 
     @classmethod
@@ -1065,6 +1464,9 @@ class Document(values.Value):
             nodes=tuple(
                 Node.from_json(item) for item in cast("list[JsonObject]", value.get("nodes", []))
             ),
+            pools=tuple(
+                Pool.from_json(item) for item in cast("list[JsonObject]", value.get("pools", []))
+            ),
             programs=tuple(
                 Program.from_json(item)
                 for item in cast("list[JsonObject]", value.get("programs", []))
@@ -1084,4 +1486,7 @@ class Document(values.Value):
                 Tcp.from_json(item) for item in cast("list[JsonObject]", value.get("tcp", []))
             ),
             threads=cast("int", value.get("threads", 1)),
+            twemproxy_stats=None
+            if value.get("twemproxy_stats") is None
+            else TwemproxyStats.from_json(cast("JsonObject", value.get("twemproxy_stats"))),
         )

@@ -5,7 +5,9 @@
 //! Not:   reading files, applying anything, secrets (a document holds paths only).
 //! Next:  `alongside-dataplane` compiles it to a snapshot; `schema/dataplane.v1.json` is generated from it.
 
+mod about;
 mod order;
+mod pools;
 mod problem;
 mod reading;
 mod relations;
@@ -17,6 +19,10 @@ mod tls;
 mod types;
 
 pub use order::{Succession, succeeds};
+pub use pools::{
+    ClientSocket, Ejection, KeyHash, Pool, PoolFunction, PoolLimits, PoolPlacedAs, PoolPlacement, PoolProtocol, Server,
+    ServerTls, TwemproxyStats, User,
+};
 pub use problem::Problem;
 pub use reading::{DOCUMENT_BYTES_MAX, parse};
 pub use schema::schema;

@@ -12,7 +12,7 @@ use crate::texts::Address;
 type Placed<'v> = (String, &'v str);
 
 /// The lists of what listeners serve.
-const SERVED: [&str; 5] = ["routes", "caches", "tcp", "programs", "redirects"];
+const SERVED: [&str; 6] = ["routes", "caches", "tcp", "programs", "redirects", "pools"];
 
 /// From so many problems on no near name is looked for: it takes as long as there are names.
 const NEAREST_MAX: usize = 100;
@@ -26,7 +26,7 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
     SERVED.iter().skip(1).for_each(|list| served.extend(texts(document, list, "name")));
     unique(&served, &mut found);
     if SERVED.iter().all(|list| is_list(document, list)) {
-        let what = "no route, cache, balancer, program or redirect has this name";
+        let what = "no route, cache, balancer, program, redirect or pool has this name";
         refer(&texts(document, "listeners", "serves"), &known(&served), what, &mut found);
     }
     addresses(document, &mut found);
@@ -40,6 +40,7 @@ pub(crate) fn problems(document: &Value) -> Vec<Problem> {
         siblings(&path, cache, &mut found);
     }
     passing_on(document, &mut found);
+    pooling(document, &mut found);
     encrypting(document, &mut found);
     for (path, balancer) in entries(document, "", "tcp") {
         let backends = entries(balancer, &path, "backends");
@@ -67,6 +68,54 @@ fn passing_on(document: &Value, found: &mut Vec<Problem>) {
             let what = "the balancer that it serves passes everything on as it is";
             found.push(Problem::new(format!("{path}.proxies"), what, "leave it out"));
         }
+    }
+}
+
+/// Check each pool's servers, and that no listener of one believes fields that it does not read.
+fn pooling(document: &Value, found: &mut Vec<Problem>) {
+    let pools = texts(document, "pools", "name");
+    let pools = known(&pools);
+    for (path, listener) in entries(document, "", "listeners") {
+        let is_of_pool = listener["serves"].as_str().is_some_and(|name| pools.contains(name));
+        if is_of_pool && listener["inner"].as_array().is_some_and(|inner| !inner.is_empty()) {
+            let what = "the pool that it serves reads no fields";
+            found.push(Problem::new(format!("{path}.inner"), what, "leave it out"));
+        }
+    }
+    let mut sockets = Vec::new();
+    for (path, pool) in entries(document, "", "pools") {
+        let servers = entries(pool, &path, "servers");
+        let names: Vec<Placed> = servers.iter().filter_map(|(path, server)| text(path, server, "name")).collect();
+        unique(&names, found);
+        sockets.extend(text(&format!("{path}.socket"), &pool["socket"], "path"));
+        let users = entries(pool, &path, "users");
+        let names: Vec<Placed> = users.iter().filter_map(|(path, user)| text(path, user, "name")).collect();
+        unique(&names, found);
+        of_protocol(&path, pool, found);
+        let placement = &pool["placement"];
+        if placement["compatible_with"] == "nginx" && placement["function"] == "random" {
+            let at = format!("{path}.placement.function");
+            found.push(Problem::new(at, "nginx places by no chance", "write ketama or modulo, or leave nginx out"));
+        }
+    }
+    unique(&sockets, found);
+}
+
+/// Check that a pool asks for nothing that its protocol does not have.
+fn of_protocol(path: &str, pool: &Value, found: &mut Vec<Problem>) {
+    let has = |field: &str| match &pool[field] {
+        Value::Array(items) => !items.is_empty(),
+        Value::Number(number) => number.as_u64() != Some(0),
+        Value::Bool(is_so) => *is_so,
+        other => !other.is_null(),
+    };
+    let (others, whose) = match pool["protocol"].as_str() {
+        Some("memcache") => (["users", "server_user", "database"].as_slice(), "Redis"),
+        Some("redis") => (["may_flush"].as_slice(), "memcache"),
+        _ => return,
+    };
+    for field in others.iter().filter(|field| has(field)) {
+        found.push(Problem::new(format!("{path}.{field}"), format!("only {whose} has it"), "leave it out"));
     }
 }
 
@@ -170,6 +219,7 @@ fn object_size(path: &str, cache: &Value, found: &mut Vec<Problem>) {
 fn addresses(document: &Value, found: &mut Vec<Problem>) {
     let mut placed = texts(document, "listeners", "address");
     placed.extend(text("status", &document["status"], "address"));
+    placed.extend(text("twemproxy_stats", &document["twemproxy_stats"], "address"));
     let mut earlier: Vec<(String, Address)> = Vec::new();
     for (path, text) in placed {
         let Ok(address) = text.parse::<Address>() else { continue };

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::about::About;
+use crate::pools::{Pool, TwemproxyStats};
 use crate::tcp::Tcp;
 use crate::texts::{Address, HostField, Name, Network, SocketPath};
 use crate::tls::{Program, Redirect, Tls};
@@ -59,6 +61,13 @@ pub struct Document {
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub redirects: Vec<Redirect>,
+    /// Servers of memcache or Redis, each list of them as one.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub pools: Vec<Pool>,
+    /// The pools' figures as twemproxy shows them; null for nowhere.
+    #[serde(default)]
+    pub twemproxy_stats: Option<TwemproxyStats>,
     /// What bounds every connection and request.
     #[serde(default)]
     pub limits: Limits,
@@ -68,33 +77,6 @@ pub struct Document {
     /// What the process was started as; shown by its doors at /version, without any effect. Null for none.
     #[serde(default)]
     pub about: Option<About>,
-}
-
-/// What a process was started as, for whoever asks it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct About {
-    /// The component, such as `cache`.
-    pub component: Name,
-    /// The SHA-256 of its contract in hexadecimal: equal promises have equal ones.
-    #[schemars(length(max = 64))]
-    pub contract: String,
-    /// Its parameters as they took effect, secrets masked.
-    #[serde(default)]
-    #[schemars(length(max = 1024))]
-    pub values: Vec<EffectiveValue>,
-}
-
-/// A parameter as it took effect.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EffectiveValue {
-    /// The parameter's name.
-    pub name: Name,
-    /// Its values as a user would write them, with units; none where it is not set.
-    #[serde(default)]
-    #[schemars(length(max = 4096))]
-    pub texts: Vec<String>,
 }
 
 /// A line in the log for some of the requests.
@@ -115,7 +97,7 @@ pub struct Listener {
     pub name: Name,
     /// Where to listen; port 0 takes any free port.
     pub address: Address,
-    /// The name of the route, cache, program or redirect that answers, or of the balancer in `tcp` that passes connections on.
+    /// The name of the route, cache, program, redirect or pool that answers, or of the balancer in `tcp` that passes connections on.
     pub serves: Name,
     /// Peers whose x-alongside-key and forwarded fields are believed; nobody's by default.
     #[serde(default)]
