@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import NotRequired, TypedDict
 
 from bench.http import figures
 from bench.memcache import arena, cases
@@ -15,17 +16,54 @@ METHOD = (
     "interleaved, the order turned round every time; ratios within a round, then their median, "
     "least and greatest"
 )
-Number = float | None
-Beside = dict[str, float]
-Row = dict[str, str | Number | Beside]
-Record = dict[str, str | list[Row] | list[str]]
+
+
+class Beside(TypedDict):
+    """What one contestant took: CPU in microseconds a command, latency in milliseconds."""
+
+    cpu_us: float
+    together_us: float
+    p50_ms: float
+    p99_ms: float
+    requests_per_s: float
+
+
+class Ratio(TypedDict):
+    """Our multiple of twemproxy's cost with its spread, and what is allowed, None for any."""
+
+    ratio: float
+    low: float
+    high: float
+    budget: float | None
+
+
+class Row(TypedDict):
+    """One case; the ratios of the proxy and of all together where both were measured."""
+
+    name: str
+    what: str
+    costs: dict[str, Beside]
+    proxy: NotRequired[Ratio]
+    together: NotRequired[Ratio]
+
+
+class Record(TypedDict):
+    """The whole; `about` is what a number needs to mean anything."""
+
+    about: dict[str, str]
+    method: str
+    rows: list[Row]
+    discarded: list[str]
 
 
 def record(about: dict[str, str], outcomes: Sequence[arena.Outcome]) -> Record:
-    """Return what is kept of a run; `about` is what a number needs to mean anything."""
-    rows = [_row(outcome) for outcome in outcomes if outcome.rounds]
-    discarded = [f"{one.case.name}: {why}" for one in outcomes for why in one.discarded]
-    return {**about, "method": METHOD, "rows": rows, "discarded": discarded}
+    """Return what is kept of a run."""
+    return {
+        "about": about,
+        "method": METHOD,
+        "rows": [_row(outcome) for outcome in outcomes if outcome.rounds],
+        "discarded": [f"{one.case.name}: {why}" for one in outcomes for why in one.discarded],
+    }
 
 
 def text(result: Record) -> str:
@@ -59,17 +97,21 @@ def _verdict(outcome: arena.Outcome) -> str:
 
 def _row(outcome: arena.Outcome) -> Row:
     case, rounds = outcome.case, outcome.rounds
-    row: Row = {"name": case.name, "what": case.what}
-    row |= {name: _beside(rounds, name) for name in rounds[0]}
+    costs = {name: _beside(rounds, name) for name in rounds[0]}
+    row: Row = {"name": case.name, "what": case.what, "costs": costs}
     if figures.OURS in rounds[0]:
         proxy, together = _ratios(rounds)
-        row |= {"ratio": round(proxy.median, 3), "low": round(proxy.low, 3)}
-        row |= {"high": round(proxy.high, 3), "budget": case.budget}
-        row |= {"together": round(together.median, 3), "together_budget": _machine_budget(case)}
+        row["proxy"] = _ratio(proxy, case.budget)
+        row["together"] = _ratio(together, _machine_budget(case))
     return row
 
 
-def _machine_budget(case: cases.Case) -> Number:
+def _ratio(found: figures.Spread, budget: float | None) -> Ratio:
+    low, median, high = (round(value, 3) for value in (found.low, found.median, found.high))
+    return {"ratio": median, "low": low, "high": high, "budget": budget}
+
+
+def _machine_budget(case: cases.Case) -> float | None:
     is_plain = case.budget is not None and case.depth == 1 and case.keys_per_get == 1
     return cases.MACHINE_BUDGET if is_plain else None
 
