@@ -31,7 +31,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Taken:
-    """One sample, and what proxy, memcacheds and load took together, in CPU seconds."""
+    """One sample, and what proxy, shards and load took together, in CPU seconds."""
 
     sample: figures.Sample
     together_s: float
@@ -86,7 +86,7 @@ def _take(name: str, case: cases.Case, plan: Plan) -> Taken:
     with contestants.running(name, case, plan.cores, plan.folder, plan.binary) as fresh:
         sender.fill(fresh.port)
         sender.run(fresh.port, WARM_S)
-        proxy, shards = machine.family(fresh.proxy), machine.family(fresh.memcacheds)
+        proxy, shards = machine.family(fresh.proxy), machine.family(fresh.shards)
         numbers = sorted(os.sched_getaffinity(0))
         began_s = time.monotonic()
         before = [machine.core(number) for number in numbers]

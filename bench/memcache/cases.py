@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
+Protocol = Literal["memcache", "redis"]
 NUTCRACKER = "nutcracker"
 SHARDS = 4
 KEYS = 10_000
@@ -21,6 +23,7 @@ class Case:
 
     name: str
     what: str
+    protocol: Protocol = "memcache"
     connections: int = 50
     depth: int = 1
     get_percent: int = 100
@@ -42,5 +45,8 @@ CASES = (
     Case("mixed", "80 gets to 20 sets", get_percent=80),
     Case("large", "get of 4 KiB", value_bytes=LARGE_BYTES),
     Case("large-16", "get of 4 KiB, 16 at once", value_bytes=LARGE_BYTES, depth=16),
+    Case("redis-50", "GET, 50 connections", protocol="redis", budget=0.70),
+    Case("redis-16", "GET, 16 at once on 50 connections", protocol="redis", depth=16, budget=0.40),
+    Case("redis-100", "MGET of 100 keys", protocol="redis", keys_per_get=100, budget=0.30),
     Case("two-threads", "get, 200 connections, 2 threads of ours", connections=200, threads=2),
 )

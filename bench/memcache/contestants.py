@@ -1,4 +1,4 @@
-"""Start who does the work: a proxy before four memcacheds."""
+"""Start who does the work: a proxy before four memcacheds or Redis servers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MEMORY_MIB = 256
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fresh:
-    """A proxy and its memcacheds that were just started: where to ask, and their process ids."""
+    """A proxy and its shards that were just started: where to ask, and their process ids."""
 
     port: int
     proxy: list[int]
-    memcacheds: list[int]
+    shards: list[int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,40 +67,48 @@ def version() -> str:
 def running(
     name: str, case: cases.Case, cores: Cores, folder: Path, binary: Path
 ) -> Iterator[Fresh]:
-    """Run one contestant with memcacheds of its own until the block ends.
+    """Run one contestant with shards of its own until the block ends.
 
     Raises:
         servers.ServerError: one of them does not serve.
     """
     port, stats, *ports = servers.free_ports(2 + cases.SHARDS)
-    shards = [_memcached(index, port) for index, port in enumerate(ports)]
+    shards = [_shard(case.protocol, index, one) for index, one in enumerate(ports)]
     if name == figures.OURS:
-        document = ours_document(port, ports, case.threads)
+        document = ours_document(port, ports, case)
         proxy = ours.program(name, binary, document, port, folder)
     else:
-        proxy = _nutcracker(port, stats, ports, folder)
+        proxy = _nutcracker(port, stats, ports, case, folder)
     with (
-        servers.running(shards, cores.rest, folder) as memcacheds,
-        servers.running([proxy], cores.proxy, folder) as roots,
+        servers.running(shards, cores.rest, folder) as roots,
+        servers.running([proxy], cores.proxy, folder) as own,
     ):
-        yield Fresh(port, roots, memcacheds)
+        yield Fresh(port, own, roots)
 
 
-def _memcached(index: int, port: int) -> servers.Program:
-    command = (
+def _shard(protocol: cases.Protocol, index: int, port: int) -> servers.Program:
+    redis = (
+        *(peers.found("redis-server"), "--bind", servers.HOST, "--port", str(port)),
+        *("--save", "", "--appendonly", "no"),
+    )
+    memcached = (
         *(peers.found("memcached"), "-u", "root", "-l", servers.HOST, "-p", str(port)),
         *("-t", "1", "-m", str(MEMORY_MIB), "-c", "4096"),
     )
-    return servers.Program(f"memcached-{index}", command, port)
+    command = redis if protocol == "redis" else memcached
+    return servers.Program(f"shard-{index}", command, port)
 
 
-def _nutcracker(port: int, stats: int, ports: Sequence[int], folder: Path) -> servers.Program:
+def _nutcracker(
+    port: int, stats: int, ports: Sequence[int], case: cases.Case, folder: Path
+) -> servers.Program:
     lines = [
         "main:",
         f"  listen: {servers.HOST}:{port}",
         "  hash: fnv1a_64",
         "  distribution: ketama",
         "  timeout: 1000",
+        f"  redis: {str(case.protocol == 'redis').lower()}",
         "  servers:",
         *(f"   - {servers.HOST}:{one}:1 shard-{index}" for index, one in enumerate(ports)),
     ]
@@ -113,12 +121,12 @@ def _nutcracker(port: int, stats: int, ports: Sequence[int], folder: Path) -> se
     return servers.Program(cases.NUTCRACKER, command, port)
 
 
-def ours_document(port: int, ports: Sequence[int], threads: int) -> ours.Document:
+def ours_document(port: int, ports: Sequence[int], case: cases.Case) -> ours.Document:
     """Return a document of one pool, whose keys are where twemproxy's are."""
     shards = [
         {"name": f"shard-{index}", "address": f"{servers.HOST}:{one}"}
         for index, one in enumerate(ports)
     ]
-    pool = {"name": "main", "protocol": "memcache", "servers": shards, "timeout_ms": 1000}
+    pool = {"name": "main", "protocol": case.protocol, "servers": shards, "timeout_ms": 1000}
     listener = {"name": "main", "address": f"{servers.HOST}:{port}", "serves": "main"}
-    return {"threads": threads, "listeners": [listener], "pools": [pool]}
+    return {"threads": case.threads, "listeners": [listener], "pools": [pool]}

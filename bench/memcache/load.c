@@ -1,6 +1,7 @@
-/* Ask a memcache server as fast as it answers.
+/* Ask a server of memcache or Redis as fast as it answers.
  *
- * In:    load HOST PORT CONNECTIONS DEPTH SECONDS GET_PERCENT VALUE_BYTES KEYS KEYS_PER_GET
+ * In:    load PROTOCOL HOST PORT CONNECTIONS DEPTH SECONDS GET_PERCENT VALUE_BYTES KEYS KEYS_PER_GET
+ *        PROTOCOL is memcache or redis.
  *        Each connection sends DEPTH commands at once, and the next ones when all are answered.
  *        SECONDS 0: set every key once over one connection, and end.
  * Out:   one line of JSON: requests (commands), failed (errors, misses), seconds, p50_ms, p99_ms (of a batch of DEPTH).
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IN_BYTES = 1 << 16, EVENTS = 256, LATENCY_US_MAX = 1000000, COMMAND_BYTES = 64, KEY_BYTES = 16 };
+enum { IN_BYTES = 1 << 16, EVENTS = 256, LATENCY_US_MAX = 1000000, COMMAND_BYTES = 64, KEY_BYTES = 24 };
 
 struct connection {
 	int socket;
@@ -31,11 +32,12 @@ struct connection {
 	size_t in_bytes;
 	uint64_t skipped; /* bytes of a value still to be passed over */
 	int waiting;      /* commands of the batch that have no answer yet */
+	int elements;     /* of an array of Redis that are still to come */
 	uint64_t keys_asked, keys_found;
 	uint64_t began_ns;
 };
 
-static int depth, get_percent, keys_per_get, keys;
+static int is_redis, depth, get_percent, keys_per_get, keys;
 static size_t value_bytes;
 static char *value;
 static uint64_t requests, failed, batches;
@@ -67,17 +69,24 @@ static uint64_t draw(void)
 
 static char *add_set(char *out, int key)
 {
-	out += sprintf(out, "set key:%010d 0 0 %zu\r\n", key, value_bytes);
+	const char *form = is_redis ? "*3\r\n$3\r\nSET\r\n$14\r\nkey:%010d\r\n$%zu\r\n" : "set key:%010d 0 0 %zu\r\n";
+	out += sprintf(out, form, key, value_bytes);
 	out = mempcpy(out, value, value_bytes);
 	return mempcpy(out, "\r\n", 2);
 }
 
 static char *add_get(char *out)
 {
-	out = mempcpy(out, "get", 3);
+	const char *form = is_redis ? "$14\r\nkey:%010d\r\n" : " key:%010d";
+	if (!is_redis)
+		out = mempcpy(out, "get", 3);
+	else if (keys_per_get == 1)
+		out += sprintf(out, "*2\r\n$3\r\nGET\r\n");
+	else
+		out += sprintf(out, "*%d\r\n$4\r\nMGET\r\n", keys_per_get + 1);
 	for (int count = 0; count < keys_per_get; count++)
-		out += sprintf(out, " key:%010d", (int)(draw() % (unsigned)keys));
-	return mempcpy(out, "\r\n", 2);
+		out += sprintf(out, form, (int)(draw() % (unsigned)keys));
+	return is_redis ? out : mempcpy(out, "\r\n", 2);
 }
 
 static void write_out(struct connection *one)
@@ -131,7 +140,15 @@ static int begins(const char *line, size_t bytes, const char *with)
 	return bytes >= length && memcmp(line, with, length) == 0;
 }
 
-static void take_line(struct connection *one, const char *line, size_t bytes)
+static void take_answer(struct connection *one, int is_good)
+{
+	requests++;
+	failed += !is_good;
+	if (--one->waiting == 0)
+		end_batch(one);
+}
+
+static void take_memcache(struct connection *one, const char *line, size_t bytes)
 {
 	if (begins(line, bytes, "VALUE ")) {
 		const char *size = line + bytes;
@@ -141,11 +158,22 @@ static void take_line(struct connection *one, const char *line, size_t bytes)
 		one->keys_found++;
 		return;
 	}
-	if (!begins(line, bytes, "END") && !begins(line, bytes, "STORED"))
-		failed++;
-	requests++;
-	if (--one->waiting == 0)
-		end_batch(one);
+	take_answer(one, begins(line, bytes, "END") || begins(line, bytes, "STORED"));
+}
+
+static void take_redis(struct connection *one, const char *line, size_t bytes)
+{
+	if (line[0] == '*') {
+		one->elements = atoi(line + 1);
+		return;
+	}
+	if (line[0] == '$' && line[1] != '-') {
+		one->skipped = strtoull(line + 1, NULL, 10) + 2;
+		one->keys_found++;
+	}
+	if (one->elements > 0 && --one->elements > 0)
+		return;
+	take_answer(one, line[0] == '$' || begins(line, bytes, "+OK"));
 }
 
 static void take(struct connection *one)
@@ -164,7 +192,7 @@ static void take(struct connection *one)
 		if (!end)
 			break;
 		start += (size_t)(end - line) + 1;
-		take_line(one, line, (size_t)(end - line));
+		(is_redis ? take_redis : take_memcache)(one, line, (size_t)(end - line));
 	}
 	memmove(one->in, one->in + start, one->in_bytes - start);
 	one->in_bytes -= start;
@@ -211,19 +239,20 @@ static double latency_ms(double share)
 
 int main(int count, char **words)
 {
-	if (count != 10) {
-		fprintf(stderr, "load HOST PORT CONNECTIONS DEPTH SECONDS GET_PERCENT VALUE_BYTES KEYS KEYS_PER_GET\n");
+	if (count != 11) {
+		fprintf(stderr, "load: 10 words are wanted, as load.c says; got %d\n", count - 1);
 		return 2;
 	}
-	struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(words[2]))};
-	inet_pton(AF_INET, words[1], &server.sin_addr);
-	int connections = atoi(words[3]);
-	depth = atoi(words[4]);
-	double seconds = atof(words[5]);
-	get_percent = atoi(words[6]);
-	value_bytes = (size_t)atoi(words[7]);
-	keys = atoi(words[8]);
-	keys_per_get = atoi(words[9]);
+	is_redis = strcmp(words[1], "redis") == 0;
+	struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(words[3]))};
+	inet_pton(AF_INET, words[2], &server.sin_addr);
+	int connections = atoi(words[4]);
+	depth = atoi(words[5]);
+	double seconds = atof(words[6]);
+	get_percent = atoi(words[7]);
+	value_bytes = (size_t)atoi(words[8]);
+	keys = atoi(words[9]);
+	keys_per_get = atoi(words[10]);
 	if (seconds <= 0) {
 		to_fill = 0;
 		connections = 1;

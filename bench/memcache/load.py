@@ -61,7 +61,8 @@ class Load:
         case = self.case
         numbers = (case.connections, depth, seconds, case.get_percent, case.value_bytes)
         command = (
-            *("taskset", "--cpu-list", self.cores, str(self.program), servers.HOST, str(port)),
+            *("taskset", "--cpu-list", self.cores, str(self.program), case.protocol),
+            *(servers.HOST, str(port)),
             *(str(number) for number in (*numbers, cases.KEYS, case.keys_per_get)),
         )
         process = subprocess.Popen(

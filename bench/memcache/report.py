@@ -11,7 +11,7 @@ from bench.memcache import arena, cases
 
 METHOD = (
     "user and system time of the proxy's threads, from the scheduler, over commands; beside it "
-    "that of proxy, memcacheds and load together; proxy saturated by a closed loop of our own "
+    "that of proxy, shards and load together; proxy saturated by a closed loop of our own "
     "(load.c), all processes started afresh for every sample and warmed for a second; rounds "
     "interleaved, the order turned round every time; ratios within a round, then their median, "
     "least and greatest"
