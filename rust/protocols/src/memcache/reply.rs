@@ -311,3 +311,6 @@ fn stats_reply<'a>(bytes: &'a [u8], progress: &mut Progress) -> Replied<'a> {
         return Parsed::Whole(Ok(Reply { bytes: &bytes[..found.end], outcome, line: found.text }));
     }
 }
+
+#[cfg(test)]
+mod tests;
