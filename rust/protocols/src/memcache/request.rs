@@ -95,7 +95,7 @@ pub fn request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) ->
 #[inline]
 fn plain_get<'a>(bytes: &'a [u8], limits: &Limits) -> Option<Request<'a>> {
     let text = bytes.strip_prefix(b"get ")?;
-    let key_bytes = key_end(&text[..text.len().min(limits.key_bytes_max + 1)]);
+    let key_bytes = key_end(&text[..text.len().min(limits.key_bytes_max)]);
     let (key, rest) = text.split_at(key_bytes);
     if key.is_empty() || !rest.starts_with(b"\r\n") || bytes.len() - rest.len() + 2 > limits.line_bytes_max {
         return None;
