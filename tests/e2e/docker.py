@@ -130,6 +130,7 @@ class Daemon:
     def start(self) -> None:
         """Start it without waiting for it."""
         folder = self._folder
+        _keep_in_memory(folder / "data")
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -203,8 +204,18 @@ def engine(*words: str) -> Iterator[Engine]:
             _unmount(Path(text))
 
 
+def _keep_in_memory(folder: Path) -> None:
+    """Mount memory at a folder, where nothing is mounted yet.
+
+    A disk that discards what is deleted takes longer to forget an image than tests take with it.
+    """
+    if not folder.is_mount():
+        folder.mkdir(exist_ok=True)
+        run("mount", "-t", "tmpfs", "-o", "mode=711", "tmpfs", str(folder))
+
+
 def _unmount(folder: Path) -> None:
-    """Take away what the engine leaves mounted: the network namespace that it shares with us."""
+    """Take away what is left mounted: its data, and the network that it shares with us."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in sorted((one for one in mounts if one.startswith(str(folder))), reverse=True):
         run("umount", mount)
