@@ -133,7 +133,7 @@ class Plane:
         if self.process.poll() is None:
             self.terminate()
         try:
-            return self.process.wait(timeout=15)
+            return self.process.wait(dataplane.END_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -143,7 +143,7 @@ class Plane:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
+        dataplane.cut(self.process)
 
 
 def with_admin(document: Mapping[str, object], path: Path) -> Json:

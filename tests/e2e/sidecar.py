@@ -23,6 +23,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from tests.e2e import dataplane
+
 from alongside.components.authority import issuing, names, store
 from alongside.engines.pods import publishing
 from alongside.plan import pods
@@ -167,12 +169,7 @@ def running(
     try:
         yield Sidecar(process, stderr)
     finally:
-        process.terminate()
-        try:
-            process.wait(DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(DEADLINE_S)
+        dataplane.cut(process)
 
 
 def refused(*more: str, variables: Mapping[str, str] | None = None) -> str:

@@ -183,6 +183,7 @@ def test_a_docker_engine_gives_the_base_and_takes_the_images(
 def test_the_same_archives_load_into_containerd(archives: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="cd") as text:
         socket = f"{text}/c.sock"
+        docker.keep_in_memory(Path(text, "r"))
         daemon = subprocess.Popen(
             ["containerd", "--root", f"{text}/r", "--state", f"{text}/s", "--address", socket],
             stdout=subprocess.DEVNULL,
@@ -202,6 +203,7 @@ def test_the_same_archives_load_into_containerd(archives: Path) -> None:
         finally:
             daemon.terminate()
             daemon.wait(30)
+            docker.unmount(Path(text))
 
 
 def wait_for(daemon: subprocess.Popen[bytes], socket: str) -> None:

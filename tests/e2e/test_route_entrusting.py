@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -144,6 +145,37 @@ def test_a_sibling_is_asked_once_for_each_change_that_a_node_has_not_heard_of() 
         wire.eventually(
             lambda: process.metric("alongside_route_node_share_ratio", node="a") > 0, "it was told"
         )
+
+
+def test_a_writer_waits_for_the_successor_of_a_node_that_ends() -> None:
+    """Another router may read from it as soon as it is there: a promise comes too late."""
+    left = 0
+
+    def ending(peer: upstream.Peer) -> None:
+        nonlocal left
+        while (head := peer.next()) is not None:
+            if is_order(head) and left > 0:
+                left -= 1
+                peer.send(wire.answer(b"", "Connection: close", status=503))
+                return
+            peer.send(cache("a")(head))
+
+    with (
+        nodes(ending) as (a,),
+        answering(cache("b"), named("o")) as (b, source),
+        router(source.address, {"a": a.address, "b": b.address}) as process,
+    ):
+        targets = (f"/{number}" for number in itertools.count())
+
+        def is_told_first() -> bool:
+            """Return whether it was; not where the machine took as long as a dead node."""
+            nonlocal left
+            left, target = 3, next(targets)
+            wire.fetch(process.address, target, method="DELETE")
+            is_told = left == 0 and [r for r in a.requests if r.target == target][3:]
+            return bool(is_told) and (target, "a") not in copies(b)
+
+        wire.eventually(is_told_first, "the writer is answered when the successor was told")
 
 
 def test_nobody_is_asked_while_all_can_be_told() -> None:

@@ -19,7 +19,7 @@ pub const TERMS: Terms = Terms {
     bytes_max: 256 * 1024,
     batch_max: 1,
     batch_bytes_max: 0,
-    pause_ms: 100,
+    pause_ms: 5,
     pause_ms_max: 1_000,
     patience_ms: Some(60_000),
 };

@@ -33,7 +33,8 @@ const TERMS: Terms = Terms {
     // They are sent before the first answer is read.
     batch_max: 64,
     batch_bytes_max: 16 * 1024,
-    pause_ms: 50,
+    // The successor of a node that ends is there in a few of these.
+    pause_ms: 5,
     pause_ms_max: 1_000,
     patience_ms: None,
 };
@@ -172,11 +173,13 @@ async fn work(server: Weak<Server>) {
             return;
         }
         let round = send(&server, &mut kept, &batch).await;
-        let pause_ms = server.forgets.end_round(round, &server.id);
-        if round == Round::Failed {
+        let next = server.forgets.end_round(round, &server.id);
+        if next.is_behind {
             entrust::begin(&server);
+        }
+        if next.pause_ms > 0 {
             drop(server);
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            tokio::time::sleep(Duration::from_millis(next.pause_ms)).await;
         }
     }
 }
@@ -195,8 +198,16 @@ async fn send(server: &Server, kept: &mut Option<Wire>, batch: &[Ticket]) -> Rou
     match (whole.await.is_some(), answered, settled) {
         (_, _, 1..) => Round::Went,
         (false, 0, 0) if is_kept => Round::Stale,
+        (_, 1.., 0) => Round::Later,
         _ => Round::Failed,
     }
+}
+
+/// What follows a round.
+struct Next {
+    pause_ms: u64,
+    /// The node cannot be told for now.
+    is_behind: bool,
 }
 
 impl Queue {
@@ -275,14 +286,21 @@ impl Queue {
         state.owed.done(ticket);
     }
 
-    /// Ends a round; returns how long to pause. A node that took nothing is not read from.
-    fn end_round(&self, round: Round, id: &str) -> u64 {
-        let mut state = self.lock();
-        let next = state.owed.end_round(round, now_ms());
-        if round == Round::Failed && state.owed.open() > 0 {
+    /// Ends a round. A node that took nothing is not read from; one that ends is waited for as long as one that is silent, since
+    /// others read from its successor as soon as it is there.
+    fn end_round(&self, round: Round, id: &str) -> Next {
+        let (mut state, now_ms) = (self.lock(), now_ms());
+        let pause_ms = state.owed.end_round(round, now_ms).pause_ms;
+        let is_failed = match round {
+            Round::Went | Round::Stale => false,
+            Round::Later => u128::from(state.owed.failing_ms(now_ms)) >= ENTRUST_AFTER.as_millis(),
+            Round::Failed => true,
+        };
+        let is_behind = is_failed && state.owed.open() > 0;
+        if is_behind {
             self.set_behind(id, true, &state);
         }
-        next.pause_ms
+        Next { pause_ms, is_behind }
     }
 }
 

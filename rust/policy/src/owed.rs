@@ -79,6 +79,8 @@ pub enum Round {
     Went,
     /// Nobody was asked, through no fault of the peer: it is tried again at once.
     Stale,
+    /// It answered that it cannot now: it ends, and whoever succeeds it can in a moment.
+    Later,
     /// Nothing was settled.
     Failed,
 }
@@ -207,9 +209,15 @@ impl<W: Waiter> Owed<W> {
         match round {
             Round::Went => (self.failing_since_ms, self.pause_ms) = (None, self.terms.pause_ms),
             Round::Stale => {}
-            Round::Failed => return self.failed(now_ms),
+            Round::Later | Round::Failed => return self.failed(now_ms),
         }
         Next { pause_ms: 0, is_everything: false }
+    }
+
+    /// How long rounds have failed, one after the other; 0 where the last one did not, milliseconds.
+    #[must_use]
+    pub fn failing_ms(&self, now_ms: u64) -> u64 {
+        self.failing_since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms))
     }
 
     /// Orders that are not settled.

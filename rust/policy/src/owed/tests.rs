@@ -202,7 +202,7 @@ fn pauses_grow_and_begin_anew_with_success() {
     };
     for (round, expected) in [
         (Round::Failed, 50),
-        (Round::Failed, 100),
+        (Round::Later, 100),
         (Round::Stale, 0),
         (Round::Failed, 150),
         (Round::Failed, 150),
@@ -210,6 +210,18 @@ fn pauses_grow_and_begin_anew_with_success() {
         (Round::Failed, 50),
     ] {
         assert_eq!(pause(round), expected, "{round:?}");
+    }
+}
+
+#[test]
+fn how_long_it_fails_is_known_until_something_is_settled() {
+    let mut owed = owed(&["1"]);
+    for (round, now_ms, expected) in
+        [(Round::Later, 7, 0), (Round::Stale, 8, 1), (Round::Failed, 9, 2), (Round::Went, 10, 0), (Round::Later, 11, 0)]
+    {
+        owed.take();
+        owed.end_round(round, now_ms);
+        assert_eq!(owed.failing_ms(now_ms), expected, "{round:?}");
     }
 }
 

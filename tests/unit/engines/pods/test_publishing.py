@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,24 +26,31 @@ from pathlib import Path
 from alongside.engines.pods import publishing
 from alongside.plan import pods
 
-folder, at, steps = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
-count = 0
+def publish(folder, at, steps, pairs):
+    count = 0
+    def dying(call):
+        def step(*arguments, **named):
+            nonlocal count
+            if count == at:
+                os._exit(9)
+            count += 1
+            return call(*arguments, **named)
+        return step
+    for name in steps:
+        setattr(os, name, dying(getattr(os, name)))
+    files = [pods.File(*pair.split("=", 1)) for pair in pairs]
+    publishing.publish(folder, [pods.File(one.path, one.content.encode()) for one in files])
 
-def dying(call):
-    def step(*arguments, **named):
-        global count
-        if count == at:
-            os._exit(9)
-        count += 1
-        return call(*arguments, **named)
-    return step
-
-for name in steps:
-    setattr(os, name, dying(getattr(os, name)))
-files = [pods.File(*pair.split("=", 1)) for pair in sys.argv[4:]]
-publishing.publish(folder, [pods.File(one.path, one.content.encode()) for one in files])
+for line in sys.stdin:
+    folder, at = line.rstrip("\\n").rsplit(" ", 1)
+    child = os.fork()
+    if child == 0:
+        publish(Path(folder), int(at), sys.argv[1].split(","), sys.argv[2:])
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""Publishes, and dies as by SIGKILL before its n-th call of the system that changes anything."""
+"""For each line, publishes in a process that dies as by SIGKILL before its n-th call of the system
+that changes anything. One Python for all of them: its start takes longer than all that it does."""
 
 
 def seen(folder: Path) -> dict[str, bytes]:
@@ -155,20 +162,36 @@ def test_refuses_paths_that_collide(tmp_path: Path, paths: list[str]) -> None:
         publishing.publish(tmp_path, [pods.File(path, b"") for path in paths])
 
 
-def die(folder: Path, at: int, files: Sequence[pods.File]) -> int:
-    words = [f"{one.path}={one.content.decode()}" for one in files]
-    command = [sys.executable, "-S", "-c", DYING, str(folder), str(at), ",".join(STEPS), *words]
+@pytest.fixture(scope="module")
+def die() -> Iterator[Callable[[Path, int], int]]:
+    """Give what publishes the new files and dies; it returns how that process ended."""
+    words = [f"{one.path}={one.content.decode()}" for one in NEW]
+    command = [sys.executable, "-S", "-c", DYING, ",".join(STEPS), *words]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.run(command, env=environment, timeout=60, check=False).returncode
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+
+        def one(folder: Path, at: int) -> int:
+            asked.write(f"{folder} {at}\n")
+            asked.flush()
+            return int(answers.readline())
+
+        yield one
 
 
-def test_converges_after_it_was_killed_before_any_of_its_calls(tmp_path: Path) -> None:
+def test_converges_after_it_was_killed_before_any_of_its_calls(
+    tmp_path: Path, die: Callable[[Path, int], int]
+) -> None:
     died = 0
     while True:
         folder = tmp_path / str(died)
         folder.mkdir()
         publishing.publish(folder, OLD)
-        code = die(folder, died, NEW)
+        code = die(folder, died)
         assert version(folder) in (contents(OLD), contents(NEW)), f"killed before call {died}"
         publishing.publish(folder, NEW)
         assert seen(folder) == version(folder) == contents(NEW), f"killed before call {died}"
@@ -180,11 +203,11 @@ def test_converges_after_it_was_killed_before_any_of_its_calls(tmp_path: Path) -
     assert died > 25  # each of its calls was the last one once
 
 
-def test_a_first_publication_converges_too(tmp_path: Path) -> None:
+def test_a_first_publication_converges_too(tmp_path: Path, die: Callable[[Path, int], int]) -> None:
     for at in range(0, 30, 3):
         folder = tmp_path / str(at)
         folder.mkdir()
-        die(folder, at, NEW)
+        die(folder, at)
         publishing.publish(folder, NEW)
         assert seen(folder) == version(folder) == contents(NEW), f"killed before call {at}"
 
