@@ -1,5 +1,7 @@
 //! The control side of the process: start, follow the document, keep the doors, end.
 
+mod following;
+
 use crate::Exit;
 use crate::apply::{Meters, Refused, Runtime};
 use crate::args::Args;
@@ -8,7 +10,8 @@ use crate::explain;
 use crate::source::{LastGood, Source};
 use crate::standby::Standby;
 use crate::status::ProcessMetrics;
-use alongside_document::{Document, Limits, Problem, Succession};
+use alongside_document::{Document, Limits, Problem};
+use following::Seen;
 use alongside_http::connection;
 use alongside_http::entry::Caller;
 use alongside_http::listener::{Listener, State};
@@ -18,7 +21,6 @@ use alongside_policy::ending::Ending;
 use alongside_tcp::Balancer;
 use alongside_transport::accept::Failures;
 use alongside_transport::listen::{self, Inherited, SocketFile};
-use alongside_transport::watch::Watch;
 use alongside_transport::{admission::Admission, deadline};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -27,35 +29,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
 /// How often a drain looks whether connections are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// How often a followed file is looked at even if nothing was noticed.
-const WATCH_LOOK: Duration = Duration::from_secs(30);
-
 /// How often a process that stands by looks whether the one that started it is still there.
 const ORPHAN_LOOK: Duration = Duration::from_millis(500);
-
-/// How often a document is tried again that was refused for a reason that may pass, such as a taken address.
-const RETRY_LOOK: Duration = Duration::from_secs(3);
-
-/// When a followed file is judged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
-    Always,
-    IfChanged,
-}
-
-/// What the followed file held when it was last looked at.
-#[derive(Default)]
-struct Seen {
-    bytes: Option<Result<Vec<u8>, Vec<Problem>>>,
-    /// It was refused for a reason that may pass.
-    is_due_again: bool,
-}
 
 /// The process as its doors see it.
 pub struct Control {
@@ -79,7 +60,7 @@ pub async fn run(args: Args) -> Exit {
         }
     };
     let last_good = LastGood::new(args.state.as_deref());
-    let document = match first_document(&args.document, &last_good) {
+    let document = match first_document(args.first.as_ref().unwrap_or(&args.document), &last_good) {
         Ok(document) => document,
         Err(problems) => return complain(&problems, Exit::Usage),
     };
@@ -338,84 +319,6 @@ impl Control {
         let limits = Limits { body_bytes_max: None, ..Limits::default() };
         let state = State::new(Arc::new(door), Vec::new(), limits);
         Arc::new(Listener::new(state, self.http.listener(name), Arc::<Admission>::default()))
-    }
-
-    async fn follow(self: Arc<Self>, source: &Source) -> Exit {
-        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
-        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else { return Exit::Failed };
-        let changed = Arc::new(Notify::new());
-        let mut watch = Watch::new(source.path().into_iter().collect(), &changed);
-        watch.renew();
-        let mut look = tokio::time::interval(WATCH_LOOK);
-        look.tick().await;
-        let mut retry = tokio::time::interval(RETRY_LOOK);
-        retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut signals = 0;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {
-                    signals += 1;
-                    self.drain();
-                }
-                _ = interrupt.recv() => {
-                    signals += 1;
-                    self.drain();
-                }
-                () = self.drained.notified() => return self.finish(signals, &mut terminate, &mut interrupt).await,
-                _ = hangup.recv() => self.read_again(source, Look::Always),
-                () = changed.notified() => {
-                    watch.renew();
-                    self.read_again(source, Look::IfChanged);
-                }
-                _ = retry.tick() => self.try_again(source),
-                _ = look.tick() => {
-                    watch.renew();
-                    self.read_again(source, Look::IfChanged);
-                }
-            }
-        }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn try_again(&self, source: &Source) {
-        if self.seen().is_due_again {
-            self.read_again(source, Look::Always);
-        }
-    }
-
-    fn read_again(&self, source: &Source, look: Look) {
-        if matches!(source, Source::Descriptor(_)) || self.unready().is_some() {
-            return;
-        }
-        let bytes = source.bytes();
-        let before = self.seen().bytes.replace(bytes.clone());
-        // Much may happen in the file's directory, our own log lines among it: a file is judged once.
-        if look == Look::IfChanged && before.as_ref() == Some(&bytes) {
-            return;
-        }
-        self.seen().is_due_again = false;
-        match bytes.and_then(|bytes| alongside_document::parse(&bytes)) {
-            // A newer one may have come by the admin door while the file stayed: that is no mistake of the file.
-            Ok(document) if self.is_overtaken(&document) => {}
-            // What is wrong with it was said by `apply`.
-            Ok(document) => {
-                let is_passing = self.apply(document).is_err_and(|refused| refused.is_passing());
-                self.seen().is_due_again = is_passing;
-            }
-            Err(problems) => {
-                self.process.refused.inc();
-                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                tracing::error!(event = "document_refused", problems = problems.join(" | "));
-            }
-        }
-    }
-
-    fn is_overtaken(&self, document: &Document) -> bool {
-        let runtime = self.lock();
-        runtime.document().is_some_and(|current| alongside_document::succeeds(current, document) == Succession::Older)
     }
 
     /// Orders that nodes and siblings have still to be told.

@@ -1,6 +1,6 @@
 //! Run the data plane: one binary that serves what a document says.
 //!
-//! In:    a document (file, inherited descriptor, admin socket); inherited sockets; SIGTERM, SIGINT, SIGHUP.
+//! In:    a document (file, inherited descriptor, a command's output, admin socket); inherited sockets; SIGTERM, SIGINT, SIGHUP.
 //! Out:   listeners that serve; two doors; log lines on stderr; exit codes 0, 1, 2, 3.
 //! Not:   any decision about the fleet; any protocol of its own.
 //! Next:  `alongside-http` and `alongside-cache` do the work; python/alongside/components starts this binary.
@@ -12,6 +12,7 @@ mod control;
 mod doors;
 mod explain;
 mod log;
+mod render;
 mod series;
 mod serve;
 mod source;
