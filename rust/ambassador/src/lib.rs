@@ -4,3 +4,6 @@
 //! Out:   answers in the order of the commands; figures for doors and metrics.
 //! Not:   accepting connections, deciding about the fleet; keeping any value.
 //! Next:  `core` decides, without a socket or a clock; `reactor` moves its bytes, a turn at a time.
+
+pub mod core;
+pub mod counters;
