@@ -7,3 +7,11 @@
 
 pub mod core;
 pub mod counters;
+mod listener;
+mod metrics;
+pub mod reactor;
+pub mod stats;
+
+pub use listener::{Listener, State};
+pub use metrics::Metrics;
+pub use reactor::Engine;
