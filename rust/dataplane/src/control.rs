@@ -7,9 +7,14 @@ use crate::apply::{Meters, Refused, Runtime};
 use crate::args::Args;
 use crate::doors::Door;
 use crate::explain;
+use crate::explain::pooled;
+use crate::figures;
 use crate::source::{LastGood, Source};
 use crate::standby::Standby;
 use crate::status::ProcessMetrics;
+use alongside_ambassador::Engine;
+use alongside_ambassador::core::Explained;
+use alongside_ambassador::reactor::Served;
 use alongside_document::{Document, Limits, Problem};
 use following::Seen;
 use alongside_http::connection;
@@ -21,13 +26,13 @@ use alongside_policy::ending::Ending;
 use alongside_tcp::Balancer;
 use alongside_transport::accept::Failures;
 use alongside_transport::listen::{self, Inherited, SocketFile};
-use alongside_transport::{admission::Admission, deadline};
+use alongside_transport::{admission::Admission, deadline, random};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
@@ -48,6 +53,8 @@ pub struct Control {
     is_draining: AtomicBool,
     drained: Notify,
     seen: Mutex<Seen>,
+    /// Where twemproxy's figures are read.
+    figures: OnceLock<SocketAddr>,
 }
 
 /// Runs until a signal or a drain ends it.
@@ -85,6 +92,9 @@ pub async fn run(args: Args) -> Exit {
     }
     exit
 }
+
+/// A door's socket, and where it really listens.
+type Opened = (tokio::net::TcpListener, Option<SocketAddr>);
 
 /// Why a process does not start.
 enum Failed {
@@ -128,7 +138,10 @@ impl Control {
         let tls = alongside_tls::Metrics::register(&mut registry);
         let acme = alongside_acme::Metrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), tls, acme, process: process.clone() };
+        let engine = Engine::new(random::next());
+        alongside_ambassador::Metrics::register(&mut registry, engine.clone());
+        let (of_http, of_tcp, of_process) = (http.clone(), tcp.clone(), process.clone());
+        let meters = Meters { http: of_http, caches, tcp: of_tcp, tls, acme, process: of_process, engine };
         Self {
             runtime: Mutex::new(Runtime::new(inherited, last_good, meters, stands_by)),
             registry,
@@ -138,6 +151,7 @@ impl Control {
             is_draining: AtomicBool::new(false),
             drained: Notify::new(),
             seen: Mutex::default(),
+            figures: OnceLock::new(),
         }
     }
 
@@ -209,6 +223,8 @@ impl Control {
             "draining": self.is_draining.load(Ordering::Relaxed),
             "connections": runtime.admission.open(),
             "listeners": listeners,
+            "twemproxy_stats": self.figures.get().map(ToString::to_string),
+            "pools": runtime.engine.pools().values().map(pooled::shown).collect::<Vec<_>>(),
             "tcp": runtime.compiled().balancers.values().map(|it| explain::balancer(it)).collect::<Vec<_>>(),
             "document": runtime.document(),
         })
@@ -252,6 +268,15 @@ impl Control {
         balancers.get(name).cloned().ok_or_else(|| format!("there is no balancer {name:?}, only: {}", names()))
     }
 
+    /// Returns the named pool and where a key of it goes; `None` where no thread of its answers.
+    pub fn pool(&self, name: &str, key: &[u8]) -> Result<(Served, Option<Explained>), String> {
+        let engine = self.lock().engine.clone();
+        let pools = engine.pools();
+        let names = || pools.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let served = pools.get(name).ok_or_else(|| format!("there is no pool {name:?}, only: {}", names()))?;
+        Ok((served.clone(), engine.explain(name, key)))
+    }
+
     /// Forgets what the named cache, or every one, holds of a URL; returns how many answers that were.
     pub fn purge(&self, name: Option<&str>, url: &str) -> Result<usize, String> {
         let runtime = self.lock();
@@ -272,7 +297,11 @@ impl Control {
     /// comes.
     fn start(self: &Arc<Self>, document: Document, admin: Option<tokio::net::UnixListener>) -> Result<(), Failed> {
         let status = document.status.as_ref().map(|status| self.bind_status(status.address.as_str())).transpose()?;
+        let figures = document.twemproxy_stats.as_ref().map(|it| self.bind_figures(it.address.as_str())).transpose()?;
         self.apply(document).map_err(Failed::Document)?;
+        if let Some(socket) = figures {
+            figures::serve(socket, self.lock().engine.clone());
+        }
         tokio::spawn(async {
             let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(deadline::TICK_MS)));
             loop {
@@ -304,15 +333,28 @@ impl Control {
     }
 
     fn bind_status(&self, address: &str) -> Result<tokio::net::TcpListener, Failed> {
-        let claimed = self.lock().claim("status", address);
+        Ok(self.bind_door(("status", "status.address"), address)?.0)
+    }
+
+    fn bind_figures(&self, address: &str) -> Result<tokio::net::TcpListener, Failed> {
+        let (socket, bound) = self.bind_door(("twemproxy_stats", "twemproxy_stats.address"), address)?;
+        // It is bound once in the life of a process.
+        let _ = bound.map(|bound| self.figures.set(bound));
+        Ok(socket)
+    }
+
+    /// Listens for one of the doors that anybody may knock at: its name, and where the document has its address.
+    fn bind_door(&self, (name, path): (&str, &str), address: &str) -> Result<Opened, Failed> {
+        let claimed = self.lock().claim(name, address);
         let socket = claimed
             .map_or_else(|| listen::bind(address), |held| Ok(held.socket))
             .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
             .and_then(tokio::net::TcpListener::from_std)
-            .map_err(|error| door_problem("status.address", address, &error))?;
-        let bound = socket.local_addr().map_or_else(|_| address.to_owned(), |bound| bound.to_string());
-        tracing::info!(event = "listening", listener = "status", address = bound);
-        Ok(socket)
+            .map_err(|error| door_problem(path, address, &error))?;
+        let bound = socket.local_addr().ok();
+        let shown = bound.map_or_else(|| address.to_owned(), |bound| bound.to_string());
+        tracing::info!(event = "listening", listener = name, address = shown);
+        Ok((socket, bound))
     }
 
     fn door(self: &Arc<Self>, door: Door, name: &str) -> Arc<Listener<Door>> {
