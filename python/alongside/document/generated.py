@@ -659,8 +659,8 @@ class PoolLimits(values.Value):
     """What bounds a pool. Each thread has so much for itself, but for what is of one client."""
 
     client_bytes_max: int = 16777216
-    """Bytes that wait for one client, 64 KiB to 16 GiB; no further command of it is begun while
-    there are more.
+    """What waits for one client, in bytes, 64 KiB to 16 GiB; no further command of it is begun
+    while there is more.
     """
     client_requests_max: int = 1024
     """Commands that a client may wait for at once, 1 to 65536; it is not read from while it has so
@@ -671,8 +671,8 @@ class PoolLimits(values.Value):
     requests_max: int = 262144
     """Commands that all clients together may wait for, 1 to 16,777,216; more get an error."""
     server_bytes_max: int = 268435456
-    """Bytes that wait for one server, 64 KiB to 16 GiB; commands for it get an error while there
-    are more.
+    """What waits for one server, in bytes, 64 KiB to 16 GiB; commands for it get an error while
+    there is more.
     """
     value_bytes_max: int = 67108864
     """The largest value of one key, in bytes, 1 to 1 GiB."""

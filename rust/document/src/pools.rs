@@ -262,13 +262,13 @@ pub struct PoolLimits {
     /// Commands that a client may wait for at once, 1 to 65536; it is not read from while it has so many.
     #[schemars(range(min = 1, max = 65536))]
     pub client_requests_max: u32,
-    /// Bytes that wait for one client, 64 KiB to 16 GiB; no further command of it is begun while there are more.
+    /// What waits for one client, in bytes, 64 KiB to 16 GiB; no further command of it is begun while there is more.
     #[schemars(range(min = 65_536, max = 17_179_869_184_u64))]
     pub client_bytes_max: u64,
     /// Commands that all clients together may wait for, 1 to 16,777,216; more get an error.
     #[schemars(range(min = 1, max = 16_777_216))]
     pub requests_max: u32,
-    /// Bytes that wait for one server, 64 KiB to 16 GiB; commands for it get an error while there are more.
+    /// What waits for one server, in bytes, 64 KiB to 16 GiB; commands for it get an error while there is more.
     #[schemars(range(min = 65_536, max = 17_179_869_184_u64))]
     pub server_bytes_max: u64,
 }

@@ -34,6 +34,15 @@ fn main() {
             report(&what, &keys, |key| continuum.hash(key), |key| continuum.server(key, 0));
         }
     }
+    for count in [10, 100, 1000] {
+        let servers: Vec<Server> = names(count).map(|name| Server { name, weight: 1 }).collect();
+        let terms =
+            Terms { hash: Hash::Md5, signedness: Signedness::Signed, distribution: Distribution::Ketama, tag: None };
+        let continuum = Continuum::new(terms, &servers).expect("the names differ");
+        let start = Instant::now();
+        black_box(continuum.among(|index| index > 0));
+        println!("twemproxy ketama {count} servers without one: made anew in {:?}", start.elapsed());
+    }
     for hash in Hash::ALL {
         let hash_ns = per_key_ns(&keys, |key| hash.of(key, Signedness::Signed) as usize);
         println!("{:<30} {hash_ns:>5.1} ns", hash.as_str());

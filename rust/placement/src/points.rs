@@ -12,10 +12,14 @@ pub(crate) struct Point {
 /// The most top bits that are indexed: 16 MiB of index.
 const INDEX_BITS_MAX: u32 = 22;
 
+/// How many points are compared at once.
+const COMPARED: usize = 3;
+
 /// Points in the order of their hashes, each hash once.
 #[derive(Clone, Debug)]
 pub(crate) struct Points {
-    /// The last one is a copy of the first at the end of the hashes, so that every hash has a point not below it.
+    /// The last ones are copies of the first at the end of the hashes, so that every hash has a point not below it, and
+    /// as many behind that as are compared.
     points: Vec<Point>,
     /// For each value of a hash's top bits the first point that is not below it.
     index: Vec<u32>,
@@ -28,7 +32,9 @@ impl Points {
     pub(crate) fn new(mut points: Vec<Point>) -> Points {
         points.sort_by_key(|point| point.hash);
         points.dedup_by_key(|point| point.hash);
-        points.extend(points.first().map(|first| Point { hash: u32::MAX, ..*first }));
+        if let Some(first) = points.first().copied() {
+            points.extend([Point { hash: u32::MAX, ..first }; COMPARED]);
+        }
         let (index, shift) = index_of(&points);
         Points { points, index, shift }
     }
@@ -36,10 +42,10 @@ impl Points {
     /// Return the first point that is not below a hash.
     #[inline]
     pub(crate) fn first_at(&self, hash: u32) -> usize {
-        let mut place = self.index[(hash >> self.shift) as usize] as usize;
-        // Most entries of the index cover two points at most: steps without a branch, then seldom another.
-        place += usize::from(self.points[place].hash < hash);
-        place += usize::from(self.points[place].hash < hash);
+        let start = self.index[(hash >> self.shift) as usize] as usize;
+        // Most entries of the index cover so few points: comparisons that do not wait for each other, then seldom another.
+        let below = |point: &Point| usize::from(point.hash < hash);
+        let mut place = start + self.points[start..start + COMPARED].iter().map(below).sum::<usize>();
         while self.points[place].hash < hash {
             place += 1;
         }
@@ -54,7 +60,7 @@ impl Points {
 
     /// Return how many points there are.
     pub(crate) fn count(&self) -> usize {
-        self.points.len() - 1
+        self.points.len() - COMPARED
     }
 
     /// Return the owner of every point, in the order of the points.
@@ -63,9 +69,9 @@ impl Points {
     }
 }
 
-/// Return the index over as many top bits as give one or two entries a point, and the shift that leaves those bits.
+/// Return the index over as many top bits as give one or two points an entry, and the shift that leaves those bits.
 fn index_of(points: &[Point]) -> (Vec<u32>, u32) {
-    let bits = (usize::BITS - points.len().leading_zeros()).min(INDEX_BITS_MAX);
+    let bits = points.len().ilog2().clamp(1, INDEX_BITS_MAX);
     let shift = u32::BITS - bits;
     let mut place = 0;
     let first_of = |top: u32| {

@@ -202,8 +202,9 @@ fn a_thousand_servers_are_found_as_by_a_plain_search() {
 #[test]
 fn a_list_that_cannot_be_placed_on_is_refused() {
     type IsExpected = fn(&ContinuumError) -> bool;
+    type Case<'c> = (&'c [(&'c str, u32)], Distribution, IsExpected);
     let long = "n".repeat(NAME_BYTES_MAX + 1);
-    let cases: [(&[(&str, u32)], Distribution, IsExpected); 7] = [
+    let cases: [Case; 7] = [
         (&[], Distribution::Ketama, |error| *error == ContinuumError::Empty),
         (&[("a", 1), ("b", 0)], Distribution::Ketama, |error| {
             matches!(error, ContinuumError::NoWeight { index: 1, .. })

@@ -7,8 +7,10 @@ use alongside_placement::twemproxy::{Continuum, Distribution, Hash, Server, Sign
 const SERVERS: [(&str, u32); 3] = [("alpha", 1), ("beta", 2), ("gamma", 1)];
 const KEYS: [&str; 5] = ["foo", "bar", "user:1", "user:{42}:name", "café"];
 
-/// For each hash and key: the hash, the server by ketama, the server by modula.
-const PLACED: [(Hash, [(u32, usize, usize); 5]); 12] = [
+/// The hash of a key, its server by ketama, its server by modula.
+type Placed = (u32, usize, usize);
+
+const PLACED: [(Hash, [Placed; 5]); 12] = [
     (
         Hash::OneAtATime,
         [(596015325, A, B), (2151715081, B, B), (2773942091, A, G), (2943448602, B, A), (3650908318, B, A)],
@@ -166,4 +168,24 @@ fn words_are_read_as_they_are_written_and_others_refused() {
     assert!(error.starts_with("hash \"crc64\" is not known; write one of one_at_a_time, md5, "), "{error}");
     let error = "modulo".parse::<Distribution>().unwrap_err().to_string();
     assert_eq!(error, "distribution \"modulo\" is not known; write one of ketama, modula, random");
+}
+
+/// libmemcached 1.1.4 with `KETAMA_WEIGHTED` and MD5; it chose alike in 30,000 other keys.
+#[test]
+fn md5_and_ketama_are_those_of_libmemcached() {
+    let servers = [("10.0.0.1", 1), ("10.0.0.2:11212", 3), ("cache-c", 2), ("cache-d:7000", 5)];
+    let chosen = [
+        ("foo", 3),
+        ("bar", 1),
+        ("user:1", 2),
+        ("user:{42}:name", 1),
+        ("café", 3),
+        ("a", 1),
+        ("photo-1.jpg", 3),
+        ("session:9f", 1),
+    ];
+    let ketama = continuum(Hash::Md5, Distribution::Ketama, &servers);
+    for (key, expected) in chosen {
+        assert_eq!(ketama.server(key.as_bytes(), 0), expected, "{key}");
+    }
 }

@@ -5,7 +5,8 @@
 pub enum Parsed<T> {
     /// It is not whole. Call again with the same bytes and more behind them.
     More {
-        /// Bytes of the whole message if they are known by now, else 0.
+        /// Bytes that the message has at least: all of them once its last part's length is known; 0 if nothing is known.
+        /// With fewer there is no use in calling.
         need: usize,
     },
     /// It is whole, or refused.

@@ -19,8 +19,12 @@ pub enum Reason {
     TooLarge,
     /// More keys than the limit.
     TooManyKeys,
-    /// A meta command's flag that is unknown, repeated or has no number where it needs one.
+    /// A meta command's flag that is no letter.
     Flag,
+    /// A meta command's flag that was there already.
+    FlagAgain,
+    /// More flags than memcached reads.
+    TooManyFlags,
     /// A key in base64 that is none.
     Base64,
     /// A line longer than the limit.
@@ -43,6 +47,8 @@ impl Reason {
             Reason::TooLarge => "too_large",
             Reason::TooManyKeys => "too_many_keys",
             Reason::Flag => "bad_flag",
+            Reason::FlagAgain => "flag_again",
+            Reason::TooManyFlags => "too_many_flags",
             Reason::Base64 => "bad_base64",
             Reason::EndlessLine => "endless_line",
             Reason::Binary => "binary",
@@ -75,6 +81,8 @@ impl Fault {
             Reason::TooLarge => b"SERVER_ERROR object too large for cache\r\n",
             Reason::TooManyKeys => b"CLIENT_ERROR too many keys\r\n",
             Reason::Flag => b"CLIENT_ERROR invalid flag\r\n",
+            Reason::FlagAgain => b"CLIENT_ERROR duplicate flag\r\n",
+            Reason::TooManyFlags => b"CLIENT_ERROR options flags too long\r\n",
             Reason::Base64 => b"CLIENT_ERROR error decoding key\r\n",
             Reason::EndlessLine => b"CLIENT_ERROR line too long\r\n",
             Reason::Binary => b"CLIENT_ERROR the binary protocol is not spoken here\r\n",

@@ -17,18 +17,20 @@ pub type KeyRoom = [u8; KEY_ROOM_BYTES];
 /// The most flags that memcached takes with a block behind them; with more it would read the block as commands.
 const FLAGS_MAX: usize = 16;
 
-/// The longest opaque token with its flag's letter.
-const OPAQUE_BYTES_MAX: usize = 31;
-
-/// Check a meta command's flags; tell whether `q` is among them.
+/// Check a meta command's flags; tell whether `q` is among them. What is behind their letters, the server checks.
 pub(super) fn check(key: &[u8], flags: Words<'_>) -> Result<bool, Reason> {
     let (mut seen, mut count) = (0_u128, 0);
     for flag in flags {
-        let letter = flag[0];
-        let bit = 1_u128.checked_shl(u32::from(letter)).filter(|_| letter.is_ascii_alphabetic()).ok_or(Reason::Flag)?;
         count += 1;
-        if seen & bit != 0 || count > FLAGS_MAX || !is_good(letter, &flag[1..]) {
+        if count > FLAGS_MAX {
+            return Err(Reason::TooManyFlags);
+        }
+        if !flag[0].is_ascii_alphabetic() {
             return Err(Reason::Flag);
+        }
+        let bit = 1 << flag[0];
+        if seen & bit != 0 {
+            return Err(Reason::FlagAgain);
         }
         seen |= bit;
     }
@@ -36,14 +38,6 @@ pub(super) fn check(key: &[u8], flags: Words<'_>) -> Result<bool, Reason> {
         return Err(Reason::Base64);
     }
     Ok(seen & 1 << b'q' != 0)
-}
-
-fn is_good(letter: u8, token: &[u8]) -> bool {
-    match letter {
-        b'O' => token.len() < OPAQUE_BYTES_MAX,
-        b'M' => token.len() == 1,
-        _ => true,
-    }
 }
 
 fn decoded<'r>(key: &[u8], room: &'r mut KeyRoom) -> Option<&'r [u8]> {
@@ -100,15 +94,14 @@ impl<'a> Request<'a> {
 
     /// Append the same request, but so that a server always answers it: without `noreply` or `q`.
     pub fn write_loud(&self, out: &mut Vec<u8>) {
-        let hushed: &[u8] = match self.verb.kind() {
-            _ if !self.is_quiet => return out.extend_from_slice(self.bytes),
-            Kind::Meta => b"q",
-            _ => b"noreply",
-        };
-        let is_hushing = |word: &[u8]| if self.verb.is_meta() { word[0] == b'q' } else { word == hushed };
+        if !self.is_quiet {
+            return out.extend_from_slice(self.bytes);
+        }
+        // The command and the first key stay whatever they are called.
+        let kept = 1 + usize::from(self.key_count > 0);
+        let is_hushing = |word: &[u8]| if self.verb.is_meta() { word[0] == b'q' } else { word == b"noreply" };
         for (i, word) in Words::new(self.line).enumerate() {
-            // The command and the first key stay whatever they are.
-            if i < 2 || !is_hushing(word) {
+            if i < kept || !is_hushing(word) {
                 out.extend_from_slice(word);
                 out.push(b' ');
             }
@@ -126,3 +119,6 @@ impl<'a> Request<'a> {
 pub(super) fn block_bytes(word: &[u8]) -> Option<usize> {
     number(word, 1 << 40).and_then(|length| usize::try_from(length).ok())
 }
+
+#[cfg(test)]
+mod tests;

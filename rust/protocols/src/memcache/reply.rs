@@ -166,7 +166,7 @@ fn line<'a>(bytes: &'a [u8], start: usize, progress: &mut Progress) -> Result<Op
     Ok(Some(Line { text, end }))
 }
 
-fn word_of<'a>(text: &'a [u8]) -> &'a [u8] {
+fn word_of(text: &[u8]) -> &[u8] {
     &text[..memchr(b' ', text).unwrap_or(text.len())]
 }
 
@@ -311,3 +311,6 @@ fn stats_reply<'a>(bytes: &'a [u8], progress: &mut Progress) -> Replied<'a> {
         return Parsed::Whole(Ok(Reply { bytes: &bytes[..found.end], outcome, line: found.text }));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,21 +144,22 @@ impl<'a> Line<'a, '_> {
     }
 
     fn parse_words(self) -> Outcome<'a> {
-        if self.line.iter().any(|&byte| byte < b' ') {
-            return self.fault(Reason::Line, false);
-        }
         let mut words = Words::new(self.line);
         let Some(verb) = words.next().and_then(Verb::of) else { return self.fault(Reason::Unknown, false) };
+        let is_clean = self.is_clean();
         match verb.kind() {
+            // A block is passed over even if the line is not good.
+            Kind::Store => self.store(verb, words),
+            Kind::Meta => self.meta(verb, words),
+            _ if !is_clean => self.fault(Reason::Line, false),
             Kind::Get => self.keys(verb, words),
             Kind::Gat => self.gat(verb, words),
-            Kind::Store => self.store(verb, words),
             Kind::Delete => self.delete(verb, words),
             Kind::Arithmetic | Kind::Touch => self.one_number(verb, words),
-            Kind::Meta => self.meta(verb, words),
-            Kind::Verbosity | Kind::FlushAll => self.keyless(verb, words, 2),
-            Kind::Stats => self.keyless(verb, words, 8),
-            Kind::Version | Kind::Quit => self.keyless(verb, words, 0),
+            Kind::Verbosity => self.verbosity(verb, words),
+            Kind::FlushAll => self.flush_all(verb, words),
+            // As memcached, these do not mind what is behind them.
+            Kind::Stats | Kind::Version | Kind::Quit => self.whole(verb, words.rest(), 0, false),
         }
     }
 
@@ -166,6 +167,11 @@ impl<'a> Line<'a, '_> {
     fn is_key(self, word: &[u8]) -> bool {
         let is_plain = word.iter().fold(true, |is_plain, &byte| is_plain & (byte > b' '));
         !word.is_empty() && word.len() <= self.limits.key_bytes_max && is_plain
+    }
+
+    /// Tell whether no byte of the line is a control: memcached ends a line at a NUL, and others are for trouble only.
+    fn is_clean(self) -> bool {
+        self.line.iter().fold(true, |is_clean, &byte| is_clean & (byte >= b' '))
     }
 
     fn whole(self, verb: Verb, from_key: &'a [u8], key_count: usize, is_quiet: bool) -> Outcome<'a> {
@@ -218,6 +224,7 @@ impl<'a> Line<'a, '_> {
         let [key, flags, time, length, unique] = found;
         let Some(length) = number(length, BLOCK_BYTES_MAX) else { return self.fault(Reason::Line, is_quiet) };
         let is_good = self.is_key(key)
+            && self.is_clean()
             && number(flags, u64::from(u32::MAX)).is_some()
             && is_time(time)
             && (verb != Verb::Cas || number(unique, u64::MAX).is_some());
@@ -292,24 +299,44 @@ impl<'a> Line<'a, '_> {
         self.whole(verb, from_key, 1, is_quiet)
     }
 
-    fn keyless(self, verb: Verb, words: Words<'a>, words_max: usize) -> Outcome<'a> {
-        let is_quiet = words.last() == Some(b"noreply") && verb != Verb::Stats;
-        // As memcached, `version` and `quit` do not mind what is behind them.
-        if words_max > 0 && words.count() > words_max {
-            return self.fault(Reason::Unknown, false);
+    fn verbosity(self, verb: Verb, words: Words<'a>) -> Outcome<'a> {
+        let mut left = words;
+        let (first, last, surplus) = (left.next(), left.next(), left.next());
+        let is_quiet = last.or(first) == Some(b"noreply");
+        match first {
+            None => self.fault(Reason::Unknown, false),
+            _ if surplus.is_some() => self.fault(Reason::Unknown, false),
+            Some(level) if number(level, u64::from(u32::MAX)).is_none() => self.fault(Reason::Line, is_quiet),
+            Some(_) => self.whole(verb, words.rest(), 0, is_quiet),
         }
-        self.whole(verb, words.rest(), 0, is_quiet)
+    }
+
+    fn flush_all(self, verb: Verb, words: Words<'a>) -> Outcome<'a> {
+        let mut left = words;
+        let (first, last, surplus) = (left.next(), left.next(), left.next());
+        let is_quiet = last.or(first) == Some(b"noreply");
+        match first {
+            _ if surplus.is_some() => self.fault(Reason::Unknown, false),
+            Some(b"noreply") if last.is_none() => self.whole(verb, words.rest(), 0, true),
+            Some(delay) if !is_time(delay) => self.fault(Reason::Time, is_quiet),
+            _ => self.whole(verb, words.rest(), 0, is_quiet),
+        }
     }
 
     fn meta(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
-        if verb == Verb::MetaNoop {
-            return self.whole(verb, words.rest(), 0, false);
-        }
         let from_key = words.rest();
-        let Some(key) = words.next() else { return self.fault(Reason::Unknown, false) };
+        let key = match words.next() {
+            _ if verb == Verb::MetaNoop => return self.whole(verb, &[], 0, false),
+            None if verb == Verb::MetaDebug => return self.fault(Reason::Line, false),
+            None => return self.fault(Reason::Unknown, false),
+            Some(key) => key,
+        };
+        let good = |flags| match self.is_key(key) && self.is_clean() {
+            true => meta::check(key, flags),
+            false => Err(Reason::Line),
+        };
         if verb != Verb::MetaSet {
-            let good = if self.is_key(key) { meta::check(key, words) } else { Err(Reason::Line) };
-            return match good {
+            return match good(words) {
                 Ok(is_quiet) => self.whole(verb, from_key, 1, is_quiet),
                 Err(reason) => self.fault(reason, false),
             };
@@ -317,8 +344,10 @@ impl<'a> Line<'a, '_> {
         let Some(length) = words.next().and_then(|word| number(word, BLOCK_BYTES_MAX)) else {
             return self.fault(Reason::Line, false);
         };
-        let good = if self.is_key(key) { meta::check(key, words) } else { Err(Reason::Line) };
-        let is_quiet = good == Ok(true);
-        self.with_block(verb, from_key, length, is_quiet, good.map(|_| ()))
+        let good = good(words);
+        self.with_block(verb, from_key, length, good == Ok(true), good.map(|_| ()))
     }
 }
+
+#[cfg(test)]
+mod tests;

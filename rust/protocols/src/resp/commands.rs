@@ -1,7 +1,11 @@
 //! The table of Redis' commands: which go where, which are answered here, which are refused.
 
+mod find;
 mod table;
 
+use super::{Args, Request};
+
+pub use find::find;
 pub use table::ALL;
 
 /// A command.
@@ -13,6 +17,19 @@ pub struct Command {
     pub arity: Arity,
     /// What is done with it.
     pub kind: Kind,
+    /// Where its keys stand; nowhere if a number of keys says that, or if no key counts.
+    pub keys: Keys,
+}
+
+/// Where a command's keys stand, as `COMMAND INFO` of Redis says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The first key's index, the command's name being 0; 0 if there is none.
+    pub first: u8,
+    /// The last key's index; counted from behind if negative, -1 being the last argument.
+    pub last: i8,
+    /// From one key to the next.
+    pub step: u8,
 }
 
 /// How many arguments twemproxy lets a command have, its name among them.
@@ -22,8 +39,6 @@ pub enum Arity {
     Exactly(usize),
     /// So many or more.
     AtLeast(usize),
-    /// Between these.
-    Between(usize, usize),
     /// A name and one pair or more.
     Pairs,
     /// A script, a number of keys, a key or more, and anything.
@@ -40,7 +55,11 @@ pub enum Kind {
     ByKey(usize),
     /// Each of its keys goes where it lives.
     Split(Split),
-    /// It goes where its first key lives, if it says that it has keys: the number of keys stands at index 2.
+    /// It goes where all its keys live; with keys on several servers it would not be what it says.
+    Together,
+    /// As [`Kind::ByKey`], of keys whose number stands at index 1. (twemproxy takes that number for the key.)
+    Counted,
+    /// As [`Kind::ByKey`], of keys whose number stands at index 2; with none it goes to any server.
     Script,
     /// It goes to any server.
     Anywhere,
@@ -97,8 +116,8 @@ pub enum Why {
     AllKeys,
     /// It concerns one server, not the data.
     Server,
-    /// Its keys would have to change together.
-    Together,
+    /// It would leave the one database that there is.
+    Database,
 }
 
 impl Why {
@@ -111,7 +130,7 @@ impl Why {
             Why::PubSub => "pubsub",
             Why::AllKeys => "all_keys",
             Why::Server => "server",
-            Why::Together => "together",
+            Why::Database => "database",
         }
     }
 
@@ -124,7 +143,7 @@ impl Why {
             Why::PubSub => "messages are not passed on",
             Why::AllKeys => "it concerns the keys of all servers",
             Why::Server => "it concerns a server, not keys",
-            Why::Together => "its keys may live on several servers and must change together",
+            Why::Database => "there is one database, 0",
         }
     }
 }
@@ -142,25 +161,85 @@ impl Command {
         match self.arity {
             Arity::Exactly(wanted) => count == wanted,
             Arity::AtLeast(least) => count >= least,
-            Arity::Between(least, most) => count >= least && count <= most,
             Arity::Pairs => count >= 3 && count % 2 == 1,
             Arity::Script => count >= 4,
             Arity::Unknown => false,
         }
     }
-}
 
-/// Return the command of that name, in any case; `None` for what nobody has.
-#[must_use]
-pub fn find(name: &[u8]) -> Option<&'static Command> {
-    let mut upper = [0; NAME_BYTES_MAX];
-    let upper = upper.get_mut(..name.len())?;
-    for (upper, byte) in upper.iter_mut().zip(name) {
-        *upper = byte.to_ascii_uppercase();
+    /// Return a request's keys, in order; none where what says so is missing, or is no number.
+    #[must_use]
+    pub fn keys<'a>(&self, request: &Request<'a>) -> KeyArgs<'a> {
+        let counted = |at: usize| {
+            let count = request.arg(at).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok()).unwrap_or(0);
+            KeyArgs::new(request, at + 1, count, 1)
+        };
+        match self.kind {
+            Kind::Counted => counted(1),
+            Kind::Script => counted(2),
+            _ if self.keys.first == 0 => KeyArgs::new(request, 0, 0, 1),
+            _ => {
+                let (first, step) = (usize::from(self.keys.first), usize::from(self.keys.step));
+                let end = match usize::try_from(self.keys.last) {
+                    Ok(last) => last + 1,
+                    Err(_) => request.count,
+                };
+                KeyArgs::new(request, first, end.saturating_sub(first).div_ceil(step), step)
+            }
+        }
     }
-    let at = ALL.binary_search_by(|command| command.name.as_bytes().cmp(upper)).ok()?;
-    Some(&ALL[at])
+
+    /// Return the key by which a request is placed, `None` if it has none.
+    #[inline]
+    #[must_use]
+    pub fn key<'a>(&self, request: &Request<'a>) -> Option<&'a [u8]> {
+        match self.kind {
+            Kind::ByKey(at) => request.arg(at),
+            _ => self.keys(request).next(),
+        }
+    }
+
+    /// Return the argument by which twemproxy places a request, which for some commands is no key.
+    #[must_use]
+    pub fn twemproxys_key<'a>(&self, request: &Request<'a>) -> Option<&'a [u8]> {
+        match self.kind {
+            Kind::Counted => request.arg(1),
+            Kind::Script => request.arg(3),
+            _ => self.key(request),
+        }
+    }
 }
 
-/// The longest name of a command in the table.
-const NAME_BYTES_MAX: usize = 24;
+/// The keys of a request, in order.
+#[derive(Clone, Debug)]
+pub struct KeyArgs<'a> {
+    args: Args<'a>,
+    step: usize,
+    left: usize,
+}
+
+impl<'a> KeyArgs<'a> {
+    fn new(request: &Request<'a>, first: usize, left: usize, step: usize) -> KeyArgs<'a> {
+        let mut args = request.args();
+        if let Some(before) = first.checked_sub(1).filter(|_| left > 0) {
+            args.nth(before);
+        }
+        KeyArgs { args, step, left }
+    }
+}
+
+impl<'a> Iterator for KeyArgs<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let key = self.args.next()?;
+        for _ in 1..self.step {
+            self.args.next();
+        }
+        Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests;

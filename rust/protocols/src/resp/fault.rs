@@ -15,6 +15,8 @@ pub enum Reason {
     InlineTooLong,
     /// An inline command whose quotes do not match.
     Quotes,
+    /// HTTP: a page made a browser send its commands to us.
+    Http,
 }
 
 impl Reason {
@@ -28,6 +30,7 @@ impl Reason {
             Reason::End => "bad_end",
             Reason::InlineTooLong => "inline_too_long",
             Reason::Quotes => "bad_quotes",
+            Reason::Http => "http",
         }
     }
 }
@@ -50,6 +53,7 @@ impl Fault {
             Reason::End => b"expected CRLF behind an argument",
             Reason::InlineTooLong => b"too big inline request",
             Reason::Quotes => b"unbalanced quotes in request",
+            Reason::Http => b"this is not an HTTP server",
         });
         if let Reason::NoBulk(byte) = self.reason {
             // A control byte would break the error's line.

@@ -66,7 +66,7 @@ fn word<'a>(line: &'a [u8], mut out: Option<&mut Vec<u8>>) -> Option<Option<&'a 
 }
 
 /// Read up to the quote that ends a word; a word must end behind it.
-fn quoted<'a>(mut rest: &'a [u8], mut push: impl FnMut(u8)) -> Option<&'a [u8]> {
+fn quoted(mut rest: &[u8], mut push: impl FnMut(u8)) -> Option<&[u8]> {
     loop {
         match *rest {
             [] => return None,
@@ -94,7 +94,7 @@ fn quoted<'a>(mut rest: &'a [u8], mut push: impl FnMut(u8)) -> Option<&'a [u8]> 
     }
 }
 
-fn single_quoted<'a>(mut rest: &'a [u8], mut push: impl FnMut(u8)) -> Option<&'a [u8]> {
+fn single_quoted(mut rest: &[u8], mut push: impl FnMut(u8)) -> Option<&[u8]> {
     loop {
         match *rest {
             [] => return None,

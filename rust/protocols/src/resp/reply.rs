@@ -147,7 +147,7 @@ pub fn reply<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut ReplyProgress)
             Ok(false) => {}
             Err(Pause::More(need)) => {
                 progress.need = need;
-                return Parsed::More { need: if progress.depth == 0 { need } else { 0 } };
+                return Parsed::More { need };
             }
             Err(Pause::Stray) => {
                 *progress = ReplyProgress::default();
@@ -255,3 +255,6 @@ fn bulk(bytes: &[u8], start: usize, limits: &Limits) -> Result<usize, Pause> {
         None => Err(Pause::More(end)),
     }
 }
+
+#[cfg(test)]
+mod tests;

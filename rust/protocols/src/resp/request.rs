@@ -151,7 +151,7 @@ fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outco
             Ok(end) => at = end,
             Err(Ok(need)) => {
                 *progress = Progress { seen: at, need, left };
-                return Parsed::More { need: if left == 1 { need } else { 0 } };
+                return Parsed::More { need };
             }
             Err(Err(reason)) => return Parsed::Whole(Err(reason)),
         }
@@ -195,8 +195,13 @@ fn line<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcom
     let end = progress.seen + end;
     let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
     Parsed::Whole(match Inline::new(&bytes[..=end], line) {
+        // As Redis: else lines of a request's body, which a page chose, would be commands.
+        _ if line.starts_with(b"POST ") || line.starts_with(b"Host:") => Err(Reason::Http),
         None => Err(Reason::Quotes),
         Some(inline) if inline.count == 0 => Ok(Message::Empty { bytes: end + 1 }),
         Some(inline) => Ok(Message::Inline(inline)),
     })
 }
+
+#[cfg(test)]
+mod tests;
