@@ -9,6 +9,7 @@
 pub mod memcached;
 pub mod random;
 pub mod redis;
+pub mod speech;
 pub mod terms;
 
 use std::collections::{BTreeMap, HashMap};
