@@ -178,7 +178,8 @@ def test_a_client_that_finds_no_room_is_turned_away_and_counted(limit: str) -> N
             clients = [Memcache(process.address) for _ in range(2)]
             for client in clients:
                 client.put("k", b"v")
-            with Memcache(process.address) as third:
+            address = process.address
+            with contextlib.suppress(ConnectionError), Memcache(address) as third:
                 assert third.is_over()
             counted = process.metric("alongside_ambassador_rejected_connections", limit=limit)
             assert counted == 1
