@@ -209,3 +209,7 @@ def _describe(told: Told) -> None:
 
 def _say(*lines: str) -> None:
     sys.stderr.write("".join(f"{line}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    main()
