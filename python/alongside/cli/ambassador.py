@@ -50,11 +50,11 @@ def start(
             binary, content, resolved, place_of=lambda path: made.place(path, resolved)
         )
     if resolved.is_on("lint"):
-        sys.stdout.write("".join(f"{line}\n" for line in made.odd))
+        sys.stdout.write("".join(f"{line}\n" for line in made.told(is_whole=True)))
         return
     more = {} if before is None else before(made)
     lines = nodes.say(resolved)
-    for line in made.odd:
+    for line in made.told(is_whole=False):
         lines.warning("odd", told=line)
     followed = launch.Followed(_rendering(words), os.path.abspath(made.file))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -27,7 +28,10 @@ def bind(listeners: Sequence[document.Listener]) -> list[socket.socket]:
         errors.AddressTakenError: one is taken.
         errors.UsageError: one is no address of this machine, or not allowed.
     """
-    return [_bound(one.name, one.address) for one in listeners]
+    with contextlib.ExitStack() as unwanted:
+        made = [unwanted.enter_context(_bound(one.name, one.address)) for one in listeners]
+        unwanted.pop_all()
+    return made
 
 
 def leave(
@@ -108,10 +112,12 @@ def _bound(name: str, address: str) -> socket.socket:
         [(family, *_, where), *_] = socket.getaddrinfo(
             host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        made = socket.socket(family, socket.SOCK_STREAM)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(where)
-        made.listen(BACKLOG)
+        with contextlib.ExitStack() as unwanted:
+            made = unwanted.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(where)
+            made.listen(BACKLOG)
+            unwanted.pop_all()
     except socket.gaierror as error:
         raise errors.UsageError(
             f"{name}.listen: {host} is not found; write an address of this machine"

@@ -59,8 +59,9 @@ Usage: nutcracker [-hVtdD] [-c FILE] [-s PORT] [-a ADDRESS] [-o FILE] [-p FILE]
   -D, --describe-stats      say what the figures are, and end
   -V, --version             say the version, and end
   -h, --help                say this, and end
-  -v, -i, -m                read, and without effect: log lines have one level, figures are of the
-                            moment they are read, buffers have the size they need
+  -v, --verbose N           read, without effect: log lines have one level
+  -i, --stats-interval MS   read, without effect: figures are of the moment they are read
+  -m, --mbuf-size BYTES     read, without effect: buffers have the size they need
 
 Everything else that alongside's ambassador can be told goes by variables, such as
 AMBASSADOR_STATUS=127.0.0.1:9090; `alongside ambassador --help` lists them.

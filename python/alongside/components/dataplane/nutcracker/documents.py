@@ -74,8 +74,15 @@ class Made:
     file: str
     secrets: tuple[secrets.Secret, ...]
     """Passwords that the document names by their files."""
-    odd: tuple[str, ...]
-    """What `lint` says, a line each."""
+    odd: tuple[lint.Finding, ...]
+    """What `lint` says of the file."""
+    stats_odd: str
+    """What it says of where figures are read; empty where that is fine."""
+
+    def told(self, *, is_whole: bool) -> list[str]:
+        """Return what is odd, a line each; where not all is asked for, without what is of most."""
+        found = [one.text(self.file) for one in self.odd if is_whole or not one.is_quiet]
+        return [*found, self.stats_odd] if self.stats_odd else found
 
     def place(self, path: str, values: contract_values.Values) -> str | None:
         """Return where a place in the document came from: a line of the file, or a flag.
@@ -141,7 +148,7 @@ class _Making:
         pools = self._pools()
         tls = self._tls()
         server_tls = self._server_tls()
-        self._check_lone()
+        self._check_lone(pools)
         made = tuple(self._pool(pool, server_tls) for pool in pools)
         served = documents.Served(pools=made, twemproxy_stats=self._stats())
         listeners = tuple(
@@ -154,7 +161,8 @@ class _Making:
             raise errors.UsageError(*self._problems)
         whole = documents.around(values, listeners, served, generation=generation)
         bounded = _bounded(whole, pools, values)
-        return Made(bounded, pools, self._file, tuple(self._secrets), self._odd(pools))
+        odd = tuple(lint.findings(pools))
+        return Made(bounded, pools, self._file, tuple(self._secrets), odd, self._stats_odd())
 
     def _pools(self) -> tuple[reading.Pool, ...]:
         try:
@@ -280,8 +288,12 @@ class _Making:
             key=key,
         )
 
-    def _check_lone(self) -> None:
-        """Note parameters that mean nothing without another."""
+    def _check_lone(self, pools: tuple[reading.Pool, ...]) -> None:
+        """Note parameters that mean nothing without another, or for no pool."""
+        for name, is_redis in _OF_PROTOCOL.items():
+            if self._values.is_set(name) and pools and all(p.redis != is_redis for p in pools):
+                what = "Redis" if is_redis else "memcache"
+                self._blame(name, f"there is no pool of {what} in {self._file}; leave it out")
         for name, needed in _NEEDED.items():
             if self._values.is_set(name) and not self._values.is_set(needed):
                 parameter = self._values.contract.parameter(needed)
@@ -299,13 +311,11 @@ class _Making:
         bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
         return document.TwemproxyStats(address=f"{bracketed}:{values.integer('stats_port')}")
 
-    def _odd(self, pools: tuple[reading.Pool, ...]) -> tuple[str, ...]:
+    def _stats_odd(self) -> str:
         values = self._values
-        lines = [one.text(self._file) for one in lint.findings(pools)]
-        if values.is_set("stats_port"):
-            place = values.place("stats_address")
-            lines.append(lint.of_stats(values.text("stats_address"), place))
-        return tuple(filter(None, lines))
+        if not values.is_set("stats_port"):
+            return ""
+        return lint.of_stats(values.text("stats_address"), values.place("stats_address"))
 
     def _path(self, name: str) -> str | None:
         """Return a file's absolute path where it is set; it is looked whether it can be read."""
@@ -328,6 +338,7 @@ class _Making:
 
 _PAIRS = {"certificate_path", "server_certificate"}
 """They may be folders, and are looked at with their keys."""
+_OF_PROTOCOL = {"user": True, "server_user": True, "may_flush": False}
 _NEEDED = {
     "key_path": "certificate_path",
     "client_ca": "certificate_path",

@@ -32,6 +32,8 @@ class Finding:
     line: int
     what: str
     remedy: str
+    is_quiet: bool = False
+    """Whether it is of most files, and told only to who asks."""
 
     def text(self, file: str) -> str:
         """Return it as one line."""
@@ -100,6 +102,7 @@ def _signs(pool: reading.Pool) -> Iterator[Finding]:
             "hangs on the processor: x86 counts bytes from 128 as negative, ARM does not",
             "keys are placed as on x86, whatever this processor is; where twemproxy ran on ARM, "
             "give --char unsigned",
+            is_quiet=True,
         )
 
 
