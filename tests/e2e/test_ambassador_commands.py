@@ -1,0 +1,264 @@
+"""`alongside ambassador` and `nutcracker` as their users call them: one file, real memcacheds."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract import loopback
+from tests.e2e import fleets
+
+pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.needs("memcached")]
+
+DEADLINE_S = 30.0
+SCRIPTS = Path(sys.executable).parent
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    until_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < until_s, f"waited {DEADLINE_S} s for {what}"
+        time.sleep(0.01)
+
+
+class World:
+    """A folder, memcacheds, a file of twemproxy's, and what was started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "conf" / "n.yml"
+        self.config.parent.mkdir()
+        self.port = loopback.free_port()
+        self.servers: list[int] = []
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def memcached(self) -> int:
+        """Start a memcached; return its port."""
+        port = loopback.free_port()
+        words = ["memcached", "-u", "root", "-l", "127.0.0.1", "-p", str(port), "-m", "16"]
+        self._started.append(subprocess.Popen([*words, "-t", "1"]))
+        wait_for(lambda: is_open(port), "memcached")
+        self.servers.append(port)
+        return port
+
+    def write(self, *more: str, servers: int | None = None, text: str = "") -> None:
+        """Put a file in the place of the one before, at once."""
+        ports = self.servers[:servers]
+        lines = [f"   - 127.0.0.1:{port}:1 m{number}" for number, port in enumerate(ports)]
+        directives = [f"  {line}" for line in (f"listen: 127.0.0.1:{self.port}", *more)]
+        beside = self.config.with_suffix(".new")
+        whole = "\n".join(["a:", "  timeout: 2000", *directives, "  servers:", *lines, ""])
+        beside.write_text(text or whole)
+        beside.rename(self.config)
+
+    def start(self, *words: str, name: str = "log") -> Running:
+        """Start a command, its stderr into a file."""
+        log = self.folder / name
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                words, stderr=stream, stdout=subprocess.PIPE, env=self.variables(), cwd=self.folder
+            )
+        self._started.append(process)
+        return Running(process, log)
+
+    def ambassador(self, *words: str) -> Running:
+        """Start the ambassador, and wait until it listens."""
+        running = self.start(
+            *(sys.executable, "-m", "alongside", "ambassador", "--config", str(self.config)), *words
+        )
+        wait_for(lambda: is_open(self.port) or running.process.poll() is not None, "it to listen")
+        assert running.process.poll() is None, running.log.read_text()
+        return running
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of commands."""
+        return {**os.environ, "XDG_RUNTIME_DIR": str(self.folder / "run")}
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for process in self._started:
+            process.kill()
+            process.communicate()
+
+
+@dataclasses.dataclass
+class Running:
+    """A started command."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self, word: str) -> bool:
+        """Return whether a word stands in its log."""
+        return word in self.log.read_text()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.end()
+
+
+def is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def ask(port: int, request: bytes, ends: bytes) -> bytes:
+    """Return what is answered up to some bytes."""
+    with socket.create_connection(("127.0.0.1", port), DEADLINE_S) as connection:
+        connection.sendall(request)
+        received = b""
+        while not received.endswith(ends):
+            data = connection.recv(65_536)
+            assert data, f"closed after {received!r}"
+            received += data
+    return received
+
+
+def put(port: int, keys: list[str]) -> None:
+    lines = "".join(f"set {key} 0 0 1\r\nx\r\n" for key in keys)
+    assert ask(port, f"{lines}version\r\n".encode(), b"\r\n").startswith(b"STORED\r\n")
+
+
+def held(port: int, keys: list[str]) -> set[str]:
+    """Return which keys a server has, or all have together."""
+    found = ask(port, f"get {' '.join(keys)}\r\n".encode(), b"END\r\n")
+    return {line.split()[1].decode() for line in found.split(b"\r\n") if line.startswith(b"VALUE")}
+
+
+KEYS = [f"key{number}" for number in range(60)]
+
+
+def test_a_files_servers_are_one(world: World) -> None:
+    for _ in range(3):
+        world.memcached()
+    world.write()
+    stats = loopback.free_port()
+    world.ambassador("--stats-port", str(stats))
+    put(world.port, KEYS)
+    wait_for(lambda: held(world.port, KEYS) == set(KEYS), "all keys")
+    parts = [held(port, KEYS) for port in world.servers]
+    assert all(parts)
+    assert sum(map(len, parts)) == len(KEYS)
+    figures = json.loads(ask(stats, b"", b"\n"))
+    assert set(figures["a"]) >= {"m0", "m1", "m2", "client_eof", "fragments"}
+    assert figures["service"] == "nutcracker"
+
+
+def test_another_server_in_the_file_is_used_and_a_wrong_file_changes_nothing(world: World) -> None:
+    for _ in range(3):
+        world.memcached()
+    world.write(servers=2)
+    running = world.ambassador()
+    put(world.port, KEYS)
+    last = world.servers[2]
+    world.write(text="a:\n  listne: 1\n")
+    wait_for(lambda: running.said("did you mean listen?"), "the mistake")
+    assert running.said(f"{world.config}:2: a: ")
+    put(world.port, KEYS)
+    assert held(last, KEYS) == set()
+    world.write()
+    wait_for(lambda: bool(put(world.port, KEYS) or held(last, KEYS)), "the third server")
+    wait_for(lambda: held(world.port, KEYS) == set(KEYS), "all keys")
+
+
+def test_a_client_stays_while_the_file_changes(world: World) -> None:
+    for _ in range(2):
+        world.memcached()
+    world.write(servers=1)
+    running = world.ambassador("--admin", str(world.folder / "a.sock"))
+    with socket.create_connection(("127.0.0.1", world.port), DEADLINE_S) as connection:
+        stream = connection.makefile("rwb")
+
+        def still() -> bool:
+            for key in KEYS:
+                stream.write(f"set {key} 0 0 1\r\nx\r\n".encode())
+            stream.flush()
+            return {stream.readline() for _ in KEYS} == {b"STORED\r\n"}
+
+        assert still()
+        world.write()
+        wait_for(lambda: still() and bool(held(world.servers[1], KEYS)), "the second server")
+    running.process.terminate()
+    assert running.process.wait(DEADLINE_S) == 0
+
+
+def test_a_wrong_file_starts_nothing(world: World) -> None:
+    world.write(text="a:\n  listen: 127.0.0.1:1\n  hash: md6\n")
+    running = world.start(sys.executable, "-m", "alongside", "ambassador", "--config", "conf/n.yml")
+    assert running.process.wait(DEADLINE_S) == 2
+    assert running.log.read_text().splitlines() == [
+        'alongside ambassador: conf/n.yml:3: a.hash: "md6" is no hash; did you mean md5?',
+        "alongside ambassador: conf/n.yml:1: a.servers: is missing; write servers: and a line "
+        "for each, such as - 127.0.0.1:11212:1",
+        "alongside ambassador: see alongside ambassador --help",
+    ]
+
+
+@pytest.mark.needs("redis-server")
+def test_a_password_of_the_file_is_both_sides_and_may_change(world: World) -> None:
+    port = loopback.free_port()
+    words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    world.start(*words, "--requirepass", "old", name="redis.log")
+    wait_for(lambda: is_open(port), "redis-server")
+    world.servers.append(port)
+    world.write("redis: true", "redis_auth: old")
+    world.ambassador()
+    refused = ask(world.port, b"GET a\r\n", b"\r\n")
+    assert refused.startswith(b"-")
+    assert ask(world.port, b"AUTH old\r\nSET a 1\r\n", b"+OK\r\n+OK\r\n")
+    assert ask(port, b"AUTH old\r\nCONFIG SET requirepass new\r\n", b"+OK\r\n+OK\r\n")
+    world.write("redis: true", "redis_auth: new")
+    asked = b"AUTH new\r\nGET a\r\n"
+    wait_for(lambda: ask(world.port, asked, b"\r\n").endswith(b"$1\r\n1\r\n"), "the new password")
+    [secret] = (world.folder / "run" / "alongside" / "ambassador").iterdir()
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("new\n", 0o600)
+
+
+def test_nutcracker_goes_on_in_the_background_when_it_is_bound(world: World) -> None:
+    world.memcached()
+    world.write()
+    pid, log = world.folder / "n.pid", world.folder / "n.log"
+    stats = loopback.free_port()
+    words = ["-c", "conf/n.yml", "-d", "-p", str(pid), "-o", str(log), "-v", "7", "-s", str(stats)]
+    ran = subprocess.run(
+        [SCRIPTS / "nutcracker", *words, "-a", "127.0.0.1", "-i", "100", "-m", "512"],
+        cwd=world.folder,
+        env=world.variables(),
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    try:
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+        put(world.port, ["a"])
+        assert held(world.servers[0], ["a"]) == {"a"}
+        assert json.loads(ask(stats, b"", b"\n"))["a"]["m0"]["requests"] > 0
+    finally:
+        wait_for(lambda: pid.exists() and pid.read_text().isdigit(), "the number")
+        process = int(pid.read_text())
+        os.kill(process, signal.SIGTERM)
+    wait_for(lambda: '"ended"' in log.read_text(), "the end")
+    wait_for(lambda: not is_open(world.port), "the port to be free")
+
+
+def test_nutcracker_says_that_a_port_is_taken(world: World) -> None:
+    world.servers.append(1)
+    with socket.create_server(("127.0.0.1", world.port)):
+        world.write()
+        running = world.start(str(SCRIPTS / "nutcracker"), "-c", "conf/n.yml", "-d")
+        assert running.process.wait(DEADLINE_S) == 1
+    assert running.said(f"127.0.0.1:{world.port} is taken; choose another port")
