@@ -139,7 +139,7 @@ def held(port: int, keys: list[str]) -> set[str]:
     return {line.split()[1].decode() for line in found.split(b"\r\n") if line.startswith(b"VALUE")}
 
 
-KEYS = [f"key{number}" for number in range(60)]
+KEYS = [f"{number}:key" for number in range(60)]
 
 
 def test_a_files_servers_are_one(world: World) -> None:
