@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 from tests.contract import loopback
 from tests.e2e import fleets
+
+from alongside.contract.catalogue import pooling
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.needs("memcached")]
 
@@ -178,6 +181,50 @@ def test_another_server_in_the_file_is_used_and_a_wrong_file_changes_nothing(wor
 
     wait_for(is_used, "the third server")
     wait_for(lambda: held(world.port, KEYS) == set(KEYS), "all keys")
+
+
+def test_the_admin_door_tells_of_pools_and_keys_what_is_promised(world: World) -> None:
+    for _ in range(2):
+        world.memcached()
+    world.write()
+    door = world.folder / "a.sock"
+    world.ambassador("--admin", str(door))
+    put(world.port, KEYS)
+    for path, query in (("/snapshot", ""), ("/explain", "?pool=a&key=1:key")):
+        [promised] = [one for one in pooling.ROUTES if one.path == path]
+        answer = json.loads(knock(door, path + query))
+        there = {re.sub(r"^document\..*", "document", leaf) for leaf in leaves(answer, "")}
+        assert {leaf for leaf in there if leaf.startswith(("document", "tcp"))} <= {"document"}
+        assert there <= {field.path for field in promised.fields}
+        top = "pools[].top_keys"  # sampled: there may be none yet
+        missing = {field.path for field in promised.fields} - there
+        assert {leaf for leaf in missing if not leaf.startswith(top)} == set()
+    explained = json.loads(knock(door, "/explain?pool=a&key=1:key"))
+    at = world.servers[int(explained["server"]["name"].removeprefix("m"))]
+    assert held(at, ["1:key"]) == {"1:key"}
+
+
+def knock(door: Path, path: str) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(DEADLINE_S)
+        connection.connect(str(door))
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        received = b""
+        while data := connection.recv(65_536):
+            received += data
+    return received.partition(b"\r\n\r\n")[2]
+
+
+def leaves(value: object, path: str) -> Iterator[str]:
+    """Yield the paths of all values."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner, f"{path}[]")
+    else:
+        yield path
 
 
 def test_a_client_stays_while_the_file_changes(world: World) -> None:

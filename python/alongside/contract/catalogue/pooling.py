@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import TYPE_CHECKING
+
 from alongside.contract import promise
 from alongside.contract.catalogue import dataplane, doors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _POOL = ("pool",)
 _SERVER = ("pool", "server")
@@ -77,6 +83,23 @@ METRICS = (
 )
 """rust/ambassador names the own ones, rust/dataplane the others."""
 
+_OF_SERVER = {
+    "name": "string",
+    "address": "string",
+    "weight": "integer",
+    "standing": "string",
+    "connections": "integer",
+    "commands": "integer",
+    "in_flight": "integer",
+    "failed": "integer",
+    "timed_out": "integer",
+}
+
+
+def _server(path: str) -> tuple[promise.Field, ...]:
+    return tuple(promise.Field(f"{path}.{name}", type_) for name, type_ in _OF_SERVER.items())
+
+
 _EXPLAIN = promise.Route(
     "admin",
     "GET",
@@ -87,13 +110,42 @@ _EXPLAIN = promise.Route(
         promise.Answer(400, "the query is wrong"),
         promise.Answer(404, "there is no such pool"),
     ),
+    (
+        promise.Field("pool", "string"),
+        promise.Field("key", "string"),
+        promise.Field("tagged", "string"),
+        promise.Field("hash", "integer"),
+        *_server("server"),
+        *_server("home"),
+        promise.Field("why", "string"),
+    ),
 )
-_LEFT_OUT = {"/purge"}
-ROUTES = tuple(
-    _EXPLAIN if one.path == _EXPLAIN.path else one
-    for one in doors.ROUTES
-    if one.path not in _LEFT_OUT
+_SNAPSHOT_FIELDS = (
+    promise.Field("pools[].name", "string"),
+    promise.Field("pools[].protocol", "string"),
+    promise.Field("pools[].clients", "integer"),
+    promise.Field("pools[].commands", "integer"),
+    promise.Field("pools[].in_flight", "integer"),
+    *_server("pools[].servers[]"),
+    promise.Field("pools[].top_keys[].key", "string"),
+    promise.Field("pools[].top_keys[].commands", "integer"),
 )
+
+
+def _routes() -> Iterator[promise.Route]:
+    for one in doors.ROUTES:
+        match one.path:
+            case "/explain":
+                yield _EXPLAIN
+            case "/snapshot":
+                yield dataclasses.replace(one, fields=(*one.fields, *_SNAPSHOT_FIELDS))
+            case "/purge":
+                pass
+            case _:
+                yield one
+
+
+ROUTES = tuple(_routes())
 """Of the doors that every data plane has, those that mean something to pools."""
 
 FAILURES = (
