@@ -309,6 +309,9 @@ def test_nutcracker_goes_on_in_the_background_when_it_is_bound(world: World) -> 
     finally:
         wait_for(lambda: pid.exists() and pid.read_text().isdigit(), "the number")
         process = int(pid.read_text())
+        for harmless in (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1):
+            os.kill(process, harmless)
+        put(world.port, ["b"])
         os.kill(process, signal.SIGTERM)
     wait_for(lambda: '"ended"' in log.read_text(), "the end")
     wait_for(lambda: not is_open(world.port), "the port to be free")

@@ -28,6 +28,7 @@ def start(
     variables: environment.Environment,
     *,
     before: Callable[[documents.Made], dict[str, str]] | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> None:
     """Become the data plane by the words after the command's name, or only say what is odd.
 
@@ -35,6 +36,7 @@ def start(
         words: flags of the contract.
         variables: the whole environment.
         before: what is done when all is right, just before; returns variables for the data plane.
+        tell: takes the lines of `--lint`; by default stdout does.
 
     Raises:
         errors.UsageError: every mistake of flags, environment and file at once.
@@ -50,7 +52,7 @@ def start(
             binary, content, resolved, place_of=lambda path: made.place(path, resolved)
         )
     if resolved.is_on("lint"):
-        sys.stdout.write("".join(f"{line}\n" for line in made.told(is_whole=True)))
+        (tell or sys.stdout.write)("".join(f"{line}\n" for line in made.told(is_whole=True)))
         return
     more = {} if before is None else before(made)
     lines = nodes.say(resolved)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getopt
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -42,7 +43,11 @@ _LONG = {
     "pid-file": "p",
     "mbuf-size": "m",
 }
+_NAMES = {"--config": "-c", "--stats-port": "-s", "--stats-address": "-a"}
+"""The flags here of what the ambassador calls otherwise."""
 _SHORT = "hVtdDv:o:c:s:i:a:p:m:"
+_IGNORED = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2)
+"""Sent to twemproxy for its log's level, or for nothing; left alone they would stop or end us."""
 _NUMBERS = {"v": (0, 2**31), "s": (1, PORT_MAX), "i": (0, 2**31), "m": (MBUF_MIN, MBUF_MAX)}
 
 USAGE = f"""\
@@ -127,7 +132,7 @@ def run(words: Sequence[str], variables: environment.Environment) -> int:
         _start(told, config, variables)
     except errors.AlongsideError as error:
         problems = error.problems if isinstance(error, errors.UsageError) else [str(error)]
-        _say(*(f"nutcracker: {problem}" for problem in problems))
+        _say(*(f"nutcracker: {_translated(problem)}" for problem in problems))
         if "t" in told.flags:
             _say(f"nutcracker: configuration file '{config}' syntax is invalid")
         return int(errors.ExitCode.FAILED)
@@ -171,7 +176,7 @@ def _start(told: Told, config: str, variables: environment.Environment) -> None:
         f"--stats-address={told.value('a') or STATS_ADDRESS}",
     ]
     if "t" in told.flags:
-        ambassador.start([*words, "--lint"], variables)
+        ambassador.start([*words, "--lint"], variables, tell=_tell)
         return
 
     def before(made: documents.Made) -> dict[str, str]:
@@ -180,8 +185,20 @@ def _start(told: Told, config: str, variables: environment.Environment) -> None:
     ambassador.start(words, variables, before=before)
 
 
+def _tell(text: str) -> None:
+    sys.stdout.write("".join(_translated(line) for line in text.splitlines(keepends=True)))
+
+
+def _translated(line: str) -> str:
+    """Return a line that may begin with one of the ambassador's flags as it is said here."""
+    flag, colon, rest = line.partition(":")
+    return f"{_NAMES.get(flag, flag)}{colon}{rest}"
+
+
 def _settle(told: Told, made: documents.Made) -> dict[str, str]:
     """Do what -o, -d and -p ask for; return what the data plane finds among its variables."""
+    for one in _IGNORED:
+        signal.signal(one, signal.SIG_IGN)
     output, pid = told.value("o"), told.value("p")
     log = None if output is None else daemon.open_log(output)
     if pid is not None:

@@ -75,6 +75,15 @@ def test_a_wrong_file_is_said_to_be_invalid_and_why(
     assert last == f"nutcracker: configuration file '{config}' syntax is invalid"
 
 
+def test_what_is_odd_is_told_by_the_flags_of_twemproxy(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("-t", "-c", str(config), "-a", "0.0.0.0") == 0  # noqa: S104 - nothing is started
+    assert capsys.readouterr().out.startswith("-a: 0.0.0.0 lets everybody read the figures")
+    assert run("-c", f"{config}.absent", "-t") == 1
+    assert capsys.readouterr().err.startswith(f"nutcracker: -c: {config}.absent does not exist")
+
+
 def test_the_figures_are_described_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("-D") == 0
     said = capsys.readouterr().err
