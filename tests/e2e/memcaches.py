@@ -52,7 +52,12 @@ class Server:
     def _start(self) -> subprocess.Popen[bytes]:
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(self.command, stdin=quiet, stdout=quiet, stderr=quiet)
-        wire.eventually(self._is_up, f"{self.command[0]} listens at {self.address}")
+        try:
+            wire.eventually(self._is_up, f"{self.command[0]} listens at {self.address}")
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         return process
 
     def _is_up(self) -> bool:
@@ -156,7 +161,7 @@ def homes(process: plane.Plane, keys: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """An answer that is an error."""
 
 
@@ -177,11 +182,11 @@ class Memcache(wire.Wire):
         """Return the next line.
 
         Raises:
-            Failed: it says that something failed.
+            FailedError: it says that something failed.
         """
         line = self.until(b"\r\n")[:-2].decode()
         if line.startswith(("ERROR", "CLIENT_ERROR", "SERVER_ERROR")):
-            raise Failed(line)
+            raise FailedError(line)
         return line
 
     def put(self, key: str, value: bytes) -> None:
@@ -218,7 +223,7 @@ class Redis(Memcache):
         kind, text = (line := self.until(b"\r\n")[:-2])[:1], line[1:].decode()
         match kind:
             case b"-":
-                raise Failed(text)
+                raise FailedError(text)
             case b"+":
                 return text.encode()
             case b":":
@@ -229,7 +234,7 @@ class Redis(Memcache):
         for _ in range(int(text)):
             try:
                 found.append(self.reply())
-            except Failed as error:
+            except FailedError as error:
                 found.append(error)
         return found
 
@@ -268,12 +273,12 @@ class Load(steady.Crowd):
                     known.add(key)
                     if (got := client.get(key).get(key)) not in (None, key.encode()):
                         self._fail(key, got)
-                except Failed as error:
+                except FailedError as error:
                     self._fail(key, error)
                 self.counts[at] += 1
             try:
                 self._check_all(client.get(*self.keys), known)
-            except Failed as error:
+            except FailedError as error:
                 self._fail("", error)
 
     def _check_all(self, got: Mapping[str, bytes], known: set[str]) -> None:

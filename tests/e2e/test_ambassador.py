@@ -1,4 +1,4 @@
-"""Many memcacheds as one: values, failures of servers, documents that change, clients by the thousand."""
+"""Many memcacheds as one: values, failures of servers, documents that change, many clients."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_server_that_is_killed_under_load_fails_its_own_keys_alone() -> None:
             with Memcache(process.address) as client:
 
                 def is_back() -> bool:
-                    with contextlib.suppress(memcaches.Failed):
+                    with contextlib.suppress(memcaches.FailedError):
                         client.put(next(iter(lost)), b"back")
                         return True
                     return False
@@ -85,7 +85,7 @@ def test_a_server_comes_back_without_an_error_for_anybody() -> None:
         with Memcache(process.address) as client:
 
             def is_ejected() -> bool:
-                with contextlib.suppress(memcaches.Failed):
+                with contextlib.suppress(memcaches.FailedError):
                     for key in KEYS:
                         client.put(key, key.encode())
                     return True
