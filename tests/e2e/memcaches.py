@@ -83,6 +83,12 @@ class Server:
     def freeze(self) -> None:
         """Let it neither answer nor end."""
         self.process.send_signal(signal.SIGSTOP)
+        # One thread takes the signal and stops the others, which answer until then.
+        wire.eventually(self._is_frozen, "all of its threads have stopped")
+
+    def _is_frozen(self) -> bool:
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return {task.read_text().rpartition(")")[2].split()[0] for task in tasks} == {"T"}
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -136,7 +142,11 @@ def pooled(*, count: int = 3, **pool: object) -> Iterator[tuple[plane.Plane, dic
     """Serve a pool of as many memcacheds; yield the process in front and the servers by name."""
     with contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(memcached()) for name in NAMES[:count]}
-        yield stack.enter_context(plane.running(document(places(servers), **pool))), servers
+        contents = document(places(servers))
+        listed = contents["pools"]
+        assert isinstance(listed, list)
+        listed[0] |= pool
+        yield stack.enter_context(plane.running(contents)), servers
 
 
 def places(servers: Mapping[str, Server]) -> dict[str, str]:
@@ -230,6 +240,8 @@ class Redis(Memcache):
                 return int(text)
             case b"$":
                 return None if text == "-1" else self.take(int(text) + 2)[:-2]
+            case _:
+                assert kind == b"*", line
         found: list[object] = []
         for _ in range(int(text)):
             try:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e import memcaches, plane, secure, wire
+from tests.e2e import dataplane, memcaches, plane, secure, wire
 from tests.e2e.memcaches import FailedError, Memcache, Redis
 
 REFUSED = "NOAUTH"
@@ -80,8 +80,8 @@ def test_servers_are_spoken_to_in_tls_and_must_be_who_they_say(folder: Path) -> 
             "certificate": str(shown),
         }
         servers = {"a": f"127.0.0.1:{port}"}
-        terms: dict[str, object] = {"protocol": "redis", "server_tls": tls, "retry_ms": 100}
-        with plane.running(memcaches.document(servers, **terms)) as process:
+        contents = memcaches.document(servers, protocol="redis", server_tls=tls, retry_ms=100)
+        with plane.running(contents) as process:
             with Redis(process.address) as client:
                 assert client.ask("SET", "k", "v") == b"OK"
                 assert client.ask("GET", "k") == b"v"
@@ -245,7 +245,9 @@ def test_doors_show_how_a_pool_is_doing() -> None:
     with memcaches.pooled() as (process, servers), Memcache(process.address) as client:
         for _ in range(500):
             client.put("hot", b"v")
-        (pool,) = process.admin("GET", "/snapshot")[1]["pools"]  # type: ignore[misc]
+        pools = process.admin("GET", "/snapshot")[1]["pools"]
+        assert isinstance(pools, list)
+        pool = pools[0]
         assert (pool["name"], pool["protocol"], pool["clients"]) == ("main", "memcache", 1)
         assert [server["name"] for server in pool["servers"]] == list(servers)
         assert {server["standing"] for server in pool["servers"]} == {"good"}
@@ -329,7 +331,7 @@ def test_checking_a_document_says_what_is_wrong_with_its_pools(folder: Path) -> 
     path = folder / "document.json"
     contents = memcaches.document({"a": "h:1"}, server_tls={"authorities": str(folder / "nowhere")})
     memcaches.write(path, contents)
-    command = [str(plane.dataplane.binary()), "--check", str(path)]
+    command = [str(dataplane.binary()), "--check", str(path)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 2
     assert "pools[0].server_tls.authorities" in checked.stderr
