@@ -456,9 +456,7 @@ impl Reactor {
         let at = self.at.take();
         tracing::error!(event = "panicked", at = ?at);
         let is_over = match at {
-            Some(Who::Client(index)) => {
-                catch_unwind(AssertUnwindSafe(|| self.client_failed(index))).is_ok()
-            }
+            Some(Who::Client(index)) => catch_unwind(AssertUnwindSafe(|| self.client_failed(index))).is_ok(),
             _ => false,
         };
         if !is_over {
