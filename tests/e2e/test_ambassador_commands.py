@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract import loopback
-from tests.e2e import fleets
+from tests.e2e import fleets, secure
 
 from alongside.contract.catalogue import pooling
 
@@ -246,6 +247,56 @@ def test_a_client_stays_while_the_file_changes(world: World) -> None:
         wait_for(lambda: still() and bool(held(world.servers[1], KEYS)), "the second server")
     running.process.terminate()
     assert running.process.wait(DEADLINE_S) == 0
+
+
+def test_a_file_of_a_config_map_is_followed(world: World) -> None:
+    for _ in range(2):
+        world.memcached()
+    world.write(servers=1)
+    data = world.folder / "volume"
+    for number, count in enumerate((1, 2)):
+        world.write(servers=count)
+        (data / f"..{number}").mkdir(parents=True)
+        (data / f"..{number}" / "n.yml").write_bytes(world.config.read_bytes())
+    (data / "..data").symlink_to("..0")
+    (data / "n.yml").symlink_to("..data/n.yml")
+    world.config = data / "n.yml"
+    world.ambassador()
+    put(world.port, KEYS)
+    assert held(world.servers[1], KEYS) == set()
+    (data / "..new").symlink_to("..1")
+    (data / "..new").rename(data / "..data")
+
+    def is_used() -> bool:
+        put(world.port, KEYS)
+        return bool(held(world.servers[1], KEYS))
+
+    wait_for(is_used, "the second server")
+
+
+def test_clients_come_by_tls_and_by_a_socket(world: World) -> None:
+    world.memcached()
+    authority = secure.Authority(world.folder)
+    authority.pair("localhost").put(world.folder / "tls")
+    local = world.folder / "a.sock"
+    world.write("hash: md5")
+    plain = world.config.read_text().replace("a:", "b:", 1)
+    plain = plain.replace(f"127.0.0.1:{world.port}", f"{local} 0600", 1)
+    world.write(text=world.config.read_text() + plain)
+    world.ambassador("--certificate-path", str(world.folder / "tls"))
+    context = ssl.create_default_context(cafile=str(authority.path))
+    with (
+        socket.create_connection(("127.0.0.1", world.port), DEADLINE_S) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as encrypted,
+    ):
+        encrypted.sendall(b"set a 0 0 1\r\nx\r\n")
+        assert encrypted.recv(100) == b"STORED\r\n"
+    assert local.stat().st_mode & 0o777 == 0o600
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(DEADLINE_S)
+        client.connect(str(local))
+        client.sendall(b"get a\r\n")
+        assert client.makefile("rb").readline() == b"VALUE a 0 1\r\n"
 
 
 def test_a_wrong_file_starts_nothing(world: World) -> None:
