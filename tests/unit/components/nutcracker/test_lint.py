@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from alongside import native
 from alongside.components.dataplane.nutcracker import lint, reading
 
+NEIGHBOURS = {"fnv1a_64", "fnv1_64", "fnv1_32", "crc16"}
 SERVERS = ("10.0.0.1:11211:1", "10.0.0.2:11211:1")
 
 
@@ -101,3 +105,14 @@ def test_no_time_out() -> None:
 def test_figures_for_everybody() -> None:
     assert lint.of_stats("0.0.0.0", "-a").startswith("-a: 0.0.0.0 lets everybody")  # noqa: S104
     assert lint.of_stats("127.0.0.1", "-a") == ""
+
+
+@pytest.mark.parametrize("word", [one for one in reading.HASHES if one != "crc32"])
+def test_the_page_says_which_hashes_keep_neighbours_together(word: str) -> None:
+    placed = native.TwemproxyPlacement([(f"m{n}", 1) for n in range(3)], "ketama", word, None)
+    tens = [[b"user:%d%d" % (ten, one) for one in range(10)] for ten in range(100)]
+    together = [len({placed.server(key) for key in keys}) == 1 for keys in tens]
+    assert together.count(True) == (100 if word in NEIGHBOURS else 0)
+    page = (Path(__file__).resolve().parents[4] / "docs" / "ambassador.md").read_text()
+    [sentence] = re.findall(r"under `ketama` with (.*?), keys that differ", page)
+    assert (f"`{word}`" in sentence) == (word in NEIGHBOURS)
