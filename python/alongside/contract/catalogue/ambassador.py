@@ -32,7 +32,7 @@ _FILE = (
         description="port where figures are read as twemproxy gives them, a line of JSON",
         example="22222",
         unset="they are not given so; status has more of them",
-        minimum="0",
+        minimum="1",
     ),
     promise.Parameter(
         name="stats_address",
@@ -123,11 +123,10 @@ _CLIENTS = (
 
 _SERVERS = (
     promise.Parameter(
-        name="servers_min",
+        name="servers_percent_min",
         kind=promise.Kind.INTEGER,
-        unit="%",
-        description="least part of a pool's servers that stays: no further one is ejected, and its "
-        "keys fail instead",
+        description="least part of a pool's servers that stays, in percent: no further one is "
+        "ejected, and its keys fail instead",
         example="50",
         default="0",
         minimum="0",

@@ -167,7 +167,7 @@ FAILURES = (
         "With auto_eject_hosts, a server fails server_failure_limit times in a row",
         "its keys go to the others, as twemproxy places them then, until it answers a probe; the "
         "first one comes server_retry_timeout later. No client's command is the probe. At least "
-        "servers-min percent of the servers stay",
+        "servers-percent-min of the servers stay",
         "client: misses, no errors. Operator: `alongside_ambassador_ejections_total`, "
         "`alongside_ambassador_server_left`",
     ),

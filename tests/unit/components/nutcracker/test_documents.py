@@ -158,10 +158,19 @@ def test_a_socket_without_a_mode_has_what_the_umask_leaves(config: Path) -> None
 def test_values_are_of_every_pool(config: Path, tmp_path: Path) -> None:
     (tmp_path / "app").write_text("x\n")
     words = [
-        *("--char", "unsigned", "--compat", "strict", "--resolve", "1s", "--servers-min", "50"),
+        *(
+            "--char",
+            "unsigned",
+            "--compat",
+            "strict",
+            "--resolve",
+            "1s",
+            "--servers-percent-min",
+            "50",
+        ),
         *("--value-max", "1Mi", "--keys-max", "10", "--connect-timeout", "100ms"),
         *("--user", f"app={tmp_path}/app", "--server-user", f"proxy={tmp_path}/app"),
-        *("--may-flush", "--threads", "2", "--stats-port", "0", "--stats-address", "::1"),
+        *("--may-flush", "--threads", "2", "--stats-port", "9", "--stats-address", "::1"),
     ]
     found = made(config, *words).document
     memcache, redis = found.pools
@@ -176,7 +185,7 @@ def test_values_are_of_every_pool(config: Path, tmp_path: Path) -> None:
     assert memcache.users == ()
     assert (found.threads, found.twemproxy_stats) == (
         2,
-        document.TwemproxyStats(address="[::1]:0"),
+        document.TwemproxyStats(address="[::1]:9"),
     )
 
 

@@ -52,7 +52,7 @@ _PARAMETERS = {
     "pools.resolve_ms": "resolve",
     "pools.may_flush": "may_flush",
     "pools.connect_timeout_ms": "connect_timeout",
-    "pools.ejection.servers_percent_min": "servers_min",
+    "pools.ejection.servers_percent_min": "servers_percent_min",
     "pools.limits.value_bytes_max": "value_max",
     "pools.limits.keys_max": "keys_max",
     "pools.limits.client_requests_max": "client_requests_max",
@@ -222,7 +222,7 @@ class _Making:
             return None
         return document.Ejection(
             failures=_ranged("server_failure_limit", pool.server_failure_limit),
-            servers_percent_min=self._values.integer("servers_min"),
+            servers_percent_min=self._values.integer("servers_percent_min"),
         )
 
     def _users(self, pool: reading.Pool) -> tuple[tuple[document.User, ...], document.User | None]:
