@@ -43,6 +43,9 @@ pub(crate) enum Command {
     },
     /// Take no more commands of clients.
     Drain,
+    /// Break, at the work of a client or at nobody's.
+    #[cfg(test)]
+    Panic(Option<usize>),
 }
 
 /// A client as the reactor knows it.
@@ -416,6 +419,11 @@ impl Reactor {
                 Command::Drain => {
                     self.is_draining = true;
                     self.core.drain(self.now_us);
+                }
+                #[cfg(test)]
+                Command::Panic(at) => {
+                    self.at = at.map(Who::Client);
+                    panic!("as a test wants it");
                 }
             }
         }
