@@ -15,6 +15,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+import tomllib
 import warnings
 from pathlib import Path
 
@@ -22,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ENTRY = """\
 #!{python}
 import sys
-from alongside.cli.main import main
-sys.exit(main())
+from {module} import {function}
+sys.exit({function}())
 """
 
 
@@ -77,7 +78,12 @@ def main(target: Path) -> None:
     place(target / "release" / "lib_native.so", ROOT / "python" / "alongside" / "_native.abi3.so")
     place(target / "release" / "alongside-dataplane", scripts / "alongside-dataplane")
     write(packages / "alongside.pth", f"{ROOT / 'python'}\n")
-    write(scripts / "alongside", ENTRY.format(python=sys.executable), mode=0o755)
+    for name, entry in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "scripts"
+    ].items():
+        module, _, function = entry.partition(":")
+        text = ENTRY.format(python=sys.executable, module=module, function=function)
+        write(scripts / name, text, mode=0o755)
     describe(packages)
 
 

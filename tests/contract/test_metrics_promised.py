@@ -14,13 +14,13 @@ from tests.contract import loopback
 BINARY = Path(sys.executable).parent / "alongside-dataplane"
 RUST = Path(__file__).resolve().parents[2] / "rust"
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-COMPONENTS = ("cache", "route", "tls")
+COMPONENTS = ("ambassador", "cache", "route", "tls")
 PAGES = [*(DOCS / "contracts" / f"{one}.md" for one in COMPONENTS), DOCS / "balancer.md"]
 
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Return the names of all metrics of a process that is router, cache and balancer at once."""
+    """Return the names of all metrics of a process that does everything at once."""
     port = loopback.free_port()
     document = {
         "schema": 1,
@@ -31,6 +31,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             {"name": "web", "address": "127.0.0.1:0", "serves": "spread"},
             {"name": "store", "address": "127.0.0.1:0", "serves": "kept"},
             {"name": "door", "address": "127.0.0.1:0", "serves": "passed"},
+            {"name": "memory", "address": "127.0.0.1:0", "serves": "pooled"},
         ],
         "nodes": [{"id": "a", "address": "127.0.0.1:9"}],
         "routes": [
@@ -45,6 +46,13 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             {"name": "kept", "origin": {"address": "127.0.0.1:9"}, "memory_bytes": 1_048_576}
         ],
         "tcp": [{"name": "passed", "backends": [{"id": "a", "address": "127.0.0.1:9"}]}],
+        "pools": [
+            {
+                "name": "pooled",
+                "protocol": "memcache",
+                "servers": [{"name": "a", "address": "127.0.0.1:9"}],
+            }
+        ],
     }
     path = tmp_path_factory.mktemp("metrics") / "document.json"
     path.write_text(json.dumps(document))

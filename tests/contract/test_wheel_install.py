@@ -76,7 +76,15 @@ def test_commands_tell_the_version_of_the_wheel(
     assert wheel.name.split("-")[1] in done.stdout
 
 
-@pytest.mark.parametrize("component", ["cache", "route", "up"])
+def test_nutcracker_is_the_ambassador_under_twemproxys_name(
+    installed: wheels.Installed, wheel: Path
+) -> None:
+    done = installed.run("nutcracker", "-V")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert wheel.name.split("-")[1] in done.stderr
+
+
+@pytest.mark.parametrize("component", ["ambassador", "cache", "route", "up"])
 def test_components_explain_themselves(installed: wheels.Installed, component: str) -> None:
     done = installed.run("alongside", component, "--help")
     assert (done.returncode, done.stderr) == (0, "")

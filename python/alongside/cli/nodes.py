@@ -31,27 +31,52 @@ def become(
         errors.PermanentError: the binary is missing or cannot be run.
     """
     given = values.look(contract, words, variables)
-    binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
+    binary = find(variables)
     content = _document(given, document_of, binary)
-    lines = log.Log(clock.SystemClock()).bind(component=contract.component)
-    for warning in given.warnings():
-        lines.warning("name_goes", told=warning)
-    lines.info("effective_values", values=given.effective())
+    say(given)
     launch.become(binary, content)
 
 
-def _document(given: values.Values, document_of: DocumentOf, binary: str) -> bytes:
+def render(
+    contract: promise.Contract,
+    document_of: DocumentOf,
+    words: Sequence[str],
+    variables: environment.Environment,
+) -> bytes:
+    """Return the document that a node with these words would serve, as JSON.
+
+    Raises:
+        errors.UsageError: every mistake of flags and environment at once.
+    """
+    return _document(values.look(contract, words, variables), document_of, None)
+
+
+def find(variables: environment.Environment) -> str:
+    """Return the path of the data plane's binary; raises as `launch.find`."""
+    return launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
+
+
+def say(given: values.Values) -> log.Log:
+    """Log what a component was told; return its log."""
+    lines = log.Log(clock.SystemClock()).bind(component=given.contract.component)
+    for warning in given.warnings():
+        lines.warning("name_goes", told=warning)
+    lines.info("effective_values", values=given.effective())
+    return lines
+
+
+def _document(given: values.Values, document_of: DocumentOf, binary: str | None) -> bytes:
     """Return the document of values as JSON, when all of them and the files they name are right.
 
-    A name that nobody knows hides no other mistake: all are said at once, as far as they can be
-    found without what is wrong already.
+    Files are looked at where there is a binary to do that. A name that nobody knows hides no other
+    mistake: all are said at once, as far as they can be found without what is wrong already.
     """
     problems = list(given.problems)
     try:
         made = document_of(given)
         content = json.dumps(made.to_json()).encode()
         checking.check(content, given)
-        if any(listener.tls is not None for listener in made.listeners):
+        if binary is not None and any(listener.tls is not None for listener in made.listeners):
             checking.check_files(binary, content, given)
     except errors.UsageError as error:
         problems.extend(error.problems)

@@ -19,3 +19,8 @@ CONTRACT = route.CONTRACT
 def start(words: Sequence[str], variables: environment.Environment) -> None:
     """Become the data plane by the words after the command's name."""
     nodes.become(CONTRACT, documents.of_route, words, variables)
+
+
+def render(words: Sequence[str], variables: environment.Environment) -> bytes:
+    """Return the document that the data plane would get, as JSON."""
+    return nodes.render(CONTRACT, documents.of_route, words, variables)

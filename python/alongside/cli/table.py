@@ -9,6 +9,7 @@ start.
 from __future__ import annotations
 
 COMMANDS: dict[str, str] = {
+    "ambassador": "Let many memcache or Redis servers be one, by twemproxy's file",
     "cache": "Keep an origin's answers in memory and serve them while they are fresh",
     "certs": "Make certificates for development, and let this machine trust them",
     "completion": "Make a shell complete alongside's commands and flags",
@@ -21,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "init": "Write the first file, for a service that runs here",
     "logs": "Show what a process wrote",
     "purge": "Forget what a cache keeps of a URL",
+    "render": "Print the document that a component would serve, and serve nothing",
     "restart": "Restart what runs, one after the other, so that nobody misses it",
     "route": "Spread HTTP requests over nodes by a key of each request",
     "run": "Run one program on this terminal, with components beside it",
@@ -30,7 +32,7 @@ COMMANDS: dict[str, str] = {
 }
 """Every command and its line of help, sorted."""
 
-NODES = frozenset({"cache", "route", "tls"})
+NODES = frozenset({"ambassador", "cache", "route", "tls"})
 """The commands that replace this process by the data plane."""
 
 HELP_FLAGS = ("-h", "--help")

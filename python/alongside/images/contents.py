@@ -25,7 +25,7 @@ _COMMAND = """\
 #!{python} -I
 import sys
 sys.path.insert(0, "/{package}")
-from alongside.cli.main import main
+from alongside.cli.{module} import main
 sys.exit(main())
 """
 _SUFFIXES_LEFT_OUT = {".pyc", ".pyo"}
@@ -68,9 +68,10 @@ def names() -> Iterator[tree.Entry]:
 
 
 def command(python: str) -> Iterator[tree.Entry]:
-    """Yield the `alongside` command for an interpreter of the base."""
-    text = _COMMAND.format(python=python, package=PACKAGE)
-    yield tree.Entry(path="usr/local/bin/alongside", content=text.encode(), mode=0o755)
+    """Yield our commands for an interpreter of the base: `alongside` and `nutcracker`."""
+    for name, module in (("alongside", "main"), ("nutcracker", "nutcracker")):
+        text = _COMMAND.format(python=python, package=PACKAGE, module=module)
+        yield tree.Entry(path=f"usr/local/bin/{name}", content=text.encode(), mode=0o755)
 
 
 def distributions() -> tuple[metadata.Distribution, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
@@ -53,6 +53,9 @@ DEFAULTS: Mapping[str, WellKnown] = {
 }
 """By the last part of an image's name."""
 
+TAKEN_OVER: Mapping[str, str] = {"nutcracker": "nutcracker", "twemproxy": "nutcracker"}
+"""Images whose program is ours under its old name: the program, by the last part of their names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Commands:
@@ -62,6 +65,8 @@ class Commands:
     """By a user, for a whole name, for one without its tag, or for its last part."""
     ours: Mapping[str, Words]
     """Of our own images, by the last part of their names."""
+    programs: Mapping[str, Words] = field(default_factory=dict)
+    """Of what is taken over, by the program's old name."""
 
     def settled(self, container: pods.Container) -> pods.Container:
         """Return a container with what a user's file says of its image, so that it is compared."""
@@ -80,14 +85,23 @@ class Commands:
             errors.UsageError: nothing says what runs, and what to do.
         """
         settled = self.settled(container)
-        if settled.stand_in or settled.command:
-            return (*(settled.stand_in or settled.command), *container.args)
         last = _without_tag(container.image).rpartition("/")[2]
+        if settled.stand_in:
+            return (*settled.stand_in, *container.args)
+        if settled.command:
+            return self._taken_over(last, (*settled.command, *container.args))
         if last in self.ours:
             return (*self.ours[last], *container.args)
         if last in DEFAULTS:
-            return DEFAULTS[last].given(container.args)
+            return self._taken_over(last, DEFAULTS[last].given(container.args))
         raise errors.UsageError(_unknown(container, last))
+
+    def _taken_over(self, image: str, words: Words) -> Words:
+        """Return a command with our program in the place of its first word, where it is ours."""
+        program = TAKEN_OVER.get(image)
+        if program is None or words[0] != program:
+            return words
+        return (*self.programs.get(program, (program,)), *words[1:])
 
 
 def _unknown(container: pods.Container, last: str) -> str:

@@ -55,7 +55,7 @@ def known(order: orders.Order) -> commands.Commands:
             found += error.found
     if found:
         raise problems.ResourceError(found)
-    return commands.Commands(written, runtimes.ours(Path(order.binary)))
+    return commands.Commands(written, runtimes.ours(Path(order.binary)), runtimes.programs())
 
 
 def begun(order: orders.Order, drafted: building.Draft, facts: choosing.Facts) -> shape.Plan:

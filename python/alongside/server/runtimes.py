@@ -41,6 +41,11 @@ def ours(binary: Path) -> dict[str, commands.Words]:
     }
 
 
+def programs() -> dict[str, commands.Words]:
+    """Return what runs where an image's program is taken over by one of ours."""
+    return {"nutcracker": (sys.executable, "-m", "alongside.cli.nutcracker")}
+
+
 async def facts(variables: environment.Environment) -> choosing.Facts:
     """Return what this machine allows; what is tried for it leaves nothing behind."""
     inside, engine_ = await asyncio.gather(
@@ -123,7 +128,7 @@ def _runtime(
     log_: log.Log,
     socket: Path | None = None,
 ) -> runtime.Runtime:
-    known = commands.Commands({}, ours(setting.binary))
+    known = commands.Commands({}, ours(setting.binary), programs())
     match name:
         case "process":
             return process.ProcessRuntime(

@@ -14,9 +14,11 @@ from alongside.contract import catalogue, promise, values
 ROUTE = ("--listen", "127.0.0.1:0", "--node", "a=127.0.0.1:9001")
 CACHE = ("--listen", "127.0.0.1:0", "--origin", "http://photos:8000")
 TLS = ("--proxy-port", "8000", "--certificate-path", "/etc/tls")
+AMBASSADOR = ("--config", "/etc/nutcracker/nutcracker.yml")
 WRAP = ("nginx", "--contract", "web.yaml")
 
 LEAST: dict[str, tuple[str, ...]] = {
+    "ambassador": AMBASSADOR,
     "route": ROUTE,
     "cache": CACHE,
     "run": ("--", "true"),

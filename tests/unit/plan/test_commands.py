@@ -11,6 +11,7 @@ from alongside.resources import problems, reading
 KNOWN = commands.Commands(
     written={"example/app": ("app", "--serve"), "tool:2": ("tool2",), "tool": ("tool",)},
     ours={"alongside": ("/venv/python", "-m", "alongside")},
+    programs={"nutcracker": ("/venv/python", "-m", "ours")},
 )
 
 
@@ -36,7 +37,9 @@ def words(image: str, *, args: tuple[str, ...] = (), **more: tuple[str, ...]) ->
         ("python:3.12-slim", ("python3", "x.py"), ["python3", "x.py"]),
         ("node", ("server.js",), ["node", "server.js"]),
         ("node", ("npm", "start"), ["npm", "start"]),
-        ("ganomede/twemproxy", ("-c", "n.yaml"), ["nutcracker", "-c", "n.yaml"]),
+        ("ganomede/twemproxy", ("-c", "n.yaml"), ["/venv/python", "-m", "ours", "-c", "n.yaml"]),
+        ("nutcracker:0.5", ("nutcracker", "-t"), ["/venv/python", "-m", "ours", "-t"]),
+        ("twemproxy", ("sh", "-c", "nutcracker"), ["sh", "-c", "nutcracker"]),
         ("localhost:5000/example/app", (), None),
         ("example/app:1", ("-x",), ["app", "--serve", "-x"]),
         ("tool:2", (), ["tool2"]),
@@ -91,3 +94,19 @@ def test_mistakes_of_a_file_of_images_are_named_with_their_lines() -> None:
         "images.yaml:3: f: it is no command; write [PROGRAM, ARGUMENT, ...] or one line of text",
         "images.yaml:5: it is no list of names; write IMAGE: [PROGRAM]",
     )
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "first"),
+    [
+        ("ganomede/twemproxy", "nutcracker", "/venv/python"),
+        ("ganomede/twemproxy", "/usr/sbin/nutcracker", "/usr/sbin/nutcracker"),
+        ("example/app", "nutcracker", "nutcracker"),
+    ],
+)
+def test_twemproxys_program_in_its_image_is_ours(image: str, command: str, first: str) -> None:
+    assert words(image, args=("-d",), command=(command,))[0] == first
+
+
+def test_what_is_said_of_an_image_comes_before_what_is_taken_over() -> None:
+    assert words("twemproxy", args=("-d",), stand_in=("nutcracker",)) == ("nutcracker", "-d")

@@ -85,6 +85,8 @@ class Served(NamedTuple):
     nodes: tuple[document.Node, ...] = ()
     programs: tuple[document.Program, ...] = ()
     redirects: tuple[document.Redirect, ...] = ()
+    pools: tuple[document.Pool, ...] = ()
+    twemproxy_stats: document.TwemproxyStats | None = None
 
 
 def of_route(values: contract_values.Values) -> document.Document:
@@ -215,7 +217,11 @@ def _listener(values: contract_values.Values, serves: str) -> document.Listener:
 
 
 def around(
-    values: contract_values.Values, listeners: tuple[document.Listener, ...], served: Served
+    values: contract_values.Values,
+    listeners: tuple[document.Listener, ...],
+    served: Served,
+    *,
+    generation: int = 1,
 ) -> document.Document:
     """Return the document of what is served, with doors, limits and what else all have alike."""
     status, admin, access_log = None, None, None
@@ -223,12 +229,12 @@ def around(
         status = document.Status(address=values.text("status"))
     if values.is_set("admin"):
         admin = document.Admin(path=os.path.abspath(values.text("admin")))
-    if values.is_set("access_log_one_in"):
+    if _has(values, "access_log_one_in"):
         access_log = document.AccessLog(one_in=values.integer("access_log_one_in"))
     return document.Document(
         schema=SCHEMA,
         epoch=0,
-        generation=1,
+        generation=generation,
         threads=values.integer("threads"),
         listeners=listeners,
         routes=served.routes,
@@ -236,6 +242,8 @@ def around(
         nodes=served.nodes,
         programs=served.programs,
         redirects=served.redirects,
+        pools=served.pools,
+        twemproxy_stats=served.twemproxy_stats,
         limits=_limits(values),
         status=status,
         admin=admin,
@@ -245,10 +253,19 @@ def around(
 
 
 def _limits(values: contract_values.Values) -> document.Limits:
-    sizes = {field: values.size_bytes(n) for n, field in _SIZE_LIMITS.items() if values.is_set(n)}
-    counts = {name: values.integer(name) for name in _COUNT_LIMITS if values.is_set(name)}
-    durations = {f"{name}_ms": round(values.duration_s(name) * 1000) for name in _DURATION_LIMITS}
+    sizes = {field: values.size_bytes(n) for n, field in _SIZE_LIMITS.items() if _has(values, n)}
+    counts = {name: values.integer(name) for name in _COUNT_LIMITS if _has(values, name)}
+    durations = {
+        f"{name}_ms": round(values.duration_s(name) * 1000)
+        for name in _DURATION_LIMITS
+        if _has(values, name)
+    }
     return document.Limits(**(sizes | counts | durations))
+
+
+def _has(values: contract_values.Values, name: str) -> bool:
+    """Return whether a component has a parameter, and it a value."""
+    return any(one.name == name for one in values.contract.parameters) and values.is_set(name)
 
 
 def _about(values: contract_values.Values) -> document.About:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from alongside.base import errors
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
 BINARY = "alongside-dataplane"
 VARIABLE = "ALONGSIDE_DATAPLANE"
 CHECK_S_MAX = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A file, and the command that makes a document of it, which the data plane runs anew."""
+
+    command: tuple[str, ...]
+    file: str
+
+    def words(self) -> list[str]:
+        """Return what the binary is told."""
+        return ["--render", shlex.join(self.command), "--watch", self.file]
 
 
 class Execute(Protocol):
@@ -62,18 +76,31 @@ def find(
     )
 
 
-def become(binary: str, document: bytes, *, execute: Execute = os.execv) -> NoReturn:
+def become(
+    binary: str,
+    document: bytes,
+    *,
+    followed: Followed | None = None,
+    execute: Execute = os.execv,
+) -> NoReturn:
     """Replace this process by the data plane with a document; sockets passed to us pass on.
 
     The document goes by an anonymous file that the binary inherits, so that nothing is left on
     disk and no other process can change it.
 
+    Args:
+        binary: the data plane's path.
+        document: what is served from the start.
+        followed: what the next documents come from; None where there are none.
+        execute: what replaces the process.
+
     Raises:
         errors.PermanentError: the binary cannot be run.
     """
     descriptor = _anonymous_file(document)
+    more = [] if followed is None else followed.words()
     try:
-        execute(binary, [BINARY, "--document", f"fd:{descriptor}"])
+        execute(binary, [BINARY, "--document", f"fd:{descriptor}", *more])
     except OSError as error:
         os.close(descriptor)
         raise errors.PermanentError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alongside.contract import promise
 
-NAMES = ("cache", "route", "run", "tls", "up", "wrap")
+NAMES = ("ambassador", "cache", "route", "run", "tls", "up", "wrap")
 """The components that have a contract; each is a module of this package."""
 
 

@@ -67,6 +67,7 @@ ROUTES = (
             promise.Field("connections", "integer"),
             promise.Field("listeners[].name", "string"),
             promise.Field("listeners[].address", "string"),
+            promise.Field("twemproxy_stats", "string or null"),
             promise.Field("document", "object"),
         ),
     ),

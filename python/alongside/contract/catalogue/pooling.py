@@ -1,0 +1,218 @@
+"""What a process that serves pools counts, answers at its doors, and does when something fails."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from alongside.contract import promise
+from alongside.contract.catalogue import dataplane, doors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_POOL = ("pool",)
+_SERVER = ("pool", "server")
+_PREFIX = "alongside_ambassador"
+
+
+def _counter(name: str, description: str, labels: tuple[str, ...] = _POOL) -> promise.Metric:
+    return promise.Metric(f"{_PREFIX}_{name}_total", "counter", labels, description)
+
+
+def _gauge(name: str, description: str, labels: tuple[str, ...] = _POOL) -> promise.Metric:
+    return promise.Metric(f"{_PREFIX}_{name}", "gauge", labels, description)
+
+
+OWN_METRICS = (
+    _counter("client_connections", "connections of clients that were let in"),
+    _gauge("open_clients", "connections of clients that are open now"),
+    _counter(
+        "rejected_connections",
+        "connections of clients that found no room, by limit",
+        ("pool", "limit"),
+    ),
+    _counter("commands", "commands of clients"),
+    _gauge("waiting", "commands that wait for answers now"),
+    _counter("answered_here", "commands that needed no server"),
+    _counter("refused", "commands that were not known, malformed or not allowed"),
+    _counter("limited", "commands that were refused since a limit was reached"),
+    _counter("unsent", "commands, or parts of them, that no server got"),
+    _counter("fragments", "parts that commands with several keys were made into"),
+    _counter(
+        "keys_lost",
+        "keys of a command with several that count as missing since their server failed",
+    ),
+    _counter("ejections", "times that a server was left out of its pool"),
+    _counter("requests", "commands, or parts of them, that were sent to a server", _SERVER),
+    _counter("request_bytes", "bytes of what was sent to a server", _SERVER),
+    _counter("responses", "answers of a server", _SERVER),
+    _counter("response_bytes", "bytes of a server's answers", _SERVER),
+    promise.Metric(
+        f"{_PREFIX}_response_seconds",
+        "histogram",
+        ("pool", "server", "class"),
+        "how long a server took to answer, by what the command does",
+    ),
+    _counter("failed", "commands that failed since their server did", _SERVER),
+    _counter("timed_out", "commands whose answers came too late or never", _SERVER),
+    _counter(
+        "moved_away",
+        "reads that went to another server since theirs could not be connected to",
+        _SERVER,
+    ),
+    _counter("probes", "looks whether a server can be used again", _SERVER),
+    _counter("probes_failed", "looks after which a server is still not used", _SERVER),
+    _counter("server_ends", "connections that a server ended", _SERVER),
+    _counter("server_errors", "connections to a server that failed", _SERVER),
+    _counter(
+        "server_timeouts", "connections to a server that were closed for its silence", _SERVER
+    ),
+    _gauge("open_connections", "connections open now to a server", _SERVER),
+    _gauge("unsent_now", "commands that wait to be sent to a server now", _SERVER),
+    _gauge("unanswered_now", "commands that wait for a server's answers now", _SERVER),
+    _gauge(
+        "server_left",
+        "1 while a server gets no commands, by how it stands (`down`, `ejected`), else 0",
+        ("pool", "server", "standing"),
+    ),
+)
+METRICS = (
+    *(one for one in dataplane.METRICS if not one.name.startswith("alongside_http_")),
+    *OWN_METRICS,
+)
+"""rust/ambassador names the own ones, rust/dataplane the others."""
+
+_OF_SERVER = {
+    "name": "string",
+    "address": "string",
+    "weight": "integer",
+    "standing": "string",
+    "connections": "integer",
+    "commands": "integer",
+    "in_flight": "integer",
+    "failed": "integer",
+    "timed_out": "integer",
+}
+
+
+def _server(path: str) -> tuple[promise.Field, ...]:
+    return tuple(promise.Field(f"{path}.{name}", type_) for name, type_ in _OF_SERVER.items())
+
+
+_EXPLAIN = promise.Route(
+    "admin",
+    "GET",
+    "/explain",
+    "where a key is placed: pool=NAME&key=KEY",
+    (
+        promise.Answer(200, "where it goes"),
+        promise.Answer(400, "the query is wrong"),
+        promise.Answer(404, "there is no such pool"),
+    ),
+    (
+        promise.Field("pool", "string"),
+        promise.Field("key", "string"),
+        promise.Field("tagged", "string"),
+        promise.Field("hash", "integer"),
+        *_server("server"),
+        *_server("home"),
+        promise.Field("why", "string"),
+    ),
+)
+_SNAPSHOT_FIELDS = (
+    promise.Field("pools[].name", "string"),
+    promise.Field("pools[].protocol", "string"),
+    promise.Field("pools[].clients", "integer"),
+    promise.Field("pools[].commands", "integer"),
+    promise.Field("pools[].in_flight", "integer"),
+    *_server("pools[].servers[]"),
+    promise.Field("pools[].top_keys[].key", "string"),
+    promise.Field("pools[].top_keys[].commands", "integer"),
+)
+
+
+def _routes() -> Iterator[promise.Route]:
+    for one in doors.ROUTES:
+        match one.path:
+            case "/explain":
+                yield _EXPLAIN
+            case "/snapshot":
+                yield dataclasses.replace(one, fields=(*one.fields, *_SNAPSHOT_FIELDS))
+            case "/purge":
+                pass
+            case _:
+                yield one
+
+
+ROUTES = tuple(_routes())
+"""Of the doors that every data plane has, those that mean something to pools."""
+
+FAILURES = (
+    promise.Failure(
+        "A server dies, or is frozen, with commands under way",
+        "its own commands fail with the protocol's error, in their places; a command with several "
+        "keys gets the answers of all other servers; no client's connection is closed, no command "
+        "behind it is lost",
+        "client: `SERVER_ERROR …` or `-ERR …`; in a memcache `get` of several keys its keys are "
+        "missing, in `MGET` they are errors in the array. Operator: "
+        "`alongside_ambassador_failed_total`, `alongside_ambassador_keys_lost_total`",
+    ),
+    promise.Failure(
+        "A server does not answer within timeout",
+        "the command fails, the connection of its client stays; the late answer is passed over",
+        "client: an error. Operator: `alongside_ambassador_timed_out_total`",
+    ),
+    promise.Failure(
+        "With auto_eject_hosts, a server fails server_failure_limit times in a row",
+        "its keys go to the others, as twemproxy places them then, until it answers a probe; the "
+        "first one comes server_retry_timeout later. No client's command is the probe. At least "
+        "servers-percent-min of the servers stay",
+        "client: misses, no errors. Operator: `alongside_ambassador_ejections_total`, "
+        "`alongside_ambassador_server_left`",
+    ),
+    promise.Failure(
+        "Without auto_eject_hosts, a server is down",
+        "its keys keep their place and fail at once, until it answers a probe",
+        "client: an error for that server's keys alone. Operator: "
+        "`alongside_ambassador_server_left`",
+    ),
+    promise.Failure(
+        "The address behind a server's name changes",
+        "new connections go to the new address within resolve; the server keeps its keys, since "
+        "its name is what is placed",
+        "nobody notices",
+    ),
+    promise.Failure(
+        "A client sends what is malformed, too large, or no command that can be split by its key",
+        "it is answered with the protocol's error and the connection stays; with compat strict the "
+        "connection is closed, as twemproxy does",
+        "client: `ERROR`, `CLIENT_ERROR …`, `SERVER_ERROR object too large for cache` or `-ERR …`. "
+        "Operator: `alongside_ambassador_refused_total`",
+    ),
+    promise.Failure(
+        "A client asks more than requests-max or client-requests-max allow, or does not read",
+        "its further commands are not read before earlier ones are answered and taken; over "
+        "requests-max they get an error",
+        "client: waits, or an error. Operator: `alongside_ambassador_limited_total`",
+    ),
+    promise.Failure(
+        "More clients connect than connections-max, connections-per-address-max or "
+        "client_connections",
+        "the connections over the limit are closed at once",
+        "client: the connection closes. Operator: "
+        "`alongside_ambassador_rejected_connections_total`",
+    ),
+    promise.Failure(
+        "The file changes to one that is wrong",
+        "the old one stays in force, whole; the file is looked at again when it changes",
+        "operator: one line in the log with each mistake's line and remedy, "
+        "`alongside_document_refused_total`",
+    ),
+    promise.Failure(
+        "The file gets another server, another address or another pool",
+        "it is in force without a connection lost; of a server that stays, connections and "
+        "figures stay",
+        "client: keys that are placed elsewhere now are misses",
+    ),
+)
