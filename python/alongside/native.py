@@ -13,17 +13,21 @@ from __future__ import annotations
 from alongside._native import (
     Key,
     Placement,
+    TwemproxyPlacement,
     build_profile,
     check_document,
     document_schema,
+    twemproxy_hash,
     version,
 )
 
 __all__ = [
     "Key",
     "Placement",
+    "TwemproxyPlacement",
     "build_profile",
     "check_document",
     "document_schema",
+    "twemproxy_hash",
     "version",
 ]

@@ -75,3 +75,61 @@ def test_mistakes_in_keys_and_addresses_are_named() -> None:
         native.Key("request.url")
     with pytest.raises(ValueError, match="no IP address"):
         native.Key("request.ip").evaluate(b"/", [], "localhost")
+
+
+TWEMPROXY_SERVERS = [("alpha", 1), ("beta", 2), ("gamma", 1)]
+
+
+def test_twemproxys_hashes_are_known_by_its_words() -> None:
+    assert native.twemproxy_hash("fnv1a_64", b"apple") == 1488911807
+    assert native.twemproxy_hash("fnv1a_64", "café".encode()) == 3472276361
+    assert native.twemproxy_hash("fnv1a_64", "café".encode(), signed=False) == 3483635081
+    with pytest.raises(ValueError, match='hash "sha1" is not known; write one of one_at_a_time'):
+        native.twemproxy_hash("sha1", b"apple")
+
+
+def test_keys_are_placed_as_with_twemproxy() -> None:
+    placement = native.TwemproxyPlacement(TWEMPROXY_SERVERS, tag="{}")
+    keys = [b"foo", b"bar", b"user:{42}:name", "café".encode()]
+    assert placement.servers(keys) == [2, 2, 2, 1]
+    assert placement.hash(b"user:{42}:name") == native.twemproxy_hash("fnv1a_64", b"42")
+    modula = native.TwemproxyPlacement(TWEMPROXY_SERVERS, "modula", "crc32a")
+    assert [modula.server(key) for key in keys] == [1, 0, 1, 1]
+    unsigned = native.TwemproxyPlacement(TWEMPROXY_SERVERS, signed=False)
+    assert unsigned.hash("café".encode()) == 3483635081
+
+
+def test_points_are_told_of_the_live_servers() -> None:
+    placement = native.TwemproxyPlacement(TWEMPROXY_SERVERS)
+    assert placement.points() == [120, 240, 120]
+    left = placement.among([True, False, True])
+    assert left is not None
+    assert left.points() == [160, 0, 160]
+    assert placement.among([False] * 3) is None
+    with pytest.raises(ValueError, match="3 servers need as many truths; got 1"):
+        placement.among([True])
+
+
+def test_a_random_distribution_takes_the_number_that_it_is_given() -> None:
+    placement = native.TwemproxyPlacement(TWEMPROXY_SERVERS, "random", "md5")
+    # In twemproxy's order: shorter names first.
+    assert [placement.server(b"any", number) for number in range(4)] == [1, 0, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("servers", "words", "message"),
+    [
+        ([], ("ketama", "md5", "{}"), "there are no servers"),
+        ([("a", 0)], ("ketama", "md5", "{}"), 'server "a" has weight 0'),
+        ([("a", 1), ("a", 1)], ("ketama", "md5", "{}"), 'two servers have the name "a"'),
+        ([("a", 1)], ("modulo", "md5", "{}"), 'distribution "modulo" is not known'),
+        ([("a", 1)], ("ketama", "sha1", "{}"), 'hash "sha1" is not known'),
+        ([("a", 1)], ("ketama", "md5", "{"), 'tag "{" is not two characters of ASCII'),
+        ([("a", 1)], ("ketama", "md5", "é"), "is not two characters of ASCII"),
+    ],
+)
+def test_a_pool_that_cannot_be_is_refused_with_a_remedy(
+    servers: list[tuple[str, int]], words: tuple[str, str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        native.TwemproxyPlacement(servers, *words)

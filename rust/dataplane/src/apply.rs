@@ -1,11 +1,15 @@
 //! Applying documents: all or nothing, while requests go on.
 
 use crate::compile::{self, Compiled, Tended, compile};
+use crate::pools::{self, Bound, Locals};
+pub use crate::refused::Refused;
+use crate::refused::{overtaken, refuse_address, refuse_threads};
 use crate::series;
-use crate::serve::{Entrance, Serves};
+use crate::serve::{Entrance, Kind, Serves};
 use crate::source::LastGood;
 use crate::status::ProcessMetrics;
 use crate::worker::{Command, Shared, Worker};
+use alongside_ambassador::Engine;
 use alongside_document::{Document, Problem, Succession, succeeds};
 use alongside_http::link::{Server, Servers};
 use alongside_http::metrics::Metrics;
@@ -21,40 +25,6 @@ use tokio::sync::watch;
 
 /// How long an applied document waits for the sockets that it closes.
 const RETIRE_WAIT: Duration = Duration::from_secs(1);
-
-/// Why a document is not applied.
-#[derive(Debug)]
-pub enum Refused {
-    /// It is wrong.
-    Wrong(Vec<Problem>),
-    /// A newer one is in force, or another one with the same number.
-    Overtaken(String),
-    /// An address is taken.
-    AddressTaken(Problem),
-    /// The process has no thread or descriptor left for it.
-    Exhausted(Problem),
-    /// The process drains.
-    Leaving,
-}
-
-impl Refused {
-    /// Returns what is wrong, where, and what to do.
-    pub fn problems(&self) -> Vec<Problem> {
-        match self {
-            Self::Wrong(problems) => problems.clone(),
-            Self::Overtaken(why) => {
-                vec![Problem::new("generation", why.clone(), "write the next generation, or begin the next epoch")]
-            }
-            Self::AddressTaken(problem) | Self::Exhausted(problem) => vec![problem.clone()],
-            Self::Leaving => vec![Problem::new("", "the process is ending", "send it to its successor")],
-        }
-    }
-
-    /// Whether the same document may be good later.
-    pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::AddressTaken(_) | Self::Exhausted(_))
-    }
-}
 
 /// A listener that serves.
 struct Serving {
@@ -89,6 +59,9 @@ pub struct Runtime {
     gate: watch::Sender<bool>,
     /// The connections of the whole process.
     pub admission: Arc<Admission>,
+    /// The threads of pools.
+    pub engine: Engine,
+    locals: Locals,
     http: Metrics,
     caches: alongside_cache::Metrics,
     tcp: alongside_tcp::Metrics,
@@ -111,6 +84,8 @@ pub struct Meters {
     pub acme: alongside_acme::Metrics,
     /// The process's.
     pub process: ProcessMetrics,
+    /// The threads of pools, which count themselves.
+    pub engine: Engine,
 }
 
 impl Runtime {
@@ -128,6 +103,8 @@ impl Runtime {
             pool_idle_ms: Arc::default(),
             gate: watch::Sender::new(!stands_by),
             admission: Arc::default(),
+            engine: meters.engine,
+            locals: Locals::default(),
             http: meters.http,
             caches: meters.caches,
             tcp: meters.tcp,
@@ -201,14 +178,17 @@ impl Runtime {
         };
         let compiled = compile(&document, &self.compiled, &mut meters).map_err(Refused::Wrong);
         let ready = compiled.and_then(|compiled| Ok((compiled, self.open(&document)?)));
-        let (compiled, opened) = ready.inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
-        self.commit(document, compiled, opened);
+        let (compiled, (opened, bound)) = ready.inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
+        self.commit(document, compiled, opened, bound);
         Ok(true)
     }
 
     /// Opens the sockets that the document adds; the last thing that can fail.
-    fn open(&mut self, document: &Document) -> Result<BTreeMap<String, Opened>, Refused> {
+    fn open(&mut self, document: &Document) -> Result<(BTreeMap<String, Opened>, Vec<Bound>), Refused> {
         self.start_workers(document.threads)?;
+        if !document.pools.is_empty() {
+            self.engine.start(document.threads as usize).map_err(|error| refuse_threads(&error))?;
+        }
         let mut opened = BTreeMap::new();
         for (index, wanted) in document.listeners.iter().enumerate() {
             let (name, address) = (wanted.name.as_str(), wanted.address.as_str());
@@ -224,7 +204,24 @@ impl Runtime {
                 }
             }
         }
-        Ok(opened)
+        match self.bind_locals(document) {
+            Ok(bound) => Ok((opened, bound)),
+            Err(refused) => {
+                self.give_back(opened);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Binds the UNIX sockets that the document adds; a process that stands by leaves them to the one that serves.
+    fn bind_locals(&self, document: &Document) -> Result<Vec<Bound>, Refused> {
+        if self.stands_by() {
+            return Ok(Vec::new());
+        }
+        self.locals.bind(document).map_err(|(problem, kind)| match kind {
+            io::ErrorKind::AddrInUse => Refused::AddressTaken(problem),
+            _ => Refused::Wrong(vec![problem]),
+        })
     }
 
     fn open_one(&mut self, document: &Document, name: &str, address: &str) -> io::Result<Opened> {
@@ -284,16 +281,23 @@ impl Runtime {
         }
     }
 
-    fn commit(&mut self, document: Document, compiled: Compiled, mut opened: BTreeMap<String, Opened>) {
+    fn commit(
+        &mut self,
+        document: Document,
+        compiled: Compiled,
+        mut opened: BTreeMap<String, Opened>,
+        bound: Vec<Bound>,
+    ) {
         self.pool_idle_ms.store(document.limits.pool_idle_timeout_ms, Ordering::Relaxed);
         self.retire_others(&document, &opened);
         compiled.begin(&self.compiled);
+        pools::serve(&self.engine, &compiled.pools);
         if !self.stands_by() {
             compiled.begin_caches();
         }
         for wanted in &document.listeners {
             // The check made sure that something serves this name.
-            let Some(serves) = compiled.serves(wanted, &document) else { continue };
+            let Some(serves) = compiled.serves(wanted, &document, &self.engine) else { continue };
             let name = wanted.name.to_string();
             match (opened.remove(&name), self.serving.get(&name)) {
                 (Some(opened), _) => self.serve(name, wanted.address.as_str(), opened, serves),
@@ -301,6 +305,7 @@ impl Runtime {
                 (None, None) => {}
             }
         }
+        self.locals.follow(&document, bound, &self.engine, &self.admission);
         if let Err(error) = self.last_good.write(&document) {
             tracing::warn!(event = "last_good_not_kept", error = %error);
         }
@@ -312,7 +317,7 @@ impl Runtime {
             self.forget_series(before, Some(&document));
         }
         self.document = Some(document);
-        self.tended.follow(&compiled);
+        self.tended.follow(&compiled, &self.engine);
         self.servers.keep(|server| compiled.names(&server.id, &server.address));
         self.compiled = compiled;
     }
@@ -386,6 +391,8 @@ impl Runtime {
             serving.socket = None;
         }
         self.inherited = Inherited::default();
+        self.locals.close();
+        self.engine.drain();
         let (done, closed) = std::sync::mpsc::channel();
         for worker in &self.workers {
             worker.tell(Command::Drain { done: done.clone() });
@@ -406,15 +413,15 @@ impl Runtime {
             return;
         }
         self.compiled.begin_caches();
+        let Some(document) = &self.document else { return };
+        match self.bind_locals(document) {
+            Ok(bound) => self.locals.follow(document, bound, &self.engine, &self.admission),
+            Err(refused) => {
+                let problems: Vec<String> = refused.problems().iter().map(ToString::to_string).collect();
+                tracing::error!(event = "socket_not_served", problems = problems.join(" | "));
+            }
+        }
     }
-}
-
-fn overtaken(current: &Document, document: &Document, word: Succession) -> Refused {
-    let relation = if word == Succession::Older { "is older than" } else { "has other content under the number of" };
-    Refused::Overtaken(format!(
-        "document {}.{} {relation} the one in force, {}.{}",
-        document.epoch, document.generation, current.epoch, current.generation
-    ))
 }
 
 /// What a running process cannot change.
@@ -423,6 +430,7 @@ fn fixed_parts(current: &Document, document: &Document) -> Vec<Problem> {
         ("threads", current.threads != document.threads),
         ("status", current.status != document.status),
         ("admin", current.admin != document.admin),
+        ("twemproxy_stats", current.twemproxy_stats != document.twemproxy_stats),
     ];
     let problem = |path| Problem::new(path, "it cannot change while the process runs", "restart the process with it");
     changed.into_iter().filter(|(_, is_changed)| *is_changed).map(|(path, _)| problem(path)).collect()
@@ -432,40 +440,6 @@ fn fixed_parts(current: &Document, document: &Document) -> Vec<Problem> {
 fn stays(document: &Document, name: &str, serving: &Serving) -> bool {
     let is_it =
         |wanted: &&alongside_document::Listener| *wanted.name == *name && *wanted.address.as_str() == *serving.wanted;
-    let is_tcp = |serves: &str| document.tcp.iter().any(|balancer| *balancer.name == *serves);
     let found = document.listeners.iter().find(is_it);
-    found.is_some_and(|wanted| is_tcp(&wanted.serves) == serving.entrance.is_tcp())
-}
-
-fn refuse_address(index: usize, address: &str, owner: Option<&str>, error: &io::Error) -> Refused {
-    let path = format!("listeners[{index}].address");
-    match (error.kind(), owner) {
-        (io::ErrorKind::AddrInUse, Some(owner)) => Refused::AddressTaken(Problem::new(
-            path,
-            format!("{address} is taken by listener {owner:?} of this process"),
-            "choose another port, or apply a document without that listener first",
-        )),
-        (io::ErrorKind::AddrInUse, None) => Refused::AddressTaken(Problem::new(
-            path,
-            format!("{address} is taken"),
-            "choose another port or stop its owner",
-        )),
-        _ if is_exhausted(error) => Refused::Exhausted(Problem::new(
-            path,
-            format!("cannot listen on {address}: {error}"),
-            "raise the process's limit of open files",
-        )),
-        _ => Refused::Wrong(vec![Problem::new(
-            path,
-            format!("cannot listen on {address}: {error}"),
-            "choose an address of this machine",
-        )]),
-    }
-}
-
-fn is_exhausted(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::NOSPC]
-        .map(|it| Some(it.raw_os_error()))
-        .contains(&error.raw_os_error())
+    found.is_some_and(|wanted| Kind::of(document, &wanted.serves) == serving.entrance.kind())
 }

@@ -1,25 +1,31 @@
 //! The binary's few arguments; people use `alongside`, which has the many.
 
+use crate::render::Render;
 use crate::source::Source;
 use crate::standby::Standby;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
 alongside-dataplane --document PATH|fd:N [--state DIR] [--standby[=SOCKET]]
+alongside-dataplane --render COMMAND --watch PATH... [--document PATH|fd:N] [--state DIR] [--standby[=SOCKET]]
 alongside-dataplane --check PATH|fd:N
 alongside-dataplane --version
 
   --document  what to serve; a file is followed when it changes, a descriptor is read once
+  --render    a command that prints what to serve, its words between blanks, quoted as in a shell; it is run anew when a
+              watched file holds something else. Of --document only the start is served then
+  --watch     a file that the command reads; may be given more than once
   --state     a directory for the last good document, used where the given one cannot be read at a start
   --standby   let nobody in before POST /serve at the admin door: for a successor on the sockets of one that still serves,
               whose own admin door is SOCKET; where the process that started it is gone, it drains that one and serves
   --check     read a document and the certificates that it names, print what is wrong with them, exit 0 or 2
 
 Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound.
-SIGTERM and SIGINT drain and end; SIGHUP reads the document again.";
+SIGTERM and SIGINT drain and end; SIGHUP reads the document, or runs the command, again.";
 
 /// What to do.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub enum Command {
 pub struct Args {
     /// Where the document comes from.
     pub document: Source,
+    /// Where the first one comes from, if from elsewhere.
+    pub first: Option<Source>,
     /// Where the last good document is kept.
     pub state: Option<PathBuf>,
     /// How to wait for the word before connections are let in, where it is to.
@@ -49,19 +57,32 @@ pub struct Args {
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_iter(words);
     let (mut document, mut state, mut standby) = (None, None, None);
+    let (mut render, mut watched) = (None, Vec::new());
     while let Some(word) = parser.next().map_err(|error| error.to_string())? {
         match word {
             Long("version") => return Ok(Command::Version),
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("check") => return Ok(Command::Check(source(&mut parser)?)),
             Long("document") => document = Some(source(&mut parser)?),
+            Long("render") => render = Some(text(&mut parser)?),
+            Long("watch") => watched.push(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
             Long("standby") => standby = Some(Standby::new(parser.optional_value().map(PathBuf::from))),
             Long("state") => state = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
             other => return Err(format!("{}; see --help", other.unexpected())),
         }
     }
-    let document = document.ok_or("--document is missing: what should be served? see --help")?;
-    Ok(Command::Run(Args { document, state, standby }))
+    let (document, first) = match (render, document) {
+        (Some(command), first) => (Source::Command(Arc::new(Render::new(&command, watched)?)), first),
+        (None, _) if !watched.is_empty() => return Err("--watch goes with --render alone; see --help".to_owned()),
+        (None, Some(document)) => (document, None),
+        (None, None) => return Err("--document is missing: what should be served? see --help".to_owned()),
+    };
+    Ok(Command::Run(Args { document, first, state, standby }))
+}
+
+fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
+    let value = parser.value().map_err(|error| error.to_string())?;
+    value.into_string().map_err(|value| format!("{} is no text in UTF-8", value.display()))
 }
 
 fn source(parser: &mut lexopt::Parser) -> Result<Source, String> {
@@ -87,14 +108,22 @@ mod tests {
     fn reads_files_and_descriptors() {
         assert!(matches!(
             words("x --document a.json --state s"),
-            Ok(Command::Run(Args { document: Source::File(_), state: Some(_), standby: None }))
+            Ok(Command::Run(Args { document: Source::File(_), state: Some(_), standby: None, .. }))
         ));
         assert!(matches!(
             words("x --document fd:3 --standby"),
-            Ok(Command::Run(Args { document: Source::Descriptor(3), state: None, standby: Some(_) }))
+            Ok(Command::Run(Args { document: Source::Descriptor(3), state: None, standby: Some(_), .. }))
         ));
         assert!(words("x --standby=a.sock --document fd:3").is_ok());
         assert!(matches!(words("x --check fd:3"), Ok(Command::Check(Source::Descriptor(3)))));
+    }
+
+    #[test]
+    fn reads_a_command_and_what_it_reads() {
+        let command = || words("x --render render --watch a --watch b --document fd:3");
+        let Ok(Command::Run(Args { document: Source::Command(render), first, .. })) = command() else { panic!() };
+        assert_eq!((render.files().len(), first), (2, Some(Source::Descriptor(3))));
+        assert!(words("x --document a --watch b").unwrap_err().contains("--render"));
     }
 
     #[test]

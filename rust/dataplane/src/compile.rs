@@ -1,7 +1,9 @@
 //! From a document to what serves it.
 
+use crate::pools::{self, Pools};
 use crate::serve::{Served, Serves};
 use alongside_acme::Issuer;
+use alongside_ambassador::Engine;
 use alongside_cache::Cache;
 use alongside_document::{Document, Fallback, Function, Listener, Node, Problem, Speaks, Tls};
 use alongside_http::entry::Entry;
@@ -38,6 +40,8 @@ pub struct Compiled {
     pub redirects: BTreeMap<String, Arc<Redirect>>,
     /// What speaks TLS, by its listener's name.
     pub acceptors: BTreeMap<String, Secured>,
+    /// Pools by name.
+    pub pools: Pools,
     /// What authorities that ask at redirects are answered.
     pub answers: Arc<Answers>,
 }
@@ -74,18 +78,23 @@ impl alongside_acme::Answers for AtRedirects {
 }
 
 impl Compiled {
-    /// Returns what a listener of its document does.
-    pub fn serves(&self, listener: &Listener, document: &Document) -> Option<Serves> {
+    /// Returns what a listener of its document does. Its pools are in force at the engine.
+    pub fn serves(&self, listener: &Listener, document: &Document, engine: &Engine) -> Option<Serves> {
         let (name, limits) = (listener.serves.as_str(), &document.limits);
         if let Some(balancer) = self.balancers.get(name) {
             return Some(Serves::Tcp(alongside_tcp::State::new(Arc::clone(balancer), limits)));
+        }
+        let acceptor = self.acceptors.get(listener.name.as_str()).map(|secured| Arc::clone(&secured.acceptor));
+        if let Some(served) = engine.pools().get(name) {
+            let rejected = Arc::clone(&served.rejected);
+            let state = alongside_ambassador::State::new(name, rejected, engine.clone(), acceptor, limits);
+            return Some(Serves::Pool(state));
         }
         let route = self.routes.get(name).cloned().map(Served::Route);
         let served = route
             .or_else(|| self.caches.get(name).cloned().map(Served::Cache))
             .or_else(|| self.programs.get(name).cloned().map(Served::Program))
             .or_else(|| self.redirects.get(name).cloned().map(Served::Redirect))?;
-        let acceptor = self.acceptors.get(listener.name.as_str()).map(|secured| Arc::clone(&secured.acceptor));
         let entry = Entry { proxies: listener.proxies.clone(), acceptor };
         let state = State::new(Arc::new(served), listener.inner.clone(), limits.clone()).behind(entry);
         let one_in = document.access_log.as_ref().map(|log| log.one_in);
@@ -170,6 +179,10 @@ pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) 
             Arc::new(compile_program(program, before.programs.get(program.name.as_str()), meters.http)),
         );
     }
+    match pools::compile(document, &before.pools) {
+        Ok(made) => compiled.pools = made,
+        Err(found) => problems.extend(found),
+    }
     for (index, listener) in document.listeners.iter().enumerate() {
         let Some(tls) = &listener.tls else { continue };
         match secure(&listener.name, tls, before, meters) {
@@ -180,13 +193,16 @@ pub fn compile(document: &Document, before: &Compiled, meters: &mut Meters<'_>) 
     if problems.is_empty() { Ok(compiled) } else { Err(problems) }
 }
 
-/// Returns what is wrong with the files that a checked document names: certificates, keys, authorities.
+/// Returns what is wrong with the files that a checked document names, certificates, keys, authorities, passwords, and with its
+/// pools.
 pub fn problems_of_files(document: &Document) -> Vec<Problem> {
     let metrics = alongside_tls::Metrics::register(&mut Registry::default());
     let listeners = document.listeners.iter().enumerate();
     let secured = listeners.filter_map(|(index, listener)| Some((index, listener, listener.tls.as_ref()?)));
     let opened = secured.map(|(index, listener, tls)| (index, Acceptor::open(&listener.name, tls, None, &metrics)));
-    opened.filter_map(|(index, opened)| Some(of_listener(index, opened.err()?))).flatten().collect()
+    let of_listeners = opened.filter_map(|(index, opened)| Some(of_listener(index, opened.err()?))).flatten();
+    let of_pools = pools::compile(document, &Pools::new()).err().unwrap_or_default();
+    of_listeners.chain(of_pools).collect()
 }
 
 /// Returns problems of a listener's TLS as those of its document.
@@ -327,13 +343,15 @@ pub struct Tended {
     routes: Vec<AbortHandle>,
     /// Files of TLS and orders for them, by their acceptor's place in memory, which holding it keeps.
     acceptors: HashMap<usize, (Arc<Acceptor>, Vec<AbortHandle>)>,
+    pools: pools::Tended,
     /// By the node's place in memory, which holding it keeps.
     nodes: HashMap<usize, (Arc<Upstream>, AbortHandle)>,
 }
 
 impl Tended {
     /// Looks after these from now on, and no longer after what is not among them. Must run where tasks can be started.
-    pub fn follow(&mut self, compiled: &Compiled) {
+    pub fn follow(&mut self, compiled: &Compiled, engine: &Engine) {
+        self.pools.follow(engine, &compiled.pools);
         self.routes.drain(..).for_each(|task| task.abort());
         let mut before = std::mem::take(&mut self.nodes);
         for route in compiled.routes.values() {

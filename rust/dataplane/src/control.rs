@@ -1,14 +1,22 @@
 //! The control side of the process: start, follow the document, keep the doors, end.
 
+mod following;
+
 use crate::Exit;
 use crate::apply::{Meters, Refused, Runtime};
 use crate::args::Args;
 use crate::doors::Door;
 use crate::explain;
+use crate::explain::pooled;
+use crate::figures;
 use crate::source::{LastGood, Source};
 use crate::standby::Standby;
 use crate::status::ProcessMetrics;
-use alongside_document::{Document, Limits, Problem, Succession};
+use alongside_ambassador::Engine;
+use alongside_ambassador::core::Explained;
+use alongside_ambassador::reactor::Served;
+use alongside_document::{Document, Limits, Problem};
+use following::Seen;
 use alongside_http::connection;
 use alongside_http::entry::Caller;
 use alongside_http::listener::{Listener, State};
@@ -18,44 +26,22 @@ use alongside_policy::ending::Ending;
 use alongside_tcp::Balancer;
 use alongside_transport::accept::Failures;
 use alongside_transport::listen::{self, Inherited, SocketFile};
-use alongside_transport::watch::Watch;
-use alongside_transport::{admission::Admission, deadline};
+use alongside_transport::{admission::Admission, deadline, random};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
 /// How often a drain looks whether connections are left.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// How often a followed file is looked at even if nothing was noticed.
-const WATCH_LOOK: Duration = Duration::from_secs(30);
-
 /// How often a process that stands by looks whether the one that started it is still there.
 const ORPHAN_LOOK: Duration = Duration::from_millis(500);
-
-/// How often a document is tried again that was refused for a reason that may pass, such as a taken address.
-const RETRY_LOOK: Duration = Duration::from_secs(3);
-
-/// When a followed file is judged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
-    Always,
-    IfChanged,
-}
-
-/// What the followed file held when it was last looked at.
-#[derive(Default)]
-struct Seen {
-    bytes: Option<Result<Vec<u8>, Vec<Problem>>>,
-    /// It was refused for a reason that may pass.
-    is_due_again: bool,
-}
 
 /// The process as its doors see it.
 pub struct Control {
@@ -67,6 +53,8 @@ pub struct Control {
     is_draining: AtomicBool,
     drained: Notify,
     seen: Mutex<Seen>,
+    /// Where twemproxy's figures are read.
+    figures: OnceLock<SocketAddr>,
 }
 
 /// Runs until a signal or a drain ends it.
@@ -79,7 +67,7 @@ pub async fn run(args: Args) -> Exit {
         }
     };
     let last_good = LastGood::new(args.state.as_deref());
-    let document = match first_document(&args.document, &last_good) {
+    let document = match first_document(args.first.as_ref().unwrap_or(&args.document), &last_good) {
         Ok(document) => document,
         Err(problems) => return complain(&problems, Exit::Usage),
     };
@@ -104,6 +92,9 @@ pub async fn run(args: Args) -> Exit {
     }
     exit
 }
+
+/// A door's socket, and where it really listens.
+type Opened = (tokio::net::TcpListener, Option<SocketAddr>);
 
 /// Why a process does not start.
 enum Failed {
@@ -147,7 +138,10 @@ impl Control {
         let tls = alongside_tls::Metrics::register(&mut registry);
         let acme = alongside_acme::Metrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        let meters = Meters { http: http.clone(), caches, tcp: tcp.clone(), tls, acme, process: process.clone() };
+        let engine = Engine::new(random::next());
+        alongside_ambassador::Metrics::register(&mut registry, engine.clone());
+        let (of_http, of_tcp, of_process) = (http.clone(), tcp.clone(), process.clone());
+        let meters = Meters { http: of_http, caches, tcp: of_tcp, tls, acme, process: of_process, engine };
         Self {
             runtime: Mutex::new(Runtime::new(inherited, last_good, meters, stands_by)),
             registry,
@@ -157,6 +151,7 @@ impl Control {
             is_draining: AtomicBool::new(false),
             drained: Notify::new(),
             seen: Mutex::default(),
+            figures: OnceLock::new(),
         }
     }
 
@@ -228,6 +223,8 @@ impl Control {
             "draining": self.is_draining.load(Ordering::Relaxed),
             "connections": runtime.admission.open(),
             "listeners": listeners,
+            "twemproxy_stats": self.figures.get().map(ToString::to_string),
+            "pools": runtime.engine.pools().values().map(pooled::shown).collect::<Vec<_>>(),
             "tcp": runtime.compiled().balancers.values().map(|it| explain::balancer(it)).collect::<Vec<_>>(),
             "document": runtime.document(),
         })
@@ -271,6 +268,15 @@ impl Control {
         balancers.get(name).cloned().ok_or_else(|| format!("there is no balancer {name:?}, only: {}", names()))
     }
 
+    /// Returns the named pool and where a key of it goes; `None` where no thread of its answers.
+    pub fn pool(&self, name: &str, key: &[u8]) -> Result<(Served, Option<Explained>), String> {
+        let engine = self.lock().engine.clone();
+        let pools = engine.pools();
+        let names = || pools.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let served = pools.get(name).ok_or_else(|| format!("there is no pool {name:?}, only: {}", names()))?;
+        Ok((served.clone(), engine.explain(name, key)))
+    }
+
     /// Forgets what the named cache, or every one, holds of a URL; returns how many answers that were.
     pub fn purge(&self, name: Option<&str>, url: &str) -> Result<usize, String> {
         let runtime = self.lock();
@@ -291,7 +297,11 @@ impl Control {
     /// comes.
     fn start(self: &Arc<Self>, document: Document, admin: Option<tokio::net::UnixListener>) -> Result<(), Failed> {
         let status = document.status.as_ref().map(|status| self.bind_status(status.address.as_str())).transpose()?;
+        let figures = document.twemproxy_stats.as_ref().map(|it| self.bind_figures(it.address.as_str())).transpose()?;
         self.apply(document).map_err(Failed::Document)?;
+        if let Some(socket) = figures {
+            figures::serve(socket, self.lock().engine.clone());
+        }
         tokio::spawn(async {
             let mut ticks = tokio::time::interval(Duration::from_millis(u64::from(deadline::TICK_MS)));
             loop {
@@ -323,99 +333,34 @@ impl Control {
     }
 
     fn bind_status(&self, address: &str) -> Result<tokio::net::TcpListener, Failed> {
-        let claimed = self.lock().claim("status", address);
+        Ok(self.bind_door(("status", "status.address"), address)?.0)
+    }
+
+    fn bind_figures(&self, address: &str) -> Result<tokio::net::TcpListener, Failed> {
+        let (socket, bound) = self.bind_door(("twemproxy_stats", "twemproxy_stats.address"), address)?;
+        // It is bound once in the life of a process.
+        let _ = bound.map(|bound| self.figures.set(bound));
+        Ok(socket)
+    }
+
+    /// Listens for one of the doors that anybody may knock at: its name, and where the document has its address.
+    fn bind_door(&self, (name, path): (&str, &str), address: &str) -> Result<Opened, Failed> {
+        let claimed = self.lock().claim(name, address);
         let socket = claimed
             .map_or_else(|| listen::bind(address), |held| Ok(held.socket))
             .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
             .and_then(tokio::net::TcpListener::from_std)
-            .map_err(|error| door_problem("status.address", address, &error))?;
-        let bound = socket.local_addr().map_or_else(|_| address.to_owned(), |bound| bound.to_string());
-        tracing::info!(event = "listening", listener = "status", address = bound);
-        Ok(socket)
+            .map_err(|error| door_problem(path, address, &error))?;
+        let bound = socket.local_addr().ok();
+        let shown = bound.map_or_else(|| address.to_owned(), |bound| bound.to_string());
+        tracing::info!(event = "listening", listener = name, address = shown);
+        Ok((socket, bound))
     }
 
     fn door(self: &Arc<Self>, door: Door, name: &str) -> Arc<Listener<Door>> {
         let limits = Limits { body_bytes_max: None, ..Limits::default() };
         let state = State::new(Arc::new(door), Vec::new(), limits);
         Arc::new(Listener::new(state, self.http.listener(name), Arc::<Admission>::default()))
-    }
-
-    async fn follow(self: Arc<Self>, source: &Source) -> Exit {
-        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
-        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else { return Exit::Failed };
-        let changed = Arc::new(Notify::new());
-        let mut watch = Watch::new(source.path().into_iter().collect(), &changed);
-        watch.renew();
-        let mut look = tokio::time::interval(WATCH_LOOK);
-        look.tick().await;
-        let mut retry = tokio::time::interval(RETRY_LOOK);
-        retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut signals = 0;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {
-                    signals += 1;
-                    self.drain();
-                }
-                _ = interrupt.recv() => {
-                    signals += 1;
-                    self.drain();
-                }
-                () = self.drained.notified() => return self.finish(signals, &mut terminate, &mut interrupt).await,
-                _ = hangup.recv() => self.read_again(source, Look::Always),
-                () = changed.notified() => {
-                    watch.renew();
-                    self.read_again(source, Look::IfChanged);
-                }
-                _ = retry.tick() => self.try_again(source),
-                _ = look.tick() => {
-                    watch.renew();
-                    self.read_again(source, Look::IfChanged);
-                }
-            }
-        }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn try_again(&self, source: &Source) {
-        if self.seen().is_due_again {
-            self.read_again(source, Look::Always);
-        }
-    }
-
-    fn read_again(&self, source: &Source, look: Look) {
-        if matches!(source, Source::Descriptor(_)) || self.unready().is_some() {
-            return;
-        }
-        let bytes = source.bytes();
-        let before = self.seen().bytes.replace(bytes.clone());
-        // Much may happen in the file's directory, our own log lines among it: a file is judged once.
-        if look == Look::IfChanged && before.as_ref() == Some(&bytes) {
-            return;
-        }
-        self.seen().is_due_again = false;
-        match bytes.and_then(|bytes| alongside_document::parse(&bytes)) {
-            // A newer one may have come by the admin door while the file stayed: that is no mistake of the file.
-            Ok(document) if self.is_overtaken(&document) => {}
-            // What is wrong with it was said by `apply`.
-            Ok(document) => {
-                let is_passing = self.apply(document).is_err_and(|refused| refused.is_passing());
-                self.seen().is_due_again = is_passing;
-            }
-            Err(problems) => {
-                self.process.refused.inc();
-                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                tracing::error!(event = "document_refused", problems = problems.join(" | "));
-            }
-        }
-    }
-
-    fn is_overtaken(&self, document: &Document) -> bool {
-        let runtime = self.lock();
-        runtime.document().is_some_and(|current| alongside_document::succeeds(current, document) == Succession::Older)
     }
 
     /// Orders that nodes and siblings have still to be told.

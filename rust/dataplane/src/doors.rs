@@ -103,6 +103,16 @@ impl Door {
             let found = self.control.balancer(&name);
             return found.map_or_else(|why| Reply::error(404, &why), |it| Reply::json(200, &explain::balancer(&it)));
         }
+        if let Some(name) = explain::value(query, "pool") {
+            let Some(key) = explain::bytes(query, "key") else {
+                return Reply::error(400, "key is missing; write ?pool=NAME&key=KEY");
+            };
+            let found = self.control.pool(&name, &key);
+            return found.map_or_else(
+                |why| Reply::error(404, &why),
+                |(served, explained)| Reply::json(200, &explain::pooled::key(&served, &key, explained)),
+            );
+        }
         let described = match Described::read(query) {
             Ok(described) => described,
             Err(why) => return Reply::error(400, &why),

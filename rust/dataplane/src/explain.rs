@@ -1,5 +1,7 @@
 //! Explaining where a request would go that is described rather than sent, and where a balancer's connections go.
 
+pub mod pooled;
+
 use alongside_http::route::{Explanation, Route};
 use alongside_placement::key;
 use alongside_tcp::{Balancer, View};
@@ -19,7 +21,7 @@ pub struct Described {
 impl Described {
     /// Reads `url=…&header=Name:%20value&ip=…`.
     pub fn read(query: &str) -> Result<Self, String> {
-        let url = value(query, "url").ok_or("url is missing; write ?route=NAME&url=/path, or ?tcp=NAME")?;
+        let url = value(query, "url").ok_or("url is missing; write ?route=NAME&url=/path, ?tcp=NAME, or ?pool=NAME&key=KEY")?;
         let (authority, uri) = split(&url)?;
         let ip = match value(query, "ip") {
             Some(text) => text.parse().map_err(|_| format!("ip {text:?} is no address"))?,
@@ -50,6 +52,12 @@ pub fn balancer(balancer: &Balancer) -> Value {
         })
     };
     json!({ "name": balancer.name(), "backends": balancer.view().into_iter().map(backend).collect::<Vec<_>>() })
+}
+
+/// Returns the bytes of the first value of a parameter of a query.
+pub fn bytes(query: &str, name: &str) -> Option<Vec<u8>> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    pairs.next().map(|value| percent_decode_str(value).collect())
 }
 
 /// Returns the first value of a parameter of a query, decoded.

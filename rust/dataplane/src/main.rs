@@ -1,6 +1,6 @@
 //! Run the data plane: one binary that serves what a document says.
 //!
-//! In:    a document (file, inherited descriptor, admin socket); inherited sockets; SIGTERM, SIGINT, SIGHUP.
+//! In:    a document (file, inherited descriptor, a command's output, admin socket); inherited sockets; SIGTERM, SIGINT, SIGHUP.
 //! Out:   listeners that serve; two doors; log lines on stderr; exit codes 0, 1, 2, 3.
 //! Not:   any decision about the fleet; any protocol of its own.
 //! Next:  `alongside-http` and `alongside-cache` do the work; python/alongside/components starts this binary.
@@ -11,7 +11,11 @@ mod compile;
 mod control;
 mod doors;
 mod explain;
+mod figures;
 mod log;
+mod pools;
+mod refused;
+mod render;
 mod series;
 mod serve;
 mod source;

@@ -1,6 +1,7 @@
 //! What a listener can serve.
 
 use alongside_cache::{Cache, Planned};
+use alongside_document::Document;
 use alongside_http::listener::{Listener, State};
 use alongside_http::metrics::ListenerMetrics;
 use alongside_http::program::{Passed, Program};
@@ -69,38 +70,73 @@ pub enum Serves {
     Http(Box<State<Served>>),
     /// It passes connections on.
     Tcp(alongside_tcp::State),
+    /// Its clients come to a pool.
+    Pool(alongside_ambassador::State),
 }
 
-/// A listener of either protocol.
+/// What a listener's connections are for; one that changes it gets a socket's handle of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Requests.
+    Http,
+    /// Whatever they carry.
+    Tcp,
+    /// Commands for a pool.
+    Pool,
+}
+
+impl Kind {
+    /// Returns what a document's listener is for that serves this.
+    pub fn of(document: &Document, serves: &str) -> Self {
+        if document.tcp.iter().any(|balancer| *balancer.name == *serves) {
+            Self::Tcp
+        } else if document.pools.iter().any(|pool| *pool.name == *serves) {
+            Self::Pool
+        } else {
+            Self::Http
+        }
+    }
+}
+
+/// A listener of any protocol.
 #[derive(Debug, Clone)]
 pub enum Entrance {
     /// Requests are answered.
     Http(Arc<Listener<Served>>),
     /// Connections are passed on.
     Tcp(Arc<alongside_tcp::Listener>),
+    /// Clients come to a pool.
+    Pool(Arc<alongside_ambassador::Listener>),
 }
 
 impl Entrance {
     /// Returns a listener that does this.
     pub fn new(serves: Serves, metrics: impl FnOnce() -> ListenerMetrics, admission: &Arc<Admission>) -> Self {
+        let admission = Arc::clone(admission);
         match serves {
-            Serves::Http(state) => Self::Http(Arc::new(Listener::new(*state, metrics(), Arc::clone(admission)))),
-            Serves::Tcp(state) => Self::Tcp(Arc::new(alongside_tcp::Listener::new(state, Arc::clone(admission)))),
+            Serves::Http(state) => Self::Http(Arc::new(Listener::new(*state, metrics(), admission))),
+            Serves::Tcp(state) => Self::Tcp(Arc::new(alongside_tcp::Listener::new(state, admission))),
+            Serves::Pool(state) => Self::Pool(Arc::new(alongside_ambassador::Listener::new(state, admission))),
         }
     }
 
-    /// Does this from now on; what asks for the other protocol gets a listener of its own.
+    /// Does this from now on; what asks for another protocol gets a listener of its own.
     pub fn follow(&self, serves: Serves) {
         match (self, serves) {
             (Self::Http(listener), Serves::Http(state)) => listener.state.store(Arc::from(state)),
             (Self::Tcp(listener), Serves::Tcp(state)) => listener.state.store(Arc::new(state)),
+            (Self::Pool(listener), Serves::Pool(state)) => listener.state.store(Arc::new(state)),
             _ => {}
         }
     }
 
-    /// Whether connections are passed on, whatever they carry.
-    pub const fn is_tcp(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+    /// What its connections are for.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Http(_) => Kind::Http,
+            Self::Tcp(_) => Kind::Tcp,
+            Self::Pool(_) => Kind::Pool,
+        }
     }
 
     /// Lets connections in, for ever.
@@ -108,10 +144,11 @@ impl Entrance {
         match self {
             Self::Http(listener) => listener.accept(socket).await,
             Self::Tcp(listener) => listener.accept(socket).await,
+            Self::Pool(listener) => listener.accept(socket).await,
         }
     }
 
-    /// Lets every connection end after its next answer; what is passed on goes on.
+    /// Lets every connection end after its next answer; what is passed on goes on, and clients of a pool that stays.
     pub fn retire(&self) {
         if let Self::Http(listener) = self {
             listener.retire();

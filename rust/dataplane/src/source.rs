@@ -1,9 +1,11 @@
 //! Where documents come from, and the copy of the last good one.
 
+use crate::render::Render;
 use alongside_document::{DOCUMENT_BYTES_MAX, Document, Problem};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where a document comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,14 +14,17 @@ pub enum Source {
     File(PathBuf),
     /// An inherited descriptor, read once.
     Descriptor(u32),
+    /// A command that prints it, run anew when a file changes that it reads.
+    Command(Arc<Render>),
 }
 
 impl Source {
-    /// Returns the path that is followed; none of a descriptor.
-    pub fn path(&self) -> Option<PathBuf> {
+    /// Returns the paths that are followed; none of a descriptor.
+    pub fn paths(&self) -> Vec<PathBuf> {
         match self {
-            Self::File(path) => Some(path.clone()),
-            Self::Descriptor(_) => None,
+            Self::File(path) => vec![path.clone()],
+            Self::Descriptor(_) => Vec::new(),
+            Self::Command(render) => render.files().to_vec(),
         }
     }
 
@@ -28,12 +33,13 @@ impl Source {
         self.bytes().and_then(|bytes| alongside_document::parse(&bytes))
     }
 
-    /// Reads the document as it stands.
+    /// Reads the document as it stands; where a command prints it, it waits for that.
     pub fn bytes(&self) -> Result<Vec<u8>, Vec<Problem>> {
         let path = match self {
             Self::File(path) => path.clone(),
             // Opening the name again starts at the beginning, whatever was read before.
             Self::Descriptor(number) => PathBuf::from(format!("/proc/self/fd/{number}")),
+            Self::Command(render) => return render.run(),
         };
         read_file(&path)
     }

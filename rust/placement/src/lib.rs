@@ -1,13 +1,16 @@
-//! Say which shard serves a key, as nginx would.
+//! Say which shard serves a key, as nginx would, or which server, as twemproxy would.
 //!
 //! In:    shard names with weights, a function; a key expression and what a request offers it.
 //! Out:   the key's bytes, its hash, the index of its shard, the next live shard where that one is down.
 //! Not:   nodes, addresses, health; sockets, clocks.
-//! Next:  routes ask here for every request; docs/decisions/0001-placement.md holds the rules and their reasons.
+//! Next:  routes ask here for every request; docs/decisions/0001-placement.md holds the rules and their reasons,
+//!        0012-twemproxy-placement.md those of `twemproxy`.
 
 pub mod key;
 mod modulo;
+mod points;
 mod ring;
+pub mod twemproxy;
 
 use std::collections::HashMap;
 

@@ -1,33 +1,20 @@
 //! nginx `hash KEY consistent`.
 //!
 //! Source: nginx 1.22.1, `ngx_http_upstream_init_chash` and `ngx_http_upstream_get_chash_peer`; the points are those of
-//! Perl's `Cache::Memcached::Fast`. The index over the top bits is ours and changes no answer.
+//! Perl's `Cache::Memcached::Fast`.
 
 use crc32fast::Hasher;
 
+use crate::points::{Point, Points};
 use crate::{PlacementError, RETRIES_MAX, Shard};
 
 /// Points that a shard has for each unit of weight.
 const POINTS_PER_WEIGHT: u32 = 160;
 
-#[derive(Clone, Copy, Debug)]
-struct Point {
-    hash: u32,
-    shard: u32,
-}
-
-/// The most top bits that are indexed: 16 MiB of index.
-const INDEX_BITS_MAX: u32 = 22;
-
-/// Points in the order of their hashes, each hash once.
+/// The shards' points, and the shards.
 #[derive(Clone, Debug)]
 pub(crate) struct Ring {
-    /// The last one is a copy of the first at the end of the hashes, so that every hash has a point not below it.
-    points: Vec<Point>,
-    /// For each value of a hash's top bits the first point that is not below it.
-    index: Vec<u32>,
-    /// How far a hash is shifted right to leave those bits.
-    shift: u32,
+    points: Points,
     /// The shards in the order of their names.
     by_name: Vec<u32>,
 }
@@ -39,44 +26,34 @@ impl Ring {
         let mut points = Vec::new();
         for &index in &by_name {
             let shard = &shards[index as usize];
-            points.extend(hashes(shard).map(|hash| Point { hash, shard: index }));
+            points.extend(hashes(shard).map(|hash| Point { hash, owner: index }));
         }
-        // Stable, so that of equal hashes the shard whose name is the least keeps the point. nginx keeps the one that
+        // By name, so that of equal hashes the shard whose name is the least keeps the point. nginx keeps the one that
         // its configuration names first, which is the same where that is sorted.
-        points.sort_by_key(|point| point.hash);
-        points.dedup_by_key(|point| point.hash);
+        let points = Points::new(points);
         let mut has_place = vec![false; shards.len()];
-        points.iter().for_each(|point| has_place[point.shard as usize] = true);
+        points.owners().for_each(|shard| has_place[shard] = true);
         if let Some(index) = has_place.iter().position(|&has| !has) {
             return Err(PlacementError::NoPlace { index, name: shards[index].name.clone() });
         }
-        points.extend(points.first().map(|first| Point { hash: u32::MAX, ..*first }));
-        let (index, shift) = index_of(&points);
-        Ok(Ring { points, index, shift, by_name })
+        Ok(Ring { points, by_name })
     }
 
     /// Return the first point that is not below a hash.
     #[inline]
     pub(crate) fn first_at(&self, hash: u32) -> usize {
-        let mut place = self.index[(hash >> self.shift) as usize] as usize;
-        // Most entries of the index cover two points at most: steps without a branch, then seldom another.
-        place += usize::from(self.points[place].hash < hash);
-        place += usize::from(self.points[place].hash < hash);
-        while self.points[place].hash < hash {
-            place += 1;
-        }
-        place
+        self.points.first_at(hash)
     }
 
     /// Return the shard of a point.
     #[inline]
     pub(crate) fn owner(&self, place: usize) -> usize {
-        self.points[place].shard as usize
+        self.points.owner(place)
     }
 
     /// Return the shards that nginx would try one after the other: those of the next points.
     pub(crate) fn shards(&self, hash: u32) -> impl Iterator<Item = usize> + '_ {
-        let (first, count) = (self.first_at(hash), self.points.len() - 1);
+        let (first, count) = (self.first_at(hash), self.points.count());
         (first..=first + RETRIES_MAX as usize).map(move |place| self.owner(place % count))
     }
 
@@ -110,16 +87,4 @@ fn hashes(shard: &Shard) -> impl Iterator<Item = u32> + use<> {
         *previous = hasher.finalize();
         Some(*previous)
     })
-}
-
-/// Return the index over as many top bits as give one or two entries a point, and the shift that leaves those bits.
-fn index_of(points: &[Point]) -> (Vec<u32>, u32) {
-    let bits = (usize::BITS - points.len().leading_zeros()).min(INDEX_BITS_MAX);
-    let shift = u32::BITS - bits;
-    let mut place = 0;
-    let first_of = |top: u32| {
-        place += points[place..].iter().take_while(|point| point.hash < top << shift).count();
-        place as u32
-    };
-    ((0..1 << bits).map(first_of).collect(), shift)
 }

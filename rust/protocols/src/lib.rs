@@ -1,18 +1,22 @@
-//! HTTP/1 framing and the guard over it, and the PROXY header before it.
+//! HTTP/1 framing and the guard over it, the PROXY header before it; framing of memcache and Redis.
 //!
 //! In:    bytes as a peer sent them, limits, and what was asked.
-//! Out:   heads, body pieces and refusals; bytes written anew for the next hop.
+//! Out:   heads, body pieces and refusals; bytes written anew for the next hop; requests and replies of caches, uncopied.
 //! Not:   sockets, clocks, caching, placement; bodies are never held.
-//! Next:  `http` drives it on connections; `tests/guard/inputs.toml` is the table it must hold.
+//! Next:  `http` drives it on connections; `tests/guard/inputs.toml` is the table it must hold. `ambassador` drives
+//!        `memcache` and `resp`; `resp/commands.rs` is the table of Redis' commands.
 
 pub mod chunked;
 pub mod fields;
 mod framing;
 pub mod guard;
+pub mod incremental;
 mod lines;
+pub mod memcache;
 pub mod proxy;
 mod refusal;
 mod request;
+pub mod resp;
 mod response;
 mod target;
 

@@ -5,6 +5,8 @@
 //! Not:   any logic of its own; any file, socket or thread.
 //! Next:  `python/alongside/native.py` is the one door to it; `_native.pyi` is its stub.
 
+mod twemproxy;
+
 use std::net::IpAddr;
 
 use alongside_placement::key::{Key as Expression, Request, find_cookie, find_query, path_of};
@@ -165,6 +167,8 @@ fn refuse(error: impl std::error::Error) -> PyErr {
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::twemproxy::{TwemproxyPlacement, twemproxy_hash};
     #[pymodule_export]
     use super::{Key, Placement};
 

@@ -279,7 +279,8 @@ fn seconds_now() -> i64 {
     milliseconds_now() / 1000
 }
 
-fn milliseconds_now() -> i64 {
+/// Returns the milliseconds since 1970.
+pub(crate) fn milliseconds_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,7 @@
 //! Logged, each with `listener` and `certificate`, once a change: `certificate_taken` (with `names` and `expires_s`),
 //! `certificate_refused` (with `reason`; what was in force stays), `certificate_good_again`, `staple_left_out` (with
 //! `reason`); of the files that clients are verified with `clients_taken`, `clients_refused`, `clients_good_again`.
+//! Of the files for connections to a pool's servers `server_tls_taken`, `server_tls_refused`, `server_tls_good_again`, with `pool`.
 //! No handshake is logged: they are counted.
 //!
 //! Counted: `alongside_tls_handshakes_total{listener,outcome}`, `alongside_tls_reloads_total{listener,certificate,outcome}`,
@@ -19,6 +20,7 @@ mod acceptor;
 mod choice;
 mod client;
 mod config;
+mod connector;
 mod files;
 mod followed;
 mod keeper;
@@ -30,6 +32,7 @@ mod verify;
 
 pub use acceptor::{Acceptor, Session};
 pub use client::Client;
+pub use connector::Connector;
 pub use metrics::{Metrics, Outcome};
 pub use refused::Refused;
 

@@ -155,6 +155,14 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 /// # Errors
 /// The path is longer than [`SOCKET_PATH_BYTES_MAX`], is served by somebody, or cannot be written.
 pub fn bind_private(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    bind_file(path, 0o600)
+}
+
+/// Listens on a UNIX socket whose file has that mode; a socket file that nobody serves is replaced.
+///
+/// # Errors
+/// As [`bind_private`].
+pub fn bind_file(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -169,7 +177,7 @@ pub fn bind_private(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
     // Nobody can connect before `listen`, so there is no moment at which others could.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
     let socket = UnixListener::from(socket);
     let file = SocketFile { path: path.to_owned(), identity: identity(path)?, _socket: socket.try_clone()? };

@@ -1,0 +1,240 @@
+//! Connections to servers: to an address, to a path, or to what a name stands for.
+
+use super::connection::Connection;
+use super::socket::Socket;
+use super::turn::Reactor;
+use crate::core::{LinkId, Terms, Why};
+use alongside_tls::Connector;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A connection to a server as the reactor knows it.
+pub(crate) struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) connection: Option<Connection>,
+    /// The socket is not connected yet.
+    pub(crate) is_connecting: bool,
+    terms: Arc<Terms>,
+    server: usize,
+    /// Where it leads.
+    address: Option<SocketAddr>,
+    /// Where else the server may be, the next one last.
+    others: Vec<SocketAddr>,
+}
+
+impl Link {
+    fn target(&self) -> &str {
+        self.terms.pool.servers.get(self.server).map_or("", |server| server.address.as_str())
+    }
+}
+
+impl Reactor {
+    /// Begins to connect a link.
+    pub(super) fn connect(&mut self, id: LinkId, terms: Arc<Terms>, server: usize) {
+        let index = id.index();
+        if self.links.len() <= index {
+            self.links.resize_with(index + 1, || None);
+        }
+        let Some(wanted) = terms.pool.servers.get(server) else {
+            return self.core.link_closed(id, Why::Other, self.now_us);
+        };
+        let path = wanted.address.socket().map(Socket::to_path);
+        let numeric: Option<SocketAddr> = wanted.address.as_str().parse().ok();
+        let link = Link {
+            id,
+            connection: None,
+            is_connecting: true,
+            address: None,
+            others: numeric.into_iter().collect(),
+            terms: Arc::clone(&terms),
+            server,
+        };
+        let target = wanted.address.as_str();
+        let is_named = path.is_none() && numeric.is_none();
+        let found = is_named.then(|| self.common.names.get(target)).flatten();
+        self.links[index] = Some(link);
+        match path {
+            Some(Ok(socket)) => self.begin(index, socket),
+            Some(Err(error)) => self.link_failed(index, &error),
+            None if numeric.is_some() => self.try_next(index),
+            // Until the name is found it waits; the core gives up when that takes too long.
+            None => found.into_iter().for_each(|found| self.try_these(index, &found)),
+        }
+    }
+
+    fn try_these(&mut self, index: usize, addresses: &[SocketAddr]) {
+        if let Some(Some(link)) = self.links.get_mut(index) {
+            link.others = addresses.iter().rev().copied().collect();
+            self.try_next(index);
+        }
+    }
+
+    fn try_next(&mut self, index: usize) {
+        loop {
+            let Some(Some(link)) = self.links.get_mut(index) else { return };
+            let Some(address) = link.others.pop() else {
+                return self.close(index, Why::NotFound);
+            };
+            link.address = Some(address);
+            match Socket::to_address(address) {
+                Ok(socket) => return self.begin(index, socket),
+                Err(error) if link.others.is_empty() => return self.link_failed(index, &error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn begin(&mut self, index: usize, mut socket: Socket) {
+        if let Err(error) = self.register_link(&mut socket, index) {
+            return self.link_failed(index, &error);
+        }
+        let Some(Some(link)) = self.links.get_mut(index) else { return };
+        socket.keep_alive(link.terms.pool.keepalive_ms);
+        let tls = match self.connectors.get(link.terms.pool.name.as_str()) {
+            Some(connector) => match shake(connector, &link.terms, link.server) {
+                Ok(tls) => Some(tls),
+                Err(_) => return self.close(index, Why::Tls),
+            },
+            None => None,
+        };
+        let (is_unix, is_connected) = (matches!(socket, Socket::Unix(_)), socket.is_connected());
+        link.connection = Some(Connection::new(socket, tls.map(rustls::Connection::Client)));
+        // A UNIX socket is connected, or is not, at once.
+        if is_unix && matches!(is_connected, Ok(true)) {
+            self.connected(index);
+        }
+    }
+
+    /// Whether a link's socket is not connected yet.
+    pub(super) fn is_connecting(&self, index: usize) -> bool {
+        self.links.get(index).and_then(Option::as_ref).is_some_and(|link| link.is_connecting)
+    }
+
+    /// Looks what became of connecting.
+    pub(super) fn connect_on(&mut self, index: usize) {
+        let Some(Some(link)) = self.links.get_mut(index) else { return };
+        let Some(connection) = &link.connection else { return };
+        match connection.socket.is_connected() {
+            Ok(true) => self.connected(index),
+            Ok(false) => {}
+            Err(_) if !link.others.is_empty() => {
+                link.connection = None;
+                self.try_next(index);
+            }
+            Err(error) => self.link_failed(index, &error),
+        }
+    }
+
+    fn connected(&mut self, index: usize) {
+        let Some(Some(link)) = self.links.get_mut(index) else { return };
+        link.is_connecting = false;
+        self.common.links_made.fetch_add(1, Ordering::Relaxed);
+        link.others = Vec::new();
+        let id = link.id;
+        let is_shaking = link.connection.as_ref().is_some_and(Connection::is_handshaking);
+        self.list_link(index);
+        if is_shaking {
+            self.flush_link(index);
+        } else {
+            self.core.link_connected(id, self.now_us);
+        }
+    }
+
+    /// A name's lookup is over: who waits for it goes on, and who is connected to where it no longer leads moves.
+    pub(super) fn named(&mut self, name: &str) {
+        let Some(addresses) = self.common.names.get(name) else { return };
+        let mut moved: Vec<(Arc<Terms>, usize)> = Vec::new();
+        for index in 0..self.links.len() {
+            let Some(Some(link)) = self.links.get(index) else { continue };
+            if link.target() != name {
+                continue;
+            }
+            match (&link.connection, link.address) {
+                (None, _) => self.try_these(index, &addresses),
+                (Some(_), Some(address)) if !addresses.is_empty() && !addresses.contains(&address) => {
+                    moved.push((Arc::clone(&link.terms), link.server));
+                }
+                _ => {}
+            }
+        }
+        for (terms, server) in moved {
+            if let Some(server) = terms.pool.servers.get(server) {
+                self.core.server_moved(terms.pool.name.as_str(), server.name.as_str(), self.now_us);
+            }
+        }
+    }
+
+    /// Closes a link that the core has forgotten.
+    pub(super) fn close_link(&mut self, id: LinkId) {
+        if let Some(place) = self.links.get_mut(id.index())
+            && place.as_ref().is_some_and(|link| link.id == id)
+        {
+            if let Some(link) = place.take().filter(|link| link.is_connecting) {
+                self.common.names.look_again(link.target());
+            }
+        }
+    }
+
+    pub(super) fn link_ended(&mut self, index: usize) {
+        let is_shaking = self.links.get(index).and_then(Option::as_ref).and_then(|link| link.connection.as_ref());
+        let why = if is_shaking.is_some_and(Connection::is_handshaking) { Why::Tls } else { Why::Ended };
+        self.close(index, why);
+    }
+
+    pub(super) fn link_failed(&mut self, index: usize, error: &io::Error) {
+        let why = match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Why::Refused,
+            io::ErrorKind::TimedOut => Why::TimedOut,
+            io::ErrorKind::InvalidData => {
+                let link = self.links.get(index).and_then(Option::as_ref);
+                let server = link.map(|link| (link.terms.pool.name.to_string(), link.target().to_owned()));
+                let (pool, server) = server.unwrap_or_default();
+                tracing::warn!(event = "server_tls_failed", pool, server, reason = %error);
+                Why::Tls
+            }
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => Why::Reset,
+            _ => Why::Other,
+        };
+        self.close(index, why);
+    }
+
+    fn close(&mut self, index: usize, why: Why) {
+        if let Some(link) = self.links.get_mut(index).and_then(Option::take) {
+            if link.is_connecting {
+                self.common.names.look_again(link.target());
+            }
+            self.core.link_closed(link.id, why, self.now_us);
+        }
+    }
+}
+
+/// Begins TLS to a server.
+fn shake(connector: &Connector, terms: &Terms, server: usize) -> Result<rustls::ClientConnection, rustls::Error> {
+    let host = terms.pool.servers.get(server).map_or("", |server| host(server.address.as_str()));
+    let name = connector.name().unwrap_or(host);
+    let name = ServerName::try_from(name.to_owned())
+        .map_err(|_| rustls::Error::General(format!("{name:?} is no name that a certificate could have")))?;
+    rustls::ClientConnection::new(connector.config(), name)
+}
+
+/// Returns the host of `HOST:PORT`, without the brackets of IPv6; of a UNIX socket `localhost`.
+fn host(target: &str) -> &str {
+    if target.starts_with("unix:") {
+        return "localhost";
+    }
+    let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn knows_whose_certificate_is_asked_for() {
+        assert_eq!(super::host("cache-0.cache:11211"), "cache-0.cache");
+        assert_eq!(super::host("[::1]:6379"), "::1");
+        assert_eq!(super::host("unix:/run/redis.sock"), "localhost");
+    }
+}

@@ -1,0 +1,480 @@
+//! One thread's loop: all that is readable is read, the core decides, and what is to be written is written once.
+
+use super::connection::{Connection, Got};
+use super::links::Link;
+use super::socket::Socket;
+use super::{Arrival, Clock, Common, Connectors};
+use crate::core::{ClientId, Core, Effect, Explained, LinkId, Terms};
+use alongside_transport::admission::Admitted;
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Duration;
+
+/// Bytes read from a connection in one turn at most.
+const READ_BYTES: usize = 64 * 1024;
+/// Events of one turn.
+const EVENTS: usize = 1024;
+/// Rounds of effects in one turn; what follows them waits for the next.
+const EFFECT_ROUNDS: usize = 8;
+
+/// The token of commands.
+pub(crate) const COMMANDS: Token = Token(usize::MAX);
+pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// What a thread is told.
+pub(crate) enum Command {
+    /// Have these pools and no others.
+    Apply(Vec<Arc<Terms>>, Arc<Connectors>),
+    /// Take a client.
+    Adopt(Box<Arrival>),
+    /// A name's lookup is over.
+    Named(Arc<str>),
+    /// Say where a key goes.
+    Explain {
+        /// The pool.
+        pool: String,
+        /// The key.
+        key: Vec<u8>,
+        /// Who wants to know.
+        answer: SyncSender<Option<Explained>>,
+    },
+    /// Take no more commands of clients.
+    Drain,
+}
+
+/// A client as the reactor knows it.
+struct Client {
+    id: ClientId,
+    connection: Connection,
+    is_paused: bool,
+    /// It sends no more.
+    has_ended: bool,
+    _admitted: Admitted,
+}
+
+/// Which connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Client(usize),
+    Link(usize),
+}
+
+impl Who {
+    const fn of(token: Token) -> Self {
+        if token.0 & 1 == 0 { Self::Client(token.0 >> 1) } else { Self::Link(token.0 >> 1) }
+    }
+
+    const fn token(self) -> Token {
+        match self {
+            Self::Client(index) => Token(index << 1),
+            Self::Link(index) => Token(index << 1 | 1),
+        }
+    }
+}
+
+/// A thread's sockets and its core.
+pub(crate) struct Reactor {
+    poll: Poll,
+    pub(super) core: Core,
+    seed: u64,
+    clients: Vec<Option<Client>>,
+    pub(super) links: Vec<Option<Link>>,
+    commands: Receiver<Command>,
+    clock: Clock,
+    pub(super) now_us: u64,
+    pub(super) common: Common,
+    pub(super) connectors: Arc<Connectors>,
+    applied: Vec<Arc<Terms>>,
+    is_draining: bool,
+    scratch: Vec<u8>,
+    /// What is to be read from.
+    listed: Vec<Who>,
+    /// What can be written to again.
+    unblocked: Vec<Who>,
+    effects: Vec<Effect>,
+    dirty: (Vec<ClientId>, Vec<LinkId>),
+    /// Effects are left over.
+    is_due: bool,
+    /// Whose work is being done.
+    at: Option<Who>,
+}
+
+impl Reactor {
+    /// Returns a loop that has not begun, and what wakes it.
+    pub(crate) fn new(
+        seed: u64,
+        clock: Clock,
+        commands: Receiver<Command>,
+        common: Common,
+    ) -> io::Result<(Self, Waker)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), COMMANDS)?;
+        let reactor = Self {
+            poll,
+            core: Core::new(seed),
+            seed,
+            clients: Vec::new(),
+            links: Vec::new(),
+            commands,
+            clock,
+            now_us: 0,
+            common,
+            connectors: Arc::default(),
+            applied: Vec::new(),
+            is_draining: false,
+            scratch: vec![0; READ_BYTES],
+            listed: Vec::new(),
+            unblocked: Vec::new(),
+            effects: Vec::new(),
+            dirty: (Vec::new(), Vec::new()),
+            is_due: false,
+            at: None,
+        };
+        Ok((reactor, waker))
+    }
+
+    /// Runs for ever.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            if let Err(error) = self.poll.poll(&mut events, self.wait()) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    tracing::error!(event = "poll_failed", error = %error);
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                continue;
+            }
+            if catch_unwind(AssertUnwindSafe(|| self.turn(&events))).is_err() {
+                self.recover();
+            }
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        if self.is_due || !self.listed.is_empty() || !self.unblocked.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = self.core.next_us()?;
+        Some(Duration::from_micros(next.saturating_sub(self.clock.now_us())))
+    }
+
+    fn turn(&mut self, events: &Events) {
+        self.now_us = self.clock.now_us();
+        self.is_due = false;
+        self.take_commands();
+        for event in events.iter().filter(|event| event.token() != COMMANDS) {
+            self.note(Who::of(event.token()), event);
+        }
+        self.read_listed();
+        self.at = None;
+        self.core.turn(self.now_us);
+        self.do_effects();
+        self.write_dirty();
+        // What was written may let clients go, or go on.
+        self.do_effects();
+    }
+
+    /// Keeps in mind what the kernel says; it says it once.
+    fn note(&mut self, who: Who, event: &mio::event::Event) {
+        if let Who::Link(index) = who
+            && event.is_writable()
+            && self.is_connecting(index)
+        {
+            self.connect_on(index);
+        }
+        let Some(connection) = self.connection(who) else { return };
+        if event.is_writable() && connection.is_blocked {
+            connection.is_blocked = false;
+            self.unblocked.push(who);
+        }
+        let Some(connection) = self.connection(who) else { return };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            connection.is_readable = true;
+            connection.is_ending |= event.is_read_closed() || event.is_error();
+            self.list(who);
+        }
+    }
+
+    fn connection(&mut self, who: Who) -> Option<&mut Connection> {
+        match who {
+            Who::Client(index) => self.clients.get_mut(index)?.as_mut().map(|client| &mut client.connection),
+            Who::Link(index) => self.links.get_mut(index)?.as_mut()?.connection.as_mut(),
+        }
+    }
+
+    fn list(&mut self, who: Who) {
+        if let Some(connection) = self.connection(who)
+            && !std::mem::replace(&mut connection.is_listed, true)
+        {
+            self.listed.push(who);
+        }
+    }
+
+    /// Has a link read from in this turn or the next, if there is something.
+    pub(super) fn list_link(&mut self, index: usize) {
+        self.list(Who::Link(index));
+    }
+
+    /// Has a link's TLS say what it has to say.
+    pub(super) fn flush_link(&mut self, index: usize) {
+        self.unblocked.push(Who::Link(index));
+    }
+
+    /// Reads from everything that is readable, once.
+    fn read_listed(&mut self) {
+        for who in std::mem::take(&mut self.listed) {
+            self.at = Some(who);
+            match who {
+                Who::Client(index) => self.read_client(index),
+                Who::Link(index) => self.read_link(index),
+            }
+        }
+    }
+
+    fn read_client(&mut self, index: usize) {
+        let Some(Some(client)) = self.clients.get_mut(index) else { return };
+        client.connection.is_listed = false;
+        if client.is_paused || client.has_ended || !client.connection.is_readable {
+            return;
+        }
+        let id = client.id;
+        let got = client.connection.read(&mut self.scratch);
+        client.connection.is_readable = matches!(got, Ok(Got::Bytes(_)));
+        client.has_ended = matches!(got, Ok(Got::End));
+        if client.connection.wants_write() {
+            self.unblocked.push(Who::Client(index));
+        }
+        match got {
+            Ok(Got::Bytes(count)) => {
+                self.list(Who::Client(index));
+                self.core.client_read(id, &self.scratch[..count], self.now_us);
+            }
+            Ok(Got::Last(count)) => self.core.client_read(id, &self.scratch[..count], self.now_us),
+            Ok(Got::Nothing) => {}
+            Ok(Got::End) => self.core.client_eof(id, self.now_us),
+            Err(_) => self.client_failed(index),
+        }
+    }
+
+    fn client_failed(&mut self, index: usize) {
+        if let Some(client) = self.clients.get_mut(index).and_then(Option::take) {
+            self.core.client_failed(client.id, self.now_us);
+        }
+    }
+
+    fn read_link(&mut self, index: usize) {
+        let Some(Some(link)) = self.links.get_mut(index) else { return };
+        let id = link.id;
+        let Some(connection) = &mut link.connection else { return };
+        connection.is_listed = false;
+        if link.is_connecting || !connection.is_readable {
+            return;
+        }
+        let was_shaking = connection.is_handshaking();
+        let got = connection.read(&mut self.scratch);
+        connection.is_readable = matches!(got, Ok(Got::Bytes(_)));
+        let (is_shaking, wants_write) = (connection.is_handshaking(), connection.wants_write());
+        if wants_write {
+            self.flush_link(index);
+        }
+        if was_shaking && !is_shaking && got.is_ok() {
+            self.core.link_connected(id, self.now_us);
+        }
+        match got {
+            Ok(Got::Bytes(count)) => {
+                self.list_link(index);
+                self.core.link_read(id, &self.scratch[..count], self.now_us);
+            }
+            Ok(Got::Last(count)) => self.core.link_read(id, &self.scratch[..count], self.now_us),
+            Ok(Got::Nothing) => {}
+            Ok(Got::End) => self.link_ended(index),
+            Err(error) => self.link_failed(index, &error),
+        }
+    }
+
+    /// Does what the core wants, and what follows from it.
+    fn do_effects(&mut self) {
+        for _ in 0..EFFECT_ROUNDS {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.core.take_effects(&mut effects);
+            if effects.is_empty() {
+                self.effects = effects;
+                return;
+            }
+            for effect in effects.drain(..) {
+                self.do_effect(effect);
+            }
+            self.effects = effects;
+        }
+        self.is_due = true;
+    }
+
+    fn do_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect { link, terms, server } => self.connect(link, terms, server),
+            Effect::CloseLink(link) => self.close_link(link),
+            Effect::CloseClient(id) => {
+                if let Some(mut client) = self.take_client(id) {
+                    client.connection.finish(&mut self.scratch);
+                }
+            }
+            Effect::Pause(id) => {
+                if let Some(client) = self.client(id) {
+                    client.is_paused = true;
+                }
+            }
+            Effect::Resume(id) => {
+                if let Some(client) = self.client(id) {
+                    client.is_paused = false;
+                    if client.connection.is_readable {
+                        self.list(Who::Client(id.index()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn client(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.clients.get_mut(id.index())?.as_mut().filter(|client| client.id == id)
+    }
+
+    fn take_client(&mut self, id: ClientId) -> Option<Client> {
+        self.client(id)?;
+        self.clients.get_mut(id.index())?.take()
+    }
+
+    /// Writes to everything that has something new to be written, and to what takes something again.
+    fn write_dirty(&mut self) {
+        let (mut clients, mut links) = std::mem::take(&mut self.dirty);
+        self.core.take_dirty(&mut clients, &mut links);
+        for who in std::mem::take(&mut self.unblocked) {
+            match who {
+                Who::Client(index) => clients.extend(self.clients.get(index).and_then(Option::as_ref).map(|it| it.id)),
+                Who::Link(index) => links.extend(self.links.get(index).and_then(Option::as_ref).map(|it| it.id)),
+            }
+        }
+        for id in links.drain(..) {
+            self.at = Some(Who::Link(id.index()));
+            self.write_link(id);
+        }
+        for id in clients.drain(..) {
+            self.at = Some(Who::Client(id.index()));
+            self.write_client(id);
+        }
+        self.at = None;
+        self.dirty = (clients, links);
+    }
+
+    fn write_client(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.index()).and_then(Option::as_mut).filter(|it| it.id == id) else {
+            return;
+        };
+        let output = self.core.client_output(id);
+        if client.connection.is_blocked || (output.is_empty() && !client.connection.wants_write()) {
+            return;
+        }
+        match client.connection.write(output) {
+            Ok(0) => {}
+            Ok(count) => self.core.client_wrote(id, count, self.now_us),
+            Err(_) => self.client_failed(id.index()),
+        }
+    }
+
+    fn write_link(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(id.index()).and_then(Option::as_mut).filter(|link| link.id == id) else {
+            return;
+        };
+        let Some(connection) = link.connection.as_mut().filter(|_| !link.is_connecting) else { return };
+        let output = self.core.link_output(id);
+        if connection.is_blocked || (output.is_empty() && !connection.wants_write()) {
+            return;
+        }
+        match connection.write(output) {
+            Ok(0) => {}
+            Ok(count) => self.core.link_wrote(id, count, self.now_us),
+            Err(error) => self.link_failed(id.index(), &error),
+        }
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Apply(pools, connectors) => {
+                    self.connectors = connectors;
+                    self.applied.clone_from(&pools);
+                    self.core.apply(pools, self.now_us);
+                }
+                Command::Adopt(arrival) => self.adopt(*arrival),
+                Command::Named(name) => self.named(&name),
+                Command::Explain { pool, key, answer } => {
+                    // Whoever asked may have gone.
+                    let _ = answer.try_send(self.core.explain(&pool, &key));
+                }
+                Command::Drain => {
+                    self.is_draining = true;
+                    self.core.drain(self.now_us);
+                }
+            }
+        }
+    }
+
+    fn adopt(&mut self, arrival: Arrival) {
+        let Arrival { pool, socket, tls, admitted } = arrival;
+        let Some(id) = self.core.client_opened(&pool, self.now_us) else { return };
+        let index = id.index();
+        let mut connection = Connection::new(socket, tls.map(rustls::Connection::Server));
+        if self.register(&mut connection.socket, Who::Client(index)).is_err() {
+            return self.core.client_failed(id, self.now_us);
+        }
+        if self.clients.len() <= index {
+            self.clients.resize_with(index + 1, || None);
+        }
+        // TLS may have read more than its handshake.
+        connection.is_readable = connection.has_tls();
+        let client = Client { id, connection, is_paused: false, has_ended: false, _admitted: admitted };
+        self.clients[index] = Some(client);
+        self.list(Who::Client(index));
+        self.unblocked.push(Who::Client(index));
+        if self.is_draining {
+            self.core.drain(self.now_us);
+        }
+    }
+
+    fn register(&self, socket: &mut Socket, who: Who) -> io::Result<()> {
+        self.poll.registry().register(socket, who.token(), BOTH)
+    }
+
+    pub(super) fn register_link(&self, socket: &mut Socket, index: usize) -> io::Result<()> {
+        self.register(socket, Who::Link(index))
+    }
+
+    /// Goes on after a panic: without the client whose work it was, else from the beginning.
+    fn recover(&mut self) {
+        let at = self.at.take();
+        tracing::error!(event = "panicked", at = ?at);
+        let is_over = match at {
+            Some(Who::Client(index)) => {
+                catch_unwind(AssertUnwindSafe(|| self.client_failed(index))).is_ok()
+            }
+            _ => false,
+        };
+        if !is_over {
+            self.clients.clear();
+            self.links.clear();
+            self.core = Core::new(self.seed);
+            let _ = catch_unwind(AssertUnwindSafe(|| self.core.apply(self.applied.clone(), self.now_us)));
+        }
+        // What the kernel said in this turn it says no more.
+        let all = (0..self.clients.len()).map(Who::Client).chain((0..self.links.len()).map(Who::Link));
+        for who in all.collect::<Vec<_>>() {
+            if let Some(connection) = self.connection(who) {
+                (connection.is_readable, connection.is_blocked, connection.is_listed) = (true, false, false);
+                self.unblocked.push(who);
+                self.list(who);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Following the document: its file, or a command that prints it.
+
+use super::Control;
+use crate::Exit;
+use crate::render::{Render, Watched};
+use crate::source::Source;
+use alongside_document::{Document, Problem, Succession, succeeds};
+use alongside_transport::watch::Watch;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, oneshot};
+
+/// How often a followed file is looked at even if nothing was noticed.
+const WATCH_LOOK: Duration = Duration::from_secs(30);
+
+/// How often a document is tried again that was refused for a reason that may pass, such as a taken address.
+const RETRY_LOOK: Duration = Duration::from_secs(3);
+
+/// When a followed file is judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Always,
+    IfChanged,
+}
+
+/// What was followed, as it was when it was last looked at.
+#[derive(Default)]
+pub struct Seen {
+    bytes: Option<Result<Vec<u8>, Vec<Problem>>>,
+    /// What the command reads.
+    watched: Option<Watched>,
+    /// The command runs.
+    is_rendering: bool,
+    /// What it reads has changed since it began.
+    is_wanted: bool,
+    /// It was refused for a reason that may pass.
+    is_due_again: bool,
+}
+
+impl Control {
+    pub(super) async fn follow(self: Arc<Self>, source: &Source) -> Exit {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else { return Exit::Failed };
+        let changed = Arc::new(Notify::new());
+        let mut watch = Watch::new(source.paths(), &changed);
+        watch.renew();
+        let mut look = tokio::time::interval(WATCH_LOOK);
+        look.tick().await;
+        let mut retry = tokio::time::interval(RETRY_LOOK);
+        retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut signals = 0;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {
+                    signals += 1;
+                    self.drain();
+                }
+                _ = interrupt.recv() => {
+                    signals += 1;
+                    self.drain();
+                }
+                () = self.drained.notified() => return self.finish(signals, &mut terminate, &mut interrupt).await,
+                _ = hangup.recv() => self.read_again(source, Look::Always),
+                () = changed.notified() => {
+                    watch.renew();
+                    self.read_again(source, Look::IfChanged);
+                }
+                _ = retry.tick() => self.try_again(source),
+                _ = look.tick() => {
+                    watch.renew();
+                    self.read_again(source, Look::IfChanged);
+                }
+            }
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_again(self: &Arc<Self>, source: &Source) {
+        if self.seen().is_due_again {
+            self.read_again(source, Look::Always);
+        }
+    }
+
+    fn read_again(self: &Arc<Self>, source: &Source, look: Look) {
+        if matches!(source, Source::Descriptor(_)) || self.unready().is_some() {
+            return;
+        }
+        if let Source::Command(render) = source {
+            return self.render_again(render, look);
+        }
+        let bytes = source.bytes();
+        let before = self.seen().bytes.replace(bytes.clone());
+        // Much may happen in the file's directory, our own log lines among it: a file is judged once.
+        if look == Look::IfChanged && before.as_ref() == Some(&bytes) {
+            return;
+        }
+        self.take(bytes, |_| {});
+    }
+
+    /// Runs the command where what it reads has changed; what it prints is taken when it ends.
+    fn render_again(self: &Arc<Self>, render: &Arc<Render>, look: Look) {
+        let mut seen = self.seen();
+        let watched = render.watched();
+        let before = seen.watched.replace(watched);
+        if look == Look::IfChanged && before == seen.watched {
+            return;
+        }
+        if std::mem::replace(&mut seen.is_rendering, true) {
+            seen.is_wanted = true;
+            return;
+        }
+        drop(seen);
+        tokio::spawn(Arc::clone(self).render(Arc::clone(render)));
+    }
+
+    async fn render(self: Arc<Self>, render: Arc<Render>) {
+        loop {
+            let (printed, answer) = oneshot::channel();
+            let worker = Arc::clone(&render);
+            // A thread of its own: who ends the process does not wait for it.
+            let begun = std::thread::Builder::new().name("render".to_owned()).spawn(move || {
+                let _ = printed.send(worker.run());
+            });
+            let bytes = match begun {
+                Ok(_) => answer.await.unwrap_or_else(|_| Err(render.problem("it was lost".to_owned()))),
+                Err(error) => Err(render.problem(format!("no thread can run it: {error}"))),
+            };
+            self.take(bytes, |document| self.number(document));
+            let mut seen = self.seen();
+            if !std::mem::take(&mut seen.is_wanted) {
+                seen.is_rendering = false;
+                return;
+            }
+        }
+    }
+
+    /// Gives what a command printed the number after the document in force, which it does not know.
+    fn number(&self, document: &mut Document) {
+        let runtime = self.lock();
+        let Some(current) = runtime.document() else { return };
+        if succeeds(current, document) != Succession::Newer {
+            (document.epoch, document.generation) = (current.epoch, current.generation);
+            if succeeds(current, document) == Succession::Conflict {
+                document.generation += 1;
+            }
+        }
+    }
+
+    /// Applies what was read or printed; what is wrong with it is said.
+    fn take(&self, bytes: Result<Vec<u8>, Vec<Problem>>, number: impl FnOnce(&mut Document)) {
+        self.seen().is_due_again = false;
+        match bytes.and_then(|bytes| alongside_document::parse(&bytes)) {
+            Ok(mut document) => {
+                number(&mut document);
+                // A newer one may have come by the admin door while the file stayed: that is no mistake of the file.
+                if self.is_overtaken(&document) {
+                    return;
+                }
+                // What is wrong with it was said by `apply`.
+                let is_passing = self.apply(document).is_err_and(|refused| refused.is_passing());
+                self.seen().is_due_again = is_passing;
+            }
+            Err(problems) => {
+                self.process.refused.inc();
+                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                tracing::error!(event = "document_refused", problems = problems.join(" | "));
+            }
+        }
+    }
+
+    fn is_overtaken(&self, document: &Document) -> bool {
+        let runtime = self.lock();
+        runtime.document().is_some_and(|current| succeeds(current, document) == Succession::Older)
+    }
+}

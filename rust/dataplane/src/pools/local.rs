@@ -1,0 +1,142 @@
+//! UNIX sockets where clients of pools connect.
+
+use alongside_ambassador::Engine;
+use alongside_ambassador::reactor::Rejected;
+use alongside_document::{ClientSocket, Document, Problem};
+use alongside_transport::accept::Failures;
+use alongside_transport::admission::Admission;
+use alongside_transport::listen::{self, SocketFile};
+use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::task::AbortHandle;
+
+/// How long to wait after the system refused to hand out a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What becomes of who connects.
+#[derive(Debug)]
+struct State {
+    pool: Arc<str>,
+    rejected: Arc<Rejected>,
+    connections_max: usize,
+}
+
+/// A socket that is bound, and serves nobody yet.
+#[derive(Debug)]
+pub struct Bound {
+    written: ClientSocket,
+    socket: UnixListener,
+    file: SocketFile,
+}
+
+#[derive(Debug)]
+struct Local {
+    written: ClientSocket,
+    file: SocketFile,
+    state: Arc<ArcSwap<State>>,
+    task: AbortHandle,
+}
+
+/// The sockets that serve, by path.
+#[derive(Debug, Default)]
+pub struct Locals(BTreeMap<String, Local>);
+
+impl Locals {
+    /// Binds the sockets that a document adds, all or none.
+    ///
+    /// # Errors
+    /// What is wrong, and whether another one serves it.
+    pub fn bind(&self, document: &Document) -> Result<Vec<Bound>, (Problem, io::ErrorKind)> {
+        let mut bound = Vec::new();
+        for (index, pool) in document.pools.iter().enumerate() {
+            let Some(written) = &pool.socket else { continue };
+            if self.0.get(&written.path.to_string()).is_some_and(|local| local.written == *written) {
+                continue;
+            }
+            match bind(written) {
+                Ok(one) => bound.push(one),
+                Err(error) => {
+                    bound.iter().for_each(|one| one.file.remove());
+                    let path = format!("pools[{index}].socket.path");
+                    let what = format!("cannot listen on {}: {error}", written.path);
+                    return Err((Problem::new(path, what, "choose another path or stop its owner"), error.kind()));
+                }
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Serves what a document names, by what was bound for it, and no more what it does not name.
+    pub fn follow(&mut self, document: &Document, bound: Vec<Bound>, engine: &Engine, admission: &Arc<Admission>) {
+        let mut before = std::mem::take(&mut self.0);
+        let mut bound: BTreeMap<String, Bound> =
+            bound.into_iter().map(|one| (one.written.path.to_string(), one)).collect();
+        let pools = engine.pools();
+        for pool in &document.pools {
+            let Some(path) = pool.socket.as_ref().map(|socket| socket.path.to_string()) else { continue };
+            let state = State {
+                pool: pool.name.as_str().into(),
+                rejected: pools.get(pool.name.as_str()).map(|it| Arc::clone(&it.rejected)).unwrap_or_default(),
+                connections_max: document.limits.connections_max as usize,
+            };
+            if let Some(Bound { written, socket, file }) = bound.remove(&path) {
+                let state = Arc::new(ArcSwap::from_pointee(state));
+                tracing::info!(event = "listening", listener = pool.name.as_str(), address = path);
+                let task = tokio::spawn(accept(socket, Arc::clone(&state), engine.clone(), Arc::clone(admission)));
+                self.0.insert(path, Local { written, file, state, task: task.abort_handle() });
+            } else if let Some(local) = before.remove(&path) {
+                local.state.store(Arc::new(state));
+                self.0.insert(path, local);
+            }
+        }
+        before.into_values().for_each(Local::end);
+    }
+
+    /// Lets nobody in any more, and leaves no file behind.
+    pub fn close(&mut self) {
+        std::mem::take(&mut self.0).into_values().for_each(Local::end);
+    }
+}
+
+impl Local {
+    fn end(self) {
+        self.task.abort();
+        // Where the same path was bound anew, the file is another's.
+        self.file.remove();
+    }
+}
+
+fn bind(written: &ClientSocket) -> io::Result<Bound> {
+    let (socket, file) = listen::bind_file(written.path.as_path(), written.mode)?;
+    socket.set_nonblocking(true)?;
+    Ok(Bound { written: written.clone(), socket: UnixListener::from_std(socket)?, file })
+}
+
+async fn accept(socket: UnixListener, state: Arc<ArcSwap<State>>, engine: Engine, admission: Arc<Admission>) {
+    let mut failures = Failures::default();
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => {
+                let state = state.load();
+                match admission.admit(Ipv4Addr::LOCALHOST.into(), state.connections_max, None) {
+                    Ok(admitted) => {
+                        // One that cannot be handed over is closed.
+                        if let Ok(stream) = stream.into_std() {
+                            engine.adopt_local(&state.pool, stream, admitted);
+                        }
+                    }
+                    Err(full) => state.rejected.count(full),
+                }
+            }
+            Err(error) => {
+                failures.tell(&error);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

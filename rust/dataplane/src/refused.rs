@@ -1,0 +1,87 @@
+//! Why a document is not applied.
+
+use alongside_document::{Document, Problem, Succession};
+use std::io;
+
+/// Why a document is not applied.
+#[derive(Debug)]
+pub enum Refused {
+    /// It is wrong.
+    Wrong(Vec<Problem>),
+    /// A newer one is in force, or another one with the same number.
+    Overtaken(String),
+    /// An address is taken.
+    AddressTaken(Problem),
+    /// The process has no thread or descriptor left for it.
+    Exhausted(Problem),
+    /// The process drains.
+    Leaving,
+}
+
+impl Refused {
+    /// Returns what is wrong, where, and what to do.
+    pub fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::Wrong(problems) => problems.clone(),
+            Self::Overtaken(why) => {
+                vec![Problem::new("generation", why.clone(), "write the next generation, or begin the next epoch")]
+            }
+            Self::AddressTaken(problem) | Self::Exhausted(problem) => vec![problem.clone()],
+            Self::Leaving => vec![Problem::new("", "the process is ending", "send it to its successor")],
+        }
+    }
+
+    /// Whether the same document may be good later.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::AddressTaken(_) | Self::Exhausted(_))
+    }
+}
+
+/// Says that a document comes too late.
+pub fn overtaken(current: &Document, document: &Document, word: Succession) -> Refused {
+    let relation = if word == Succession::Older { "is older than" } else { "has other content under the number of" };
+    Refused::Overtaken(format!(
+        "document {}.{} {relation} the one in force, {}.{}",
+        document.epoch, document.generation, current.epoch, current.generation
+    ))
+}
+
+/// Says why a listener's address cannot be had.
+pub fn refuse_address(index: usize, address: &str, owner: Option<&str>, error: &io::Error) -> Refused {
+    let path = format!("listeners[{index}].address");
+    match (error.kind(), owner) {
+        (io::ErrorKind::AddrInUse, Some(owner)) => Refused::AddressTaken(Problem::new(
+            path,
+            format!("{address} is taken by listener {owner:?} of this process"),
+            "choose another port, or apply a document without that listener first",
+        )),
+        (io::ErrorKind::AddrInUse, None) => Refused::AddressTaken(Problem::new(
+            path,
+            format!("{address} is taken"),
+            "choose another port or stop its owner",
+        )),
+        _ if is_exhausted(error) => Refused::Exhausted(Problem::new(
+            path,
+            format!("cannot listen on {address}: {error}"),
+            "raise the process's limit of open files",
+        )),
+        _ => Refused::Wrong(vec![Problem::new(
+            path,
+            format!("cannot listen on {address}: {error}"),
+            "choose an address of this machine",
+        )]),
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::NOSPC]
+        .map(|it| Some(it.raw_os_error()))
+        .contains(&error.raw_os_error())
+}
+
+/// Says that a pool's threads cannot start.
+pub fn refuse_threads(error: &io::Error) -> Refused {
+    let what = format!("a thread for pools cannot start: {error}");
+    Refused::Exhausted(Problem::new("threads", what, "write fewer threads"))
+}

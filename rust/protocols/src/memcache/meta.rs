@@ -1,0 +1,124 @@
+//! The meta commands: flags, keys in base64, and what their quiet form hides.
+
+use data_encoding::BASE64;
+
+use super::fault::Reason;
+use super::reply::{Outcome, Reply};
+use super::request::Request;
+use super::verb::{Kind, Verb};
+use super::words::{Words, number};
+
+/// Bytes that a key in base64 may have when decoded, and a little more.
+pub const KEY_ROOM_BYTES: usize = 256;
+
+/// Room for one key that was sent in base64.
+pub type KeyRoom = [u8; KEY_ROOM_BYTES];
+
+/// The most flags that memcached takes with a block behind them; with more it would read the block as commands.
+const FLAGS_MAX: usize = 16;
+
+/// Check a meta command's flags; tell whether `q` is among them. What is behind their letters, the server checks.
+pub(super) fn check(key: &[u8], flags: Words<'_>) -> Result<bool, Reason> {
+    let (mut seen, mut count) = (0_u128, 0);
+    for flag in flags {
+        count += 1;
+        if count > FLAGS_MAX {
+            return Err(Reason::TooManyFlags);
+        }
+        if !flag[0].is_ascii_alphabetic() {
+            return Err(Reason::Flag);
+        }
+        let bit = 1 << flag[0];
+        if seen & bit != 0 {
+            return Err(Reason::FlagAgain);
+        }
+        seen |= bit;
+    }
+    if seen & 1 << b'b' != 0 && decoded(key, &mut [0; KEY_ROOM_BYTES]).is_none() {
+        return Err(Reason::Base64);
+    }
+    Ok(seen & 1 << b'q' != 0)
+}
+
+fn decoded<'r>(key: &[u8], room: &'r mut KeyRoom) -> Option<&'r [u8]> {
+    let length = BASE64.decode_len(key.len()).ok().filter(|&length| length <= room.len())?;
+    let length = BASE64.decode_mut(key, &mut room[..length]).ok()?;
+    Some(&room[..length])
+}
+
+impl<'a> Request<'a> {
+    /// Tell whether a meta command has that flag.
+    #[must_use]
+    pub fn has_flag(&self, letter: u8) -> bool {
+        self.flags().any(|flag| flag[0] == letter)
+    }
+
+    /// Return a meta command's flags with what is behind their letters; nothing for other commands.
+    #[must_use]
+    pub fn flags(&self) -> Words<'a> {
+        let mut words = self.rest();
+        match self.verb {
+            Verb::MetaSet => drop(words.next()),
+            Verb::MetaGet | Verb::MetaDelete | Verb::MetaArithmetic | Verb::MetaDebug => {}
+            _ => return Words::default(),
+        }
+        words
+    }
+
+    /// Return the first key as the server sees it, which is what placement hashes: decoded if it was sent in base64.
+    #[must_use]
+    pub fn placement_key<'r>(&self, room: &'r mut KeyRoom) -> &'r [u8]
+    where
+        'a: 'r,
+    {
+        let key = self.key();
+        if self.kind() == Kind::Meta && self.has_flag(b'b') {
+            return decoded(key, room).unwrap_or_default();
+        }
+        key
+    }
+
+    /// Tell whether the client of a quiet request is not shown that reply.
+    #[must_use]
+    pub fn hides(&self, reply: &Reply<'_>) -> bool {
+        let usual: &[Outcome] = match self.verb {
+            _ if !self.is_quiet => &[],
+            Verb::MetaGet => &[Outcome::Miss],
+            Verb::MetaSet | Verb::MetaDelete => &[Outcome::Done],
+            Verb::MetaArithmetic => &[Outcome::Done, Outcome::Hit],
+            Verb::MetaNoop | Verb::MetaDebug => &[],
+            _ => return true,
+        };
+        usual.contains(&reply.outcome)
+    }
+
+    /// Append the same request, but so that a server always answers it: without `noreply` or `q`.
+    pub fn write_loud(&self, out: &mut Vec<u8>) {
+        if !self.is_quiet {
+            return out.extend_from_slice(self.bytes);
+        }
+        // The command and the first key stay whatever they are called.
+        let kept = 1 + usize::from(self.key_count > 0);
+        let is_hushing = |word: &[u8]| if self.verb.is_meta() { word[0] == b'q' } else { word == b"noreply" };
+        for (i, word) in Words::new(self.line).enumerate() {
+            if i < kept || !is_hushing(word) {
+                out.extend_from_slice(word);
+                out.push(b' ');
+            }
+        }
+        out.pop();
+        out.extend_from_slice(b"\r\n");
+        if matches!(self.verb, Verb::MetaSet) || self.kind() == Kind::Store {
+            out.extend_from_slice(self.block);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// Return the length of a meta reply's block, which its line says.
+pub(super) fn block_bytes(word: &[u8]) -> Option<usize> {
+    number(word, 1 << 40).and_then(|length| usize::try_from(length).ok())
+}
+
+#[cfg(test)]
+mod tests;

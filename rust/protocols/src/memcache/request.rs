@@ -1,0 +1,353 @@
+//! Requests: where one ends, whom it concerns, and whether every server reads it as we do.
+
+use memchr::memchr;
+
+use super::fault::{Fault, Reason};
+use super::meta;
+use super::reply::Expect;
+use super::verb::{Kind, Verb};
+use super::words::{Words, is_time, number};
+use super::{Limits, Parsed, Progress};
+
+/// How a request of the binary protocol begins.
+const BINARY_MAGIC: u8 = 0x80;
+
+/// The longest value whose length any memcached reads as one.
+const BLOCK_BYTES_MAX: u64 = (1 << 31) - 3;
+
+/// A request as it came, whole. Nothing of it is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// All of it, with the ends of its line and of its block.
+    pub bytes: &'a [u8],
+    /// Its line without the end.
+    pub line: &'a [u8],
+    /// Its block without the end; empty if there is none.
+    pub block: &'a [u8],
+    /// The command.
+    pub verb: Verb,
+    /// The client wants no answer (`noreply`), or none of the usual (`q` of the meta commands; see [`Request::hides`]).
+    pub is_quiet: bool,
+    /// How many keys there are.
+    pub key_count: usize,
+    /// The line from the first key on.
+    pub(super) from_key: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// Return the keys as sent, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        Words::new(self.from_key).take(self.key_count)
+    }
+
+    /// Return the first key as sent; empty if there is none.
+    #[must_use]
+    pub fn key(&self) -> &'a [u8] {
+        self.keys().next().unwrap_or_default()
+    }
+
+    /// Return what the command has in common with others.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.verb.kind()
+    }
+
+    /// Return what a server answers, unless the request is quiet or ends the connection.
+    #[must_use]
+    pub const fn expect(&self) -> Expect {
+        match self.verb.kind() {
+            Kind::Get | Kind::Gat => Expect::Values,
+            Kind::Meta => Expect::Meta,
+            Kind::Stats => Expect::Stats,
+            _ => Expect::Line,
+        }
+    }
+
+    /// Return the words behind the first key: arguments, or flags of a meta command. With no key, those behind the command.
+    #[must_use]
+    pub fn rest(&self) -> Words<'a> {
+        let mut words = Words::new(self.from_key);
+        if self.key_count > 0 {
+            words.next();
+        }
+        words
+    }
+}
+
+/// Return the request that `bytes` begin with, or why it goes to no server.
+///
+/// Give the same bytes with more behind them until it is whole, and then those behind it. A line may end with LF alone.
+/// O(n) over a message of n bytes, however it arrives.
+#[inline]
+pub fn request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Parsed<Result<Request<'a>, Fault>> {
+    if bytes.len() < progress.need || bytes.is_empty() {
+        return Parsed::More { need: progress.need };
+    }
+    let line_end = match line_end(bytes, limits.line_bytes_max, progress) {
+        Ok(Some(end)) => end,
+        Ok(None) => return Parsed::More { need: 0 },
+        Err(reason) => {
+            *progress = Progress::default();
+            return Parsed::Whole(Err(Fault { reason, skip: bytes.len() as u64, is_quiet: false }));
+        }
+    };
+    let line = &bytes[..line_end];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let parsed = Line { bytes, line, bytes_of_line: line_end + 1, limits }.parse();
+    match parsed {
+        Parsed::More { need } => {
+            // The line is read once more when its block is there, and not before.
+            *progress = Progress { seen: line_end, need, left: 0 };
+        }
+        Parsed::Whole(_) => *progress = Progress::default(),
+    }
+    parsed
+}
+
+/// Return where the line's LF is, if it is there.
+#[inline]
+fn line_end(bytes: &[u8], line_bytes_max: usize, progress: &mut Progress) -> Result<Option<usize>, Reason> {
+    if bytes[0] == BINARY_MAGIC {
+        return Err(Reason::Binary);
+    }
+    let seen = &bytes[..bytes.len().min(line_bytes_max)];
+    match memchr(b'\n', &seen[progress.seen..]) {
+        Some(end) => Ok(Some(progress.seen + end)),
+        None if seen.len() == line_bytes_max => Err(Reason::EndlessLine),
+        None => {
+            progress.seen = seen.len();
+            Ok(None)
+        }
+    }
+}
+
+/// A line that is there, and what may be behind it.
+#[derive(Clone, Copy)]
+struct Line<'a, 'l> {
+    bytes: &'a [u8],
+    line: &'a [u8],
+    bytes_of_line: usize,
+    limits: &'l Limits,
+}
+
+type Outcome<'a> = Parsed<Result<Request<'a>, Fault>>;
+
+impl<'a> Line<'a, '_> {
+    #[inline]
+    fn parse(self) -> Outcome<'a> {
+        if let Some(key) = self.line.strip_prefix(b"get ")
+            && self.is_key(key)
+        {
+            return self.whole(Verb::Get, key, 1, false);
+        }
+        self.parse_words()
+    }
+
+    fn parse_words(self) -> Outcome<'a> {
+        let mut words = Words::new(self.line);
+        let Some(verb) = words.next().and_then(Verb::of) else { return self.fault(Reason::Unknown, false) };
+        let is_clean = self.is_clean();
+        match verb.kind() {
+            // A block is passed over even if the line is not good.
+            Kind::Store => self.store(verb, words),
+            Kind::Meta => self.meta(verb, words),
+            _ if !is_clean => self.fault(Reason::Line, false),
+            Kind::Get => self.keys(verb, words),
+            Kind::Gat => self.gat(verb, words),
+            Kind::Delete => self.delete(verb, words),
+            Kind::Arithmetic | Kind::Touch => self.one_number(verb, words),
+            Kind::Verbosity => self.verbosity(verb, words),
+            Kind::FlushAll => self.flush_all(verb, words),
+            // As memcached, these do not mind what is behind them.
+            Kind::Stats | Kind::Version | Kind::Quit => self.whole(verb, words.rest(), 0, false),
+        }
+    }
+
+    #[inline]
+    fn is_key(self, word: &[u8]) -> bool {
+        let is_plain = word.iter().fold(true, |is_plain, &byte| is_plain & (byte > b' '));
+        !word.is_empty() && word.len() <= self.limits.key_bytes_max && is_plain
+    }
+
+    /// Tell whether no byte of the line is a control: memcached ends a line at a NUL, and others are for trouble only.
+    fn is_clean(self) -> bool {
+        self.line.iter().fold(true, |is_clean, &byte| is_clean & (byte >= b' '))
+    }
+
+    fn whole(self, verb: Verb, from_key: &'a [u8], key_count: usize, is_quiet: bool) -> Outcome<'a> {
+        let bytes = &self.bytes[..self.bytes_of_line];
+        let (line, block) = (self.line, &self.bytes[..0]);
+        Parsed::Whole(Ok(Request { bytes, line, block, verb, is_quiet, key_count, from_key }))
+    }
+
+    /// Refuse the line, with nothing behind it.
+    #[cold]
+    fn fault(self, reason: Reason, is_quiet: bool) -> Outcome<'a> {
+        Parsed::Whole(Err(Fault { reason, skip: self.bytes_of_line as u64, is_quiet }))
+    }
+
+    fn keys(self, verb: Verb, words: Words<'a>) -> Outcome<'a> {
+        let mut key_count = 0;
+        for key in words {
+            key_count += 1;
+            if key.len() > self.limits.key_bytes_max {
+                return self.fault(Reason::Line, false);
+            }
+        }
+        match key_count {
+            0 => self.fault(Reason::Unknown, false),
+            _ if key_count > self.limits.keys_max => self.fault(Reason::TooManyKeys, false),
+            _ => self.whole(verb, words.rest(), key_count, false),
+        }
+    }
+
+    fn gat(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
+        match words.next() {
+            None => self.fault(Reason::Unknown, false),
+            Some(time) if !is_time(time) => self.fault(Reason::Time, false),
+            Some(_) => self.keys(verb, words),
+        }
+    }
+
+    fn store(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
+        let from_key = words.rest();
+        let wanted = if verb == Verb::Cas { 5 } else { 4 };
+        let mut found: [&[u8]; 5] = [&[]; 5];
+        for word in &mut found[..wanted] {
+            let Some(next) = words.next() else { return self.fault(Reason::Unknown, false) };
+            *word = next;
+        }
+        let is_quiet = words.next() == Some(b"noreply");
+        if words.next().is_some() {
+            return self.fault(Reason::Unknown, false);
+        }
+        let [key, flags, time, length, unique] = found;
+        let Some(length) = number(length, BLOCK_BYTES_MAX) else { return self.fault(Reason::Line, is_quiet) };
+        let is_good = self.is_key(key)
+            && self.is_clean()
+            && number(flags, u64::from(u32::MAX)).is_some()
+            && is_time(time)
+            && (verb != Verb::Cas || number(unique, u64::MAX).is_some());
+        let good = if is_good { Ok(()) } else { Err(Reason::Line) };
+        self.with_block(verb, from_key, length, is_quiet, good)
+    }
+
+    /// Take a block of that length, or pass it over if the line is not good or the block too long.
+    fn with_block(
+        self,
+        verb: Verb,
+        from_key: &'a [u8],
+        length: u64,
+        is_quiet: bool,
+        good: Result<(), Reason>,
+    ) -> Outcome<'a> {
+        let whole = self.bytes_of_line as u64 + length + 2;
+        let fault = |reason| Parsed::Whole(Err(Fault { reason, skip: whole, is_quiet: is_quiet && !verb.is_meta() }));
+        if let Err(reason) = good {
+            return fault(reason);
+        }
+        let need = match usize::try_from(whole) {
+            Ok(need) if length <= self.limits.value_bytes_max => need,
+            _ => return fault(Reason::TooLarge),
+        };
+        let Some(bytes) = self.bytes.get(..need) else { return Parsed::More { need } };
+        let Some(block) = bytes[self.bytes_of_line..].strip_suffix(b"\r\n") else { return fault(Reason::Chunk) };
+        Parsed::Whole(Ok(Request { bytes, line: self.line, block, verb, is_quiet, key_count: 1, from_key }))
+    }
+
+    fn delete(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
+        let from_key = words.rest();
+        let Some(key) = words.next() else { return self.fault(Reason::Unknown, false) };
+        let (zero, last, surplus) = (words.next(), words.next(), words.next());
+        if surplus.is_some() {
+            return self.fault(Reason::Unknown, false);
+        }
+        let is_quiet = last.or(zero) == Some(b"noreply");
+        let is_good = match (zero, last) {
+            (None, _) => true,
+            (Some(word), None) => word == b"0" || is_quiet,
+            (Some(word), Some(_)) => word == b"0" && is_quiet,
+        };
+        if !is_good {
+            return self.fault(Reason::Usage, is_quiet);
+        }
+        self.one_key(verb, key, from_key, is_quiet)
+    }
+
+    fn one_number(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
+        let from_key = words.rest();
+        let (Some(key), Some(word)) = (words.next(), words.next()) else {
+            return self.fault(Reason::Unknown, false);
+        };
+        let is_quiet = words.next() == Some(b"noreply");
+        if words.next().is_some() {
+            return self.fault(Reason::Unknown, false);
+        }
+        if verb == Verb::Touch && !is_time(word) {
+            return self.fault(Reason::Time, is_quiet);
+        }
+        if verb != Verb::Touch && number(word, u64::MAX).is_none() {
+            return self.fault(Reason::Delta, is_quiet);
+        }
+        self.one_key(verb, key, from_key, is_quiet)
+    }
+
+    fn one_key(self, verb: Verb, key: &[u8], from_key: &'a [u8], is_quiet: bool) -> Outcome<'a> {
+        if !self.is_key(key) {
+            return self.fault(Reason::Line, is_quiet);
+        }
+        self.whole(verb, from_key, 1, is_quiet)
+    }
+
+    fn verbosity(self, verb: Verb, words: Words<'a>) -> Outcome<'a> {
+        let mut left = words;
+        let (first, last, surplus) = (left.next(), left.next(), left.next());
+        let is_quiet = last.or(first) == Some(b"noreply");
+        match first {
+            None => self.fault(Reason::Unknown, false),
+            _ if surplus.is_some() => self.fault(Reason::Unknown, false),
+            Some(level) if number(level, u64::from(u32::MAX)).is_none() => self.fault(Reason::Line, is_quiet),
+            Some(_) => self.whole(verb, words.rest(), 0, is_quiet),
+        }
+    }
+
+    fn flush_all(self, verb: Verb, words: Words<'a>) -> Outcome<'a> {
+        let mut left = words;
+        let (first, last, surplus) = (left.next(), left.next(), left.next());
+        let is_quiet = last.or(first) == Some(b"noreply");
+        match first {
+            _ if surplus.is_some() => self.fault(Reason::Unknown, false),
+            Some(b"noreply") if last.is_none() => self.whole(verb, words.rest(), 0, true),
+            Some(delay) if !is_time(delay) => self.fault(Reason::Time, is_quiet),
+            _ => self.whole(verb, words.rest(), 0, is_quiet),
+        }
+    }
+
+    fn meta(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
+        let from_key = words.rest();
+        let key = match words.next() {
+            _ if verb == Verb::MetaNoop => return self.whole(verb, &[], 0, false),
+            None if verb == Verb::MetaDebug => return self.fault(Reason::Line, false),
+            None => return self.fault(Reason::Unknown, false),
+            Some(key) => key,
+        };
+        let good = |flags| match self.is_key(key) && self.is_clean() {
+            true => meta::check(key, flags),
+            false => Err(Reason::Line),
+        };
+        if verb != Verb::MetaSet {
+            return match good(words) {
+                Ok(is_quiet) => self.whole(verb, from_key, 1, is_quiet),
+                Err(reason) => self.fault(reason, false),
+            };
+        }
+        let Some(length) = words.next().and_then(|word| number(word, BLOCK_BYTES_MAX)) else {
+            return self.fault(Reason::Line, false);
+        };
+        let good = good(words);
+        self.with_block(verb, from_key, length, good == Ok(true), good.map(|_| ()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

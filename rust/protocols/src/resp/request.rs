@@ -1,0 +1,207 @@
+//! Requests: arrays of bulk strings, and lines for whoever types.
+
+use memchr::memchr;
+
+use super::fault::{Fault, Reason};
+use super::inline::Inline;
+use super::number::{NoNumber, number};
+use super::{Limits, Parsed, Progress};
+
+/// What a client sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A request.
+    Command(Request<'a>),
+    /// A request as a line; [`Inline::write`] makes an array of it.
+    Inline(Inline<'a>),
+    /// Nothing: an empty line, or an array with nothing in it. Redis does not answer it.
+    Empty {
+        /// Its bytes, to be passed over.
+        bytes: usize,
+    },
+}
+
+impl Message<'_> {
+    /// Return how many bytes it has.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        match self {
+            Message::Command(request) => request.bytes.len(),
+            Message::Inline(inline) => inline.bytes.len(),
+            Message::Empty { bytes } => *bytes,
+        }
+    }
+}
+
+/// A request as it came, whole. Nothing of it is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// All of it.
+    pub bytes: &'a [u8],
+    /// How many arguments it has, the command's name among them: at least 1.
+    pub count: usize,
+    /// From the name's `$` on.
+    body: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// Return the arguments in order, the command's name first.
+    #[must_use]
+    pub fn args(&self) -> Args<'a> {
+        Args { rest: self.body, left: self.count }
+    }
+
+    /// Return the argument at an index, the command's name at 0. O(index).
+    #[must_use]
+    pub fn arg(&self, index: usize) -> Option<&'a [u8]> {
+        self.args().nth(index)
+    }
+
+    /// Return the command's name as sent, in any case; [`super::commands::find`] finds it.
+    #[must_use]
+    pub fn name(&self) -> &'a [u8] {
+        self.arg(0).unwrap_or_default()
+    }
+}
+
+/// The arguments of a request, in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Args<'a> {
+    /// Return the bytes of the next argument as they stand in the request, its length before it and its end behind it.
+    #[inline]
+    pub fn next_framed(&mut self) -> Option<&'a [u8]> {
+        let (start, end) = self.place()?;
+        let (framed, rest) = self.rest.split_at(end + 2);
+        debug_assert!(start <= end);
+        self.rest = rest;
+        self.left -= 1;
+        Some(framed)
+    }
+
+    /// Return where the next argument's data starts and ends.
+    #[inline]
+    fn place(&self) -> Option<(usize, usize)> {
+        if self.left == 0 {
+            return None;
+        }
+        let (length, start) = number(self.rest, 1).ok()?;
+        Some((start, start + usize::try_from(length).ok()?))
+    }
+}
+
+impl<'a> Iterator for Args<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (start, end) = self.place()?;
+        let arg = &self.rest[start..end];
+        self.rest = &self.rest[end + 2..];
+        self.left -= 1;
+        Some(arg)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Args<'_> {}
+
+/// Return what `bytes` begin with, or why that is no request; after a fault nothing of the connection can be read.
+///
+/// Give the same bytes with more behind them until it is whole, and then those behind it. O(n) over a message of n
+/// bytes, however it arrives.
+#[inline]
+pub fn request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Parsed<Result<Message<'a>, Fault>> {
+    if bytes.len() < progress.need || bytes.is_empty() {
+        return Parsed::More { need: progress.need };
+    }
+    let parsed = if bytes[0] == b'*' { array(bytes, limits, progress) } else { line(bytes, limits, progress) };
+    if let Parsed::Whole(_) = parsed {
+        *progress = Progress::default();
+    }
+    parsed.map(|message| message.map_err(|reason| Fault { reason }))
+}
+
+type Outcome<'a> = Parsed<Result<Message<'a>, Reason>>;
+
+#[inline]
+fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'a> {
+    let (count, body) = match number(bytes, 1) {
+        Ok(found) => found,
+        Err(NoNumber::Incomplete) => return Parsed::More { need: 0 },
+        Err(NoNumber::Broken) => return Parsed::Whole(Err(Reason::Count)),
+    };
+    if count <= 0 {
+        return Parsed::Whole(Ok(Message::Empty { bytes: body }));
+    }
+    let count = match usize::try_from(count) {
+        Ok(count) if count <= limits.elements_max => count,
+        _ => return Parsed::Whole(Err(Reason::Count)),
+    };
+    let (mut at, mut left) = if progress.seen == 0 { (body, count) } else { (progress.seen, progress.left) };
+    while left > 0 {
+        match bulk(bytes, at, limits) {
+            Ok(end) => at = end,
+            Err(Ok(need)) => {
+                *progress = Progress { seen: at, need, left };
+                return Parsed::More { need };
+            }
+            Err(Err(reason)) => return Parsed::Whole(Err(reason)),
+        }
+        left -= 1;
+    }
+    Parsed::Whole(Ok(Message::Command(Request { bytes: &bytes[..at], count, body: &bytes[body..at] })))
+}
+
+/// Return where the argument that begins at `at` ends; else how many bytes there must be before it is worth a look
+/// (0 if that is not known), or why it is none.
+#[inline]
+fn bulk(bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, Result<usize, Reason>> {
+    match bytes.get(at) {
+        None => return Err(Ok(0)),
+        Some(b'$') => {}
+        Some(&byte) => return Err(Err(Reason::NoBulk(byte))),
+    }
+    let (length, start) = number(bytes, at + 1).map_err(|no_number| match no_number {
+        NoNumber::Incomplete => Ok(0),
+        NoNumber::Broken => Err(Reason::Length),
+    })?;
+    let length = u64::try_from(length).ok().filter(|&length| length <= limits.bulk_bytes_max);
+    let length = length.and_then(|length| usize::try_from(length).ok()).ok_or(Err(Reason::Length))?;
+    let end = start + length + 2;
+    match bytes.get(end - 2..end) {
+        Some(b"\r\n") => Ok(end),
+        Some(_) => Err(Err(Reason::End)),
+        None => Err(Ok(end)),
+    }
+}
+
+fn line<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'a> {
+    let seen = &bytes[..bytes.len().min(limits.line_bytes_max)];
+    let Some(end) = memchr(b'\n', &seen[progress.seen..]) else {
+        if seen.len() == limits.line_bytes_max {
+            return Parsed::Whole(Err(Reason::InlineTooLong));
+        }
+        progress.seen = seen.len();
+        return Parsed::More { need: 0 };
+    };
+    let end = progress.seen + end;
+    let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
+    Parsed::Whole(match Inline::new(&bytes[..=end], line) {
+        // As Redis: else lines of a request's body, which a page chose, would be commands.
+        _ if line.starts_with(b"POST ") || line.starts_with(b"Host:") => Err(Reason::Http),
+        None => Err(Reason::Quotes),
+        Some(inline) if inline.count == 0 => Ok(Message::Empty { bytes: end + 1 }),
+        Some(inline) => Ok(Message::Inline(inline)),
+    })
+}
+
+#[cfg(test)]
+mod tests;
