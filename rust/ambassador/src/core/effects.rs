@@ -46,6 +46,8 @@ pub enum Why {
     Unauthorized,
     /// TLS failed.
     Tls,
+    /// None was needed: too much waits already.
+    Full,
     /// Anything else, also here.
     Other,
 }
@@ -63,6 +65,7 @@ impl Why {
             Why::Stray => "stray",
             Why::Unauthorized => "unauthorized",
             Why::Tls => "tls",
+            Why::Full => "full",
             Why::Other => "other",
         }
     }
@@ -78,6 +81,7 @@ impl Why {
             Why::Stray => "Server sent an invalid answer",
             Why::Unauthorized => "Server refused the password or database",
             Why::Tls => "TLS to the server failed",
+            Why::Full => "Too many commands wait",
             Why::Other => "Server is not available",
         }
     }

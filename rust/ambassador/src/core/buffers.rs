@@ -1,0 +1,143 @@
+//! Buffers that are used again: who is idle holds none, and who is not asks the allocator for none.
+
+/// Buffers that are kept.
+const KEPT: usize = 64;
+
+/// A larger one is given back to the allocator.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// What a buffer has when it is made.
+const FIRST_BYTES: usize = 512;
+
+/// Buffers nobody uses.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    spare: Vec<Vec<u8>>,
+}
+
+impl Buffers {
+    /// Return an empty buffer.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_BYTES))
+    }
+
+    /// Take a buffer back.
+    #[inline]
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        if (1..=KEPT_BYTES).contains(&buffer.capacity()) && self.spare.len() < KEPT {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+}
+
+/// Bytes that wait to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    bytes: Vec<u8>,
+    /// How many of them were written.
+    written: usize,
+}
+
+impl Output {
+    /// Return what is to be written.
+    #[inline]
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.written
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written == self.bytes.len()
+    }
+
+    /// Return the buffer to append to.
+    #[inline]
+    pub(crate) fn end(&mut self, buffers: &mut Buffers) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers.take();
+        }
+        &mut self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn extend(&mut self, bytes: &[u8], buffers: &mut Buffers) {
+        self.end(buffers).extend_from_slice(bytes);
+    }
+
+    /// So many were written.
+    #[inline]
+    pub(crate) fn wrote(&mut self, count: usize, buffers: &mut Buffers) {
+        self.written = (self.written + count).min(self.bytes.len());
+        if self.is_empty() {
+            self.clear(buffers);
+        } else if self.written > KEPT_BYTES && self.written > self.bytes.len() / 2 {
+            // What a slow peer took long ago is not kept for ever.
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Give up what there is.
+    pub(crate) fn clear(&mut self, buffers: &mut Buffers) {
+        self.written = 0;
+        buffers.give(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// Bytes of messages that are not whole yet.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    bytes: Vec<u8>,
+}
+
+impl Input {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Take all bytes out to look at them.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Put bytes back, of which so many are done with.
+    pub(crate) fn put(&mut self, mut bytes: Vec<u8>, done: usize, buffers: &mut Buffers) {
+        if done == bytes.len() {
+            buffers.give(bytes);
+            return;
+        }
+        if done > 0 {
+            bytes.drain(..done);
+            if bytes.capacity() > KEPT_BYTES && bytes.len() < bytes.capacity() / 4 {
+                bytes.shrink_to(bytes.len() * 2);
+            }
+        }
+        self.bytes = bytes;
+    }
+
+    pub(crate) fn extend(&mut self, bytes: &[u8], buffers: &mut Buffers) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers.take();
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn clear(&mut self, buffers: &mut Buffers) {
+        buffers.give(std::mem::take(&mut self.bytes));
+    }
+}

@@ -1,0 +1,346 @@
+//! A client's connection: what it sent that is not whole, what it waits for, what it gets.
+
+use alongside_protocols::incremental::Progress;
+use alongside_protocols::resp::Reply;
+
+use super::buffers::{Input, Output};
+use super::context::Context;
+use super::slots::{Slot, SlotKind, Slots};
+use super::words::write_failure;
+use super::{ClientId, Effect, Why};
+use alongside_document::{PoolLimits, PoolProtocol};
+
+/// What is kept of what a client calls itself.
+const NAME_BYTES_MAX: usize = 256;
+
+/// A client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    /// Its pool's index.
+    pub(crate) pool: u32,
+    pub(crate) protocol: PoolProtocol,
+    pub(crate) input: Input,
+    pub(crate) progress: Progress,
+    /// Bytes to come that are passed over.
+    pub(crate) skip: u64,
+    pub(crate) output: Output,
+    pub(crate) slots: Slots,
+    /// Bytes in slots that wait for answers before them.
+    early_bytes: usize,
+    requests_max: usize,
+    bytes_max: usize,
+    is_dirty: bool,
+    /// It has too much to wait for: no further command is begun.
+    pub(crate) is_held: bool,
+    /// It is closed when it has its answers.
+    pub(crate) is_ending: bool,
+    /// Nothing that it sends is looked at any more.
+    pub(crate) is_deaf: bool,
+    /// It is closed without its answers.
+    pub(crate) is_broken: bool,
+    /// It said who it is, or need not.
+    pub(crate) is_known: bool,
+    /// What it calls itself (`CLIENT SETNAME`).
+    name: Option<Box<[u8]>>,
+}
+
+impl Client {
+    pub(crate) fn new(pool: u32, protocol: PoolProtocol, is_known: bool, limits: &PoolLimits) -> Client {
+        let mut client = Client {
+            id: ClientId { index: 0, generation: 0 },
+            pool,
+            protocol,
+            input: Input::default(),
+            progress: Progress::default(),
+            skip: 0,
+            output: Output::default(),
+            slots: Slots::default(),
+            early_bytes: 0,
+            requests_max: 0,
+            bytes_max: 0,
+            is_dirty: false,
+            is_held: false,
+            is_ending: false,
+            is_deaf: false,
+            is_broken: false,
+            is_known,
+            name: None,
+        };
+        client.limit(limits);
+        client
+    }
+
+    /// Call it so, cut off where that is long.
+    pub(crate) fn call(&mut self, name: &[u8]) {
+        self.name = Some(name[..name.len().min(NAME_BYTES_MAX)].into());
+    }
+
+    /// Return what it calls itself.
+    pub(crate) fn name(&self) -> &[u8] {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Have other limits from now on.
+    pub(crate) fn limit(&mut self, limits: &PoolLimits) {
+        self.requests_max = limits.client_requests_max as usize;
+        self.bytes_max = usize::try_from(limits.client_bytes_max).unwrap_or(usize::MAX);
+    }
+
+    /// Tell whether it waits for too much.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.len() >= self.requests_max || self.output.len() + self.early_bytes > self.bytes_max
+    }
+
+    /// Tell whether nothing is left to be done for a client that is ending.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_broken || self.is_ending && !self.is_held && self.slots.is_empty() && self.output.is_empty()
+    }
+
+    /// Begin no further command until there is less to wait for.
+    pub(crate) fn hold(&mut self, context: &mut Context) {
+        self.is_held = true;
+        if !self.is_ending {
+            context.effects.push(Effect::Pause(self.id));
+        }
+    }
+
+    /// Answer everything that was begun, and close.
+    pub(crate) fn end(&mut self, context: &mut Context) {
+        self.is_ending = true;
+        self.look_again(context);
+    }
+
+    /// Close at once.
+    pub(crate) fn break_off(&mut self, context: &mut Context) {
+        self.is_broken = true;
+        self.is_deaf = true;
+        self.look_again(context);
+    }
+
+    /// Look at it again when the turn ends.
+    pub(crate) fn look_again(&self, context: &mut Context) {
+        context.changed.push(self.id);
+    }
+
+    #[inline]
+    pub(crate) fn dirty(&mut self, context: &mut Context) {
+        if !self.is_dirty {
+            self.is_dirty = true;
+            context.dirty_clients.push(self.id);
+        }
+    }
+
+    /// It is about to be written to.
+    pub(crate) fn clean(&mut self) {
+        self.is_dirty = false;
+    }
+
+    /// Expect one more answer, of one part; return its number.
+    #[inline]
+    pub(crate) fn expect(&mut self) -> u32 {
+        let number = self.slots.next();
+        self.slots.push(Slot { left: 1, ..Slot::default() });
+        number
+    }
+
+    /// Answer a command here, in its turn.
+    pub(crate) fn answer(&mut self, bytes: &[u8], context: &mut Context) {
+        if self.slots.is_empty() {
+            self.output.extend(bytes, &mut context.buffers);
+            self.dirty(context);
+            return;
+        }
+        let mut early = context.buffers.take();
+        early.extend_from_slice(bytes);
+        self.early_bytes += bytes.len();
+        self.slots.push(Slot { early, ..Slot::default() });
+    }
+
+    /// Answer a command with why its server did not.
+    pub(crate) fn answer_failure(&mut self, why: Why, context: &mut Context) {
+        let mut line = context.buffers.take();
+        write_failure(&mut line, self.protocol, why);
+        self.answer(&line, context);
+        context.buffers.give(line);
+    }
+
+    /// Take the whole answer of a slot.
+    #[inline]
+    pub(crate) fn finish(&mut self, number: u32, bytes: &[u8], context: &mut Context) {
+        let place = self.slots.place(number);
+        if place == 0 {
+            self.output.extend(bytes, &mut context.buffers);
+            self.slots.pop();
+            self.advance(context);
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        let mut early = context.buffers.take();
+        early.extend_from_slice(bytes);
+        slot.early = early;
+        slot.left = 0;
+        self.early_bytes += bytes.len();
+    }
+
+    /// Fail the whole answer of a slot.
+    pub(crate) fn fail(&mut self, number: u32, why: Why, context: &mut Context) {
+        let mut line = context.buffers.take();
+        write_failure(&mut line, self.protocol, why);
+        self.finish(number, &line, context);
+        context.buffers.give(line);
+    }
+
+    /// Take values of a slot of several parts.
+    #[inline]
+    pub(crate) fn values(&mut self, number: u32, bytes: &[u8], context: &mut Context) {
+        let place = self.slots.place(number);
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        if place == 0 && slot.kind != SlotKind::ValuesTogether {
+            self.output.extend(bytes, &mut context.buffers);
+            self.dirty(context);
+            return;
+        }
+        if slot.early.capacity() == 0 {
+            slot.early = context.buffers.take();
+        }
+        slot.early.extend_from_slice(bytes);
+        self.early_bytes += bytes.len();
+    }
+
+    /// A part of a slot is over; `failed` says why if it failed.
+    pub(crate) fn part(&mut self, number: u32, failed: Option<Why>, context: &mut Context) {
+        let place = self.slots.place(number);
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        slot.has_good |= failed.is_none();
+        self.end_part(number, failed, context);
+    }
+
+    /// A part became several.
+    pub(crate) fn more_parts(&mut self, number: u32, parts: u32) {
+        let place = self.slots.place(number);
+        if let Some(slot) = self.slots.get_mut(place) {
+            slot.left += parts;
+        }
+    }
+
+    /// A part of a slot is over, well or not.
+    pub(crate) fn end_part(&mut self, number: u32, failed: Option<Why>, context: &mut Context) {
+        let place = self.slots.place(number);
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        slot.failed = slot.failed.or(failed);
+        slot.left = slot.left.saturating_sub(1);
+        if slot.left == 0 {
+            self.complete(place, context);
+        }
+    }
+
+    /// Expect an answer that is merged of parts, some of which may have failed already.
+    pub(crate) fn push_merged(&mut self, slot: Slot, context: &mut Context) {
+        self.early_bytes += slot.merge.as_ref().map_or(0, |merge| merge.bytes());
+        let is_over = slot.left == 0;
+        self.slots.push(slot);
+        if is_over {
+            self.complete(self.slots.len() - 1, context);
+        }
+    }
+
+    /// Take a part of a merged answer.
+    pub(crate) fn merge(&mut self, number: u32, part: u32, answer: Result<&Reply<'_>, Why>, context: &mut Context) {
+        let place = self.slots.place(number);
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        let Some(merge) = &mut slot.merge else { return };
+        let before = merge.bytes();
+        match answer {
+            Ok(answer) => merge.take(part, answer),
+            Err(why) => merge.fail(part, why),
+        }
+        self.early_bytes += merge.bytes() - before;
+        slot.left = slot.left.saturating_sub(1);
+        if slot.left == 0 {
+            self.complete(place, context);
+        }
+    }
+
+    /// Write what follows a slot's parts.
+    pub(crate) fn complete(&mut self, place: usize, context: &mut Context) {
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        if slot.early.capacity() == 0 {
+            slot.early = context.buffers.take();
+        }
+        let before = slot.early.len();
+        let failure = |out: &mut Vec<u8>, why| write_failure(out, PoolProtocol::Memcache, why);
+        match (slot.kind, slot.failed) {
+            (SlotKind::Values, Some(why)) if !slot.has_good => failure(&mut slot.early, why),
+            (SlotKind::ValuesTogether, Some(why)) => {
+                self.early_bytes -= before;
+                slot.early.clear();
+                failure(&mut slot.early, why);
+                self.early_bytes += slot.early.len();
+                self.is_deaf = true;
+                self.is_ending = true;
+            }
+            (SlotKind::Values | SlotKind::ValuesTogether, _) => slot.early.extend_from_slice(b"END\r\n"),
+            (SlotKind::Lines, None) => slot.early.extend_from_slice(b"OK\r\n"),
+            (SlotKind::Lines, Some(why)) => failure(&mut slot.early, why),
+            (SlotKind::Merged | SlotKind::Whole, _) => {
+                if let Some(mut merge) = slot.merge.take() {
+                    self.early_bytes -= merge.bytes();
+                    merge.finish(&mut slot.early);
+                    context.give_merge(merge);
+                }
+            }
+        }
+        if slot.kind == SlotKind::ValuesTogether && slot.failed.is_some() {
+            // twemproxy closes here, and what was pipelined behind is lost.
+            for slot in self.slots.cut(place + 1) {
+                self.early_bytes -= slot.early.len() + slot.merge.as_ref().map_or(0, |merge| merge.bytes());
+                context.buffers.give(slot.early);
+            }
+        } else {
+            self.early_bytes += slot.early.len() - before;
+        }
+        if place == 0 {
+            self.advance(context);
+        }
+    }
+
+    /// Write what has become the first.
+    #[inline]
+    fn advance(&mut self, context: &mut Context) {
+        while let Some(slot) = self.slots.get_mut(0) {
+            if slot.early.capacity() > 0 && slot.kind != SlotKind::ValuesTogether || slot.left == 0 {
+                let early = std::mem::take(&mut slot.early);
+                self.early_bytes -= early.len();
+                self.output.extend(&early, &mut context.buffers);
+                context.buffers.give(early);
+            }
+            let Some(slot) = self.slots.get_mut(0) else { break };
+            if slot.left > 0 {
+                break;
+            }
+            self.slots.pop();
+        }
+        self.dirty(context);
+        if self.is_held || self.is_ending {
+            self.look_again(context);
+        }
+    }
+
+    pub(crate) fn early_bytes(&self) -> usize {
+        self.early_bytes
+    }
+
+    /// Give everything back.
+    pub(crate) fn dismantle(mut self, context: &mut Context) {
+        self.input.clear(&mut context.buffers);
+        self.output.clear(&mut context.buffers);
+        for slot in self.slots.drain() {
+            context.buffers.give(slot.early);
+            if let Some(merge) = slot.merge {
+                context.give_merge(merge);
+            }
+        }
+    }
+}

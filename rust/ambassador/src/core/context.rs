@@ -1,0 +1,109 @@
+//! What every part of the core needs beside what it works on.
+
+use std::sync::Arc;
+
+use super::buffers::Buffers;
+use super::merge::Merge;
+use super::{ClientId, Effect, LinkId, Terms};
+use crate::counters::SAMPLED_ONE_IN;
+
+/// Times are looked at in slots of so much.
+const SLOT_US: u64 = 10_000;
+
+/// Merges that are kept to be used again.
+const MERGES_KEPT: usize = 16;
+
+/// The time, what is to be done, and what is used again.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) now_us: u64,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) dirty_clients: Vec<ClientId>,
+    pub(crate) dirty_links: Vec<LinkId>,
+    /// Clients that may go on, or are done.
+    pub(crate) changed: Vec<ClientId>,
+    pub(crate) buffers: Buffers,
+    #[allow(clippy::vec_box, reason = "they are handed to slots as they are")]
+    merges: Vec<Box<Merge>>,
+    /// Room for the servers of a split command.
+    pub(crate) servers: Vec<u32>,
+    /// When deadlines are looked at next.
+    pub(crate) deadline_us: u64,
+    random: u64,
+    until_sample: u32,
+    mark: u32,
+}
+
+impl Context {
+    pub(crate) fn new(seed: u64) -> Context {
+        Context {
+            now_us: 0,
+            effects: Vec::new(),
+            dirty_clients: Vec::new(),
+            dirty_links: Vec::new(),
+            changed: Vec::new(),
+            buffers: Buffers::default(),
+            merges: Vec::new(),
+            servers: Vec::new(),
+            deadline_us: u64::MAX,
+            random: seed | 1,
+            until_sample: SAMPLED_ONE_IN,
+            mark: 0,
+        }
+    }
+
+    /// Return the lower half of the time, which asks carry.
+    #[inline]
+    pub(crate) const fn at_us(&self) -> u32 {
+        self.now_us as u32
+    }
+
+    /// Look at deadlines at that time, or a little later.
+    #[inline]
+    pub(crate) fn wake(&mut self, at_us: u64) {
+        self.deadline_us = self.deadline_us.min(at_us.div_ceil(SLOT_US).saturating_mul(SLOT_US));
+    }
+
+    /// Return a number by chance (xorshift64*).
+    pub(crate) fn random(&mut self) -> u32 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
+    }
+
+    /// Tell whether this command is one of those that are looked at.
+    #[inline]
+    pub(crate) fn is_sampled(&mut self) -> bool {
+        self.until_sample -= 1;
+        if self.until_sample == 0 {
+            // Not each 64th: a client may have a rhythm of its own.
+            self.until_sample = 1 + self.random() % (2 * SAMPLED_ONE_IN - 1);
+            return true;
+        }
+        false
+    }
+
+    /// Return a number that no split command had lately.
+    pub(crate) fn next_mark(&mut self) -> u32 {
+        self.mark = self.mark.wrapping_add(1);
+        if self.mark == 0 {
+            self.mark = 1;
+        }
+        self.mark
+    }
+
+    pub(crate) fn merge(&mut self) -> Box<Merge> {
+        self.merges.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_merge(&mut self, mut merge: Box<Merge>) {
+        if self.merges.len() < MERGES_KEPT && merge.clear() {
+            self.merges.push(merge);
+        }
+    }
+
+    pub(crate) fn connect(&mut self, link: LinkId, terms: &Arc<Terms>, server: usize) {
+        self.effects.push(Effect::Connect { link, terms: terms.clone(), server });
+    }
+}

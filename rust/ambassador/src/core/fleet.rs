@@ -1,0 +1,133 @@
+//! Pools and links: what servers are asked, and what becomes of it.
+
+use std::collections::HashMap;
+
+use alongside_document::PoolProtocol;
+
+use super::client::Client;
+use super::context::Context;
+use super::ids::Slab;
+use super::link::{Ask, Link, What};
+use super::pool::Pool;
+use super::{LinkId, Why};
+
+/// All pools of a thread with their links.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet {
+    pub(crate) pools: Vec<Option<Pool>>,
+    /// Pools that new clients may come to.
+    pub(crate) names: HashMap<String, u32>,
+    pub(crate) links: Slab<Link>,
+}
+
+/// What was found in the bytes of a server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Bytes that are done with.
+    pub(crate) done: usize,
+    /// Answers.
+    pub(crate) answers: usize,
+    /// What more is to be done.
+    pub(crate) verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    #[default]
+    Fine,
+    /// A probe was answered well.
+    Probed,
+    /// The link is of no use.
+    Broken(Why),
+}
+
+impl Fleet {
+    pub(crate) fn pool(&self, index: u32) -> Option<&Pool> {
+        self.pools.get(index as usize).and_then(Option::as_ref)
+    }
+
+    /// Return a pool, and the links beside it.
+    #[inline]
+    pub(crate) fn parts(&mut self, index: u32) -> Option<(&mut Pool, &mut Slab<Link>)> {
+        let pool = self.pools.get_mut(index as usize)?.as_mut()?;
+        Some((pool, &mut self.links))
+    }
+
+    /// Take bytes that a server sent.
+    pub(crate) fn link_read(&mut self, id: LinkId, bytes: &[u8], clients: &mut Slab<Client>, context: &mut Context) {
+        let Some(link) = self.links.get_mut(id.index, id.generation) else { return };
+        let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) else { return };
+        link.heard_us = context.now_us;
+        let seen = if link.input.is_empty() {
+            let seen = read(link, pool, bytes, clients, context);
+            link.input.extend(&bytes[seen.done..], &mut context.buffers);
+            seen
+        } else {
+            link.input.extend(bytes, &mut context.buffers);
+            let all = link.input.take();
+            let seen = read(link, pool, &all, clients, context);
+            link.input.put(all, seen.done, &mut context.buffers);
+            seen
+        };
+        link.lane.responses.add(seen.answers as u64);
+        link.lane.response_bytes.add(bytes.len() as u64);
+        pool.waiting = pool.waiting.saturating_sub(seen.answers);
+        if seen.answers > 0
+            && let Some(server) = pool.servers.get_mut(link.server as usize)
+        {
+            server.answered();
+        }
+        let is_flooded = link.input.len() as u64 > pool.terms.pool.limits.server_bytes_max;
+        let is_over = link.is_draining && link.has_no_askers();
+        match seen.verdict {
+            Verdict::Broken(why) => self.break_link(id, why, clients, context),
+            _ if is_flooded => self.break_link(id, Why::Stray, clients, context),
+            Verdict::Probed => self.probed(id, context),
+            Verdict::Fine if is_over => pool.drop_link(id, &mut self.links, context),
+            Verdict::Fine => {}
+        }
+    }
+
+    /// Close a link that is of no use any more.
+    pub(crate) fn break_link(&mut self, id: LinkId, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
+        context.effects.push(super::Effect::CloseLink(id));
+        self.link_failed(id, why, clients, context);
+    }
+
+    /// Fail what was asked on a link that is no more; reads of which nothing was sent may go to another server.
+    pub(crate) fn fail_asks(&mut self, link: Link, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
+        for index in link.graves..link.asks.len() {
+            let ask = link.asks[index];
+            let bytes = link.unsent(index);
+            if bytes.is_some_and(|bytes| self.ask_another(&link, ask, bytes, clients, context)) {
+                link.lane.moved_away.add(1);
+                continue;
+            }
+            link.lane.failed.add(1);
+            if let Some(pool) = self.pool(link.pool) {
+                pool.lane.forward_error.add(1);
+            }
+            fail_ask(ask, why, clients, context);
+        }
+        link.dismantle(context);
+    }
+}
+
+#[inline]
+fn read(link: &mut Link, pool: &Pool, bytes: &[u8], clients: &mut Slab<Client>, context: &mut Context) -> Seen {
+    match pool.terms.pool.protocol {
+        PoolProtocol::Memcache => super::memcache_replies::read(link, bytes, clients, context),
+        PoolProtocol::Redis => super::redis_replies::read(link, &pool.reply_limits(), bytes, clients, context),
+    }
+}
+
+/// Tell who waits that there will be no answer.
+pub(crate) fn fail_ask(ask: Ask, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
+    let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return };
+    match ask.what {
+        What::Line | What::Values | What::Meta | What::Reply => client.fail(ask.slot, why, context),
+        What::ValuesPart | What::LinePart => client.part(ask.slot, Some(why), context),
+        What::ReplyPart => client.merge(ask.slot, ask.part, Err(why), context),
+        What::Setup | What::Probe => {}
+    }
+}

@@ -1,0 +1,304 @@
+//! A connection to a server: what is asked on it, in order, and what came that is not whole.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use alongside_protocols::incremental::Progress;
+use alongside_protocols::memcache::{Outcome, Verb};
+use alongside_protocols::resp::ReplyProgress;
+
+use super::buffers::{Input, Output};
+use super::context::Context;
+use super::server::Server;
+use super::{ClientId, LinkId};
+use crate::counters::{Class, ServerLane};
+
+/// Something that a server was asked, and has not answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    /// Who waits; [`NOBODY`] if the answer is not passed on.
+    pub(crate) client: ClientId,
+    /// The client's slot.
+    pub(crate) slot: u32,
+    /// When it was asked, the lower half of the time.
+    pub(crate) at_us: u32,
+    /// Where it begins in the link's stream.
+    pub(crate) start: u32,
+    /// The part of a merged answer.
+    pub(crate) part: u32,
+    pub(crate) what: What,
+    pub(crate) class: Class,
+    pub(crate) hides: Hides,
+    /// How often it went to another server.
+    pub(crate) moves: u8,
+}
+
+impl Ask {
+    #[inline]
+    pub(crate) fn new(client: ClientId, slot: u32, what: What, class: Class) -> Ask {
+        Ask { client, slot, at_us: 0, start: 0, part: 0, what, class, hides: Hides::Nothing, moves: 0 }
+    }
+}
+
+/// Nobody waits for an answer.
+pub(crate) const NOBODY: ClientId = ClientId { index: u32::MAX, generation: 0 };
+
+/// What is asked, and so how the answer is read and what is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// memcache: one line.
+    Line,
+    /// memcache: values and `END`, passed on as they are.
+    Values,
+    /// memcache: a part's values.
+    ValuesPart,
+    /// memcache: a meta command's answer.
+    Meta,
+    /// memcache: one server's `OK` of all servers'.
+    LinePart,
+    /// Redis: any reply, passed on as it is.
+    Reply,
+    /// Redis: a part's reply.
+    ReplyPart,
+    /// Redis: who we are, which database.
+    Setup,
+    /// A look whether the server can be used.
+    Probe,
+}
+
+/// Which answers the client of a quiet command is not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hides {
+    Nothing,
+    Misses,
+    Done,
+    DoneAndHits,
+}
+
+impl Hides {
+    /// Return what a meta command hides.
+    pub(crate) fn of(verb: Verb, is_quiet: bool) -> Hides {
+        match verb {
+            _ if !is_quiet => Hides::Nothing,
+            Verb::MetaGet => Hides::Misses,
+            Verb::MetaSet | Verb::MetaDelete => Hides::Done,
+            Verb::MetaArithmetic => Hides::DoneAndHits,
+            _ => Hides::Nothing,
+        }
+    }
+
+    pub(crate) fn hides(self, outcome: Outcome) -> bool {
+        match self {
+            Hides::Nothing => false,
+            Hides::Misses => outcome == Outcome::Miss,
+            Hides::Done => outcome == Outcome::Done,
+            Hides::DoneAndHits => matches!(outcome, Outcome::Done | Outcome::Hit),
+        }
+    }
+}
+
+/// How far a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Connecting,
+    Ready,
+}
+
+/// No server: the pool has it no more, or elsewhere.
+pub(crate) const ORPHAN: u32 = u32::MAX;
+
+/// A link.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: LinkId,
+    /// Its pool's index.
+    pub(crate) pool: u32,
+    /// Its server's index in the pool, or [`ORPHAN`].
+    pub(crate) server: u32,
+    pub(crate) lane: Arc<ServerLane>,
+    pub(crate) state: State,
+    pub(crate) output: Output,
+    /// Bytes that were ever put into the output.
+    end: u32,
+    pub(crate) input: Input,
+    pub(crate) progress: Progress,
+    pub(crate) reply_progress: ReplyProgress,
+    pub(crate) asks: VecDeque<Ask>,
+    /// So many of the first asks failed by time-out; their answers are passed over.
+    pub(crate) graves: usize,
+    /// How long an answer may take; the maximum for as long as it likes.
+    pub(crate) timeout_us: u64,
+    pub(crate) opened_us: u64,
+    /// When something came last.
+    pub(crate) heard_us: u64,
+    /// When a silence was last counted as a failure.
+    pub(crate) counted_us: u64,
+    /// Whether it is there to see whether its server can be used.
+    pub(crate) is_probe: bool,
+    /// Nothing more is asked: it is closed when all is answered.
+    pub(crate) is_draining: bool,
+    is_dirty: bool,
+}
+
+impl Link {
+    pub(crate) fn new(pool: u32, server: u32, lane: Arc<ServerLane>, now_us: u64) -> Link {
+        Link {
+            id: LinkId { index: 0, generation: 0 },
+            pool,
+            server,
+            lane,
+            state: State::Connecting,
+            output: Output::default(),
+            end: 0,
+            input: Input::default(),
+            progress: Progress::default(),
+            reply_progress: ReplyProgress::default(),
+            asks: VecDeque::new(),
+            graves: 0,
+            timeout_us: u64::MAX,
+            opened_us: now_us,
+            heard_us: now_us,
+            counted_us: 0,
+            is_probe: false,
+            is_draining: false,
+            is_dirty: false,
+        }
+    }
+
+    /// Expect an answer to what is written next.
+    #[inline]
+    pub(crate) fn ask(&mut self, mut ask: Ask, context: &mut Context) {
+        if self.asks.len() == self.graves && self.timeout_us != u64::MAX {
+            context.wake(context.now_us + self.timeout_us);
+        }
+        ask.start = self.end;
+        ask.at_us = context.at_us();
+        self.asks.push_back(ask);
+        if !self.is_dirty && self.state == State::Ready {
+            self.dirty(context);
+        }
+    }
+
+    pub(crate) fn dirty(&mut self, context: &mut Context) {
+        if !self.is_dirty {
+            self.is_dirty = true;
+            context.dirty_links.push(self.id);
+        }
+    }
+
+    /// It is about to be written to.
+    pub(crate) fn clean(&mut self) {
+        self.is_dirty = false;
+    }
+
+    /// Write what was asked, or a piece of it.
+    #[inline]
+    pub(crate) fn write(&mut self, bytes: &[u8], context: &mut Context) {
+        self.output.extend(bytes, &mut context.buffers);
+        self.end = self.end.wrapping_add(bytes.len() as u32);
+    }
+
+    /// Write a space and a word.
+    #[inline]
+    pub(crate) fn write_word(&mut self, word: &[u8], context: &mut Context) {
+        let out = self.output.end(&mut context.buffers);
+        out.push(b' ');
+        out.extend_from_slice(word);
+        self.end = self.end.wrapping_add(word.len() as u32 + 1);
+    }
+
+    /// Count what was asked last, now that it is written.
+    pub(crate) fn count_last(&self) {
+        self.lane.requests.add(1);
+        let start = self.asks.back().map_or(self.end, |ask| ask.start);
+        self.lane.request_bytes.add(u64::from(self.end.wrapping_sub(start)));
+    }
+
+    /// Write what `write` appends.
+    pub(crate) fn write_with(&mut self, context: &mut Context, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let out = self.output.end(&mut context.buffers);
+        let before = out.len();
+        write(out);
+        let count = out.len() - before;
+        self.end = self.end.wrapping_add(count as u32);
+        count
+    }
+
+    /// Return how many bytes an ask has that is not among the first `written`: nothing of it was sent.
+    pub(crate) fn unsent(&self, index: usize) -> Option<&[u8]> {
+        let rest = self.output.rest();
+        let first = self.end.wrapping_sub(rest.len() as u32);
+        let place = |start: u32| start.wrapping_sub(first) as usize;
+        let start = place(self.asks.get(index)?.start);
+        let end = self.asks.get(index + 1).map_or(rest.len(), |next| place(next.start));
+        rest.get(start..end)
+    }
+
+    /// Return how many asks wait to be sent, the one that is being sent among them.
+    pub(crate) fn unsent_count(&self) -> usize {
+        let waiting = self.output.len() as u32;
+        if waiting == 0 {
+            return 0;
+        }
+        let first = self.end.wrapping_sub(waiting);
+        self.asks.iter().rev().take_while(|ask| ask.start.wrapping_sub(first) < waiting).count()
+    }
+
+    /// Take off the ask that was answered; tell whether it is a grave.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> bool {
+        self.asks.pop_front();
+        if self.graves > 0 {
+            self.graves -= 1;
+            return true;
+        }
+        false
+    }
+
+    /// Return the place of this link among its server's, if it is one of them.
+    pub(crate) fn place_among(&self, server: &Server) -> Option<usize> {
+        server.links.iter().position(|link| *link == Some(self.id))
+    }
+
+    /// Count how long an answer took.
+    #[inline]
+    pub(crate) fn observe(&self, ask: Ask, context: &Context) {
+        self.lane.more.latency[ask.class as usize].observe(context.at_us().wrapping_sub(ask.at_us));
+    }
+
+    /// Tell whether nothing is asked whose answer is still of use.
+    pub(crate) fn has_no_askers(&self) -> bool {
+        self.asks.len() == self.graves
+    }
+
+    /// It is connected.
+    pub(crate) fn connected(&mut self, context: &mut Context) {
+        self.state = State::Ready;
+        self.heard_us = context.now_us;
+        self.lane.server_connections.add(1);
+        if !self.output.is_empty() {
+            self.dirty(context);
+        }
+    }
+
+    /// Show what waits to be sent, and what for answers. With several links it is the last's.
+    pub(crate) fn show_queues(&self) {
+        let unsent = self.unsent_count() as u64;
+        self.lane.in_queue.set(unsent);
+        self.lane.in_queue_bytes.set(self.output.len() as u64);
+        self.lane.out_queue.set((self.asks.len() as u64).saturating_sub(unsent));
+    }
+
+    /// It is no more.
+    pub(crate) fn uncount(&self) {
+        if self.state == State::Ready {
+            self.lane.server_connections.sub(1);
+        }
+    }
+
+    /// Give everything back.
+    pub(crate) fn dismantle(mut self, context: &mut Context) {
+        self.input.clear(&mut context.buffers);
+        self.output.clear(&mut context.buffers);
+    }
+}

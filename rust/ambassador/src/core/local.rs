@@ -1,0 +1,235 @@
+//! Commands that are answered here.
+
+use alongside_protocols::memcache::{self, Kind, Verb};
+use alongside_protocols::resp::Request;
+use alongside_protocols::resp::commands::{ALL, Local};
+
+use super::client::Client;
+use super::context::Context;
+use super::pool::Pool;
+use super::redis::{refuse, repeated};
+use super::users;
+use super::words::{write_array, write_bulk, write_decimal};
+
+/// What we call ourselves; the number before it is memcached's whose commands we know.
+const VERSION: &str = concat!("VERSION 1.6.18-alongside-", env!("CARGO_PKG_VERSION"), "\r\n");
+
+/// The Redis whose commands we know.
+const REDIS_VERSION: &str = "7.0.0";
+
+/// Answer a memcache command.
+pub(super) fn memcache(client: &mut Client, pool: &Pool, request: &memcache::Request<'_>, context: &mut Context) {
+    pool.lane.answered_here.add(1);
+    let answer: &[u8] = match request.kind() {
+        Kind::Version => VERSION.as_bytes(),
+        Kind::Verbosity => b"OK\r\n",
+        Kind::Stats if request.rest().next().is_none() => return client.answer(&stats(pool), context),
+        Kind::Stats => {
+            b"CLIENT_ERROR only the ambassador's own statistics are shown here; ask a server for its own\r\n"
+        }
+        Kind::FlushAll => {
+            pool.lane.refused.add(1);
+            b"SERVER_ERROR flush_all is not allowed for this pool\r\n"
+        }
+        Kind::Quit => {
+            client.is_deaf = true;
+            return client.end(context);
+        }
+        Kind::Meta if request.verb == Verb::MetaNoop => b"MN\r\n",
+        _ => b"ERROR\r\n",
+    };
+    if !request.is_quiet {
+        client.answer(answer, context);
+    }
+}
+
+/// Return what `stats` shows: this thread's part of the pool.
+fn stats(pool: &Pool) -> Vec<u8> {
+    let lane = &pool.lane;
+    let figures = [
+        ("curr_connections", lane.client_connections.get()),
+        ("total_connections", lane.client_connections_total.get()),
+        ("cmd_total", lane.commands.get()),
+        ("cmd_refused", lane.refused.get()),
+        ("cmd_limited", lane.limited.get()),
+        ("forward_errors", lane.forward_error.get()),
+        ("keys_lost", lane.keys_lost.get()),
+        ("server_ejects", lane.server_ejects.get()),
+    ];
+    let mut out = Vec::new();
+    let mut stat = |name: &str, value: &str| out.extend_from_slice(format!("STAT {name} {value}\r\n").as_bytes());
+    stat("version", concat!("alongside-", env!("CARGO_PKG_VERSION")));
+    stat("pool", pool.terms.pool.name.as_str());
+    figures.iter().for_each(|(name, value)| stat(name, &value.to_string()));
+    for server in &pool.servers {
+        stat(&format!("server_{}_standing", server.name), server.standing.as_str());
+        stat(&format!("server_{}_requests", server.name), &server.lane.requests.get().to_string());
+    }
+    out.extend_from_slice(b"END\r\n");
+    out
+}
+
+/// Answer a Redis command.
+pub(super) fn redis(client: &mut Client, pool: &Pool, which: Local, request: &Request<'_>, context: &mut Context) {
+    pool.lane.answered_here.add(1);
+    match (which, request.arg(1), request.count) {
+        (Local::Ping, None, _) => client.answer(b"+PONG\r\n", context),
+        (Local::Ping, Some(word), 2) | (Local::Echo, Some(word), 2) => {
+            let mut out = context.buffers.take();
+            write_bulk(&mut out, word);
+            client.answer(&out, context);
+            context.buffers.give(out);
+        }
+        (Local::Select, Some(b"0"), 2) => client.answer(b"+OK\r\n", context),
+        (Local::Select, Some(_), 2) => refuse(client, pool, &[b"DB index is out of range"], context),
+        (Local::Auth, ..) => users::auth(client, pool, request, context),
+        (Local::Hello, ..) => hello(client, pool, request, context),
+        (Local::Quit, ..) => {
+            if !pool.is_strict() {
+                client.answer(b"+OK\r\n", context);
+            }
+            client.is_deaf = true;
+            client.end(context);
+        }
+        (Local::Command, word, _) => commands(client, pool, word, context),
+        (Local::Info, ..) => {
+            let mut out = Vec::new();
+            write_bulk(&mut out, info(pool).as_bytes());
+            client.answer(&out, context);
+        }
+        (Local::Client, Some(word), _) => about_client(client, pool, word, request, context),
+        (Local::Ping, ..) => wrong_number(client, pool, "ping", context),
+        (Local::Echo, ..) => wrong_number(client, pool, "echo", context),
+        (Local::Select, ..) => wrong_number(client, pool, "select", context),
+        (Local::Client, None, _) => wrong_number(client, pool, "client", context),
+    }
+}
+
+fn wrong_number(client: &mut Client, pool: &Pool, name: &str, context: &mut Context) {
+    refuse(client, pool, &[b"wrong number of arguments for '", name.as_bytes(), b"' command"], context);
+}
+
+/// Answer `HELLO [VERSION [AUTH USER PASSWORD] [SETNAME NAME]]`.
+fn hello(client: &mut Client, pool: &Pool, request: &Request<'_>, context: &mut Context) {
+    let mut args = request.args().skip(1);
+    if args.next().is_some_and(|version| version != b"2") {
+        pool.lane.refused.add(1);
+        return client.answer(b"-NOPROTO unsupported protocol version\r\n", context);
+    }
+    let mut name = None;
+    while let Some(option) = args.next() {
+        if option.eq_ignore_ascii_case(b"AUTH")
+            && let (Some(user), Some(password)) = (args.next(), args.next())
+        {
+            if !users::is_one_of(pool, user, password) {
+                return users::wrong(client, pool, context);
+            }
+            client.is_known = true;
+        } else if option.eq_ignore_ascii_case(b"SETNAME")
+            && let Some(word) = args.next()
+        {
+            name = Some(word);
+        } else {
+            return refuse(client, pool, &[b"Syntax error in HELLO option '", &repeated(option), b"'"], context);
+        }
+    }
+    if !client.is_known {
+        pool.lane.refused.add(1);
+        return client.answer(
+            b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+              <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the \
+              same time\r\n",
+            context,
+        );
+    }
+    if let Some(name) = name {
+        client.call(name);
+    }
+    let mut out = Vec::new();
+    write_array(&mut out, 14);
+    for (key, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        write_bulk(&mut out, key.as_bytes());
+        write_bulk(&mut out, value.as_bytes());
+    }
+    for (key, value) in [("proto", 2), ("id", number_of(client))] {
+        write_bulk(&mut out, key.as_bytes());
+        write_integer(&mut out, value);
+    }
+    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+        write_bulk(&mut out, key.as_bytes());
+        write_bulk(&mut out, value.as_bytes());
+    }
+    write_bulk(&mut out, b"modules");
+    write_array(&mut out, 0);
+    client.answer(&out, context);
+}
+
+fn write_integer(out: &mut Vec<u8>, number: u64) {
+    out.push(b':');
+    write_decimal(out, number);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Return a number that no other client of this thread has.
+fn number_of(client: &Client) -> u64 {
+    (u64::from(client.id.generation) << 32) + u64::from(client.id.index) + 1
+}
+
+/// Answer `COMMAND`, as far as clients ask for it when they start.
+fn commands(client: &mut Client, pool: &Pool, word: Option<&[u8]>, context: &mut Context) {
+    let mut out = Vec::new();
+    match word {
+        Some(word) if word.eq_ignore_ascii_case(b"COUNT") => write_integer(&mut out, ALL.len() as u64),
+        Some(word) if word.eq_ignore_ascii_case(b"DOCS") => write_array(&mut out, 0),
+        None => write_array(&mut out, 0),
+        Some(word) => {
+            let text: [&[u8]; 3] = [b"unknown subcommand '", &repeated(word), b"'. Try COMMAND COUNT."];
+            return refuse(client, pool, &text, context);
+        }
+    }
+    client.answer(&out, context);
+}
+
+/// Return what `INFO` shows: this thread's part of the pool.
+fn info(pool: &Pool) -> String {
+    let lane = &pool.lane;
+    let mut text = format!(
+        "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\nalongside_version:{}\r\npool:{}\r\n\
+         # Clients\r\nconnected_clients:{}\r\n\
+         # Stats\r\ntotal_connections_received:{}\r\ntotal_commands_processed:{}\r\nrefused_commands:{}\r\n\
+         forward_errors:{}\r\nserver_ejects:{}\r\n# Servers\r\n",
+        env!("CARGO_PKG_VERSION"),
+        pool.terms.pool.name.as_str(),
+        lane.client_connections.get(),
+        lane.client_connections_total.get(),
+        lane.commands.get(),
+        lane.refused.get(),
+        lane.forward_error.get(),
+        lane.server_ejects.get(),
+    );
+    for server in &pool.servers {
+        let requests = server.lane.requests.get();
+        text.push_str(&format!("{}:standing={},requests={requests}\r\n", server.name, server.standing.as_str()));
+    }
+    text
+}
+
+/// Answer `CLIENT …`, as far as libraries say it when they connect.
+fn about_client(client: &mut Client, pool: &Pool, word: &[u8], request: &Request<'_>, context: &mut Context) {
+    let mut out = Vec::new();
+    match (word.to_ascii_uppercase().as_slice(), request.arg(2)) {
+        (b"SETNAME", Some(name)) => {
+            client.call(name);
+            out.extend_from_slice(b"+OK\r\n");
+        }
+        (b"GETNAME", None) => write_bulk(&mut out, client.name()),
+        (b"SETINFO", Some(_)) => out.extend_from_slice(b"+OK\r\n"),
+        (b"ID", None) => write_integer(&mut out, number_of(client)),
+        _ => {
+            let text: [&[u8]; 3] =
+                [b"'CLIENT ", &repeated(word), b"' is not supported: it concerns a server, not keys"];
+            return refuse(client, pool, &text, context);
+        }
+    }
+    client.answer(&out, context);
+}

@@ -1,0 +1,122 @@
+//! What memcache servers answer.
+
+use alongside_protocols::incremental::Parsed;
+use alongside_protocols::memcache::{Expect, Outcome, Piece, Reply, piece, reply};
+
+use super::Why;
+use super::client::Client;
+use super::context::Context;
+use super::fleet::{Seen, Verdict};
+use super::ids::Slab;
+use super::link::{Ask, Link, What};
+
+/// Read what answers a link's asks, and hand it to who waits.
+pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, context: &mut Context) -> Seen {
+    let mut seen = Seen::default();
+    while seen.done < bytes.len() && seen.verdict == Verdict::Fine {
+        let Some(&ask) = link.asks.front() else {
+            seen.verdict = Verdict::Broken(Why::Stray);
+            break;
+        };
+        let rest = &bytes[seen.done..];
+        let is_whole = match ask.what {
+            What::ValuesPart => values_part(link, ask, rest, &mut seen, clients, context),
+            _ => whole(link, ask, rest, &mut seen, clients, context),
+        };
+        if !is_whole {
+            break;
+        }
+        seen.answers += 1;
+    }
+    seen
+}
+
+#[inline]
+fn expect(what: What) -> Expect {
+    match what {
+        What::Values => Expect::Values,
+        What::Meta => Expect::Meta,
+        _ => Expect::Line,
+    }
+}
+
+/// Read one answer that is passed on as a whole; tell whether it is there.
+#[inline]
+fn whole(
+    link: &mut Link,
+    ask: Ask,
+    rest: &[u8],
+    seen: &mut Seen,
+    clients: &mut Slab<Client>,
+    context: &mut Context,
+) -> bool {
+    let reply = match reply(rest, expect(ask.what), &mut link.progress) {
+        Parsed::Whole(Ok(reply)) => reply,
+        Parsed::Whole(Err(_)) => {
+            seen.verdict = Verdict::Broken(Why::Stray);
+            return false;
+        }
+        Parsed::More { .. } => return false,
+    };
+    seen.done += reply.bytes.len();
+    link.observe(ask, context);
+    if !link.pop() {
+        deliver(ask, &reply, seen, clients, context);
+    }
+    true
+}
+
+#[inline]
+fn deliver(ask: Ask, reply: &Reply<'_>, seen: &mut Seen, clients: &mut Slab<Client>, context: &mut Context) {
+    if ask.what == What::Probe {
+        seen.verdict = if reply.is_error() { Verdict::Broken(Why::Stray) } else { Verdict::Probed };
+        return;
+    }
+    let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return };
+    if ask.what == What::LinePart {
+        let failed = (reply.outcome != Outcome::Done).then_some(Why::Other);
+        client.part(ask.slot, failed, context);
+        return;
+    }
+    let bytes = if ask.hides.hides(reply.outcome) { b"" } else { reply.bytes };
+    client.finish(ask.slot, bytes, context);
+}
+
+/// Pass on as many whole values as there are; tell whether the part is over.
+fn values_part(
+    link: &mut Link,
+    ask: Ask,
+    rest: &[u8],
+    seen: &mut Seen,
+    clients: &mut Slab<Client>,
+    context: &mut Context,
+) -> bool {
+    let mut values_bytes = 0;
+    let end = loop {
+        match piece(&rest[values_bytes..], &mut link.progress) {
+            Parsed::Whole(Ok(Piece::Value(value))) => values_bytes += value.bytes.len(),
+            Parsed::Whole(Ok(Piece::End(line))) => break Some((line.len(), None)),
+            Parsed::Whole(Ok(Piece::Error(line))) => break Some((line.len(), Some(Why::Other))),
+            Parsed::Whole(Err(_)) => {
+                seen.verdict = Verdict::Broken(Why::Stray);
+                break None;
+            }
+            Parsed::More { .. } => break None,
+        }
+    };
+    seen.done += values_bytes;
+    let mut client = if link.graves > 0 { None } else { clients.get_mut(ask.client.index, ask.client.generation) };
+    if let Some(client) = &mut client
+        && values_bytes > 0
+    {
+        client.values(ask.slot, &rest[..values_bytes], context);
+    }
+    let Some((line_bytes, failed)) = end else { return false };
+    seen.done += line_bytes;
+    if let Some(client) = client {
+        client.part(ask.slot, failed, context);
+    }
+    link.observe(ask, context);
+    link.pop();
+    true
+}

@@ -1,0 +1,147 @@
+//! How the parts of a Redis command become its answer.
+
+use alongside_protocols::resp::commands::Split;
+use alongside_protocols::resp::{Limits, Parsed, Reply, ReplyProgress, Type, reply};
+
+use super::Why;
+use super::words::{write_decimal, write_error};
+
+/// What is kept of a merge that is used again.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// What the answer's parts, which were read once already, may be.
+const NO_LIMITS: Limits =
+    Limits { bulk_bytes_max: u64::MAX, elements_max: usize::MAX, line_bytes_max: usize::MAX, depth_max: 32 };
+
+/// A split command that waits for its parts.
+#[derive(Debug, Default)]
+pub(crate) struct Merge {
+    pub(crate) split: Option<Split>,
+    /// MGET: for each key, the part that has it.
+    pub(crate) parts_of_keys: Vec<u32>,
+    /// Whether one failed part is the whole answer's failure, as with twemproxy.
+    pub(crate) is_strict: bool,
+    parts: Vec<Part>,
+    /// The parts' elements.
+    bytes: Vec<u8>,
+    sum: i64,
+    /// The first error, as a whole line.
+    error: Vec<u8>,
+}
+
+/// Where a part's next element is among the bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    at: usize,
+    end: usize,
+    /// Where the error is that stands for each of its keys; 0 bytes if there is none.
+    error: (usize, usize),
+}
+
+impl Merge {
+    /// Begin with so many parts.
+    pub(crate) fn begin(&mut self, split: Split, parts: usize, is_strict: bool) {
+        self.split = Some(split);
+        self.is_strict = is_strict;
+        self.parts.clear();
+        self.parts.resize(parts, Part::default());
+    }
+
+    /// Forget everything; tell whether it is worth keeping.
+    pub(crate) fn clear(&mut self) -> bool {
+        self.split = None;
+        self.sum = 0;
+        self.parts.clear();
+        self.parts_of_keys.clear();
+        self.bytes.clear();
+        self.error.clear();
+        self.bytes.capacity() <= KEPT_BYTES && self.parts_of_keys.capacity() <= KEPT_BYTES / 4
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Take a part's answer. A part that is answered otherwise than it should be has failed.
+    pub(crate) fn take(&mut self, part: u32, answer: &Reply<'_>) {
+        match (self.split, answer.kind) {
+            (_, Type::Error) => self.fail_with(part, answer.bytes),
+            (Some(Split::Mget), Type::Array) => {
+                let elements = &answer.bytes[head_bytes(answer.bytes)..];
+                if let Some(part) = self.parts.get_mut(part as usize) {
+                    part.at = self.bytes.len();
+                    self.bytes.extend_from_slice(elements);
+                    part.end = self.bytes.len();
+                }
+            }
+            (Some(Split::Sum), Type::Integer) => self.sum = self.sum.saturating_add(answer.integer().unwrap_or(0)),
+            (Some(Split::Mset), Type::Simple) => {}
+            _ => self.fail(part, Why::Stray),
+        }
+    }
+
+    /// A part failed.
+    pub(crate) fn fail(&mut self, part: u32, why: Why) {
+        let mut line = Vec::new();
+        write_error(&mut line, why.text().as_bytes());
+        self.fail_with(part, &line);
+    }
+
+    fn fail_with(&mut self, part: u32, line: &[u8]) {
+        if self.error.is_empty() {
+            self.error.extend_from_slice(line);
+        }
+        if let Some(part) = self.parts.get_mut(part as usize) {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(line);
+            *part = Part { at: start, end: start, error: (start, self.bytes.len()) };
+        }
+    }
+
+    /// Append the answer, now that all parts are there.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        match self.split {
+            Some(Split::Mget) if !self.is_strict || self.error.is_empty() => self.finish_mget(out),
+            _ if !self.error.is_empty() => out.extend_from_slice(&self.error),
+            Some(Split::Sum) => {
+                out.push(b':');
+                write_decimal(out, self.sum.unsigned_abs());
+                out.extend_from_slice(b"\r\n");
+            }
+            _ => out.extend_from_slice(b"+OK\r\n"),
+        }
+    }
+
+    fn finish_mget(&mut self, out: &mut Vec<u8>) {
+        out.push(b'*');
+        write_decimal(out, self.parts_of_keys.len() as u64);
+        out.extend_from_slice(b"\r\n");
+        for &part in &self.parts_of_keys {
+            let Some(part) = self.parts.get_mut(part as usize) else { continue };
+            match element_bytes(&self.bytes[part.at..part.end]) {
+                Some(length) => {
+                    out.extend_from_slice(&self.bytes[part.at..part.at + length]);
+                    part.at += length;
+                }
+                None if part.error.1 > part.error.0 => out.extend_from_slice(&self.bytes[part.error.0..part.error.1]),
+                // A server that answers with fewer elements than it was asked for.
+                None => write_error(out, Why::Stray.text().as_bytes()),
+            }
+        }
+    }
+}
+
+fn head_bytes(array: &[u8]) -> usize {
+    memchr::memchr(b'\n', array).map_or(array.len(), |end| end + 1)
+}
+
+/// Return how many bytes the first element has.
+fn element_bytes(bytes: &[u8]) -> Option<usize> {
+    if bytes.starts_with(b"$-1\r\n") {
+        return Some(5);
+    }
+    match reply(bytes, &NO_LIMITS, &mut ReplyProgress::default()) {
+        Parsed::Whole(Ok(element)) => Some(element.bytes.len()),
+        _ => None,
+    }
+}

@@ -1,0 +1,103 @@
+//! Answers that a client waits for, in the order of its commands.
+
+use std::collections::VecDeque;
+
+use super::Why;
+use super::merge::Merge;
+
+/// One answer to come.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    /// What came of it while answers before it were missing; what came since then is in the client's output already.
+    pub(crate) early: Vec<u8>,
+    /// How parts of a Redis command become one answer.
+    pub(crate) merge: Option<Box<Merge>>,
+    /// Parts that are still to come; 0 when it is whole.
+    pub(crate) left: u32,
+    pub(crate) kind: SlotKind,
+    /// A part came well.
+    pub(crate) has_good: bool,
+    /// A part failed, for that reason.
+    pub(crate) failed: Option<Why>,
+}
+
+/// How a slot's parts become one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SlotKind {
+    /// There is one part, which is the answer.
+    #[default]
+    Whole,
+    /// memcache: values of several servers; `END` follows.
+    Values,
+    /// memcache: as before, but kept until all are there, since one failure is all's.
+    ValuesTogether,
+    /// memcache: each server says `OK`.
+    Lines,
+    /// Redis: by the merge.
+    Merged,
+}
+
+/// Slots up to which an idle client keeps the room.
+const KEPT: usize = 16;
+
+/// A client's slots.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    queue: VecDeque<Slot>,
+    /// The number of the first.
+    base: u32,
+}
+
+impl Slots {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Return the number that the next slot will have.
+    #[inline]
+    pub(crate) fn next(&self) -> u32 {
+        self.base.wrapping_add(self.queue.len() as u32)
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, slot: Slot) {
+        self.queue.push_back(slot);
+    }
+
+    /// Return the place of the slot with that number.
+    #[inline]
+    pub(crate) fn place(&self, number: u32) -> usize {
+        number.wrapping_sub(self.base) as usize
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut Slot> {
+        self.queue.get_mut(place)
+    }
+
+    /// Take the first slot off.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Slot> {
+        let slot = self.queue.pop_front()?;
+        self.base = self.base.wrapping_add(1);
+        if self.queue.is_empty() && self.queue.capacity() > KEPT {
+            self.queue = VecDeque::new();
+        }
+        Some(slot)
+    }
+
+    /// Take off what is behind the first `count`.
+    pub(crate) fn cut(&mut self, count: usize) -> impl Iterator<Item = Slot> + use<> {
+        self.queue.split_off(count.min(self.queue.len())).into_iter()
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Slot> + use<> {
+        std::mem::take(&mut self.queue).into_iter()
+    }
+}

@@ -1,0 +1,174 @@
+//! How servers fail, are ejected, and come back.
+
+use super::client::Client;
+use super::context::Context;
+use super::fleet::Fleet;
+use super::ids::Slab;
+use super::link::{Link, State};
+use super::pool::Pool;
+use super::{LinkId, Why};
+use crate::counters::Standing;
+
+/// A connection that is lost without anything asked, but sooner than this, is a failure.
+const SHORT_US: u64 = 1_000_000;
+
+/// A server that refuses sooner than this is tried again by the next command.
+const QUICK_US: u64 = 50_000;
+
+/// The longest time between two looks at a server whose keys fail until it is back.
+const DOWN_LOOK_MS_MAX: u64 = 1_000;
+
+impl Pool {
+    /// Count a failure of a server; eject it if that is due. Return whether it was ejected.
+    pub(crate) fn failed(&mut self, index: usize, why: Why, context: &mut Context) -> bool {
+        let can_be_ejected = self.can_eject();
+        let Some(server) = self.servers.get_mut(index) else { return false };
+        server.failures = server.failures.saturating_add(1);
+        server.why = why;
+        let Some(ejection) = &self.terms.pool.ejection else { return false };
+        if server.failures < ejection.failures || !can_be_ejected || server.standing == Standing::Ejected {
+            return false;
+        }
+        server.failures = 0;
+        server.stand(Standing::Ejected);
+        server.lane.ejections.add(1);
+        server.lane.more.ejected_at_us.set(context.now_us);
+        server.look_at(context.now_us + self.terms.pool.retry_ms * 1_000, context);
+        self.lane.server_ejects.add(1);
+        self.choose_anew();
+        true
+    }
+
+    /// Tell whether one more server may be ejected.
+    fn can_eject(&self) -> bool {
+        let Some(ejection) = &self.terms.pool.ejection else { return false };
+        let live = self.servers.iter().filter(|server| server.standing != Standing::Ejected).count();
+        let wanted = u64::from(ejection.servers_percent_min) * self.servers.len() as u64;
+        live.saturating_sub(1) as u64 * 100 >= wanted
+    }
+
+    /// A server cannot be connected to, and stays in the ring.
+    fn is_down(&mut self, index: usize, since_us: u64, context: &mut Context) {
+        let look_ms = self.terms.pool.retry_ms.min(DOWN_LOOK_MS_MAX);
+        let Some(server) = self.servers.get_mut(index) else { return };
+        if server.standing == Standing::Ejected {
+            return;
+        }
+        server.stand(Standing::Down);
+        let look_us = context.now_us + look_ms * 1_000;
+        let is_quick = context.now_us.saturating_sub(since_us) < QUICK_US;
+        server.fails_until_us = if is_quick { context.now_us } else { look_us };
+        server.look_at(look_us, context);
+    }
+
+    /// A server can be used again.
+    fn is_back(&mut self, index: usize) {
+        let Some(server) = self.servers.get_mut(index) else { return };
+        server.failures = 0;
+        let was = server.standing;
+        server.stand(Standing::Good);
+        if was == Standing::Ejected {
+            self.choose_anew();
+        }
+    }
+
+    /// Look at servers whose time has come; say when the next has.
+    pub(crate) fn look(&mut self, links: &mut Slab<Link>, context: &mut Context) {
+        let count = if self.is_retired { 0 } else { self.servers.len() };
+        for index in 0..count {
+            let server = &self.servers[index];
+            if server.standing == Standing::Good || server.probe.is_some() {
+                continue;
+            }
+            if context.now_us >= server.probe_at_us {
+                server.lane.probes.add(1);
+                self.connect(index, None, links, context);
+            } else {
+                context.wake(server.probe_at_us);
+            }
+        }
+    }
+}
+
+impl Fleet {
+    /// A link is connected: a server that was only down gets commands again.
+    pub(crate) fn link_connected(&mut self, id: LinkId, context: &mut Context) {
+        let Some(link) = self.links.get_mut(id.index, id.generation) else { return };
+        link.connected(context);
+        let (pool, server, is_probe) = (link.pool, link.server, link.is_probe);
+        let Some(pool) = self.pools.get_mut(pool as usize).and_then(Option::as_mut) else { return };
+        let is_down = pool.servers.get(server as usize).is_some_and(|server| server.standing == Standing::Down);
+        if is_down && !is_probe {
+            pool.is_back(server as usize);
+        }
+    }
+
+    /// A probe was answered: the server is back, and its link is used if there is none.
+    pub(crate) fn probed(&mut self, id: LinkId, context: &mut Context) {
+        let Some(link) = self.links.get_mut(id.index, id.generation) else { return };
+        link.is_probe = false;
+        let (pool, server) = (link.pool, link.server as usize);
+        let Some(pool) = self.pools.get_mut(pool as usize).and_then(Option::as_mut) else { return };
+        pool.is_back(server);
+        let Some(its) = pool.servers.get_mut(server) else { return };
+        its.probe = None;
+        match its.links.first_mut() {
+            Some(first) if first.is_none() => *first = Some(id),
+            _ => pool.drop_link(id, &mut self.links, context),
+        }
+    }
+
+    /// A link is no more: count it, eject its server if that is due, and fail what was asked.
+    pub(crate) fn link_failed(&mut self, id: LinkId, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
+        let Some(link) = self.links.remove(id.index, id.generation) else { return };
+        let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) else { return };
+        let index = link.server as usize;
+        let place = pool.servers.get(index).and_then(|server| link.place_among(server));
+        pool.forget(&link);
+        match why {
+            Why::Ended => link.lane.server_eof.add(1),
+            Why::TimedOut => link.lane.server_timedout.add(1),
+            _ => link.lane.server_err.add(1),
+        }
+        let was_idle = link.state == State::Ready && link.asks.is_empty();
+        let was_long = context.now_us.saturating_sub(link.opened_us) >= SHORT_US;
+        // Each silence was counted when it was noticed.
+        let was_counted = link.counted_us > 0 && why == Why::TimedOut;
+        if link.is_probe {
+            link.lane.probes_failed.add(1);
+            pool.probe_failed(index, why, link.opened_us, context);
+        } else if link.is_draining || index >= pool.servers.len() {
+            // What becomes of its server is not told by this link any more.
+        } else if was_idle && was_long && matches!(why, Why::Ended | Why::Reset) {
+            // Servers end idle connections, and also end: connecting tells which, before a command needs to.
+            if let Some(place) = place {
+                pool.connect(index, Some(place), &mut self.links, context);
+            }
+        } else if !was_counted && pool.failed(index, why, context) {
+            pool.drain_server(index, &mut self.links, context);
+        } else if link.state == State::Connecting || why == Why::Unauthorized {
+            pool.is_down(index, link.opened_us, context);
+        }
+        self.fail_asks(link, why, clients, context);
+    }
+}
+
+impl Pool {
+    fn probe_failed(&mut self, index: usize, why: Why, since_us: u64, context: &mut Context) {
+        let retry_us = self.terms.pool.retry_ms * 1_000;
+        let Some(server) = self.servers.get_mut(index) else { return };
+        server.why = why;
+        match server.standing {
+            Standing::Ejected => server.look_at(context.now_us + retry_us, context),
+            Standing::Down => self.is_down(index, since_us, context),
+            Standing::Good => {}
+        }
+    }
+
+    /// Ask a server no more, but wait for what it was asked.
+    pub(crate) fn drain_server(&mut self, index: usize, links: &mut Slab<Link>, context: &mut Context) {
+        let Some(server) = self.servers.get_mut(index) else { return };
+        let ids: Vec<LinkId> = server.links.iter_mut().filter_map(Option::take).collect();
+        ids.into_iter().for_each(|id| self.drain_link(id, links, context));
+    }
+}
