@@ -95,27 +95,37 @@ async def explain(
             answer = await watched.engine.admin(router, timeout_s=TIMEOUT_S).explain(parameters)
         except errors.TemporaryError:
             continue
-        told = {name: value for name, value in answer.items() if name not in {"pool", "key"}}
-        return {**told, "router": router, "reason": _reason(pool, answer)}
+        home, now = _part(answer, "home"), _part(answer, "server")
+        return {
+            "hashed": answer.get("tagged"),
+            "hash": answer.get("hash"),
+            "server": now.get("name"),
+            "address": now.get("address"),
+            "standing": home.get("standing"),
+            "router": router,
+            "reason": _reason(pool, home, now),
+        }
     raise errors.TemporaryError(
         f'no router of cache "{pool.name}" answers; see alongside status', retry_after_s=1.0
     )
 
 
-def _reason(pool: shape.Pool, answer: Mapping[str, object]) -> str:
+def _part(answer: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return what a router says of one server; nothing where it is none."""
+    found = answer.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _reason(pool: shape.Pool, home: Mapping[str, object], now: Mapping[str, object]) -> str:
     """Return why a key is where it is, for people."""
-    home, now = answer.get("home", answer.get("server")), answer.get("server")
     count = len(pool.servers)
     tag = f' with the tag "{pool.hash_tag}"' if pool.hash_tag is not None else ""
     placed = (
-        f"{pool.function} of {pool.hash}{tag} gives the key to {home}, "
+        f"{pool.function} of {pool.hash}{tag} gives the key to {home.get('name')}, "
         f"{f'one of {count} servers' if count > 1 else 'the only server'}"
     )
-    if now is None:
-        return f"{placed}, and none can be used, so the client would get an error now"
-    if now != home:
-        return f"{placed}, which is ejected, so {now} has it now"
-    standing = answer.get("standing")
-    if standing in {"down", "ejected"}:
-        return f"{placed}, which is {standing}, so the client would get an error now"
+    if now and now.get("name") != home.get("name"):
+        return f"{placed}, which is ejected, so that {now.get('name')} has it now"
+    if not now or home.get("standing") != "good":
+        return f"{placed}, which cannot be used, so that the client would get an error now"
     return placed

@@ -24,6 +24,6 @@ def check(plan: shape.Plan, environment: Mapping[str, str]) -> None:
     for pool in plan.pools:
         why = packages.missing(pooling.PROGRAMS[pool.protocol], environment, "")
         if why is not None:
-            found.append(f"{pool.place}{why}")
+            found.append(f"{pool.place}: {why}")
     if found:
         raise errors.UsageError(*found)
