@@ -13,7 +13,7 @@ from alongside.server import client
 
 @click.command("explain")
 @click.argument("name")
-@click.argument("url")
+@click.argument("url", metavar="URL|KEY")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="repeatable")
 @click.option("--ip", "address", metavar="ADDRESS", help="the client's address")
 @click.option("--project", metavar="NAME", help="the project; this folder's name by default")
