@@ -219,6 +219,51 @@ def test_servers_get_another_memory_one_after_the_other(pool: pooled.Pool) -> No
         assert said[-1] == b"STAT maxbytes 16777216"
 
 
+def test_all_of_it_is_restarted_by_name(pool: pooled.Pool) -> None:
+    pool.up(shards=2)
+    before = pool.fleet.pids()
+    with pool.client() as client:
+        assert client.set("a", "b") == b"STORED"
+    code, out, err = pool.fleet.run("restart", "sessions")
+    assert code == 0, out + err
+    after = pool.fleet.pids()
+    assert before.keys() == after.keys()
+    assert [name for name in before if before[name] == after[name]] == []
+    with pool.client() as client:
+        assert client.get("a") == {}  # a server that begins anew holds nothing
+        assert client.set("a", "c") == b"STORED"
+
+
+def test_a_server_that_hangs_is_ejected_as_the_file_says_and_comes_back(
+    pool: pooled.Pool,
+) -> None:
+    pool.up(shards=3, timeout="200ms", eject="{failures: 1, minPercent: 50}")
+    homes = pooled.homes(KEYS, 3)
+    key = next(key for key, home in homes.items() if home == "sessions-1")
+    pid = pool.fleet.pids()["sessions-1"]
+    with pool.client() as client:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            fleets.until("another one has its keys", lambda: client.set(key, "x") == b"STORED")
+            fleets.until("it is told", lambda: _left(pool) == {"sessions-1": "ejected"})
+            _, out, _ = pool.fleet.run("explain", "sessions", key, "--json")
+            answer = json.loads(out)
+            assert (answer["standing"], answer["server"] in homes.values()) == ("ejected", True)
+            assert "which is ejected, so that" in answer["reason"]
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        fleets.until("it is used again", lambda: _left(pool) == {})
+        assert client.set(key, "y") == b"STORED"
+    with pool.client("sessions-1") as server:
+        assert server.get(key) == {key: "y"}
+
+
+def _left(pool: pooled.Pool) -> dict[str, str]:
+    servers = pool.status()["servers"]
+    assert isinstance(servers, list)
+    return {one["name"]: why for one in servers for why in one["left"].values()}
+
+
 def test_a_missing_program_is_named_before_anything_starts(pool: pooled.Pool) -> None:
     path = pool.write(shards=2)
     fleet = fleets.Fleet(pool.fleet.base, pool.fleet.port, (("PATH", "/nowhere"),))
