@@ -22,7 +22,9 @@ PROGRAMS: Mapping[Literal["memcache", "redis"], str] = {
     "memcache": "memcached",
     "redis": "redis-server",
 }
-PROBE_PERIOD_S = 2.0
+PROBE_PERIOD_S = 10.0
+PROBE_TIMEOUT_S = 2.0
+"""Seldom: a death is told at once, and of a server that hangs routers find out by themselves."""
 GRACE_S = 10.0
 """For a server to end: it has nothing to write."""
 RETRY_MS = 500
@@ -81,7 +83,7 @@ def _server(one: shape.Pool, name: str) -> shape.Process:
         name,
         "server",
         argv=_words(one),
-        probe=shape.Probe(one.protocol, period_s=PROBE_PERIOD_S),
+        probe=shape.Probe(one.protocol, period_s=PROBE_PERIOD_S, timeout_s=PROBE_TIMEOUT_S),
         grace_s=GRACE_S,
         group=_group(one),
     )
