@@ -171,9 +171,11 @@ impl Client {
     pub(crate) fn finish(&mut self, number: u32, bytes: &[u8], context: &mut Context) {
         let place = self.slots.place(number);
         if place == 0 {
-            self.output.extend(bytes, &mut context.buffers);
-            self.slots.pop();
-            self.advance(context);
+            // A slot that was cut off may still be answered.
+            if self.slots.pop().is_some() {
+                self.output.extend(bytes, &mut context.buffers);
+                self.advance(context);
+            }
             return;
         }
         let Some(slot) = self.slots.get_mut(place) else { return };

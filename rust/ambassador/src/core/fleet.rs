@@ -71,6 +71,7 @@ impl Fleet {
         };
         link.lane.responses.add(seen.answers as u64);
         link.lane.response_bytes.add(bytes.len() as u64);
+        link.show_queues();
         pool.waiting = pool.waiting.saturating_sub(seen.answers);
         if seen.answers > 0
             && let Some(server) = pool.servers.get_mut(link.server as usize)

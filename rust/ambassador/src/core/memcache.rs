@@ -69,7 +69,7 @@ fn refuse(client: &mut Client, pool: &Pool, fault: &Fault, context: &mut Context
 #[inline]
 fn begin(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: &Request<'_>, context: &mut Context) {
     match request.kind() {
-        Kind::Get | Kind::Gat if request.key_count == 1 => {
+        Kind::Get if request.key_count == 1 => {
             let ask = Ask::new(client.id, 0, What::Values, Class::Read);
             pass_on(client, pool, links, request, ask, context);
         }
@@ -77,6 +77,10 @@ fn begin(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: 
             pool.lane.refused.add(1);
             pool.lane.client_err.add(1);
             client.break_off(context);
+        }
+        Kind::Gat if request.key_count == 1 => {
+            let ask = Ask::new(client.id, 0, What::Values, Class::Read);
+            pass_on(client, pool, links, request, ask, context);
         }
         Kind::Get | Kind::Gat => memcache_many::begin(client, pool, links, request, context),
         Kind::Store | Kind::Touch | Kind::Arithmetic | Kind::Delete => {

@@ -213,6 +213,9 @@ impl Core {
         while let Some(id) = self.context.changed.pop() {
             self.look_at(id);
         }
+        for pool in self.fleet.pools.iter().flatten() {
+            pool.lane.waiting.set(pool.waiting as u64);
+        }
     }
 
     /// Let a client go on that had too much to wait for; close it if it is done.

@@ -1,0 +1,355 @@
+//! What memcache clients get from the core, with servers that are there, gone, or slow.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod world;
+
+use alongside_ambassador::core::Terms;
+use alongside_ambassador::counters::Standing;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use world::terms::{document, terms, terms_of};
+use world::{Health, World};
+
+/// A key of each server's own.
+fn key_of(terms: &Terms, server: usize) -> String {
+    (0..).map(|i| format!("key{i}")).find(|key| terms.explain(key.as_bytes()).home == server).unwrap()
+}
+
+fn world(servers: usize, more: &Value) -> (World, Arc<Terms>, Vec<String>) {
+    let terms = terms("memcache", servers, more);
+    let keys = (0..servers).map(|server| key_of(&terms, server)).collect();
+    (World::new(&terms, 7), terms, keys)
+}
+
+/// Send, let it be answered, return what came.
+fn ask(world: &mut World, client: usize, bytes: &str) -> String {
+    world.send(client, bytes.as_bytes());
+    world.settle();
+    world.take(client)
+}
+
+#[test]
+fn each_key_goes_to_its_server_and_answers_come_in_order() {
+    let (mut world, _, keys) = world(3, &json!({}));
+    let client = world.connect();
+    let sets: String = keys.iter().map(|key| format!("set {key} 0 0 3\r\nabc\r\n")).collect();
+    assert_eq!(ask(&mut world, client, &sets), "STORED\r\n".repeat(3));
+    for (index, key) in keys.iter().enumerate() {
+        assert_eq!(world.server(index).store.keys().collect::<Vec<_>>(), [key.as_bytes()]);
+    }
+    let gets: String = keys.iter().rev().map(|key| format!("get {key}\r\ndelete {key}\r\n")).collect();
+    let expected: String =
+        keys.iter().rev().map(|key| format!("VALUE {key} 0 3\r\nabc\r\nEND\r\nDELETED\r\n")).collect();
+    assert_eq!(ask(&mut world, client, &gets), expected);
+}
+
+#[test]
+fn a_get_of_many_keys_is_split_and_joined() {
+    let (mut world, terms, keys) = world(3, &json!({}));
+    let client = world.connect();
+    for (index, key) in keys.iter().enumerate() {
+        world.server(index).store.insert(key.clone().into_bytes(), key.clone().into_bytes());
+    }
+    let got = ask(&mut world, client, &format!("get {} missing {} {}\r\n", keys[0], keys[1], keys[2]));
+    let mut blocks: Vec<&str> = got.split_inclusive("\r\n").collect();
+    assert_eq!(blocks.pop(), Some("END\r\n"));
+    blocks.sort_unstable();
+    assert_eq!(blocks.len(), 6, "{got}");
+    assert_eq!(terms.counters.sum().fragments, 3);
+}
+
+#[test]
+fn keys_of_a_dead_server_are_misses_beside_others_and_an_error_alone() {
+    let (mut world, terms, keys) = world(3, &json!({}));
+    let client = world.connect();
+    ask(&mut world, client, &format!("set {} 0 0 1\r\nx\r\n", keys[0]));
+    world.kill(1);
+    let got =
+        ask(&mut world, client, &format!("get {} {}\r\nget {}\r\nget {}\r\n", keys[0], keys[1], keys[1], keys[0]));
+    let value = format!("VALUE {} 0 1\r\nx\r\nEND\r\n", keys[0]);
+    assert_eq!(got, format!("{value}SERVER_ERROR Connection refused\r\n{value}"));
+    assert_eq!(terms.servers[1].standing(), Standing::Down);
+    let all_dead = ask(&mut world, client, &format!("get {} {}\r\n", keys[1], keys[1]));
+    assert_eq!(all_dead, "SERVER_ERROR Connection refused\r\n");
+}
+
+#[test]
+fn a_server_that_comes_back_is_used_by_the_next_command() {
+    let (mut world, _, keys) = world(2, &json!({"retry_ms": 30_000}));
+    let client = world.connect();
+    world.kill(0);
+    assert!(ask(&mut world, client, &format!("get {}\r\n", keys[0])).starts_with("SERVER_ERROR"));
+    world.server(0).health = Health::Good;
+    assert_eq!(ask(&mut world, client, &format!("get {}\r\n", keys[0])), "END\r\n");
+}
+
+#[test]
+fn an_ejected_server_comes_back_by_a_probe_and_no_client_pays_for_it() {
+    let (mut world, terms, keys) = world(3, &json!({"ejection": {"failures": 1}}));
+    let client = world.connect();
+    assert_eq!(ask(&mut world, client, &format!("set {} 0 0 1\r\nx\r\n", keys[1])), "STORED\r\n");
+    world.kill(1);
+    for _ in 0..50 {
+        assert_eq!(ask(&mut world, client, &format!("get {}\r\n", keys[1])), "END\r\n", "its keys are others'");
+        world.run_ms(10);
+    }
+    assert_eq!(terms.servers[1].standing(), Standing::Ejected);
+    assert!(terms.servers[1].sum().probes_failed > 3);
+    world.server(1).health = Health::Good;
+    for _ in 0..20 {
+        assert_eq!(ask(&mut world, client, &format!("get {}\r\n", keys[1])), "END\r\n");
+        world.run_ms(10);
+    }
+    assert_eq!(terms.servers[1].standing(), Standing::Good);
+    assert_eq!(ask(&mut world, client, &format!("set {} 0 0 1\r\ny\r\n", keys[1])), "STORED\r\n");
+    assert_eq!(world.server(1).store.len(), 1);
+    assert_eq!(terms.counters.sum().server_ejects, 1);
+}
+
+#[test]
+fn no_more_servers_are_ejected_than_allowed() {
+    let (mut world, terms, keys) = world(3, &json!({"ejection": {"failures": 1, "servers_percent_min": 60}}));
+    let client = world.connect();
+    world.kill(0);
+    world.kill(1);
+    for key in &keys {
+        ask(&mut world, client, &format!("get {key}\r\n"));
+    }
+    let ejected = terms.servers.iter().filter(|server| server.standing() == Standing::Ejected).count();
+    assert_eq!(ejected, 1);
+    assert_eq!(ask(&mut world, client, &format!("get {}\r\n", keys[2])), "END\r\n");
+}
+
+#[test]
+fn a_late_answer_fails_its_own_command_and_is_given_to_nobody() {
+    let (mut world, terms, keys) = world(2, &json!({}));
+    let client = world.connect();
+    ask(&mut world, client, &format!("set {} 0 0 4\r\nlate\r\n", keys[0]));
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("get {}\r\nget {}\r\n", keys[0], keys[1]).as_bytes());
+    world.run_ms(150);
+    assert_eq!(world.take(client), "SERVER_ERROR Connection timed out\r\nEND\r\n");
+    assert_eq!(world.core.holdings().graves, 1);
+    world.server(0).health = Health::Good;
+    assert_eq!(ask(&mut world, client, &format!("delete {}\r\n", keys[0])), "DELETED\r\n");
+    assert_eq!(world.core.holdings().graves, 0);
+    assert_eq!(terms.servers[0].sum().timed_out, 1);
+}
+
+#[test]
+fn a_server_that_stays_silent_is_ejected_and_its_link_given_up() {
+    let (mut world, terms, keys) = world(2, &json!({"ejection": {"failures": 1}, "retry_ms": 10_000}));
+    let client = world.connect();
+    ask(&mut world, client, &format!("get {}\r\n", keys[0]));
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("get {}\r\n", keys[0]).as_bytes());
+    world.run_ms(150);
+    assert_eq!(world.take(client), "SERVER_ERROR Connection timed out\r\n");
+    assert_eq!(terms.servers[0].standing(), Standing::Ejected);
+    assert_eq!(ask(&mut world, client, &format!("get {}\r\n", keys[0])), "END\r\n");
+    world.run_ms(2_000);
+    assert_eq!(world.open_links(), ["127.0.0.1:7001"]);
+}
+
+#[test]
+fn quiet_commands_do_not_shift_the_order() {
+    let (mut world, _, keys) = world(2, &json!({}));
+    let client = world.connect();
+    let asked = format!(
+        "set {0} 0 0 1 noreply\r\na\r\ndelete nothing noreply\r\nget {0}\r\nmg miss v q\r\nms {0} 1 q\r\nb\r\nmg {0} v q\r\nmn\r\n",
+        keys[0]
+    );
+    let expected = format!("VALUE {} 0 1\r\na\r\nEND\r\nVA 1\r\nb\r\nMN\r\n", keys[0]);
+    assert_eq!(ask(&mut world, client, &asked), expected);
+    assert_eq!(world.core.holdings().slots, 0);
+}
+
+#[test]
+fn what_concerns_no_server_is_answered_here_and_in_order() {
+    let (mut world, _, keys) = world(2, &json!({}));
+    let client = world.connect();
+    let got = ask(&mut world, client, &format!("get {}\r\nversion\r\nverbosity 1\r\nfrob\r\nflush_all\r\n", keys[0]));
+    let lines: Vec<&str> = got.lines().collect();
+    assert!(lines[1].starts_with("VERSION 1.6"), "{got}");
+    let expected = ["OK", "ERROR", "SERVER_ERROR flush_all is not allowed for this pool"];
+    assert_eq!((lines[0], &lines[2..]), ("END", &expected[..]));
+    let stats = ask(&mut world, client, "stats\r\nquit\r\n");
+    assert!(stats.contains("STAT cmd_total ") && stats.ends_with("END\r\n"), "{stats}");
+    assert!(world.client(client).is_closed);
+}
+
+#[test]
+fn flush_all_reaches_every_server_where_it_is_allowed() {
+    let (mut world, _, keys) = world(3, &json!({"may_flush": true}));
+    let client = world.connect();
+    let sets: String = keys.iter().map(|key| format!("set {key} 0 0 1 noreply\r\na\r\n")).collect();
+    assert_eq!(ask(&mut world, client, &format!("{sets}flush_all\r\nget {}\r\n", keys[1])), "OK\r\nEND\r\n");
+    assert!((0..3).all(|index| world.server(index).store.is_empty()));
+}
+
+#[test]
+fn strict_pools_close_as_twemproxy_does() {
+    for bytes in
+        ["stats\r\n", "flush_all\r\n", "gat 1 a\r\n", "mg a\r\n", "verbosity 1\r\n", "GET a\r\n", "\r\n", "get\r\n"]
+    {
+        let (mut world, terms, _) = world(2, &json!({"is_strict": true}));
+        let client = world.connect();
+        assert_eq!(ask(&mut world, client, bytes), "", "{bytes:?}");
+        assert!(world.client(client).is_closed, "{bytes:?}");
+        assert_eq!(terms.counters.sum().client_err, 1);
+    }
+    let (mut world, _, keys) = world(2, &json!({"is_strict": true}));
+    let client = world.connect();
+    world.kill(0);
+    let got = ask(&mut world, client, &format!("get {1}\r\nget {0} {1}\r\nget {1}\r\n", keys[0], keys[1]));
+    assert_eq!(got, "END\r\nSERVER_ERROR Connection refused\r\n");
+    assert!(world.client(client).is_closed);
+}
+
+#[test]
+fn a_client_that_asks_for_too_much_is_not_read_until_it_has_less() {
+    let (mut world, _, keys) = world(2, &json!({"limits": {"client_requests_max": 4}}));
+    let client = world.connect();
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("get {}\r\n", keys[0]).repeat(10).as_bytes());
+    world.settle();
+    assert!(world.client(client).is_paused);
+    assert_eq!(world.core.holdings().slots, 4);
+    world.server(0).health = Health::Good;
+    world.settle();
+    assert_eq!(world.take(client), "END\r\n".repeat(10));
+    assert!(!world.client(client).is_paused);
+}
+
+#[test]
+fn a_client_that_reads_nothing_holds_no_more_than_its_limit() {
+    let (mut world, _, keys) = world(1, &json!({"limits": {"client_bytes_max": 65_536}}));
+    let client = world.connect();
+    world.server(0).store.insert(keys[0].clone().into_bytes(), vec![b'v'; 20_000]);
+    world.client(client).is_slow = true;
+    world.is_cutting = false;
+    for _ in 0..100 {
+        world.send(client, format!("get {}\r\n", keys[0]).as_bytes());
+        world.step(100);
+    }
+    assert!(world.core.holdings().bytes < 65_536 + 5 * 21_000, "{:?}", world.core.holdings());
+    world.client(client).is_slow = false;
+    world.run_ms(50);
+    assert_eq!(world.take(client).matches("END\r\n").count(), 100);
+    assert_eq!(world.core.holdings().bytes, 0);
+}
+
+#[test]
+fn commands_beyond_the_pools_limit_get_an_error() {
+    let (mut world, terms, keys) = world(1, &json!({"limits": {"requests_max": 3}}));
+    let client = world.connect();
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("get {}\r\n", keys[0]).repeat(5).as_bytes());
+    world.settle();
+    world.server(0).health = Health::Good;
+    world.settle();
+    let full = "SERVER_ERROR Too many commands wait\r\n";
+    assert_eq!(world.take(client), format!("{}{}", "END\r\n".repeat(3), full.repeat(2)));
+    assert_eq!(terms.counters.sum().limited, 2);
+}
+
+#[test]
+fn a_server_that_is_added_takes_its_keys_and_no_command_fails() {
+    let counters = Arc::default();
+    let before = terms_of(&document("memcache", 3, &json!({})), &counters);
+    let after = terms_of(&document("memcache", 4, &json!({})), &counters);
+    let mut world = World::new(&before, 3);
+    let client = world.connect();
+    let key = |i: u32| format!("user:{}:name", i.wrapping_mul(2_654_435_761));
+    let asked: String = (0..100).map(|i| format!("set {} 0 0 1\r\nx\r\n", key(i))).collect();
+    world.send(client, asked.as_bytes());
+    world.step(50);
+    world.apply(&after);
+    world.send(client, asked.as_bytes());
+    world.settle();
+    assert_eq!(world.take(client), "STORED\r\n".repeat(200));
+    let expected = (0..100).filter(|&i| after.explain(key(i).as_bytes()).home == 3).count();
+    assert_eq!(world.server(3).store.len(), expected);
+    assert_eq!(world.open_links().len(), 4, "links are kept");
+}
+
+#[test]
+fn links_to_an_address_that_is_no_more_end_when_they_are_answered() {
+    let counters = Arc::default();
+    let mut moved = document("memcache", 2, &json!({}));
+    let before = terms_of(&moved, &counters);
+    moved["servers"][0]["address"] = json!("127.0.0.1:7009");
+    let after = terms_of(&moved, &counters);
+    let mut world = World::new(&before, 3);
+    let key = key_of(&before, 0);
+    let client = world.connect();
+    ask(&mut world, client, &format!("set {key} 0 0 1\r\nx\r\n"));
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("get {key}\r\n").as_bytes());
+    world.step(50);
+    world.apply(&after);
+    world.send(client, format!("get {key}\r\n").as_bytes());
+    world.settle();
+    assert_eq!(world.take(client), "", "the first answer is missing");
+    world.server(0).health = Health::Good;
+    world.settle();
+    assert_eq!(world.take(client), format!("VALUE {key} 0 1\r\nx\r\nEND\r\nEND\r\n"));
+    assert_eq!(world.open_links(), ["127.0.0.1:7009"]);
+}
+
+#[test]
+fn draining_answers_what_was_asked_and_closes() {
+    let (mut world, _, keys) = world(2, &json!({}));
+    let (idle, busy) = (world.connect(), world.connect());
+    world.server(0).health = Health::Silent;
+    world.send(busy, format!("get {}\r\n", keys[0]).as_bytes());
+    world.step(50);
+    world.core.drain(world.now_us);
+    world.settle();
+    assert!(world.client(idle).is_closed);
+    assert!(!world.client(busy).is_closed);
+    world.server(0).health = Health::Good;
+    world.settle();
+    assert_eq!(world.take(busy), "END\r\n");
+    assert!(world.client(busy).is_closed);
+    assert!(world.core.client_opened("pool", world.now_us).is_none());
+}
+
+#[test]
+fn a_pool_that_is_gone_leaves_nothing_behind() {
+    let (mut world, _, keys) = world(2, &json!({}));
+    let client = world.connect();
+    ask(&mut world, client, &format!("get {}\r\nget {}\r\n", keys[0], keys[1]));
+    world.core.apply(Vec::new(), world.now_us);
+    world.settle();
+    assert!(world.client(client).is_closed);
+    assert_eq!(world.core.holdings(), alongside_ambassador::core::Holdings::default());
+    assert!(world.open_links().is_empty());
+}
+
+#[test]
+fn says_where_a_key_goes_now() {
+    let (mut world, _, keys) = world(3, &json!({"ejection": {"failures": 1}}));
+    let client = world.connect();
+    let now = |world: &mut World| world.core.explain("pool", keys[0].as_bytes()).unwrap();
+    assert_eq!((now(&mut world).home, now(&mut world).server), (0, Some(0)));
+    world.kill(0);
+    ask(&mut world, client, &format!("get {}\r\n", keys[0]));
+    let explained = now(&mut world);
+    assert_eq!((explained.home, explained.standing), (0, Standing::Ejected));
+    assert!(explained.server.is_some_and(|server| server != 0));
+    assert_eq!(world.core.explain("other", b"a"), None);
+}
+
+#[test]
+fn keys_that_are_asked_for_most_are_known() {
+    let (mut world, terms, keys) = world(2, &json!({}));
+    let client = world.connect();
+    world.is_cutting = false;
+    for _ in 0..200 {
+        ask(&mut world, client, &format!("get {}\r\n", keys[0]).repeat(20));
+    }
+    let top = terms.counters.top(5);
+    assert_eq!(top[0].0, keys[0].as_bytes());
+    assert!((2_000..8_000).contains(&top[0].1), "{top:?}");
+}

@@ -1,0 +1,71 @@
+//! A Redis for tests.
+
+use std::collections::HashMap;
+
+use alongside_protocols::incremental::{Parsed, Progress};
+use alongside_protocols::resp::{Limits, Message, request};
+
+/// Answer what is whole at the beginning of `input`, taking it off.
+pub fn serve(store: &mut HashMap<Vec<u8>, Vec<u8>>, input: &mut Vec<u8>, out: &mut Vec<u8>) {
+    let mut done = 0;
+    while let Parsed::Whole(parsed) = request(&input[done..], &Limits::default(), &mut Progress::default()) {
+        let message = parsed.expect("servers get only good requests");
+        done += message.bytes();
+        let Message::Command(request) = message else { panic!("servers get only arrays") };
+        let args: Vec<Vec<u8>> = request.args().map(<[u8]>::to_vec).collect();
+        answer(store, &args, out);
+    }
+    input.drain(..done);
+}
+
+fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec<u8>) {
+    let name = String::from_utf8(args[0].to_ascii_uppercase()).unwrap();
+    match (name.as_str(), args.len()) {
+        ("PING", 1) => out.extend_from_slice(b"+PONG\r\n"),
+        ("AUTH", _) if args.last().unwrap() == b"secret" => out.extend_from_slice(b"+OK\r\n"),
+        ("AUTH", _) => out.extend_from_slice(b"-WRONGPASS no\r\n"),
+        ("SELECT", 2) => out.extend_from_slice(b"+OK\r\n"),
+        ("GET", 2) => out.extend_from_slice(&bulk(store.get(&args[1]).map(Vec::as_slice))),
+        ("SET", 3) => {
+            store.insert(args[1].clone(), args[2].clone());
+            out.extend_from_slice(b"+OK\r\n");
+        }
+        ("MGET", _) => {
+            out.extend_from_slice(format!("*{}\r\n", args.len() - 1).as_bytes());
+            for key in &args[1..] {
+                out.extend_from_slice(&bulk(store.get(key).map(Vec::as_slice)));
+            }
+        }
+        ("MSET", _) => {
+            for pair in args[1..].chunks(2) {
+                store.insert(pair[0].clone(), pair[1].clone());
+            }
+            out.extend_from_slice(b"+OK\r\n");
+        }
+        ("DEL", _) => {
+            let count = args[1..].iter().filter(|&key| store.remove(key).is_some()).count();
+            out.extend_from_slice(format!(":{count}\r\n").as_bytes());
+        }
+        ("EXISTS", _) => {
+            let count = args[1..].iter().filter(|&key| store.contains_key(key)).count();
+            out.extend_from_slice(format!(":{count}\r\n").as_bytes());
+        }
+        ("LRANGE", 4) => out.extend_from_slice(b"*2\r\n*1\r\n:1\r\n$-1\r\n"),
+        _ => out.extend_from_slice(format!("-ERR unknown command '{name}'\r\n").as_bytes()),
+    }
+}
+
+/// A value as a bulk string, or none.
+pub fn bulk(value: Option<&[u8]>) -> Vec<u8> {
+    match value {
+        Some(value) => [format!("${}\r\n", value.len()).as_bytes(), value, b"\r\n"].concat(),
+        None => b"$-1\r\n".to_vec(),
+    }
+}
+
+/// A command as an array.
+pub fn command(args: &[&[u8]]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", args.len()).into_bytes();
+    args.iter().for_each(|arg| out.extend_from_slice(&bulk(Some(arg))));
+    out
+}

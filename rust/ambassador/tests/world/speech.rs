@@ -1,0 +1,262 @@
+//! What simulated clients say, and what may be answered.
+
+use std::collections::BTreeMap;
+
+use alongside_ambassador::core::Terms;
+use alongside_document::PoolProtocol;
+use alongside_protocols::incremental::{Parsed, Progress};
+use alongside_protocols::memcache::{Expect, Piece, piece, reply};
+use alongside_protocols::resp::{Limits, ReplyProgress, reply as resp_reply};
+
+use super::memcached::value_block;
+use super::random::Random;
+use super::redis::{bulk, command};
+
+/// Keys of one client.
+const KEYS: usize = 8;
+
+/// A client's model of its own keys: it is the only one that writes them.
+pub struct Speaker {
+    number: usize,
+    /// Values of keys whose home never fails; those of other keys nobody can know.
+    known: BTreeMap<String, Option<String>>,
+}
+
+/// What an answer must be.
+pub enum Expected {
+    /// These bytes: nothing that failed was concerned.
+    Exactly(Vec<u8>),
+    /// Values of several keys in any order: these blocks, and of those keys perhaps.
+    Values { blocks: Vec<Vec<u8>>, perhaps: Vec<String> },
+    /// Elements in order: these bytes, or where there are none a value of that key, null or an error.
+    Elements(Vec<Result<Vec<u8>, String>>),
+    /// Perhaps an answer of any kind, then `MN`.
+    UntilNoop(String),
+    /// One answer of any kind; values in it belong to that key.
+    Any(String),
+}
+
+impl Speaker {
+    pub fn new(number: usize) -> Speaker {
+        Speaker { number, known: BTreeMap::new() }
+    }
+
+    fn key(&self, random: &mut Random) -> String {
+        format!("c{}:{}", self.number, random.place(KEYS) * 7919)
+    }
+
+    fn value(key: &str, random: &mut Random) -> String {
+        let length = if random.is_so(20) { random.place(20_000) } else { random.place(40) };
+        format!("{key}={}", "x".repeat(length))
+    }
+
+    /// Say something; return the bytes, and what must be answered if anything is.
+    pub fn speak(&mut self, terms: &Terms, sick: &[usize], random: &mut Random) -> (Vec<u8>, Option<Expected>) {
+        let is_well = |key: &str| !sick.contains(&terms.explain(key.as_bytes()).home);
+        match terms.pool.protocol {
+            PoolProtocol::Memcache => self.speak_memcache(&is_well, random),
+            PoolProtocol::Redis => self.speak_redis(&is_well, random),
+        }
+    }
+
+    fn speak_memcache(&mut self, is_well: &dyn Fn(&str) -> bool, random: &mut Random) -> (Vec<u8>, Option<Expected>) {
+        let key = self.key(random);
+        let known = self.known.get(&key).cloned().flatten();
+        let well =
+            |answer: Vec<u8>| Some(if is_well(&key) { Expected::Exactly(answer) } else { Expected::Any(key.clone()) });
+        match random.below(12) {
+            0..=3 => {
+                let block = known.map(|value| value_block(key.as_bytes(), value.as_bytes())).unwrap_or_default();
+                (format!("get {key}\r\n").into_bytes(), well([block, b"END\r\n".to_vec()].concat()))
+            }
+            4..=5 => {
+                let value = Self::value(&key, random);
+                let is_quiet = random.is_so(300);
+                let quiet = if is_quiet { " noreply" } else { "" };
+                let said = format!("set {key} 0 0 {}{quiet}\r\n{value}\r\n", value.len());
+                let expected = if is_quiet { None } else { well(b"STORED\r\n".to_vec()) };
+                self.known.insert(key, Some(value));
+                (said.into_bytes(), expected)
+            }
+            6 => {
+                self.known.insert(key.clone(), None);
+                let answer: &[u8] = if known.is_some() { b"DELETED\r\n" } else { b"NOT_FOUND\r\n" };
+                (format!("delete {key}\r\n").into_bytes(), well(answer.to_vec()))
+            }
+            7..=8 => {
+                let keys: Vec<String> = (0..1 + random.place(6)).map(|_| self.key(random)).collect();
+                let (well, perhaps): (Vec<String>, Vec<String>) = keys.iter().cloned().partition(|key| is_well(key));
+                let block = |key: &String| {
+                    self.known.get(key)?.as_ref().map(|value| value_block(key.as_bytes(), value.as_bytes()))
+                };
+                let blocks: Vec<Vec<u8>> = well.iter().filter_map(block).collect();
+                (format!("get {}\r\n", keys.join(" ")).into_bytes(), Some(Expected::Values { blocks, perhaps }))
+            }
+            9 => {
+                let answer = match known {
+                    Some(value) => [format!("VA {}\r\n", value.len()).as_bytes(), value.as_bytes(), b"\r\n"].concat(),
+                    None => Vec::new(),
+                };
+                // Quiet misses are hidden, failures are not: what comes before MN is told apart there.
+                let is_sure = is_well(&key);
+                let answer = [answer, b"MN\r\n".to_vec()].concat();
+                let expected = Some(if is_sure { Expected::Exactly(answer) } else { Expected::UntilNoop(key.clone()) });
+                (format!("mg {key} v q\r\nmn\r\n").into_bytes(), expected)
+            }
+            10 => (b"verbosity 1\r\n".to_vec(), Some(Expected::Exactly(b"OK\r\n".to_vec()))),
+            _ => (b"frob\r\n".to_vec(), Some(Expected::Exactly(b"ERROR\r\n".to_vec()))),
+        }
+    }
+
+    fn speak_redis(&mut self, is_well: &dyn Fn(&str) -> bool, random: &mut Random) -> (Vec<u8>, Option<Expected>) {
+        let key = self.key(random);
+        let known = self.known.get(&key).cloned().flatten();
+        let well =
+            |answer: Vec<u8>| Some(if is_well(&key) { Expected::Exactly(answer) } else { Expected::Any(key.clone()) });
+        match random.below(10) {
+            0..=3 => {
+                let answer = bulk(known.as_deref().map(str::as_bytes));
+                (command(&[b"GET", key.as_bytes()]), well(answer))
+            }
+            4..=5 => {
+                let value = Self::value(&key, random);
+                let said = command(&[b"set", key.as_bytes(), value.as_bytes()]);
+                let expected = well(b"+OK\r\n".to_vec());
+                self.known.insert(key, Some(value));
+                (said, expected)
+            }
+            6..=7 => {
+                let keys: Vec<String> = (0..1 + random.place(6)).map(|_| self.key(random)).collect();
+                let element = |key: &String| match self.known.get(key).cloned().flatten() {
+                    _ if !is_well(key) => Err(key.clone()),
+                    value => Ok(bulk(value.as_deref().map(str::as_bytes))),
+                };
+                let mut words: Vec<&[u8]> = vec![b"MGET"];
+                words.extend(keys.iter().map(String::as_bytes));
+                let is_one = keys.len() == 1 && !is_well(&keys[0]);
+                let expected = if is_one {
+                    Expected::Any(keys[0].clone())
+                } else {
+                    Expected::Elements(keys.iter().map(element).collect())
+                };
+                (command(&words), Some(expected))
+            }
+            8 => {
+                let keys: Vec<String> = (0..1 + random.place(4)).map(|_| self.key(random)).collect();
+                let mut words: Vec<&[u8]> = vec![b"DEL"];
+                words.extend(keys.iter().map(String::as_bytes));
+                let said = command(&words);
+                let is_all_well = keys.iter().all(|key| is_well(key));
+                let gone =
+                    keys.iter().filter(|key| self.known.insert((*key).clone(), None).flatten().is_some()).count();
+                let exactly = Expected::Exactly(format!(":{gone}\r\n").into_bytes());
+                (said, Some(if is_all_well { exactly } else { Expected::Any(String::new()) }))
+            }
+            _ => (command(&[b"PING"]), Some(Expected::Exactly(b"+PONG\r\n".to_vec()))),
+        }
+    }
+}
+
+impl Expected {
+    /// Take the answer off the beginning of what came; `None` while it is not whole.
+    pub fn take(&self, got: &mut Vec<u8>, protocol: PoolProtocol) -> Option<()> {
+        let length = match protocol {
+            PoolProtocol::Memcache => self.memcache(got)?,
+            PoolProtocol::Redis => self.redis(got)?,
+        };
+        got.drain(..length);
+        Some(())
+    }
+
+    fn exactly(expected: &[u8], got: &[u8]) -> Option<usize> {
+        let common = expected.len().min(got.len());
+        let shown = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned();
+        assert!(expected[..common] == got[..common], "expected {:?}, got {:?}", shown(expected), shown(got));
+        (common == expected.len()).then_some(common)
+    }
+
+    fn memcache(&self, got: &[u8]) -> Option<usize> {
+        match self {
+            Expected::Exactly(expected) => Expected::exactly(expected, got),
+            Expected::Values { blocks, perhaps } => {
+                let (mut blocks, mut at) = (blocks.clone(), 0);
+                loop {
+                    let Parsed::Whole(found) = piece(&got[at..], &mut Progress::default()) else { return None };
+                    let found = found.expect("a good answer");
+                    at += found.bytes().len();
+                    match found {
+                        Piece::Value(value) => match blocks.iter().position(|block| block == value.bytes) {
+                            Some(place) => drop(blocks.remove(place)),
+                            None => {
+                                assert!(perhaps.iter().any(|key| is_of(key, value.bytes)), "a value of another key")
+                            }
+                        },
+                        Piece::End(_) => {
+                            assert!(blocks.is_empty(), "values of servers that never failed are missing");
+                            return Some(at);
+                        }
+                        Piece::Error(_) => {
+                            assert!(!perhaps.is_empty() && blocks.is_empty(), "an error though no server failed");
+                            return Some(at);
+                        }
+                    }
+                }
+            }
+            Expected::Any(key) => any_memcache(key, got),
+            Expected::UntilNoop(_) if got.starts_with(b"MN\r\n") => Some(4),
+            Expected::UntilNoop(key) => {
+                let first = any_memcache(key, got)?;
+                Expected::exactly(b"MN\r\n", &got[first..]).map(|length| first + length)
+            }
+            Expected::Elements(_) => unreachable!("memcache has no arrays"),
+        }
+    }
+
+    fn redis(&self, got: &[u8]) -> Option<usize> {
+        if let Expected::Exactly(expected) = self {
+            return Expected::exactly(expected, got);
+        }
+        let Parsed::Whole(found) = resp_reply(got, &Limits::default(), &mut ReplyProgress::default()) else {
+            return None;
+        };
+        let found = found.expect("a good answer");
+        match self {
+            Expected::Any(key) => {
+                assert!(!found.bytes.starts_with(b"$") || found.bytes == b"$-1\r\n" || is_of(key, found.bytes));
+            }
+            Expected::Elements(elements) if !found.is_error() => {
+                assert_eq!(found.elements().len(), elements.len());
+                for (found, expected) in found.elements().zip(elements) {
+                    match expected {
+                        Ok(bytes) => assert!(found.bytes == bytes, "another value"),
+                        Err(key) => assert!(found.is_error() || found.bytes == b"$-1\r\n" || is_of(key, found.bytes)),
+                    }
+                }
+            }
+            // A whole array fails only where all its keys are of one server.
+            _ => assert!(matches!(self, Expected::Elements(elements) if elements.iter().all(Result::is_err))),
+        }
+        Some(found.bytes.len())
+    }
+}
+
+/// Tell whether an answer's value is one that was stored under that key.
+fn is_of(key: &str, answer: &[u8]) -> bool {
+    let block = &answer[memchr::memchr(b'\n', answer).map_or(0, |end| end + 1)..];
+    block.starts_with(format!("{key}=").as_bytes())
+}
+
+/// Return how long one answer of any kind is.
+fn any_memcache(key: &str, got: &[u8]) -> Option<usize> {
+    let expect = match got {
+        [b'V', b'A', b'L', ..] | [b'E', b'N', b'D', ..] => Expect::Values,
+        [b'V', b'A', b' ', ..] | [b'M', b'N', ..] => Expect::Meta,
+        _ if got.len() < 4 => return None,
+        _ => Expect::Line,
+    };
+    let Parsed::Whole(found) = reply(got, expect, &mut Progress::default()) else { return None };
+    let found = found.expect("a good answer");
+    let has_value = got.starts_with(b"VALUE") || got.starts_with(b"VA ");
+    assert!(!has_value || is_of(key, found.bytes), "a value of another key");
+    Some(found.bytes.len())
+}
