@@ -65,7 +65,7 @@ def _measure(options: argparse.Namespace) -> report.Result:
         outcomes = [arena.measure(case, plan, say) for case in chosen]
     about = report.About(
         machine=machine.kind(),
-        commit=_commit(),
+        commit=commit(),
         version=version,
         command=_command(options),
         peers={figures.OURS: version, **_peers()},
@@ -90,13 +90,13 @@ def _command(options: argparse.Namespace) -> str:
     return " ".join(words)
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit that was measured, marked where the sources have changed since."""
     git = ["git", "-C", str(ours.ROOT)]
     head = subprocess.run(
         [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=False
     )
-    sources = ["rust", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "bench/http"]
+    sources = ["rust", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "bench"]
     changed = subprocess.run(
         [*git, "status", "--porcelain", "--", *sources],
         capture_output=True,

@@ -36,8 +36,13 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(programs: Sequence[Program], core: int, folder: Path) -> Iterator[list[int]]:
+def running(programs: Sequence[Program], core: int | str, folder: Path) -> Iterator[list[int]]:
     """Run programs on one core; yield their process ids once all of them accept connections.
+
+    Args:
+        programs: what to run.
+        core: its number, or a list of them as `taskset` reads it.
+        folder: where they run, and leave what they say.
 
     Raises:
         ServerError: one of them ended, or does not listen within 10 s.
@@ -50,7 +55,7 @@ def running(programs: Sequence[Program], core: int, folder: Path) -> Iterator[li
 
 
 @contextlib.contextmanager
-def _process(program: Program, core: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(program: Program, core: int | str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     # taskset becomes the program, so that the process id stays.
     command = ("taskset", "--cpu-list", str(core), *program.command)
     with _log(program, folder).open("wb") as log:

@@ -52,7 +52,12 @@ class Server:
     def _start(self) -> subprocess.Popen[bytes]:
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(self.command, stdin=quiet, stdout=quiet, stderr=quiet)
-        wire.eventually(self._is_up, f"{self.command[0]} listens at {self.address}")
+        try:
+            wire.eventually(self._is_up, f"{self.command[0]} listens at {self.address}")
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         return process
 
     def _is_up(self) -> bool:
@@ -78,6 +83,12 @@ class Server:
     def freeze(self) -> None:
         """Let it neither answer nor end."""
         self.process.send_signal(signal.SIGSTOP)
+        # One thread takes the signal and stops the others, which answer until then.
+        wire.eventually(self._is_frozen, "all of its threads have stopped")
+
+    def _is_frozen(self) -> bool:
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return {task.read_text().rpartition(")")[2].split()[0] for task in tasks} == {"T"}
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -131,7 +142,11 @@ def pooled(*, count: int = 3, **pool: object) -> Iterator[tuple[plane.Plane, dic
     """Serve a pool of as many memcacheds; yield the process in front and the servers by name."""
     with contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(memcached()) for name in NAMES[:count]}
-        yield stack.enter_context(plane.running(document(places(servers), **pool))), servers
+        contents = document(places(servers))
+        listed = contents["pools"]
+        assert isinstance(listed, list)
+        listed[0] |= pool
+        yield stack.enter_context(plane.running(contents)), servers
 
 
 def places(servers: Mapping[str, Server]) -> dict[str, str]:
@@ -156,7 +171,7 @@ def homes(process: plane.Plane, keys: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-class Failed(Exception):
+class FailedError(Exception):
     """An answer that is an error."""
 
 
@@ -177,11 +192,11 @@ class Memcache(wire.Wire):
         """Return the next line.
 
         Raises:
-            Failed: it says that something failed.
+            FailedError: it says that something failed.
         """
         line = self.until(b"\r\n")[:-2].decode()
         if line.startswith(("ERROR", "CLIENT_ERROR", "SERVER_ERROR")):
-            raise Failed(line)
+            raise FailedError(line)
         return line
 
     def put(self, key: str, value: bytes) -> None:
@@ -218,18 +233,20 @@ class Redis(Memcache):
         kind, text = (line := self.until(b"\r\n")[:-2])[:1], line[1:].decode()
         match kind:
             case b"-":
-                raise Failed(text)
+                raise FailedError(text)
             case b"+":
                 return text.encode()
             case b":":
                 return int(text)
             case b"$":
                 return None if text == "-1" else self.take(int(text) + 2)[:-2]
+            case _:
+                assert kind == b"*", line
         found: list[object] = []
         for _ in range(int(text)):
             try:
                 found.append(self.reply())
-            except Failed as error:
+            except FailedError as error:
                 found.append(error)
         return found
 
@@ -268,12 +285,12 @@ class Load(steady.Crowd):
                     known.add(key)
                     if (got := client.get(key).get(key)) not in (None, key.encode()):
                         self._fail(key, got)
-                except Failed as error:
+                except FailedError as error:
                     self._fail(key, error)
                 self.counts[at] += 1
             try:
                 self._check_all(client.get(*self.keys), known)
-            except Failed as error:
+            except FailedError as error:
                 self._fail("", error)
 
     def _check_all(self, got: Mapping[str, bytes], known: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Many memcacheds as one: values, failures of servers, documents that change, clients by the thousand."""
+"""Many memcacheds as one: values, failures of servers, documents that change, many clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.memcaches import Memcache
 
 # Keys that differ in their last letters alone lie beside one another on a ring.
 KEYS = [hashlib.sha256(bytes([number])).hexdigest()[:12] for number in range(60)]
-EJECTING = {"ejection": {"failures": 1}, "retry_ms": 200, "timeout_ms": 2000}
+EJECTING = {"failures": 1}
 COME_AND_GO = 10_000
 
 
@@ -65,7 +65,7 @@ def test_a_server_that_is_killed_under_load_fails_its_own_keys_alone() -> None:
             with Memcache(process.address) as client:
 
                 def is_back() -> bool:
-                    with contextlib.suppress(memcaches.Failed):
+                    with contextlib.suppress(memcaches.FailedError):
                         client.put(next(iter(lost)), b"back")
                         return True
                     return False
@@ -79,13 +79,13 @@ def test_a_server_that_is_killed_under_load_fails_its_own_keys_alone() -> None:
 
 
 def test_a_server_comes_back_without_an_error_for_anybody() -> None:
-    with memcaches.pooled(**EJECTING) as (process, servers):
+    with memcaches.pooled(ejection=EJECTING, retry_ms=200, timeout_ms=2000) as (process, servers):
         load = memcaches.Load(process.address, KEYS, workers=2)
         servers["b"].kill()
         with Memcache(process.address) as client:
 
             def is_ejected() -> bool:
-                with contextlib.suppress(memcaches.Failed):
+                with contextlib.suppress(memcaches.FailedError):
                     for key in KEYS:
                         client.put(key, key.encode())
                     return True
@@ -133,6 +133,11 @@ def test_a_fourth_server_joins_under_load_without_a_failed_request() -> None:
             assert set(after[name]) <= set(before[name])
 
 
+def open_clients(process: plane.Plane) -> float:
+    """Return how many clients are in now."""
+    return process.metric("alongside_ambassador_open_clients")
+
+
 def test_clients_that_come_and_go_leave_no_memory_behind() -> None:
     with memcaches.pooled() as (process, _):
         begun = 0
@@ -142,14 +147,11 @@ def test_clients_that_come_and_go_leave_no_memory_behind() -> None:
                 assert client.get("k", *KEYS) == {"k": b"v" * 100}
             if number == 100:
                 begun = process.own_bytes()
-        wire.eventually(
-            lambda: process.metric("alongside_ambassador_open_clients") == 0, "all are gone"
-        )
+        wire.eventually(lambda: open_clients(process) == 0, "all are gone")
         assert process.own_bytes() < 2 * begun
         with wire.many(process.address, 1000):
-            open_clients = lambda: process.metric("alongside_ambassador_open_clients")  # noqa: E731
-            wire.eventually(lambda: open_clients() == 1000, "all are in")
-        wire.eventually(lambda: open_clients() == 0, "all are gone")
+            wire.eventually(lambda: open_clients(process) == 1000, "all are in")
+        wire.eventually(lambda: open_clients(process) == 0, "all are gone")
         assert process.own_bytes() < 2 * begun
 
 

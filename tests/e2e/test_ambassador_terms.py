@@ -1,4 +1,4 @@
-"""What a pool's document says: TLS, UNIX sockets, passwords, names; figures, and documents that a command prints."""
+"""What a pool's document says: TLS, UNIX sockets, passwords, names; its figures; a command."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e import memcaches, plane, secure, wire
-from tests.e2e.memcaches import Failed, Memcache, Redis
+from tests.e2e import dataplane, memcaches, plane, secure, wire
+from tests.e2e.memcaches import FailedError, Memcache, Redis
 
 REFUSED = "NOAUTH"
 PRINT = "import sys; print(open(sys.argv[1]).read())"
@@ -80,8 +80,8 @@ def test_servers_are_spoken_to_in_tls_and_must_be_who_they_say(folder: Path) -> 
             "certificate": str(shown),
         }
         servers = {"a": f"127.0.0.1:{port}"}
-        terms: dict[str, object] = {"protocol": "redis", "server_tls": tls, "retry_ms": 100}
-        with plane.running(memcaches.document(servers, **terms)) as process:
+        contents = memcaches.document(servers, protocol="redis", server_tls=tls, retry_ms=100)
+        with plane.running(contents) as process:
             with Redis(process.address) as client:
                 assert client.ask("SET", "k", "v") == b"OK"
                 assert client.ask("GET", "k") == b"v"
@@ -90,12 +90,12 @@ def test_servers_are_spoken_to_in_tls_and_must_be_who_they_say(folder: Path) -> 
             wire.eventually(lambda: process.events("server_tls_taken"), "the other one is believed")
             redis.kill()
             redis.start()
-            with Redis(process.address) as client, pytest.raises(Failed):
+            with Redis(process.address) as client, pytest.raises(FailedError):
                 client.ask("GET", "k")
             memcaches.write(known, authority.path.read_text())
 
             def is_back() -> bool:
-                with contextlib.suppress(Failed), Redis(process.address) as client:
+                with contextlib.suppress(FailedError), Redis(process.address) as client:
                     return client.ask("SET", "k", "v") == b"OK"
                 return False
 
@@ -143,9 +143,9 @@ def test_clients_of_redis_say_who_they_are_and_so_does_the_pool(folder: Path) ->
         )
         with plane.running(contents) as process:
             with Redis(process.address) as client:
-                with pytest.raises(Failed, match=REFUSED):
+                with pytest.raises(FailedError, match=REFUSED):
                     client.ask("GET", "k")
-                with pytest.raises(Failed, match="WRONGPASS"):
+                with pytest.raises(FailedError, match="WRONGPASS"):
                     client.ask("AUTH", "app", "wrong")
                 assert client.ask("AUTH", "app", "of clients") == b"OK"
                 assert client.ask("SET", "k", "v") == b"OK"
@@ -154,7 +154,7 @@ def test_clients_of_redis_say_who_they_are_and_so_does_the_pool(folder: Path) ->
                 # Who is in stays in.
                 assert client.ask("GET", "k") == b"v"
             with Redis(process.address) as client:
-                with pytest.raises(Failed, match="WRONGPASS"):
+                with pytest.raises(FailedError, match="WRONGPASS"):
                     client.ask("AUTH", "app", "of clients")
                 assert client.ask("AUTH", "app", "another") == b"OK"
             host, port = redis.address.split(":")
@@ -175,7 +175,7 @@ def test_servers_have_names_that_are_looked_up() -> None:
         with plane.running(contents) as process, Memcache(process.address) as client:
             homes = memcaches.homes(process, [f"{number:x}" * 3 for number in range(16)])
             client.put(homes["a"][0], b"v")
-            with pytest.raises(Failed):
+            with pytest.raises(FailedError):
                 client.put(homes["b"][0], b"v")
             assert client.get(homes["a"][0], homes["b"][0]) == {homes["a"][0]: b"v"}
             assert len(process.events("server_name_not_found")) == 1
@@ -245,12 +245,16 @@ def test_doors_show_how_a_pool_is_doing() -> None:
     with memcaches.pooled() as (process, servers), Memcache(process.address) as client:
         for _ in range(500):
             client.put("hot", b"v")
-        (pool,) = process.admin("GET", "/snapshot")[1]["pools"]  # type: ignore[misc]
+        pools = process.admin("GET", "/snapshot")[1]["pools"]
+        assert isinstance(pools, list)
+        pool = pools[0]
         assert (pool["name"], pool["protocol"], pool["clients"]) == ("main", "memcache", 1)
         assert [server["name"] for server in pool["servers"]] == list(servers)
         assert {server["standing"] for server in pool["servers"]} == {"good"}
         assert pool["top_keys"][0]["key"] == "hot"
-        counted = process.metric("alongside_ambassador_response_seconds_count", **{"class": "write"})
+        counted = process.metric(
+            "alongside_ambassador_response_seconds_count", **{"class": "write"}
+        )
         assert counted == 500
         assert process.metric("alongside_ambassador_commands", pool="main") == 500
         status, problem = process.admin("GET", "/explain?pool=other&key=k")
@@ -284,9 +288,7 @@ def test_a_pool_that_cannot_be_is_refused_and_the_one_before_serves_on(folder: P
 def test_a_command_prints_the_document_anew_when_its_file_changes(folder: Path) -> None:
     path = folder / "pools.txt"
     with memcaches.memcached() as first, memcaches.memcached() as second:
-        contents = plane.with_admin(
-            memcaches.document({"a": first.address}), folder / "a.sock"
-        )
+        contents = plane.with_admin(memcaches.document({"a": first.address}), folder / "a.sock")
         memcaches.write(path, contents)
         command = shlex.join([sys.executable, "-ISc", PRINT, str(path)])
         process = plane.launch(folder, ["--render", command, "--watch", str(path)])
@@ -319,16 +321,17 @@ def test_a_socket_of_figures_that_is_taken_is_said_at_the_start() -> None:
         memcaches.write(path, contents)
         process = plane.launch(Path(name), ["--document", str(path)])
         assert process.wait(timeout=wire.TIMEOUT_S) == 3
-        assert f"twemproxy_stats.address: {address} is taken" in (
-            Path(name) / "stderr.log"
-        ).read_text()
+        assert (
+            f"twemproxy_stats.address: {address} is taken"
+            in (Path(name) / "stderr.log").read_text()
+        )
 
 
 def test_checking_a_document_says_what_is_wrong_with_its_pools(folder: Path) -> None:
     path = folder / "document.json"
     contents = memcaches.document({"a": "h:1"}, server_tls={"authorities": str(folder / "nowhere")})
     memcaches.write(path, contents)
-    command = [str(plane.dataplane.binary()), "--check", str(path)]
+    command = [str(dataplane.binary()), "--check", str(path)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 2
     assert "pools[0].server_tls.authorities" in checked.stderr

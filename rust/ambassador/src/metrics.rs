@@ -15,11 +15,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Metrics(Engine);
 
+/// A figure's name, what it says, and where it is found.
+type Described<S> = (&'static str, &'static str, fn(&S) -> u64);
 type Labels<'l> = Vec<(&'static str, &'l str)>;
 type Samples<'l> = Vec<(Labels<'l>, u64)>;
 
-/// What is counted of a pool: its name, what it says, and where it is found.
-const OF_POOLS: [(&str, &str, fn(&PoolSum) -> u64); 9] = [
+/// What is counted of a pool.
+const OF_POOLS: [Described<PoolSum>; 9] = [
     ("client_connections", "Connections of clients that were let in", |sum| sum.client_connections_total),
     ("commands", "Commands of clients", |sum| sum.commands),
     ("answered_here", "Commands that needed no server", |sum| sum.answered_here),
@@ -27,18 +29,20 @@ const OF_POOLS: [(&str, &str, fn(&PoolSum) -> u64); 9] = [
     ("limited", "Commands that were refused since a limit was reached", |sum| sum.limited),
     ("unsent", "Commands, or parts of them, that no server got", |sum| sum.forward_error),
     ("fragments", "Parts that commands with several keys were made into", |sum| sum.fragments),
-    ("keys_lost", "Keys of a command with several that count as missing since their server failed", |sum| sum.keys_lost),
+    ("keys_lost", "Keys of a command with several that count as missing since their server failed", |sum| {
+        sum.keys_lost
+    }),
     ("ejections", "Times that a server was left out of its pool", |sum| sum.server_ejects),
 ];
 
 /// What stands now of a pool.
-const OF_POOLS_NOW: [(&str, &str, fn(&PoolSum) -> u64); 2] = [
+const OF_POOLS_NOW: [Described<PoolSum>; 2] = [
     ("open_clients", "Connections of clients that are open now", |sum| sum.client_connections),
     ("waiting", "Commands that wait for answers now", |sum| sum.waiting),
 ];
 
 /// What is counted of a server.
-const OF_SERVERS: [(&str, &str, fn(&ServerSum) -> u64); 12] = [
+const OF_SERVERS: [Described<ServerSum>; 12] = [
     ("requests", "Commands, or parts of them, that were sent to a server", |sum| sum.requests),
     ("request_bytes", "Bytes of what was sent to a server", |sum| sum.request_bytes),
     ("responses", "Answers of a server", |sum| sum.responses),
@@ -54,7 +58,7 @@ const OF_SERVERS: [(&str, &str, fn(&ServerSum) -> u64); 12] = [
 ];
 
 /// What stands now of a server.
-const OF_SERVERS_NOW: [(&str, &str, fn(&ServerSum) -> u64); 3] = [
+const OF_SERVERS_NOW: [Described<ServerSum>; 3] = [
     ("open_connections", "Connections open now to a server", |sum| sum.server_connections),
     ("unsent_now", "Commands that wait to be sent to a server now", |sum| sum.in_queue),
     ("unanswered_now", "Commands that wait for a server's answers now", |sum| sum.out_queue),
@@ -145,10 +149,7 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, (name, help): (&str, &str), sample
     Ok(())
 }
 
-fn latencies(
-    encoder: &mut DescriptorEncoder<'_>,
-    servers: &[(Labels<'_>, Arc<ServerCounters>)],
-) -> fmt::Result {
+fn latencies(encoder: &mut DescriptorEncoder<'_>, servers: &[(Labels<'_>, Arc<ServerCounters>)]) -> fmt::Result {
     let help = "How long a server took to answer, by what the command does";
     let mut family = encoder.encode_descriptor("response", help, Some(&Unit::Seconds), MetricType::Histogram)?;
     for (labels, server) in servers {

@@ -269,3 +269,6 @@ fn names(pools: &[Arc<Terms>]) -> HashMap<Arc<str>, Duration> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests;

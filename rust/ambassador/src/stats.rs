@@ -112,7 +112,9 @@ mod tests {
     #[test]
     fn an_engine_without_pools_has_the_figures_of_the_process() {
         let line = line(&Engine::new(1), "here");
-        assert!(line.starts_with("{\"service\":\"nutcracker\", \"source\":\"here\", \"version\":\"0.5.0\", \"uptime\":0, "));
+        assert!(
+            line.starts_with("{\"service\":\"nutcracker\", \"source\":\"here\", \"version\":\"0.5.0\", \"uptime\":0, ")
+        );
         assert!(line.ends_with("\"total_connections\":0, \"curr_connections\":0}\n"), "{line}");
     }
 }

@@ -353,3 +353,75 @@ fn keys_that_are_asked_for_most_are_known() {
     assert_eq!(top[0].0, keys[0].as_bytes());
     assert!((2_000..8_000).contains(&top[0].1), "{top:?}");
 }
+
+#[test]
+fn an_unreachable_server_costs_one_time_out_and_then_none() {
+    let (mut world, terms, keys) = world(2, &json!({"timeout_ms": null, "retry_ms": 500}));
+    let client = world.connect();
+    world.server(0).health = Health::Unreachable;
+    world.send(client, format!("get {}\r\n", keys[0]).as_bytes());
+    world.run_ms(250);
+    assert_eq!(world.take(client), "SERVER_ERROR Connection timed out\r\n");
+    for _ in 0..20 {
+        world.run_ms(100);
+        let got = ask(&mut world, client, &format!("get {}\r\n", keys[0]));
+        assert_eq!(got, "SERVER_ERROR Connection timed out\r\n", "at once");
+    }
+    world.server(0).health = Health::Good;
+    world.run_ms(600);
+    assert_eq!(ask(&mut world, client, &format!("get {}\r\n", keys[0])), "END\r\n");
+    assert_eq!(terms.servers[0].standing(), Standing::Good);
+}
+
+#[test]
+fn what_answers_nothing_ends_the_link_and_fails_what_was_asked() {
+    let (mut world, terms, keys) = world(2, &json!({}));
+    let client = world.connect();
+    ask(&mut world, client, &format!("get {}\r\n", keys[0]));
+    world.say(0, b"STORED\r\n");
+    world.settle();
+    assert_eq!(terms.servers[0].sum().server_err, 1);
+    assert_eq!(ask(&mut world, client, &format!("get {}\r\n", keys[0])), "END\r\n", "over a new link");
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("get {}\r\nget {}\r\n", keys[0], keys[1]).as_bytes());
+    world.settle();
+    world.say(0, b"VALUE what is this\r\n");
+    world.settle();
+    assert_eq!(world.take(client), "SERVER_ERROR Server sent an invalid answer\r\nEND\r\n");
+}
+
+#[test]
+fn bytes_that_are_no_request_are_answered_and_the_rest_goes_on_if_it_can() {
+    let (mut world, _, keys) = world(2, &json!({"limits": {"value_bytes_max": 10}}));
+    let client = world.connect();
+    let large = format!("set {0} 0 0 100\r\n{1}\r\nget {0}\r\n", keys[0], "x".repeat(100));
+    assert_eq!(ask(&mut world, client, &large), "SERVER_ERROR object too large for cache\r\nEND\r\n");
+    let bad = format!("set {0} 0 0 2\r\nabc\r\nget {0}\r\n", keys[0]);
+    assert!(ask(&mut world, client, &bad).ends_with("END\r\n"));
+    world.send(client, b"\x80\x00binary");
+    world.settle();
+    assert!(world.take(client).starts_with("CLIENT_ERROR "));
+    assert!(world.client(client).is_closed);
+}
+
+#[test]
+fn servers_are_connected_to_beforehand_where_that_is_asked_for() {
+    let (mut world, terms, _) = world(3, &json!({"preconnect": true, "connections": 2}));
+    world.settle();
+    assert_eq!(world.open_links().len(), 6);
+    assert_eq!(terms.servers[0].sum().server_connections, 2);
+    world.run_ms(1_100);
+    world.break_links(0, alongside_ambassador::core::Why::Ended);
+    world.settle();
+    assert_eq!(world.open_links().len(), 6, "idle connections are made anew");
+    assert_eq!(terms.servers[0].sum().server_eof, 2);
+}
+
+#[test]
+fn a_random_pool_spreads_whatever_the_key() {
+    let terms = terms("memcache", 3, &json!({"placement": {"function": "random"}}));
+    let mut world = World::new(&terms, 7);
+    let client = world.connect();
+    ask(&mut world, client, &"get same\r\n".repeat(300));
+    assert!(terms.servers.iter().all(|server| server.sum().requests > 50));
+}

@@ -193,3 +193,16 @@ fn an_ejected_server_comes_back_by_a_probe() {
     assert_eq!(terms.servers[1].standing(), Standing::Good);
     assert_eq!(ask(&mut world, client, &[&get]), "$-1\r\n");
 }
+
+#[test]
+fn a_server_that_refuses_our_password_fails_its_commands() {
+    let server_user = json!({"name": "default", "password": "/p"});
+    let (mut world, _, k) = world(2, &json!({"server_user": server_user}));
+    let client = world.connect();
+    world.send(client, &command(&[b"GET", k[0].as_bytes()]));
+    world.server(0).health = Health::Silent;
+    world.settle();
+    world.say(0, b"-WRONGPASS no\r\n");
+    world.settle();
+    assert_eq!(world.take(client), "-ERR Server refused the password or database\r\n");
+}

@@ -200,7 +200,7 @@ impl Simulation {
         }
         let numbers: Vec<usize> = self.talkers.keys().copied().collect();
         numbers.into_iter().for_each(|number| self.world.client(number).is_slow = false);
-        for _ in 0..3_000 {
+        for _ in 0..1_000 {
             self.turn();
         }
         let left: usize = self.talkers.values().map(|talker| talker.waiting.len()).sum();

@@ -178,7 +178,8 @@ impl Runtime {
         };
         let compiled = compile(&document, &self.compiled, &mut meters).map_err(Refused::Wrong);
         let ready = compiled.and_then(|compiled| Ok((compiled, self.open(&document)?)));
-        let (compiled, (opened, bound)) = ready.inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
+        let (compiled, (opened, bound)) =
+            ready.inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
         self.commit(document, compiled, opened, bound);
         Ok(true)
     }

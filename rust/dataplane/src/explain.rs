@@ -21,7 +21,8 @@ pub struct Described {
 impl Described {
     /// Reads `url=…&header=Name:%20value&ip=…`.
     pub fn read(query: &str) -> Result<Self, String> {
-        let url = value(query, "url").ok_or("url is missing; write ?route=NAME&url=/path, ?tcp=NAME, or ?pool=NAME&key=KEY")?;
+        let url = value(query, "url")
+            .ok_or("url is missing; write ?route=NAME&url=/path, ?tcp=NAME, or ?pool=NAME&key=KEY")?;
         let (authority, uri) = split(&url)?;
         let ip = match value(query, "ip") {
             Some(text) => text.parse().map_err(|_| format!("ip {text:?} is no address"))?,

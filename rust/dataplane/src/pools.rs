@@ -77,9 +77,8 @@ fn compile_one(pool: &Pool, before: Option<&Pooled>) -> Result<Pooled, Problem> 
 
 /// Returns a pool's terms, with what its files say now.
 fn terms(pool: &Pool, before: Option<&Pooled>) -> Result<Arc<Terms>, Problem> {
-    let of = |(index, user): (usize, &User)| {
-        credentials(user).map_err(|problem| problem.below(&format!("users[{index}]")))
-    };
+    let of =
+        |(index, user): (usize, &User)| credentials(user).map_err(|problem| problem.below(&format!("users[{index}]")));
     let users = pool.users.iter().enumerate().map(of).collect::<Result<Vec<_>, _>>()?;
     let server_user = pool.server_user.as_ref().map(credentials).transpose();
     let server_user = server_user.map_err(|problem| problem.below("server_user"))?;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub use hash::{Hash, Signedness};
 
 use crate::points::Points;
+use ketama::Digests;
 
 /// The most servers of a pool: ketama's ring then has 10.5 million points, 100 MB.
 pub const SERVERS_MAX: usize = 65_536;
@@ -182,6 +183,8 @@ pub struct Continuum {
     order: Arc<[u32]>,
     /// Those that are live.
     live: Vec<u32>,
+    /// What ketama's rings are made of.
+    digests: Option<Arc<Digests>>,
     choice: Choice,
 }
 
@@ -209,27 +212,45 @@ impl Continuum {
             let name = servers[index as usize].name.as_bytes();
             (name.len(), name)
         });
-        Ok(Continuum::over(terms, servers.into(), order.clone().into(), order))
+        let digests = (terms.distribution == Distribution::Ketama).then(|| Digests::new(servers, &order).into());
+        let prepared = Continuum {
+            terms,
+            servers: servers.into(),
+            order: order.as_slice().into(),
+            live: Vec::new(),
+            digests,
+            choice: Choice::Random,
+        };
+        Ok(prepared.over(order))
     }
 
     /// Return what remains when only some of all the pool's servers are live, or `None` when none is.
     ///
     /// As twemproxy after an ejection: the shares are made anew of the live servers, so that where weights differ, or
-    /// the number of servers is one of the odd ones, keys may also move between live servers. Cost as [`Continuum::new`].
+    /// the number of servers is one of the odd ones, keys may also move between live servers. O(P) as [`Continuum::new`],
+    /// which hashed most of what is needed.
     #[must_use]
     pub fn among(&self, is_live: impl Fn(usize) -> bool) -> Option<Continuum> {
         let live: Vec<u32> = self.order.iter().copied().filter(|&index| is_live(index as usize)).collect();
-        (!live.is_empty()).then(|| Continuum::over(self.terms, self.servers.clone(), self.order.clone(), live))
+        (!live.is_empty()).then(|| self.over(live))
     }
 
-    fn over(terms: Terms, servers: Arc<[Server]>, order: Arc<[u32]>, live: Vec<u32>) -> Continuum {
-        let choice = match terms.distribution {
+    /// Return the same pool over those of its servers that are live, in twemproxy's order.
+    fn over(&self, live: Vec<u32>) -> Continuum {
+        let choice = match (self.terms.distribution, &self.digests) {
             _ if live.len() == 1 => Choice::Only,
-            Distribution::Ketama => Choice::Ketama(ketama::points(&servers, &live)),
-            Distribution::Modula => Choice::Modula(units(&servers, &live)),
-            Distribution::Random => Choice::Random,
+            (_, Some(digests)) => Choice::Ketama(digests.ring(&self.servers, &live)),
+            (Distribution::Modula, _) => Choice::Modula(units(&self.servers, &live)),
+            _ => Choice::Random,
         };
-        Continuum { terms, servers, order, live, choice }
+        Continuum {
+            terms: self.terms,
+            servers: self.servers.clone(),
+            order: self.order.clone(),
+            live,
+            digests: self.digests.clone(),
+            choice,
+        }
     }
 
     /// Return the index of a key's server in the list given to [`Continuum::new`].

@@ -26,14 +26,3 @@ pub struct Progress {
     /// Parts that are still to come.
     pub(crate) left: usize,
 }
-
-impl<T> Parsed<T> {
-    /// Return the same with what is whole changed.
-    #[inline]
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Parsed<U> {
-        match self {
-            Parsed::More { need } => Parsed::More { need },
-            Parsed::Whole(whole) => Parsed::Whole(change(whole)),
-        }
-    }
-}

@@ -3,6 +3,9 @@
 #[path = "../../../fuzz/src/checks.rs"]
 mod checks;
 
+#[path = "../../../fuzz/src/caches.rs"]
+mod caches;
+
 use std::path::Path;
 
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -29,4 +32,14 @@ fn the_corpus_of_chunks_holds() {
 #[test]
 fn the_corpus_of_the_guard_holds() {
     feed("guard", checks::guard);
+}
+
+#[test]
+fn the_corpus_of_memcache_holds() {
+    feed("memcache", caches::memcache);
+}
+
+#[test]
+fn the_corpus_of_redis_holds() {
+    feed("resp", caches::resp);
 }

@@ -1,10 +1,13 @@
 //! Buffers that are used again: who is idle holds none, and who is not asks the allocator for none.
 
-/// Buffers that are kept.
-const KEPT: usize = 64;
+/// A larger buffer is given back to the allocator.
+const KEPT_BYTES: usize = 256 * 1024;
 
-/// A larger one is given back to the allocator.
-const KEPT_BYTES: usize = 64 * 1024;
+/// All that are kept have at most so much.
+const TOTAL_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes that are written are not kept before so many that are not.
+const WRITTEN_BYTES: usize = 64 * 1024;
 
 /// What a buffer has when it is made.
 const FIRST_BYTES: usize = 512;
@@ -13,20 +16,29 @@ const FIRST_BYTES: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     spare: Vec<Vec<u8>>,
+    bytes: usize,
 }
 
 impl Buffers {
     /// Return an empty buffer.
     #[inline]
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_BYTES))
+        match self.spare.pop() {
+            Some(buffer) => {
+                self.bytes -= buffer.capacity();
+                buffer
+            }
+            None => Vec::with_capacity(FIRST_BYTES),
+        }
     }
 
     /// Take a buffer back.
     #[inline]
     pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
-        if (1..=KEPT_BYTES).contains(&buffer.capacity()) && self.spare.len() < KEPT {
+        let capacity = buffer.capacity();
+        if (1..=KEPT_BYTES).contains(&capacity) && self.bytes + capacity <= TOTAL_BYTES {
             buffer.clear();
+            self.bytes += capacity;
             self.spare.push(buffer);
         }
     }
@@ -77,7 +89,7 @@ impl Output {
         self.written = (self.written + count).min(self.bytes.len());
         if self.is_empty() {
             self.clear(buffers);
-        } else if self.written > KEPT_BYTES && self.written > self.bytes.len() / 2 {
+        } else if self.written > WRITTEN_BYTES && self.written > self.bytes.len() / 2 {
             // What a slow peer took long ago is not kept for ever.
             self.bytes.drain(..self.written);
             self.written = 0;
@@ -120,7 +132,7 @@ impl Input {
         }
         if done > 0 {
             bytes.drain(..done);
-            if bytes.capacity() > KEPT_BYTES && bytes.len() < bytes.capacity() / 4 {
+            if bytes.capacity() > WRITTEN_BYTES && bytes.len() < bytes.capacity() / 4 {
                 bytes.shrink_to(bytes.len() * 2);
             }
         }

@@ -167,7 +167,7 @@ impl Pool {
         let its = &self.servers[server];
         match its.standing {
             Standing::Ejected => Err(its.why),
-            Standing::Down if context.now_us < its.fails_until_us => Err(its.why),
+            Standing::Down if its.fails_at_once => Err(its.why),
             Standing::Good | Standing::Down => Ok(self.connect(server, Some(place), links, context)),
         }
     }

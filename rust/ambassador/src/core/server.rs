@@ -21,8 +21,8 @@ pub(crate) struct Server {
     /// The link that looks whether it can be used.
     pub(crate) probe: Option<LinkId>,
     pub(crate) probe_at_us: u64,
-    /// While it is down, commands fail at once until then; later they try.
-    pub(crate) fails_until_us: u64,
+    /// While it is down, commands fail at once; else they try.
+    pub(crate) fails_at_once: bool,
     /// The part of a split command that is being made for it.
     pub(crate) part: Part,
 }
@@ -50,7 +50,7 @@ impl Server {
             why: Why::Refused,
             probe: None,
             probe_at_us: u64::MAX,
-            fails_until_us: 0,
+            fails_at_once: false,
             part: Part { mark: 0, number: Err(Why::Other), link: LinkId { index: 0, generation: 0 }, keys: 0 },
         }
     }

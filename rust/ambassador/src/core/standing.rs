@@ -12,7 +12,7 @@ use crate::counters::Standing;
 /// A connection that is lost without anything asked, but sooner than this, is a failure.
 const SHORT_US: u64 = 1_000_000;
 
-/// A server that refuses sooner than this is tried again by the next command.
+/// A server that refuses sooner than this is tried again by the next command; others by probes alone.
 const QUICK_US: u64 = 50_000;
 
 /// The longest time between two looks at a server whose keys fail until it is back.
@@ -57,7 +57,7 @@ impl Pool {
         server.stand(Standing::Down);
         let look_us = context.now_us + look_ms * 1_000;
         let is_quick = context.now_us.saturating_sub(since_us) < QUICK_US;
-        server.fails_until_us = if is_quick { context.now_us } else { look_us };
+        server.fails_at_once = !is_quick;
         server.look_at(look_us, context);
     }
 

@@ -42,15 +42,7 @@ impl Connection {
             tls.set_buffer_limit(Some(TLS_BYTES_MAX));
             Box::new(tls)
         });
-        Self {
-            socket,
-            tls,
-            entrusted: 0,
-            is_blocked: false,
-            is_readable: false,
-            is_ending: false,
-            is_listed: false,
-        }
+        Self { socket, tls, entrusted: 0, is_blocked: false, is_readable: false, is_ending: false, is_listed: false }
     }
 
     /// Whether it speaks TLS.

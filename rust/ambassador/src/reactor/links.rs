@@ -169,12 +169,9 @@ impl Reactor {
 
     /// Closes a link that the core has forgotten.
     pub(super) fn close_link(&mut self, id: LinkId) {
-        if let Some(place) = self.links.get_mut(id.index())
-            && place.as_ref().is_some_and(|link| link.id == id)
-        {
-            if let Some(link) = place.take().filter(|link| link.is_connecting) {
-                self.common.names.look_again(link.target());
-            }
+        let Some(place) = self.links.get_mut(id.index()) else { return };
+        if let Some(link) = place.take_if(|link| link.id == id).filter(|link| link.is_connecting) {
+            self.common.names.look_again(link.target());
         }
     }
 

@@ -146,7 +146,7 @@ impl Names {
     }
 
     /// Keeps what was found; the last known addresses where nothing was.
-    fn take(&self, name: &str, found: io::Result<Vec<SocketAddr>>) {
+    pub(super) fn take(&self, name: &str, found: io::Result<Vec<SocketAddr>>) {
         let mut table = self.known();
         let Some(known) = table.get_mut(name) else { return };
         known.is_asked = false;

@@ -46,6 +46,9 @@ pub(crate) enum Command {
     },
     /// Take no more commands of clients.
     Drain,
+    /// Break, at the work of a client or at nobody's.
+    #[cfg(test)]
+    Panic(Option<usize>),
 }
 
 /// A client as the reactor knows it.
@@ -427,6 +430,11 @@ impl Reactor {
                 Command::Drain => {
                     self.drain_at_us.get_or_insert(self.now_us + DRAIN_GRACE_US);
                 }
+                #[cfg(test)]
+                Command::Panic(at) => {
+                    self.at = at.map(Who::Client);
+                    panic!("as a test wants it");
+                }
             }
         }
     }
@@ -466,9 +474,7 @@ impl Reactor {
         let at = self.at.take();
         tracing::error!(event = "panicked", at = ?at);
         let is_over = match at {
-            Some(Who::Client(index)) => {
-                catch_unwind(AssertUnwindSafe(|| self.client_failed(index))).is_ok()
-            }
+            Some(Who::Client(index)) => catch_unwind(AssertUnwindSafe(|| self.client_failed(index))).is_ok(),
             _ => false,
         };
         if !is_over {

@@ -163,6 +163,14 @@ impl World {
         self.break_links(index, Why::Reset);
     }
 
+    /// A server says something on its links that it was not asked.
+    pub fn say(&mut self, index: usize, bytes: &[u8]) {
+        let address = format!("127.0.0.1:{}", 7000 + index);
+        for (_, link) in self.links.iter_mut().filter(|(_, link)| link.server == address) {
+            link.to_core.extend_from_slice(bytes);
+        }
+    }
+
     /// All links of a server break.
     pub fn break_links(&mut self, index: usize, why: Why) {
         let address = format!("127.0.0.1:{}", 7000 + index);

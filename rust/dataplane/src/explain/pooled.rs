@@ -12,8 +12,12 @@ const TOP_KEYS: usize = 10;
 /// Returns how a pool is doing.
 pub fn shown(served: &Served) -> Value {
     let (pool, sum) = (&served.terms.pool, served.terms.counters.sum());
-    let servers: Vec<Value> =
-        pool.servers.iter().zip(&served.terms.servers).map(|(server, counters)| server_shown(server, counters)).collect();
+    let servers: Vec<Value> = pool
+        .servers
+        .iter()
+        .zip(&served.terms.servers)
+        .map(|(server, counters)| server_shown(server, counters))
+        .collect();
     let top = served.terms.counters.top(TOP_KEYS).into_iter();
     json!({
         "name": pool.name.as_str(),
@@ -59,7 +63,9 @@ pub fn key(served: &Served, key: &[u8], explained: Option<Explained>) -> Value {
             format!("its own server {name:?} is ejected")
         }
         (Some(_), Standing::Good) => "its hash chooses this server".to_owned(),
-        (Some(_), _) => "its hash chooses this server, which cannot be reached: its commands fail until it can".to_owned(),
+        (Some(_), _) => {
+            "its hash chooses this server, which cannot be reached: its commands fail until it can".to_owned()
+        }
     };
     json!({
         "pool": served.terms.pool.name.as_str(),

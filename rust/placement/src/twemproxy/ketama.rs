@@ -3,6 +3,8 @@
 //! Source: twemproxy 0.5.0, `ketama_update` and `ketama_dispatch`; with `hash: md5` it is the weighted ketama of
 //! libmemcached.
 
+use std::ops::Range;
+
 use md5::{Digest, Md5};
 
 use super::{Server, total_weight};
@@ -14,26 +16,64 @@ const POINTS_PER_SERVER: f32 = 160.0;
 /// An MD5 digest is so many points.
 const POINTS_PER_DIGEST: u32 = 4;
 
-/// Return the ring of live servers, whose indexes are given in twemproxy's order.
-pub(super) fn points(servers: &[Server], live: &[u32]) -> Points {
-    let total = total_weight(servers, live);
-    let mut points = Vec::with_capacity(live.len() * POINTS_PER_SERVER as usize);
-    let mut text = Vec::new();
-    for &index in live {
-        let server = &servers[index as usize];
-        text.clear();
-        text.extend_from_slice(server.name.as_bytes());
-        text.push(b'-');
-        let name_bytes = text.len();
-        for number in 0..points_of(server.weight, total, live.len()) / POINTS_PER_DIGEST {
-            text.truncate(name_bytes);
-            text.extend_from_slice(number.to_string().as_bytes());
-            let words = words(&text);
-            points.extend(words.map(|hash| Point { hash, owner: index }));
-        }
+/// Every point of a pool's servers when all are live, so that an ejection hashes hardly anything.
+#[derive(Debug)]
+pub(super) struct Digests {
+    /// In the order of the ring: first by hash, then by the servers' order.
+    points: Vec<(Point, u32)>,
+    /// For each server how many digests are there.
+    counts: Vec<u32>,
+    /// For each server its place in twemproxy's order.
+    ranks: Vec<u32>,
+}
+
+impl Digests {
+    /// Hash all servers, whose indexes are given in twemproxy's order. O(P log P).
+    pub(super) fn new(servers: &[Server], order: &[u32]) -> Digests {
+        let mut ranks = vec![0; servers.len()];
+        (0..).zip(order).for_each(|(rank, &index)| ranks[index as usize] = rank);
+        let counts = digests_of(servers, order);
+        let numbered = |&index: &u32| numbered(servers, index, 0..counts[index as usize]);
+        let mut points: Vec<_> = order.iter().flat_map(numbered).collect();
+        points.sort_by_key(|(point, _)| point.hash);
+        Digests { points, counts, ranks }
     }
-    // Of equal points the server that twemproxy sorts first is found: its sort is stable with Debian's C library.
-    Points::new(points)
+
+    /// Return the ring of live servers. O(P), but for servers that have more points among fewer.
+    ///
+    /// Of equal points the server that twemproxy sorts first is found: its sort is stable with Debian's C library.
+    pub(super) fn ring(&self, servers: &[Server], live: &[u32]) -> Points {
+        let wanted = digests_of(servers, live);
+        let kept = self.points.iter().filter(|(point, number)| *number < wanted[point.owner as usize]);
+        let mut points: Vec<Point> = kept.map(|(point, _)| *point).collect();
+        let kept_points = points.len();
+        for &index in live {
+            let missing = self.counts[index as usize]..wanted[index as usize];
+            points.extend(numbered(servers, index, missing).map(|(point, _)| point));
+        }
+        if points.len() > kept_points {
+            points.sort_by_key(|point| (point.hash, self.ranks[point.owner as usize]));
+        }
+        Points::new(points)
+    }
+}
+
+/// Return for each server how many digests are its points when some are live.
+fn digests_of(servers: &[Server], live: &[u32]) -> Vec<u32> {
+    let total = total_weight(servers, live);
+    let mut counts = vec![0; servers.len()];
+    for &index in live {
+        counts[index as usize] = points_of(servers[index as usize].weight, total, live.len()) / POINTS_PER_DIGEST;
+    }
+    counts
+}
+
+/// Return the points of some of a server's digests, each with its digest's number.
+fn numbered(servers: &[Server], index: u32, numbers: Range<u32>) -> impl Iterator<Item = (Point, u32)> {
+    let name = servers[index as usize].name.as_str();
+    numbers.flat_map(move |number| {
+        words(format!("{name}-{number}").as_bytes()).map(|hash| (Point { hash, owner: index }, number))
+    })
 }
 
 /// Return how many points a server has, a multiple of 4; 0 for a weight that is small among few servers.
@@ -70,6 +110,41 @@ mod tests {
                 assert_eq!(points_of(weight, weight * count as u32, count), expected, "{count} of weight {weight}");
             }
         }
+    }
+
+    /// A digest that equal servers have, but not beside one that weighs nine times as much.
+    const LATE: Range<u32> = 10..40;
+
+    /// Return two servers of which one point is equal, the one that is sorted first before the other, and the point; it is
+    /// of a late digest of the first, and of an early one of the second.
+    fn tie() -> ([Server; 2], u32) {
+        let mut seen = std::collections::HashMap::new();
+        for number in 10_000..20_000 {
+            let server = Server { name: format!("cache-{number}"), weight: 1 };
+            let points: Vec<_> = numbered(std::slice::from_ref(&server), 0, 0..LATE.end).collect();
+            for (point, digest) in points {
+                match seen.insert(point.hash, (server.clone(), digest)) {
+                    Some((first, late)) if LATE.contains(&late) && digest < LATE.start => {
+                        return ([first, server], point.hash);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        unreachable!("1.6 million points share none")
+    }
+
+    #[test]
+    fn of_equal_points_the_server_that_is_sorted_first_is_found_also_after_an_ejection() {
+        let ([first, second], hash) = tie();
+        let heavy = Server { name: "heavy".to_owned(), weight: 9 };
+        let servers = [second, first, heavy];
+        // In twemproxy's order the shorter name is the first.
+        let digests = Digests::new(&servers, &[2, 1, 0]);
+        let whole = digests.ring(&servers, &[2, 1, 0]);
+        let left = digests.ring(&servers, &[1, 0]);
+        assert_eq!(whole.owner(whole.first_at(hash)), 0, "the second alone has the point yet");
+        assert_eq!(left.owner(left.first_at(hash)), 1);
     }
 
     #[test]

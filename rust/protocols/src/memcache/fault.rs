@@ -82,7 +82,7 @@ impl Fault {
             Reason::TooManyKeys => b"CLIENT_ERROR too many keys\r\n",
             Reason::Flag => b"CLIENT_ERROR invalid flag\r\n",
             Reason::FlagAgain => b"CLIENT_ERROR duplicate flag\r\n",
-            Reason::TooManyFlags => b"CLIENT_ERROR options flags too long\r\n",
+            Reason::TooManyFlags => b"CLIENT_ERROR options flags are too long\r\n",
             Reason::Base64 => b"CLIENT_ERROR error decoding key\r\n",
             Reason::EndlessLine => b"CLIENT_ERROR line too long\r\n",
             Reason::Binary => b"CLIENT_ERROR the binary protocol is not spoken here\r\n",

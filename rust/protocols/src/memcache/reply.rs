@@ -157,9 +157,10 @@ struct Line<'a> {
 /// Return the line that begins at `start`, `None` while it is incomplete.
 fn line<'a>(bytes: &'a [u8], start: usize, progress: &mut Progress) -> Result<Option<Line<'a>>, Stray> {
     let from = progress.seen.max(start);
-    let Some(at) = memchr(b'\n', &bytes[from.min(bytes.len())..]) else {
-        progress.seen = bytes.len();
-        return if bytes.len() - start > LINE_BYTES_MAX { Err(Stray) } else { Ok(None) };
+    let seen = &bytes[..bytes.len().min(start + LINE_BYTES_MAX)];
+    let Some(at) = memchr(b'\n', &seen[from.min(seen.len())..]) else {
+        progress.seen = seen.len();
+        return if seen.len() == start + LINE_BYTES_MAX { Err(Stray) } else { Ok(None) };
     };
     let end = from + at + 1;
     let text = bytes[start..end].strip_suffix(b"\r\n").ok_or(Stray)?;

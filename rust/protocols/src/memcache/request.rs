@@ -6,7 +6,7 @@ use super::fault::{Fault, Reason};
 use super::meta;
 use super::reply::Expect;
 use super::verb::{Kind, Verb};
-use super::words::{Words, is_time, number};
+use super::words::{Words, is_time, key_end, number};
 use super::{Limits, Parsed, Progress};
 
 /// How a request of the binary protocol begins.
@@ -80,9 +80,33 @@ impl<'a> Request<'a> {
 /// O(n) over a message of n bytes, however it arrives.
 #[inline]
 pub fn request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Parsed<Result<Request<'a>, Fault>> {
+    if progress.seen == 0
+        && let Some(request) = plain_get(bytes, limits)
+    {
+        return Parsed::Whole(Ok(request));
+    }
     if bytes.len() < progress.need || bytes.is_empty() {
         return Parsed::More { need: progress.need };
     }
+    any_request(bytes, limits, progress)
+}
+
+/// Return the request for one key that most requests are, written as everybody writes it; `None` for any other.
+#[inline]
+fn plain_get<'a>(bytes: &'a [u8], limits: &Limits) -> Option<Request<'a>> {
+    let text = bytes.strip_prefix(b"get ")?;
+    let key_bytes = key_end(&text[..text.len().min(limits.key_bytes_max)]);
+    let (key, rest) = text.split_at(key_bytes);
+    if key.is_empty() || !rest.starts_with(b"\r\n") || bytes.len() - rest.len() + 2 > limits.line_bytes_max {
+        return None;
+    }
+    let line = &bytes[..4 + key_bytes];
+    let bytes = &bytes[..4 + key_bytes + 2];
+    let block = &bytes[..0];
+    Some(Request { bytes, line, block, verb: Verb::Get, is_quiet: false, key_count: 1, from_key: &line[3..] })
+}
+
+fn any_request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'a> {
     let line_end = match line_end(bytes, limits.line_bytes_max, progress) {
         Ok(Some(end)) => end,
         Ok(None) => return Parsed::More { need: 0 },
@@ -91,17 +115,10 @@ pub fn request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) ->
             return Parsed::Whole(Err(Fault { reason, skip: bytes.len() as u64, is_quiet: false }));
         }
     };
+    *progress = Progress::default();
     let line = &bytes[..line_end];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let parsed = Line { bytes, line, bytes_of_line: line_end + 1, limits }.parse();
-    match parsed {
-        Parsed::More { need } => {
-            // The line is read once more when its block is there, and not before.
-            *progress = Progress { seen: line_end, need, left: 0 };
-        }
-        Parsed::Whole(_) => *progress = Progress::default(),
-    }
-    parsed
+    Line { bytes, line, bytes_of_line: line_end + 1, limits }.parse(progress)
 }
 
 /// Return where the line's LF is, if it is there.
@@ -130,27 +147,26 @@ struct Line<'a, 'l> {
     limits: &'l Limits,
 }
 
+/// A line that says how long the block behind it is.
+struct Store<'a> {
+    verb: Verb,
+    from_key: &'a [u8],
+    length: u64,
+    is_quiet: bool,
+    good: Result<(), Reason>,
+}
+
 type Outcome<'a> = Parsed<Result<Request<'a>, Fault>>;
 
 impl<'a> Line<'a, '_> {
-    #[inline]
-    fn parse(self) -> Outcome<'a> {
-        if let Some(key) = self.line.strip_prefix(b"get ")
-            && self.is_key(key)
-        {
-            return self.whole(Verb::Get, key, 1, false);
-        }
-        self.parse_words()
-    }
-
-    fn parse_words(self) -> Outcome<'a> {
+    fn parse(self, progress: &mut Progress) -> Outcome<'a> {
         let mut words = Words::new(self.line);
         let Some(verb) = words.next().and_then(Verb::of) else { return self.fault(Reason::Unknown, false) };
         let is_clean = self.is_clean();
         match verb.kind() {
             // A block is passed over even if the line is not good.
-            Kind::Store => self.store(verb, words),
-            Kind::Meta => self.meta(verb, words),
+            Kind::Store => self.store(verb, words, progress),
+            Kind::Meta => self.meta(verb, words, progress),
             _ if !is_clean => self.fault(Reason::Line, false),
             Kind::Get => self.keys(verb, words),
             Kind::Gat => self.gat(verb, words),
@@ -165,8 +181,7 @@ impl<'a> Line<'a, '_> {
 
     #[inline]
     fn is_key(self, word: &[u8]) -> bool {
-        let is_plain = word.iter().fold(true, |is_plain, &byte| is_plain & (byte > b' '));
-        !word.is_empty() && word.len() <= self.limits.key_bytes_max && is_plain
+        !word.is_empty() && word.len() <= self.limits.key_bytes_max && key_end(word) == word.len()
     }
 
     /// Tell whether no byte of the line is a control: memcached ends a line at a NUL, and others are for trouble only.
@@ -209,7 +224,7 @@ impl<'a> Line<'a, '_> {
         }
     }
 
-    fn store(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
+    fn store(self, verb: Verb, mut words: Words<'a>, progress: &mut Progress) -> Outcome<'a> {
         let from_key = words.rest();
         let wanted = if verb == Verb::Cas { 5 } else { 4 };
         let mut found: [&[u8]; 5] = [&[]; 5];
@@ -229,18 +244,12 @@ impl<'a> Line<'a, '_> {
             && is_time(time)
             && (verb != Verb::Cas || number(unique, u64::MAX).is_some());
         let good = if is_good { Ok(()) } else { Err(Reason::Line) };
-        self.with_block(verb, from_key, length, is_quiet, good)
+        self.with_block(Store { verb, from_key, length, is_quiet, good }, progress)
     }
 
-    /// Take a block of that length, or pass it over if the line is not good or the block too long.
-    fn with_block(
-        self,
-        verb: Verb,
-        from_key: &'a [u8],
-        length: u64,
-        is_quiet: bool,
-        good: Result<(), Reason>,
-    ) -> Outcome<'a> {
+    /// Take the block, or pass it over if the line is not good or the block too long.
+    fn with_block(self, store: Store<'a>, progress: &mut Progress) -> Outcome<'a> {
+        let Store { verb, from_key, length, is_quiet, good } = store;
         let whole = self.bytes_of_line as u64 + length + 2;
         let fault = |reason| Parsed::Whole(Err(Fault { reason, skip: whole, is_quiet: is_quiet && !verb.is_meta() }));
         if let Err(reason) = good {
@@ -250,7 +259,11 @@ impl<'a> Line<'a, '_> {
             Ok(need) if length <= self.limits.value_bytes_max => need,
             _ => return fault(Reason::TooLarge),
         };
-        let Some(bytes) = self.bytes.get(..need) else { return Parsed::More { need } };
+        let Some(bytes) = self.bytes.get(..need) else {
+            // The line is read once more when its block is there, and not before.
+            *progress = Progress { seen: self.bytes_of_line - 1, need, left: 0 };
+            return Parsed::More { need };
+        };
         let Some(block) = bytes[self.bytes_of_line..].strip_suffix(b"\r\n") else { return fault(Reason::Chunk) };
         Parsed::Whole(Ok(Request { bytes, line: self.line, block, verb, is_quiet, key_count: 1, from_key }))
     }
@@ -323,7 +336,7 @@ impl<'a> Line<'a, '_> {
         }
     }
 
-    fn meta(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
+    fn meta(self, verb: Verb, mut words: Words<'a>, progress: &mut Progress) -> Outcome<'a> {
         let from_key = words.rest();
         let key = match words.next() {
             _ if verb == Verb::MetaNoop => return self.whole(verb, &[], 0, false),
@@ -345,7 +358,8 @@ impl<'a> Line<'a, '_> {
             return self.fault(Reason::Line, false);
         };
         let good = good(words);
-        self.with_block(verb, from_key, length, good == Ok(true), good.map(|_| ()))
+        let (is_quiet, good) = (good == Ok(true), good.map(|_| ()));
+        self.with_block(Store { verb, from_key, length, is_quiet, good }, progress)
     }
 }
 

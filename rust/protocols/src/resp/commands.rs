@@ -195,6 +195,7 @@ impl Command {
     pub fn key<'a>(&self, request: &Request<'a>) -> Option<&'a [u8]> {
         match self.kind {
             Kind::ByKey(at) => request.arg(at),
+            Kind::Split(_) => request.arg(1),
             _ => self.keys(request).next(),
         }
     }

@@ -51,6 +51,9 @@ pub(super) fn value(text: &[u8]) -> Option<i64> {
         [b'0', ..] => text.len() == 1,
         digits => digits.iter().all(u8::is_ascii_digit),
     };
+    if !is_plain {
+        return None;
+    }
     let add = |number: i64, &byte: &u8| number.checked_mul(10)?.checked_add(sign * i64::from(byte - b'0'));
-    digits.iter().try_fold(0, add).filter(|_| is_plain)
+    digits.iter().try_fold(0, add)
 }

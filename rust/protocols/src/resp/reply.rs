@@ -229,12 +229,13 @@ fn open(count: i64, limits: &Limits, progress: &mut ReplyProgress) -> Result<(),
 
 fn line(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Result<usize, Pause> {
     let from = progress.at + progress.seen;
-    match memchr(b'\n', &bytes[from..]) {
+    let seen = &bytes[..bytes.len().min(progress.at.saturating_add(limits.line_bytes_max))];
+    match memchr(b'\n', &seen[from..]) {
         Some(length) if bytes[from + length - 1] == b'\r' => Ok(from + length + 1),
         Some(_) => Err(Pause::Stray),
-        None if bytes.len() - progress.at >= limits.line_bytes_max => Err(Pause::Stray),
+        None if seen.len() - progress.at == limits.line_bytes_max => Err(Pause::Stray),
         None => {
-            progress.seen = bytes.len() - progress.at;
+            progress.seen = seen.len() - progress.at;
             Err(Pause::More(0))
         }
     }

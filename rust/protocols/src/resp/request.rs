@@ -122,28 +122,29 @@ pub fn request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) ->
     if bytes.len() < progress.need || bytes.is_empty() {
         return Parsed::More { need: progress.need };
     }
-    let parsed = if bytes[0] == b'*' { array(bytes, limits, progress) } else { line(bytes, limits, progress) };
-    if let Parsed::Whole(_) = parsed {
-        *progress = Progress::default();
-    }
-    parsed.map(|message| message.map_err(|reason| Fault { reason }))
+    if bytes[0] == b'*' { array(bytes, limits, progress) } else { line(bytes, limits, progress) }
 }
 
-type Outcome<'a> = Parsed<Result<Message<'a>, Reason>>;
+type Outcome<'a> = Parsed<Result<Message<'a>, Fault>>;
+
+#[cold]
+fn fault<'a>(reason: Reason) -> Outcome<'a> {
+    Parsed::Whole(Err(Fault { reason }))
+}
 
 #[inline]
 fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'a> {
     let (count, body) = match number(bytes, 1) {
         Ok(found) => found,
         Err(NoNumber::Incomplete) => return Parsed::More { need: 0 },
-        Err(NoNumber::Broken) => return Parsed::Whole(Err(Reason::Count)),
+        Err(NoNumber::Broken) => return fault(Reason::Count),
     };
     if count <= 0 {
         return Parsed::Whole(Ok(Message::Empty { bytes: body }));
     }
     let count = match usize::try_from(count) {
         Ok(count) if count <= limits.elements_max => count,
-        _ => return Parsed::Whole(Err(Reason::Count)),
+        _ => return fault(Reason::Count),
     };
     let (mut at, mut left) = if progress.seen == 0 { (body, count) } else { (progress.seen, progress.left) };
     while left > 0 {
@@ -153,10 +154,14 @@ fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outco
                 *progress = Progress { seen: at, need, left };
                 return Parsed::More { need };
             }
-            Err(Err(reason)) => return Parsed::Whole(Err(reason)),
+            Err(Err(reason)) => {
+                *progress = Progress::default();
+                return fault(reason);
+            }
         }
         left -= 1;
     }
+    *progress = Progress::default();
     Parsed::Whole(Ok(Message::Command(Request { bytes: &bytes[..at], count, body: &bytes[body..at] })))
 }
 
@@ -186,21 +191,22 @@ fn bulk(bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, Result<usize,
 fn line<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'a> {
     let seen = &bytes[..bytes.len().min(limits.line_bytes_max)];
     let Some(end) = memchr(b'\n', &seen[progress.seen..]) else {
-        if seen.len() == limits.line_bytes_max {
-            return Parsed::Whole(Err(Reason::InlineTooLong));
-        }
-        progress.seen = seen.len();
-        return Parsed::More { need: 0 };
+        let is_endless = seen.len() == limits.line_bytes_max;
+        progress.seen = if is_endless { 0 } else { seen.len() };
+        return if is_endless { fault(Reason::InlineTooLong) } else { Parsed::More { need: 0 } };
     };
     let end = progress.seen + end;
+    *progress = Progress::default();
     let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
-    Parsed::Whole(match Inline::new(&bytes[..=end], line) {
-        // As Redis: else lines of a request's body, which a page chose, would be commands.
-        _ if line.starts_with(b"POST ") || line.starts_with(b"Host:") => Err(Reason::Http),
-        None => Err(Reason::Quotes),
-        Some(inline) if inline.count == 0 => Ok(Message::Empty { bytes: end + 1 }),
-        Some(inline) => Ok(Message::Inline(inline)),
-    })
+    // As Redis: else lines of a request's body, which a page chose, would be commands.
+    if line.starts_with(b"POST ") || line.starts_with(b"Host:") {
+        return fault(Reason::Http);
+    }
+    match Inline::new(&bytes[..=end], line) {
+        None => fault(Reason::Quotes),
+        Some(inline) if inline.count == 0 => Parsed::Whole(Ok(Message::Empty { bytes: end + 1 })),
+        Some(inline) => Parsed::Whole(Ok(Message::Inline(inline))),
+    }
 }
 
 #[cfg(test)]

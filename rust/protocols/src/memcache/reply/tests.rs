@@ -132,8 +132,8 @@ fn what_was_not_asked_for_is_stray() {
     for (expect, bytes) in cases {
         assert_eq!(read(bytes, expect), Parsed::Whole(Err(Stray)), "{}", bytes.escape_ascii());
     }
-    assert_eq!(read(&[b'a'; LINE_BYTES_MAX + 1], Expect::Line), Parsed::Whole(Err(Stray)));
-    assert_eq!(read(&[b'a'; LINE_BYTES_MAX], Expect::Line), Parsed::More { need: 0 });
+    assert_eq!(read(&[b'a'; LINE_BYTES_MAX], Expect::Line), Parsed::Whole(Err(Stray)));
+    assert_eq!(read(&[b'a'; LINE_BYTES_MAX - 1], Expect::Line), Parsed::More { need: 0 });
 }
 
 #[test]

@@ -75,6 +75,12 @@ fn every_command_is_read() {
 }
 
 #[test]
+fn the_longest_key_is_a_key() {
+    let bytes = [b"get ".as_slice(), &[b'k'; 250], b"\r\n"].concat();
+    assert_eq!(whole(&bytes).key().len(), 250);
+}
+
+#[test]
 fn every_command_has_one_word() {
     for verb in Verb::ALL {
         assert_eq!(Verb::of(verb.as_str().as_bytes()), Some(verb));
@@ -88,7 +94,9 @@ fn what_is_wrong_is_answered_and_passed_over() {
     let long = [b'k'; 251];
     let set_long = [b"set ", &long[..], b" 0 0 1\r\nx\r\n"].concat();
     let get_long = [b"get a ", &long[..], b"\r\n"].concat();
-    let cases: [(&[u8], Reason, bool); 44] = [
+    let get_one_too_long = [b"get ", &long[..], b"\r\n"].concat();
+    let cases: [(&[u8], Reason, bool); 45] = [
+        (&get_one_too_long, Reason::Line, false),
         (b"\r\n", Reason::Unknown, false),
         (b" \r\n", Reason::Unknown, false),
         (b"bogus a\r\n", Reason::Unknown, false),

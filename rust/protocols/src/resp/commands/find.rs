@@ -6,6 +6,9 @@ use super::table::ALL;
 /// Slots of the table: four times what it holds, so that most names are at home.
 const SLOTS: usize = 1024;
 
+/// Eight letters' bits without the one for the case.
+const CASELESS: u64 = u64::from_le_bytes([0xdf; 8]);
+
 /// No command.
 const FREE: u16 = u16::MAX;
 
@@ -27,16 +30,22 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
     }
 }
 
-/// Return the slot where a name's search begins, the same in any case.
+/// Return the slot where a name's search begins, the same in any case: its first and last bytes, whose bit for the case
+/// is left out, and its length.
 #[inline]
 const fn home(name: &[u8]) -> usize {
-    let mut hash = name.len() as u32;
-    let mut i = 0;
-    while i < name.len() && i < 16 {
-        hash = (hash ^ (name[i] & 0xdf) as u32).wrapping_mul(0x0100_0193);
-        i += 1;
-    }
-    (hash ^ hash >> 15) as usize % SLOTS
+    let (first, last) = match (name.first_chunk(), name.last_chunk()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64),
+            _ => match (name.first_chunk(), name.last_chunk()) {
+                (Some(first), Some(last)) => (u16::from_le_bytes(*first) as u64, u16::from_le_bytes(*last) as u64),
+                _ => (0, 0),
+            },
+        },
+    };
+    let mixed = (first & CASELESS) ^ (last & CASELESS).rotate_left(29) ^ name.len() as u64;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize % SLOTS
 }
 
 const fn table() -> [u16; SLOTS] {

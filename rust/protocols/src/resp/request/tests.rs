@@ -66,7 +66,8 @@ fn a_line_is_a_request_too() {
 #[test]
 fn what_is_no_request_ends_the_connection_with_an_error() {
     let endless = [b'a'; 100];
-    let cases: [(&[u8], Reason, &str); 24] = [
+    let cases: [(&[u8], Reason, &str); 25] = [
+        (b"*1-\r\n", Reason::Count, "invalid multibulk length"),
         (b"*x\r\n", Reason::Count, "invalid multibulk length"),
         (b"*\r\n", Reason::Count, "invalid multibulk length"),
         (b"*1\n", Reason::Count, "invalid multibulk length"),
