@@ -44,7 +44,7 @@ pub(crate) enum Command {
         /// Who wants to know.
         answer: SyncSender<Option<Explained>>,
     },
-    /// Take no more commands of clients.
+    /// Take commands of clients for a moment more, then none.
     Drain,
     /// Break, at the work of a client or at nobody's.
     #[cfg(test)]
