@@ -32,5 +32,9 @@ def test_an_invalid_document_is_refused_with_every_problem(file: Path) -> None:
 
 def test_every_kind_of_golden_document_is_there() -> None:
     ours = {"least", "route", "cache", "balancers", "whole", "replicated", "tls", "pools"}
-    assert {file.stem for file in VALID} == ours | {"planned_router", "planned_node"}
+    assert {file.stem for file in VALID} == ours | {
+        "planned_router",
+        "planned_node",
+        "planned_pool_router",
+    }
     assert len(INVALID) == len(list((DOCUMENTS / "invalid").glob("*.expected"))) >= 20

@@ -35,6 +35,24 @@ spec:
   drainTimeout: 3s
 """
 
+POOL = """\
+apiVersion: alongside.dev/v1alpha1
+kind: ShardedCache
+metadata: {name: sessions}
+spec:
+  protocol: redis
+  port: 6379
+  routers: 2
+  shards: 2
+  function: modulo
+  hash: crc32
+  hashTag: "{}"
+  timeout: 250ms
+  eject: {failures: 3, minPercent: 25}
+  memory: 8Mi
+  drainTimeout: 3s
+"""
+
 
 def rendered() -> dict[str, documents.Wanted]:
     planned = building.plan(reading.read([reading.Source("photos.yaml", "/data", FILE)]))
@@ -51,3 +69,14 @@ def rendered() -> dict[str, documents.Wanted]:
 def test_a_plan_makes_the_golden_document(process: str, golden: str) -> None:
     made = json.loads(documents.numbered(rendered()[process].body, epoch=1, generation=1))
     assert made == json.loads((VALID / golden).read_text())
+
+
+def test_a_plan_makes_the_golden_document_of_a_pool() -> None:
+    planned = building.plan(reading.read([reading.Source("sessions.yaml", "/data", POOL)]))
+    (pool,) = planned.pools
+    addresses = {name: f"unix:/run/{name}.sock" for name in pool.servers}
+    addresses |= dict.fromkeys(pool.routers, "127.0.0.1:6379")
+    wanted = documents.render(planned, addresses, lambda name: f"/run/{name}.sock")
+    made = documents.numbered(wanted["sessions-router-0"].body, epoch=1, generation=1)
+    golden = VALID / "planned_pool_router.json"
+    assert json.loads(made) == json.loads(golden.read_text())

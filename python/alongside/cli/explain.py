@@ -13,7 +13,7 @@ from alongside.server import client
 
 @click.command("explain")
 @click.argument("name")
-@click.argument("url")
+@click.argument("url", metavar="URL|KEY")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="repeatable")
 @click.option("--ip", "address", metavar="ADDRESS", help="the client's address")
 @click.option("--project", metavar="NAME", help="the project; this folder's name by default")
@@ -26,7 +26,10 @@ def command(
     project: str | None,
     as_json: bool,
 ) -> None:
-    """Say key, hash, shard, replicas, address and reason for a request to the cache NAME."""
+    """Say key, hash, shard, replicas, address and reason for a request to the cache NAME.
+
+    Of a cache of memcache or Redis, write a key in place of the URL.
+    """
     places = projects.found(project, environment.of_process())
     try:
         answer = client.Client(places).explain(name, url, headers=headers, address=address)

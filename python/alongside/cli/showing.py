@@ -10,7 +10,7 @@ from rich import console, table, text
 from alongside.base import release, units
 
 if TYPE_CHECKING:
-    from alongside.server import status
+    from alongside.server import pooled, status
 
 _STYLES = {"ready": "green", "ended": "dim", "waiting": "red", "unready": "yellow"}
 
@@ -52,6 +52,8 @@ def put(shown: console.RenderableType) -> None:
 def whole(state: status.Status) -> console.Group:
     """Return caches, Services, pods, processes and warnings of a project."""
     parts: list[console.RenderableType] = [text.Text(_cache(cache)) for cache in state["caches"]]
+    # An older supervisor knows no pools.
+    parts += [text.Text(_pool(pool)) for pool in state.get("pools", ())]
     parts += [text.Text(line) for line in _services(state)]
     parts.append(processes(state))
     restart = state.get("restart")  # an older supervisor knows of none
@@ -74,6 +76,26 @@ def _cache(cache: status.CacheStatus) -> str:
     return (
         f'cache "{cache["name"]}" at http://{cache["address"]}, origin {cache["origin"]}\n'
         f"  {made_of}\n  {', '.join(_told(cache)) or 'no router answers'}"
+    )
+
+
+def _pool(pool: pooled.PoolStatus) -> str:
+    """Return three lines of a cache of memcache or Redis, as of another one."""
+    is_beside = pool["access"] == "ambassador"
+    left = [server["name"] for server in pool["servers"] if server["left"]]
+    told = []
+    if pool["requests_per_s"] is not None:
+        told.append(f"{pool['requests_per_s']:.1f} commands/s")
+    if pool["clients"] is not None:
+        told.append(_count(pool["clients"], "client"))
+    if left:
+        told.append(f"{', '.join(left)} left")
+    return (
+        f'cache "{pool["name"]}" ({pool["protocol"]}) at {pool["address"]}\n'
+        f"  {_count(len(pool['servers']), 'server')} by {pool['function']}({pool['hash']}), "
+        f"{units.format_size(pool['memory_bytes'])} each, "
+        f"{_count(len(pool['routers']), 'router')}{' at localhost' * is_beside}\n"
+        f"  {', '.join(told) or 'no router answers'}"
     )
 
 
@@ -133,7 +155,7 @@ def processes(state: status.Status) -> table.Table:
             process["role"],
             text.Text(process["state"] + reason, style=_STYLES.get(process["state"], "")),
             str(process["pid"] or "-"),
-            process["address"] or "-",
+            _address(process["address"]),
             str(process["restarts"]),
             f"{rate:.1f}" if rate is not None else "-",
             _percent(process["hit_ratio"], digits=1),
@@ -145,6 +167,13 @@ def processes(state: status.Status) -> table.Table:
         for container in listed if len(listed) > 1 else ():
             shown.add_row(*_container(container))
     return shown
+
+
+def _address(address: str | None) -> str:
+    """Return an address; of a socket in the project's folder its name is enough for people."""
+    if address is not None and address.startswith("unix:"):
+        return f"unix:…/{address.rpartition('/')[2]}"
+    return address or "-"
 
 
 def _container(container: status.ContainerStatus) -> tuple[str | text.Text, ...]:

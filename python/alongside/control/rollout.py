@@ -1,11 +1,12 @@
 """Restart what is asked for, so that nobody misses it.
 
 Who may be away together is told by groups: the replicas of a shard, the routers of a cache, an
-application. The rules: of a group one at a time, and only while every other member of it can be
-used; the next one when the last is ready, warm, and its predecessor gone; shards go a few at a
-time, routers and applications one by one, each kind after the other. Something that is unready by
-itself is waited for. What could not be restarted is tried again before anything else is begun.
-Every wait has a limit, and after it, or after several failures, the rest stays as it is.
+application, a server of memcache or Redis. The rules: of a group one at a time, and only while
+every other member of it can be used; the next one when the last is ready, warm, and its
+predecessor gone; shards go a few at a time, the others one by one, each kind after the other.
+Something that is unready by itself is waited for. What could not be restarted is tried again before
+anything else is begun. Every wait has a limit, and after it, or after several failures, the rest
+stays as it is.
 
 A roll-out is not resumed by another supervisor: it is asked for again.
 """
@@ -21,10 +22,10 @@ from alongside.base import units
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Role = Literal["app", "shard", "router"]
-ROLES: tuple[Role, ...] = ("app", "shard", "router")
+Role = Literal["app", "server", "shard", "router"]
+ROLES: tuple[Role, ...] = ("app", "server", "shard", "router")
 """In the order in which they are restarted."""
-PARALLEL_MAX: Mapping[Role, int] = {"app": 1, "shard": 2, "router": 1}
+PARALLEL_MAX: Mapping[Role, int] = {"app": 1, "server": 1, "shard": 2, "router": 1}
 """Groups of a role that are under way at once."""
 ATTEMPTS_MAX = 3
 RETRY_S = 2.0
@@ -361,7 +362,7 @@ class _Turn:
             failures=seen.failures,
             attempts=before.attempts + 1,
         )
-        return Restart(name) if group.role == "app" else Replace(name)
+        return Restart(name) if group.role in {"app", "server"} else Replace(name)
 
     def is_usable(self, name: str) -> bool:
         """Return whether a process is ready, and warm or waited for long enough."""

@@ -11,8 +11,10 @@ from alongside.plan import (
     choosing,
     claiming,
     collisions,
+    dataplane,
     loopback,
     origins,
+    pooling,
     shape,
     translating,
 )
@@ -23,16 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alongside.plan import commands, pods
-    from alongside.resources import kinds
+    from alongside.resources import kinds, pools
 
 GRACE_S = translating.GRACE_S
-DRAIN_MARGIN_S = 5.0
-"""What a data-plane process gets beyond its drain timeout, so that it ends by itself."""
-DATA_PLANE_PROBE = shape.Probe("admin", period_s=10.0, timeout_s=2.0)
-"""Seldom, because the death of a process is told at once without looking."""
 NODES_MAX = 256
 """Of one cache: each is a process here; more belong on more than one machine."""
-HOSTS = {"local": "127.0.0.1", "public": "0.0.0.0"}  # noqa: S104 - a user wrote `public`
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +55,12 @@ class Draft:
             yield from claiming.of_unit(unit, engine, self.site)
         for service in self.resources.services:
             yield from claiming.of_service(service)
-        for cache in self.resources.caches:
+        for cache in self.resources.sharded:
             spec = cache.model.spec
             if spec.port is not None:
                 owner = f"{cache.model.kind}/{cache.name}"
                 place = cache.problem(("spec", "port"), "")
-                yield collisions.Claim(HOSTS[spec.expose], spec.port, owner, owner, place)
+                yield collisions.Claim(dataplane.HOSTS[spec.expose], spec.port, owner, owner, place)
 
 
 def draft(
@@ -107,7 +104,7 @@ def finish(
     if builder.found:
         raise problems.ResourceError(builder.found)
     builder.check_origins()
-    order: dict[shape.Role, int] = {"app": 0, "node": 1, "router": 2}
+    order: dict[shape.Role, int] = {"app": 0, "server": 1, "node": 1, "router": 2}
     translated = drafted.translated
     return shape.Plan(
         tuple(sorted(builder.processes, key=lambda process: order[process.role])),
@@ -117,8 +114,9 @@ def finish(
         (*translated.services, *builder.origins.services()),
         choice.engine,
         choice.reason if drafted.has_pods else "",
-        tuple(_workloads(drafted.resources)),
+        (*_workloads(drafted.resources), *map(pooling.workload, builder.pools)),
         tuple(_jobs(drafted.resources)),
+        tuple(builder.pools),
     )
 
 
@@ -167,6 +165,7 @@ class _Builder:
         self.known = known
         self.processes: list[shape.Process] = []
         self.caches: list[shape.Cache] = []
+        self.pools: list[shape.Pool] = []
         self.found = drafted.clashes(engine)
         self.names: dict[str, str] = {}
         self.places: dict[str, str] = {}
@@ -178,6 +177,8 @@ class _Builder:
             self.add_pod(unit)
         for cache in self.drafted.resources.caches:
             self.add_cache(cache)
+        for pool in self.drafted.resources.pooled:
+            self.add_pool(pool)
 
     def add_pod(self, unit: translating.Unit) -> None:
         pod = self.settled(unit)
@@ -265,12 +266,35 @@ class _Builder:
         for name in (*planned.nodes, *routers):
             self.claim_name(owner, cache.problem(("metadata", "name"), ""), name)
         inside = shape.Socket(shape.LISTENER, loopback.SHARED, 0)
-        door = shape.Socket(shape.LISTENER, HOSTS[spec.expose], spec.port or 0, cache.name)
+        door = shape.Socket(
+            shape.LISTENER, dataplane.HOSTS[spec.expose], spec.port or 0, cache.name
+        )
         self.processes += [
             _data_plane(name, "node", inside, planned.terms) for name in planned.nodes
         ]
         self.processes += [_data_plane(name, "router", door, planned.terms) for name in routers]
         self.caches.append(planned)
+
+    def add_pool(self, cache: reading.Resource[pools.PooledCache]) -> None:
+        spec, planned = cache.model.spec, pooling.pool(cache)
+        for name in planned.routers if spec.port is not None else ():
+            self.places[f"{name}:{spec.port}"] = str(cache.problem(("spec", "port"), ""))
+        owner = f"{cache.model.kind}/{cache.name}"
+        for name in (*planned.servers, *planned.routers):
+            self.claim_name(owner, cache.problem(("metadata", "name"), ""), name)
+        if planned.access == "ambassador" and self.engine != "process":
+            self.warnings.append(str(cache.problem(("spec", "access"), self.afar())))
+        host = dataplane.HOSTS[spec.expose]
+        self.processes += pooling.processes(planned, host=host, port=spec.port or 0)
+        self.pools.append(planned)
+
+    def afar(self) -> str:
+        """Return what an ambassador of this machine is to pods with a network of their own."""
+        return (
+            f"pods of --engine {self.engine} have a localhost of their own, where it is not; "
+            "use --engine process, or give the pod a container of the image alongside whose "
+            "args begin with ambassador"
+        )
 
     def check_scale(self, cache: reading.Resource[kinds.ShardedCache]) -> None:
         """Note more nodes than there may be, and warn of a scale that nobody changes yet."""
@@ -329,5 +353,4 @@ def _terms(spec: kinds.ShardedCacheSpec) -> shape.Terms:
 def _data_plane(
     name: str, role: shape.Role, socket: shape.Socket, terms: shape.Terms
 ) -> shape.Process:
-    grace_s = terms.drain_timeout_ms / 1000 + DRAIN_MARGIN_S
-    return shape.Process(name, role, sockets=(socket,), probe=DATA_PLANE_PROBE, grace_s=grace_s)
+    return dataplane.process(name, role, socket, drain_timeout_ms=terms.drain_timeout_ms)

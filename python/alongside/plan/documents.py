@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from alongside import document, native
 from alongside.base import errors
-from alongside.plan import shape
+from alongside.plan import pooling, shape
 
 Addresses = Mapping[str, str]
 """The address HOST:PORT of each process's listener, as far as it is bound; of a Service that is an
@@ -107,7 +107,7 @@ def render(
 
     Args:
         plan: what should run.
-        addresses: of the listeners bound so far.
+        addresses: of the listeners bound so far, and of all servers of memcache and Redis.
         admin_path: gives the path of a process's admin socket.
     """
     result: dict[str, Wanted] = {}
@@ -121,6 +121,12 @@ def render(
         if all(name in addresses for name in (*cache.nodes, *cache.routers)):
             for name in cache.routers:
                 result[name] = _router(cache, name, addresses, admin_path(name))
+    for pool in plan.pools:
+        if all(name in addresses for name in (*pool.servers, *pool.routers)):
+            routers = pool.routers
+            result |= {
+                name: _pool_router(pool, name, addresses, admin_path(name)) for name in routers
+            }
     return result
 
 
@@ -202,6 +208,12 @@ def _router(cache: shape.Cache, name: str, addresses: Addresses, admin: str) -> 
     nodes, origins = frozenset(cache.nodes), _origins(cache)
     uses = nodes | origins.union(cache.origin.others)
     return _wanted(whole, needs=nodes, uses=uses, origins=origins)
+
+
+def _pool_router(pool: shape.Pool, name: str, addresses: Addresses, admin: str) -> Wanted:
+    whole = pooling.document_of(pool, address=addresses[name], servers=addresses, admin=admin)
+    servers = frozenset(pool.servers)
+    return _wanted(whole, needs=servers, uses=servers)
 
 
 def _origin(cache: shape.Cache) -> document.Origin:

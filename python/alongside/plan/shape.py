@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from alongside import document
     from alongside.plan import pods
 
-Role = Literal["app", "node", "router"]
-"""`app` is a pod, or a process of a user's; the others are the data plane's."""
+Role = Literal["app", "server", "node", "router"]
+"""`app` is a pod, or a process of a user's; `server` a packaged memcached or Redis; the others are
+the data plane's."""
 EngineName = Literal["process", "namespaces", "docker"]
 Way = Literal["rolling", "recreate", "ordered"]
 """How a workload's pods are replaced: new ones first, all at once after all old ones have gone, or
 one after the other from the last to the first."""
 LISTENER = "http"
-"""The name of the one listener of every data-plane process in a plan."""
+"""The name of the one listener of what serves HTTP; of others it is their protocol."""
+OWN_SOCKET = "{socket}"
+"""Stands among a server's words for the path of the UNIX socket where it is to listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Socket:
 class Probe:
     """How to see that a process can be used, and how often to look; times in seconds."""
 
-    way: Literal["http", "tcp", "exec", "admin"]
+    way: Literal["http", "tcp", "exec", "admin", "memcache", "redis"]
+    """The last two ask a server at its own socket."""
     address: str = ""
     """HOST:PORT for http and tcp."""
     path: str = "/"
@@ -71,6 +76,11 @@ class Process:
     """Processes that have to have ended well before it is started."""
     group: str = ""
     """The workload that it is one of, as `StatefulSet/NAME`; its pods are replaced as that says."""
+
+    @property
+    def is_data_plane(self) -> bool:
+        """Whether our binary runs it by a document."""
+        return self.role in {"node", "router"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,32 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """A sharded cache of memcache or Redis: its servers, which are its shards, and its routers."""
+
+    name: str
+    protocol: Literal["memcache", "redis"]
+    access: Literal["service", "ambassador"]
+    routers: tuple[str, ...]
+    """At least one; they share their address."""
+    servers: tuple[str, ...]
+    """At least one; the ring is made of these names."""
+    function: Literal["modulo", "ketama"]
+    hash: document.KeyHash
+    hash_tag: str | None
+    timeout_ms: int
+    eject_failures: int | None
+    """After how many failures in a row a server's keys go to the others; None for never."""
+    servers_percent_min: int
+    """Of the servers that stay: no further one is ejected."""
+    memory_bytes: int
+    """Of each server."""
+    drain_timeout_ms: int
+    place: str = field(default="", compare=False)
+    """Where a user wrote the protocol: `file:line: kind/name: field`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """How pods of one group are replaced by those of another template."""
 
@@ -179,6 +215,7 @@ class Plan:
     """Why that engine, as a sentence for people; empty where there is no pod."""
     workloads: tuple[Workload, ...] = ()
     jobs: tuple[Job, ...] = ()
+    pools: tuple[Pool, ...] = ()
 
     def workload(self, name: str) -> Workload | None:
         """Return the workload of a name, or None."""
@@ -199,3 +236,11 @@ class Plan:
     def cache(self, name: str) -> Cache | None:
         """Return the cache of a name, or None."""
         return next((cache for cache in self.caches if cache.name == name), None)
+
+    def pool(self, name: str) -> Pool | None:
+        """Return the pool of a name, or None."""
+        return next((pool for pool in self.pools if pool.name == name), None)
+
+    def pool_of(self, process: str) -> Pool | None:
+        """Return the pool that a server or router belongs to, or None."""
+        return next((one for one in self.pools if process in (*one.routers, *one.servers)), None)

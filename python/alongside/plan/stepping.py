@@ -173,7 +173,7 @@ class _Now:
         )
 
     def is_startable(self, process: shape.Process) -> bool:
-        if process.role != "app" and process.name not in self.wanted:
+        if process.is_data_plane and process.name not in self.wanted:
             return False
         return not self.awaited(process) and not self.missing(process)
 
@@ -364,5 +364,6 @@ def _rendered(plan: shape.Plan) -> dict[str, documents.Wanted]:
         for process in plan.processes
         for socket in process.sockets
     }
+    addresses |= {name: f"unix:/{name}.sock" for pool in plan.pools for name in pool.servers}
     published = documents.unpublished(plan)
     return documents.render(plan, {**published, **addresses}, lambda name: f"/{name}.sock")

@@ -20,7 +20,7 @@ _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 
 
-def _between(least: int, most: int) -> pydantic.AfterValidator:
+def between(least: int, most: int) -> pydantic.AfterValidator:
     """Return a check of a size's bounds, which are told with units."""
 
     def check(value: int) -> int:
@@ -32,7 +32,7 @@ def _between(least: int, most: int) -> pydantic.AfterValidator:
     return pydantic.AfterValidator(check)
 
 
-def _at_most(most_ms: int) -> pydantic.AfterValidator:
+def at_most(most_ms: int) -> pydantic.AfterValidator:
     """Return a check of a duration's bound, which is told with its unit."""
 
     def check(value: int) -> int:
@@ -87,7 +87,7 @@ class Limits(fields.Model):
     """The same for each node, and for the origin."""
     queue: Annotated[int, pydantic.Field(ge=0, le=COUNT_MAX)] = 1024
     """That may wait for one of these to end; more are answered with 503 at once."""
-    queue_timeout: Annotated[fields.DurationMs, _at_most(_DAY_MS)] = 1000
+    queue_timeout: Annotated[fields.DurationMs, at_most(_DAY_MS)] = 1000
     """How long one may wait so, in milliseconds; written with a unit. Then it gets a 503."""
 
 
@@ -111,7 +111,7 @@ class Warmup(fields.Model):
     """What an empty node may copy from its shard's other nodes; `off` for nothing."""
 
     bandwidth: (
-        Annotated[fields.SizeBytes, _between(BANDWIDTH_BYTES_MIN, BANDWIDTH_BYTES_MAX)] | None
+        Annotated[fields.SizeBytes, between(BANDWIDTH_BYTES_MIN, BANDWIDTH_BYTES_MAX)] | None
     ) = 32 * 2**20
     """Bytes a second, written with a unit; nothing where it is off."""
 
@@ -127,5 +127,5 @@ class Warmup(fields.Model):
         return value
 
 
-BufferBytes = Annotated[fields.SizeBytes, _between(0, BUFFER_BYTES_MAX)]
-DrainMs = Annotated[fields.DurationMs, _at_most(_HOUR_MS)]
+BufferBytes = Annotated[fields.SizeBytes, between(0, BUFFER_BYTES_MAX)]
+DrainMs = Annotated[fields.DurationMs, at_most(_HOUR_MS)]

@@ -105,6 +105,8 @@ def _example(kind: str, value: object) -> str:
 
 
 def _unknown(owner: type[fields.Model] | None, name: str) -> str:
+    if owner is not None and name in owner.ELSEWHERE:
+        return owner.ELSEWHERE[name]
     known = _names(owner) if owner is not None else {}
     near = nearest.nearest(name, [*known, *(owner.NOT_HONOURED if owner else ())])
     if near:

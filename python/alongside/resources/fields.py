@@ -27,6 +27,8 @@ class Model(pydantic.BaseModel):
         extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
     )
     NOT_HONOURED: ClassVar[frozenset[str]] = frozenset()
+    ELSEWHERE: ClassVar[dict[str, str]] = {}
+    """Fields that a relative of this has, and why not this one, with the remedy."""
     INSTEAD: ClassVar[str] = ""
     """What happens instead of what is not honoured, where that is to be known."""
 

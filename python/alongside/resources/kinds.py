@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
@@ -17,6 +17,7 @@ API_VERSION = "alongside.dev/v1alpha1"
 SHARDS_MAX = 256
 """Each shard is at least one process here; more belong on more than one machine."""
 MEMORY_BYTES_MIN = 2**20
+PROTOCOLS = ("http", "memcache", "redis")
 LABEL_MAX = 63
 """Characters between two dots of a host name: RFC 1035 section 2.3.4."""
 
@@ -93,7 +94,11 @@ class Origin(fields.Model):
 class ShardedCacheSpec(fields.Model):
     """How a sharded cache is made up; docs and CRD are generated from these fields."""
 
-    protocol: Annotated[Literal["http"], fields.word("http", later=("memcache", "redis"))]
+    ELSEWHERE: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("hash", "hashTag", "timeout", "eject"), "is of the protocols memcache and redis; remove it"
+    )
+    protocol: Annotated[Literal["http"], fields.word(*PROTOCOLS)]
+    """What clients and origin speak; the others are in `pools`."""
     origin: Origin
     port: fields.Port | None = None
     """Where clients reach it; without it a free one is chosen and shown by `status`."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import pydantic
 
 from alongside.base import files, nearest
-from alongside.resources import explaining, fields, kinds, lines, problems
+from alongside.resources import explaining, fields, kinds, lines, pools, problems
 from alongside.resources.kubernetes import data, podspecs, services, workloads
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ PASSES_MAX = 2
 
 AnyKind = (
     kinds.ShardedCache
+    | pools.PooledCache
     | podspecs.Pod
     | workloads.Deployment
     | workloads.StatefulSet
@@ -42,6 +43,7 @@ _KINDS: dict[str, tuple[str, type[AnyKind]]] = {
     "ConfigMap": ("v1", data.ConfigMap),
     "Secret": ("v1", data.Secret),
 }
+_OURS = frozenset({kinds.ShardedCache, pools.PooledCache})
 _OLD_VERSIONS = frozenset({"extensions/v1", "extensions/v1beta1", "apps/v1beta1", "apps/v1beta2"})
 """Of Deployment and StatefulSet: no server that is alive knows them, and many files name them."""
 _LATER = {"ShardedService", "SidecarPolicy", "App"}
@@ -107,6 +109,13 @@ class Resources:
     jobs: tuple[Resource[workloads.Job], ...] = ()
     config_maps: tuple[Resource[data.ConfigMap], ...] = ()
     secrets: tuple[Resource[data.Secret], ...] = ()
+    pooled: tuple[Resource[pools.PooledCache], ...] = ()
+    """Sharded caches of memcache and Redis."""
+
+    @property
+    def sharded(self) -> list[Resource[kinds.ShardedCache] | Resource[pools.PooledCache]]:
+        """All that is of the kind `ShardedCache`."""
+        return [*self.caches, *self.pooled]
 
 
 def load(paths: Sequence[Path]) -> list[Source]:
@@ -165,6 +174,7 @@ class _Collector:
             jobs=self.of(workloads.Job),
             config_maps=self.of(data.ConfigMap),
             secrets=self.of(data.Secret),
+            pooled=self.of(pools.PooledCache),
         )
 
     def of(self, model_type: type[M]) -> tuple[Resource[M], ...]:
@@ -244,7 +254,7 @@ class _Collector:
             what = f"{fields.shown(version)} is not the version of {kind}"
             self.refuse(document, ("apiVersion",), f"{what}; write {known}")
             return None
-        return model_type
+        return pools.model(value) if model_type is kinds.ShardedCache else model_type
 
     def checked(self, model_type: type[AnyKind], document: lines.Document) -> AnyKind | None:
         value = _readable(document.value, model_type)
@@ -295,7 +305,7 @@ def _readable(value: lines.Value, model_type: type[AnyKind]) -> lines.Value:
 
     Of Kubernetes' kinds a null field is one that is not written, and an old version is today's.
     """
-    if model_type is kinds.ShardedCache or not isinstance(value, dict):
+    if model_type in _OURS or not isinstance(value, dict):
         return copy.deepcopy(value)
     kept = {"data", "stringData"} if model_type in {data.ConfigMap, data.Secret} else set()
     plain = {

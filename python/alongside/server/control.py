@@ -7,17 +7,18 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from starlette import applications, requests, responses, routing
+from starlette import applications, datastructures, requests, responses, routing
 
 from alongside.base import errors, units
 from alongside.engines.processes import logs
-from alongside.server import explaining, orders, planning, status
+from alongside.server import explaining, orders, planning, pooled, status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from alongside.base import clock
+    from alongside.plan import shape
     from alongside.server import supervisor
 
 REQUEST_BYTES_MAX = 32 * 2**20
@@ -130,6 +131,9 @@ class Control:
     async def _explain(self, request: requests.Request) -> object:
         query = request.query_params
         name, url = query.get("name", ""), query.get("url", "")
+        if (pool := self.watched.plan.pool(name)) is not None:
+            _only_key(pool, query)
+            return {"name": name, "key": url, **await pooled.explain(self.watched, pool, url)}
         cache = self.watched.plan.cache(name)
         if cache is None:
             raise errors.UsageError(self._unknown(name))
@@ -142,6 +146,11 @@ class Control:
     async def _purge(self, request: requests.Request) -> object:
         value = await _object(request)
         name, url = str(value.get("name", "")), str(value.get("url", ""))
+        if (pool := self.watched.plan.pool(name)) is not None:
+            raise errors.UsageError(
+                f'cache "{name}" is of {pool.protocol}, which has no URLs to purge; '
+                "delete the key by a client of it"
+            )
         cache = self.watched.plan.cache(name)
         if cache is None:
             raise errors.UsageError(self._unknown(name))
@@ -187,7 +196,9 @@ class Control:
         raise errors.UsageError(f'no container "{inner}" in {of}; write one of {choices}')
 
     def _unknown(self, name: str) -> str:
-        known = ", ".join(cache.name for cache in self.watched.plan.caches)
+        plan = self.watched.plan
+        names = [cache.name for cache in plan.caches] + [pool.name for pool in plan.pools]
+        known = ", ".join(names)
         return f'no sharded cache "{name}" is up; write one of {known or "none"}'
 
 
@@ -203,6 +214,15 @@ def _answering(
             return _failed(502, [str(error)], error.exit_code)
 
     return endpoint
+
+
+def _only_key(pool: shape.Pool, query: datastructures.QueryParams) -> None:
+    """Refuse what only a request over HTTP has."""
+    if query.getlist("header") or query.getlist("ip"):
+        raise errors.UsageError(
+            f'cache "{pool.name}" is of {pool.protocol}, whose commands have neither fields nor '
+            "addresses; leave --header and --ip out"
+        )
 
 
 def _failed(status_code: int, problems: list[str], code: errors.ExitCode) -> responses.Response:

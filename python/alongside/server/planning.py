@@ -99,7 +99,8 @@ def check_documents(plan: shape.Plan, places: folders.Folders) -> None:
         for at, process in enumerate(plan.processes, start=1)
         for socket in process.sockets
     }
-    documents.check(rendered(plan, addresses | documents.unpublished(plan), places.admin))
+    addresses |= documents.unpublished(plan) | servers(plan, places)
+    documents.check(rendered(plan, addresses, places.admin))
 
 
 def rendered(
@@ -107,3 +108,9 @@ def rendered(
 ) -> dict[str, documents.Wanted]:
     """Return the documents of a plan's processes, as far as their addresses are known."""
     return documents.render(plan, addresses, lambda name: str(door(name)))
+
+
+def servers(plan: shape.Plan, places: folders.Folders) -> dict[str, str]:
+    """Return the address of each server of memcache or Redis, which is known before it runs."""
+    names = [name for pool in plan.pools for name in pool.servers]
+    return {name: f"unix:{places.server(name)}" for name in names}

@@ -340,6 +340,7 @@ def chosen(plan: shape.Plan, names: Collection[str]) -> list[str]:
     """
     processes = [process.name for process in plan.processes]
     caches = {cache.name: (*cache.nodes, *cache.routers) for cache in plan.caches}
+    caches |= {pool.name: (*pool.servers, *pool.routers) for pool in plan.pools}
     wrong, found = [], set(processes if not names else ())
     for name in names:
         known = [*caches, *processes]
@@ -360,13 +361,18 @@ def groups(plan: shape.Plan, names: Collection[str]) -> Iterator[rollout.Group]:
     """Yield who may not be away together, with those that are asked for."""
     asked = frozenset(names)
     for process in plan.processes:
-        if process.role == "app":
-            yield _group(plan, process.name, "app", (process.name,), asked)
+        match process.role:
+            case "app" | "server" as role:
+                yield _group(plan, process.name, role, (process.name,), asked)
+            case "node" | "router":
+                pass  # of the groups below
     for cache in plan.caches:
         for shard in cache.shards:
             yield _group(plan, shard.name, "shard", shard.nodes, asked)
     for cache in plan.caches:
         yield _group(plan, cache.name, "router", cache.routers, asked)
+    for pool in plan.pools:
+        yield _group(plan, pool.name, "router", pool.routers, asked)
 
 
 def _group(

@@ -15,7 +15,16 @@ from alongside.base import errors
 from alongside.engines.local import engine, sockets
 from alongside.engines.processes import groups
 from alongside.plan import choosing
-from alongside.server import console, control, journal, leftovers, planning, runtimes, supervisor
+from alongside.server import (
+    console,
+    control,
+    journal,
+    leftovers,
+    planning,
+    programs,
+    runtimes,
+    supervisor,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -104,6 +113,7 @@ async def _supervisor(
     left = leftovers.find(places)
     if left or before.engine:
         order.check_folder(setting.project, before.folder)
+        programs.check(plan, setting.environment)
         _check(plan, places, frozenset(one.identity.pid for one in left))
     groups.become_subreaper()
     if count := await leftovers.end(places, clock_, runtimes.Remains(setting, clock_, log_)):

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import release
+from alongside.server import pooled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,6 +137,8 @@ class Status(TypedDict):
     """Jobs that failed, as `Job/migrate`, and why: they are not tried again."""
     warnings: list[str]
     caches: list[CacheStatus]
+    pools: list[pooled.PoolStatus]
+    """The caches of memcache and Redis."""
     processes: list[ProcessStatus]
     restart: rolling.RestartStatus | None
     """The present or last one."""
@@ -163,6 +166,7 @@ async def of(watched: supervisor.Supervisor, *, now_s: float) -> Status:
         failed=dict(running.failed_jobs()),
         warnings=watched.warnings(),
         caches=[_cache(watched, cache, samples) for cache in watched.plan.caches],
+        pools=[pooled.status(watched, pool, samples) for pool in watched.plan.pools],
         processes=[_process(watched, name, samples, now_s) for name in (*planned, *removed)],
         restart=watched.rolling.status(),
     )
@@ -257,6 +261,8 @@ def _process(
     address = watched.engine.sockets.address(name)
     if address is None and process is not None:
         address = next(iter(process.claims), None)
+        if process.role == "server":
+            address = f"unix:{watched.engine.setting.folders.server(name)}"
     if pod is not None and pod.address and (address is None or pod.address not in address):
         address = pod.address
     containers = _containers(pod, now_s) if pod is not None else []

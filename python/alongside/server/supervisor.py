@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.plan import documents, shape, stepping
-from alongside.server import journal, orders, planning, purging, rolling, sampling
+from alongside.server import journal, orders, planning, programs, purging, rolling, sampling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -94,6 +94,7 @@ class Supervisor:
 
     def adopt(self, plan: shape.Plan, order: orders.Order) -> orders.Applied:
         """Make the plan of an order's files the new goal; raises as `apply` does."""
+        programs.check(plan, self.engine.setting.environment)
         prepared = self.engine.prepare(plan)
         try:
             addresses = documents.unpublished(plan) | prepared.addresses()
@@ -202,7 +203,8 @@ class Supervisor:
     def _rendered(
         self, plan: shape.Plan, addresses: documents.Addresses
     ) -> dict[str, documents.Wanted]:
-        return planning.rendered(plan, addresses, self.engine.admin_path)
+        servers = planning.servers(plan, self.engine.setting.folders)
+        return planning.rendered(plan, {**servers, **addresses}, self.engine.admin_path)
 
     def reconcile(self) -> None:
         """Take the next steps, as the plan and what is observed say; each may fail by itself."""

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-REQUESTS = ("alongside_route_requests_total", "alongside_cache_requests_total")
+REQUESTS = (
+    "alongside_route_requests_total",
+    "alongside_cache_requests_total",
+    "alongside_ambassador_commands_total",
+)
 HITS = ("hit",)
 WARMTH = "alongside_cache_warmth"
 """In percent, one sample a cache; a data plane that does not warm up has none."""
@@ -38,6 +42,18 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolSight:
+    """What a router of memcache or Redis says of its servers, by name, and of its clients."""
+
+    left: Mapping[str, str] = field(default_factory=dict)
+    """Why each server that it does not use is not used: `down` or `ejected`."""
+    in_flight: Mapping[str, int] = field(default_factory=dict)
+    """Commands that wait for each server's answer."""
+    clients: int = 0
+    """Connections of clients that are open."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """The counters of one process at one moment (monotonic seconds)."""
 
@@ -51,6 +67,8 @@ class Reading:
     """None where the process is no router."""
     origin_requests: float = 0.0
     """Sent to the origin by a cache node."""
+    pool: PoolSight | None = None
+    """None where the process is no router of memcache or Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,7 @@ def reading(text: str, *, at_s: float) -> Reading:
         _only(counts["alongside_document_generation"]),
         _sight(counts) if is_router else None,
         sum(value for _, value in counts["alongside_cache_origin_requests_total"]),
+        _pool_sight(counts) if counts["alongside_ambassador_commands_total"] else None,
     )
 
 
@@ -117,6 +136,21 @@ def _sight(counts: Mapping[str, list[tuple[dict[str, str], float]]]) -> Sight:
         retries=_happened(by("reason", "retries_total")),
         fallbacks=_happened(by("to", "fallbacks_total")),
         resumed=int(sum(by("route", "resumed_total").values())),
+    )
+
+
+def _pool_sight(counts: Mapping[str, list[tuple[dict[str, str], float]]]) -> PoolSight:
+    def of(family: str) -> list[tuple[dict[str, str], float]]:
+        return counts.get(f"alongside_ambassador_{family}", [])
+
+    return PoolSight(
+        left={
+            labels.get("server", ""): labels.get("standing", "")
+            for labels, value in of("server_left")
+            if value
+        },
+        in_flight={labels.get("server", ""): int(value) for labels, value in of("unanswered_now")},
+        clients=int(sum(value for _, value in of("open_clients"))),
     )
 
 

@@ -221,7 +221,7 @@ impl Engine {
         }
     }
 
-    /// Takes no more commands of clients: each is let go when it has its answers.
+    /// Takes commands for a moment more, then none: each client is let go when it has its answers.
     pub fn drain(&self) {
         self.threads().iter().for_each(|thread| thread.tell(Command::Drain));
     }

@@ -53,3 +53,30 @@ def test_services_are_named_with_their_addresses() -> None:
         "engine namespaces: it was asked for",
         'service "web" at 127.0.0.1:8080 (port 80), 127.0.0.1:443',
     ]
+
+
+def test_a_cache_of_memcache_is_told_with_who_was_left() -> None:
+    servers = [
+        {"name": "sessions-0", "left": {"sessions-router-0": "down"}, "in_flight": 0},
+        {"name": "sessions-1", "left": {}, "in_flight": 2},
+    ]
+    pool = {
+        "name": "sessions",
+        "protocol": "memcache",
+        "access": "ambassador",
+        "address": "127.0.0.1:11211",
+        "function": "ketama",
+        "hash": "fnv1a_64",
+        "memory_bytes": 64 * 2**20,
+        "routers": ["sessions-router-0"],
+        "servers": servers,
+        "requests_per_s": 7.0,
+        "clients": 1,
+    }
+    lines = shown(process("sessions-0", address="unix:/run/p/sessions-0.sock"), pools=[pool])
+    assert lines[:3] == [
+        'cache "sessions" (memcache) at 127.0.0.1:11211',
+        "2 servers by ketama(fnv1a_64), 64Mi each, 1 router at localhost",
+        "7.0 commands/s, 1 client, sessions-0 left",
+    ]
+    assert "unix:…/sessions-0.sock" in lines[-1]

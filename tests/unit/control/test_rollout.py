@@ -97,6 +97,15 @@ def test_a_few_shards_go_at_once_then_routers_one_by_one() -> None:
     assert rolled.step() == []
 
 
+def test_servers_are_stopped_and_started_one_after_the_other() -> None:
+    servers = [rollout.Group(name, "server", (name,), frozenset({name})) for name in "ab"]
+    rolled = Rolled(*servers, a=READY, b=READY)
+    assert rolled.step() == [rollout.Restart("a")]
+    assert rolled.step() == []
+    assert rolled.step(a=NEW) == []
+    assert rolled.step() == [rollout.Restart("b")]
+
+
 def failed(times: int) -> rollout.Seen:
     return dataclasses.replace(READY, failures=times, reason="its successor failed")
 

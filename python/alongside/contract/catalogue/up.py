@@ -201,6 +201,18 @@ _FAILURES = (
         "clients that it was serving: a cut connection. `alongside status` shows the restart",
     ),
     promise.Failure(
+        "A memcached or Redis of a sharded cache dies, freezes or is started again",
+        "it begins empty, and routers use it again when it answers a look of theirs; meanwhile its "
+        "keys fail at once, or go to the others where `eject` says so",
+        "of a command with many keys the others' values come; else `SERVER_ERROR` or `-ERR`, on a "
+        "connection that stays. `alongside status` shows who has left it",
+    ),
+    promise.Failure(
+        "A program that a sharded cache stands on, memcached or redis-server, is not installed",
+        "nothing is started, and nothing that runs is touched",
+        "one line with file, line, field and the command that installs it; exit code 2",
+    ),
+    promise.Failure(
         "More requests come than `limits` allow",
         "up to `queue` of them wait up to `queueTimeout`; the others are answered at once",
         "client: 503 with `Retry-After`. `alongside_http_shed_total` names the limit",
@@ -360,8 +372,9 @@ CONTRACT = promise.Contract(
         "and running the command again restarts nothing that stays and fails no request that ends "
         "within the cache's `drainTimeout`, or within 5s where it came from an origin of the files "
         "that goes; with ketama it moves no key between shards that stay. A new node is ready "
-        "before a router names it, and a new origin of the file is ready before it is asked. A "
-        "file with a mistake changes nothing at all.\n\n"
+        "before a router names it, and a new origin of the file is ready before it is asked. Of "
+        "memcache and Redis it is the same, but that a server whose memory changes is started "
+        "anew, and holds nothing then. A file with a mistake changes nothing at all.\n\n"
         "In the foreground the command shows a live table and ends everything at SIGINT, or when "
         "its terminal is closed; with "
         "`--detach` a supervisor stays, which `status`, `logs`, `explain`, `purge`, `restart` and "

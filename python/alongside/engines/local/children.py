@@ -37,6 +37,7 @@ class Launch:
     program: spawning.Program
     marks: ending.Marks
     door: Path
+    """The admin socket, or a server's own."""
     is_data_plane: bool = False
 
     def by(self, binary: Path) -> Launch:

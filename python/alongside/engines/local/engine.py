@@ -191,7 +191,7 @@ class Engine:
                 child.process,
                 "stopping" if name in self._stops else child.state,
                 self._document(name),
-                frozenset(self._finishing) if child.process.role != "app" else frozenset(),
+                frozenset(self._finishing) if child.process.is_data_plane else frozenset(),
                 has_succeeded=members.has_succeeded(child),
             )
             for name, child in self.children.items()
@@ -356,13 +356,13 @@ class Engine:
             self._let_finish(old.uses - document.uses if old is not None else frozenset())
 
     def _let_finish(self, names: frozenset[str]) -> None:
-        """Keep applications a while for what was begun under an earlier document.
+        """Keep applications and servers a while for what was begun under an earlier document.
 
         Nodes need no such time: they finish what they have begun when they are told to end.
         """
         for name in names:
             child = self.children.get(name)
-            if child is not None and child.process.role == "app":
+            if child is not None and not child.process.is_data_plane:
                 if (before := self._finishing.get(name)) is not None:
                     before.cancel()
                 self._finishing[name] = asyncio.create_task(self._finish(name))

@@ -97,6 +97,10 @@ class Folders:
             path = self.runtime / f"{digest}.sock"
         return path
 
+    def server(self, name: str) -> Path:
+        """Where a memcached or Redis of a plan listens, in all its incarnations."""
+        return self.admin(name)
+
     def tidy(self) -> None:
         """Remove what a dead supervisor left: sockets, documents, binaries and rooms.
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from alongside.engines.local import children
 from alongside.engines.processes import ending, groups, spawning
+from alongside.plan import shape
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from alongside.base import environment
     from alongside.engines.local import folders
-    from alongside.plan import shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,13 @@ def launch(
     }
     for name in ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"):
         variables.pop(name, None)
-    argv = process.argv
-    if process.role != "app":
+    argv, door = process.argv, setting.folders.admin(process.name, number)
+    if process.is_data_plane:
         document = setting.folders.document(process.name, number)
         argv = (str(setting.binary), "--document", str(document), *words)
+    elif process.role == "server":
+        door = setting.folders.server(process.name)
+        argv = tuple(str(door) if word == shape.OWN_SOCKET else word for word in argv)
     log = setting.folders.log(process.name)
     program = spawning.Program(argv, variables, process.directory, log, passed)
-    door = setting.folders.admin(process.name, number)
-    return children.Launch(program, marks, door, is_data_plane=process.role != "app")
+    return children.Launch(program, marks, door, is_data_plane=process.is_data_plane)

@@ -1,4 +1,4 @@
-"""Look whether a process can be used: by HTTP, by connecting, by a command, by its admin door."""
+"""Look whether a process can be used: by HTTP, a connection, a command, its door or protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alongside.base import errors
 from alongside.engines.processes import groups, spawning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from alongside.base import clock
     from alongside.plan import shape
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 FIRST_PERIOD_S = 0.05
 """Until the first success probes come this soon, then twice as late each time up to the period."""
 STATUS_LINE_BYTES_MAX = 4096
+_QUESTIONS: Mapping[str, tuple[bytes, bytes]] = {
+    "memcache": (b"version\r\n", b"VERSION "),
+    "redis": (b"PING\r\n", b"+PONG"),
+}
+"""What a server is asked, and how the answer of one that can be used begins."""
 
 
 async def is_good(probe: shape.Probe, program: spawning.Program, door: Path) -> bool:
@@ -30,7 +35,7 @@ async def is_good(probe: shape.Probe, program: spawning.Program, door: Path) -> 
     Args:
         probe: how to look.
         program: the process's own, for the folder and environment of a command.
-        door: the process's admin socket.
+        door: the process's admin socket, or a server's own.
     """
     try:
         async with asyncio.timeout(probe.timeout_s):
@@ -43,6 +48,8 @@ async def is_good(probe: shape.Probe, program: spawning.Program, door: Path) -> 
                     return await _exec(probe, program)
                 case "admin":
                     return await _admin(door)
+                case "memcache" | "redis":
+                    return await _server(door, *_QUESTIONS[probe.way])
     except (TimeoutError, OSError, ValueError, errors.AlongsideError):
         return False
 
@@ -79,6 +86,15 @@ async def _admin(door: Path) -> bool:
     """Ask without a client library, which would cost ten times as much, each period, at rest."""
     reader, writer = await asyncio.open_unix_connection(door, limit=STATUS_LINE_BYTES_MAX)
     return await _status(reader, writer, "admin", "/readyz") == 200
+
+
+async def _server(socket: Path, question: bytes, answer: bytes) -> bool:
+    reader, writer = await asyncio.open_unix_connection(socket, limit=STATUS_LINE_BYTES_MAX)
+    try:
+        writer.write(question)
+        return (await reader.readline()).startswith(answer)
+    finally:
+        writer.close()
 
 
 async def _status(

@@ -101,13 +101,15 @@ function show(found) {
   }));
   fill("services", services);
   document.getElementById("services-part").hidden = services.length === 0;
-  fill("caches", found.caches.map((one) => {
+  const pools = (found.pools ?? []).map((one) => ({...one, origin: one.protocol, shards: one.servers, hit_ratio: null}));
+  const caches = [...found.caches, ...pools];
+  fill("caches", caches.map((one) => {
     const row = element("tr");
     row.append(heading(document.createTextNode(one.name)), cell(one.address ?? ""), cell(one.origin), cell(one.shards.length, "number"));
     row.append(cell(one.requests_per_s?.toFixed(1) ?? "", "number"), cell(one.hit_ratio === null ? "" : `${(100 * one.hit_ratio).toFixed(1)} %`, "number"));
     return row;
   }));
-  document.getElementById("caches-part").hidden = found.caches.length === 0;
+  document.getElementById("caches-part").hidden = caches.length === 0;
   const warnings = document.getElementById("warnings");
   warnings.replaceChildren(...found.warnings.map((one) => element("p", one, "notice")));
   const ready = found.processes.filter((one) => one.state === "ready" || (one.state === "ended" && one.phase !== "Failed")).length;

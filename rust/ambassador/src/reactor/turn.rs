@@ -19,6 +19,9 @@ const READ_BYTES: usize = 64 * 1024;
 const EVENTS: usize = 1024;
 /// Rounds of effects in one turn; what follows them waits for the next.
 const EFFECT_ROUNDS: usize = 8;
+/// After the word to drain, what a client may still take to ask: neither protocol can say that a connection ends, and one
+/// that was let in just now has not asked anything.
+const DRAIN_GRACE_US: u64 = 1_000_000;
 
 /// The token of commands.
 pub(crate) const COMMANDS: Token = Token(usize::MAX);
@@ -41,7 +44,7 @@ pub(crate) enum Command {
         /// Who wants to know.
         answer: SyncSender<Option<Explained>>,
     },
-    /// Take no more commands of clients.
+    /// Take commands of clients for a moment more, then none.
     Drain,
     /// Break, at the work of a client or at nobody's.
     #[cfg(test)]
@@ -92,6 +95,8 @@ pub(crate) struct Reactor {
     pub(super) connectors: Arc<Connectors>,
     applied: Vec<Arc<Terms>>,
     is_draining: bool,
+    /// When clients are told to end, after the word to drain: until then each may ask what it is about to.
+    drain_at_us: Option<u64>,
     scratch: Vec<u8>,
     /// What is to be read from.
     listed: Vec<Who>,
@@ -128,6 +133,7 @@ impl Reactor {
             connectors: Arc::default(),
             applied: Vec::new(),
             is_draining: false,
+            drain_at_us: None,
             scratch: vec![0; READ_BYTES],
             listed: Vec::new(),
             unblocked: Vec::new(),
@@ -160,7 +166,8 @@ impl Reactor {
         if self.is_due || !self.listed.is_empty() || !self.unblocked.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = self.core.next_us()?;
+        let drain_us = self.drain_at_us.filter(|_| !self.is_draining);
+        let next = self.core.next_us().into_iter().chain(drain_us).min()?;
         Some(Duration::from_micros(next.saturating_sub(self.clock.now_us())))
     }
 
@@ -173,6 +180,10 @@ impl Reactor {
         }
         self.read_listed();
         self.at = None;
+        if !self.is_draining && self.drain_at_us.is_some_and(|at_us| at_us <= self.now_us) {
+            self.is_draining = true;
+            self.core.drain(self.now_us);
+        }
         self.core.turn(self.now_us);
         self.do_effects();
         self.write_dirty();
@@ -417,8 +428,7 @@ impl Reactor {
                     let _ = answer.try_send(self.core.explain(&pool, &key));
                 }
                 Command::Drain => {
-                    self.is_draining = true;
-                    self.core.drain(self.now_us);
+                    self.drain_at_us.get_or_insert(self.now_us + DRAIN_GRACE_US);
                 }
                 #[cfg(test)]
                 Command::Panic(at) => {

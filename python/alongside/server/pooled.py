@@ -1,0 +1,131 @@
+"""Show the sharded caches of memcache and Redis, and say which server has a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from alongside.base import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alongside.plan import shape
+    from alongside.server import sampling, supervisor
+
+TIMEOUT_S = 2.0
+"""For one router, before the next one is asked."""
+
+
+class ServerStatus(TypedDict):
+    """One server as the routers that answer see it."""
+
+    name: str
+    left: dict[str, str]
+    """The routers that do not use it just now, and why: `down` or `ejected`."""
+    in_flight: int | None
+    """Commands that wait for its answer, of all routers."""
+
+
+class PoolStatus(TypedDict):
+    """One such cache, where clients reach it, and how it does."""
+
+    name: str
+    protocol: str
+    access: str
+    address: str | None
+    function: str
+    hash: str
+    memory_bytes: int
+    """Of each server."""
+    routers: list[str]
+    servers: list[ServerStatus]
+    requests_per_s: float | None
+    """Of all routers that answer."""
+    clients: int | None
+    """Their connections now."""
+
+
+def status(
+    watched: supervisor.Supervisor, pool: shape.Pool, samples: Mapping[str, sampling.Sample]
+) -> PoolStatus:
+    """Return how a pool does, by its routers' last readings."""
+    answering = [name for name in pool.routers if name in samples]
+    sights = {
+        name: sight for name in answering if (sight := samples[name].reading.pool) is not None
+    }
+    rates = [samples[name].rate.requests_per_s for name in answering]
+    return PoolStatus(
+        name=pool.name,
+        protocol=pool.protocol,
+        access=pool.access,
+        address=watched.engine.sockets.address(pool.routers[0]),
+        function=pool.function,
+        hash=pool.hash,
+        memory_bytes=pool.memory_bytes,
+        routers=list(pool.routers),
+        servers=[
+            ServerStatus(
+                name=server,
+                left={name: one.left[server] for name, one in sights.items() if server in one.left},
+                in_flight=sum(one.in_flight.get(server, 0) for one in sights.values())
+                if sights
+                else None,
+            )
+            for server in pool.servers
+        ],
+        requests_per_s=round(sum(rates), 1) if rates else None,
+        clients=sum(one.clients for one in sights.values()) if sights else None,
+    )
+
+
+async def explain(
+    watched: supervisor.Supervisor, pool: shape.Pool, key: str
+) -> Mapping[str, object]:
+    """Return what the first router says that gives an answer, and the reason in words.
+
+    Raises:
+        errors.PeerError: the router refuses the question; the message says why.
+        errors.TemporaryError: no router answers.
+    """
+    children = watched.engine.children
+    ready = [name for name in pool.routers if name in children and children[name].state == "ready"]
+    parameters = [("pool", pool.name), ("key", key)]
+    for router in ready:
+        try:
+            answer = await watched.engine.admin(router, timeout_s=TIMEOUT_S).explain(parameters)
+        except errors.TemporaryError:
+            continue
+        home, now = _part(answer, "home"), _part(answer, "server")
+        return {
+            "hashed": answer.get("tagged"),
+            "hash": answer.get("hash"),
+            "server": now.get("name"),
+            "address": now.get("address"),
+            "standing": home.get("standing"),
+            "router": router,
+            "reason": _reason(pool, home, now),
+        }
+    raise errors.TemporaryError(
+        f'no router of cache "{pool.name}" answers; see alongside status', retry_after_s=1.0
+    )
+
+
+def _part(answer: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return what a router says of one server; nothing where it is none."""
+    found = answer.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _reason(pool: shape.Pool, home: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """Return why a key is where it is, for people."""
+    count = len(pool.servers)
+    tag = f' with the tag "{pool.hash_tag}"' if pool.hash_tag is not None else ""
+    placed = (
+        f"{pool.function} of {pool.hash}{tag} gives the key to {home.get('name')}, "
+        f"{f'one of {count} servers' if count > 1 else 'the only server'}"
+    )
+    if now and now.get("name") != home.get("name"):
+        return f"{placed}, which is ejected, so that {now.get('name')} has it now"
+    if not now or home.get("standing") != "good":
+        return f"{placed}, which cannot be used, so that the client would get an error now"
+    return placed
