@@ -167,6 +167,42 @@ def test_clients_of_redis_say_who_they_are_and_so_does_the_pool(folder: Path) ->
             wire.eventually(lambda: process.events("passwords_refused"), "it is said")
 
 
+def test_a_redis_that_is_killed_fails_its_own_keys_inside_the_answer() -> None:
+    keys = [hashlib.sha256(bytes([number])).hexdigest()[:12] for number in range(20)]
+    with memcaches.redis() as first, memcaches.redis() as second:
+        servers = {"a": first.address, "b": second.address}
+        contents = memcaches.document(servers, protocol="redis", timeout_ms=2000, retry_ms=100)
+        with plane.running(contents) as process, Redis(process.address) as client:
+            homes = memcaches.homes(process, keys)
+            pairs = [word for key in keys for word in (key, key.upper())]
+            assert client.ask("MSET", *pairs) == b"OK"
+            assert client.ask("MGET", *keys) == [key.upper().encode() for key in keys]
+            second.kill()
+
+            def is_noticed() -> bool:
+                answers = client.ask("MGET", *keys)
+                assert isinstance(answers, list)
+                got = dict(zip(keys, answers, strict=True))
+                assert all(got[key] == key.upper().encode() for key in homes["a"])
+                return all(isinstance(got[key], FailedError) for key in homes["b"])
+
+            wire.eventually(is_noticed, "the other one's keys are errors")
+            with pytest.raises(FailedError):
+                client.ask("DEL", *keys)
+            second.start()
+            left = homes["b"][0]
+
+            def is_back() -> bool:
+                with contextlib.suppress(FailedError):
+                    return client.ask("SET", left, "v") == b"OK"
+                return False
+
+            wire.eventually(is_back, "it is used again")
+            # What the living one had is deleted, though the command failed as a whole.
+            assert client.ask("EXISTS", *homes["a"]) == 0
+            assert client.ask("DEL", *keys) == 1
+
+
 def test_servers_have_names_that_are_looked_up() -> None:
     with memcaches.memcached() as server:
         port = server.address.split(":")[1]
