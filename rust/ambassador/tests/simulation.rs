@@ -16,7 +16,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use alongside_ambassador::core::{Holdings, Terms, Why};
-use serde_json::json;
+use serde_json::{Value, json};
 use world::random::Random;
 use world::speech::{Expected, Speaker};
 use world::terms::{document, terms_of};
@@ -57,6 +57,7 @@ fn for_each_seed(test: &str, happens: &[&str], run: fn(u64) -> Told) {
 
 struct Simulation {
     world: World,
+    document: Value,
     terms: Arc<Terms>,
     random: Random,
     /// Servers that may fail. The others never do.
@@ -83,11 +84,12 @@ impl Simulation {
             more["server_user"] = json!({"name": "me", "password": "/p"});
             more["database"] = json!(1);
         }
-        let terms = terms_of(&document(protocol, servers, &more), &Arc::default());
+        let document = document(protocol, servers, &more);
+        let terms = terms_of(&document, &Arc::default());
         let sick = (1..servers).filter(|_| random.is_so(600)).collect();
         let world = World::new(&terms, seed);
         let talkers = BTreeMap::new();
-        Simulation { world, terms, random, sick, talkers, answered: 0, broken: 0, reloads: 0 }
+        Simulation { world, document, terms, random, sick, talkers, answered: 0, broken: 0, reloads: 0 }
     }
 
     fn come(&mut self) {
@@ -141,10 +143,7 @@ impl Simulation {
                 self.world.end(number);
             }
             (4, Some(number)) => self.world.client(number).is_slow ^= true,
-            (5, _) if self.random.is_so(200) => {
-                self.world.apply(&self.terms.clone());
-                self.reloads += 1;
-            }
+            (5, _) if self.random.is_so(400) => self.reload(),
             (6..=13, _) if !self.sick.is_empty() => {
                 let server = self.sick[self.random.place(self.sick.len())];
                 match self.random.below(8) {
@@ -161,6 +160,18 @@ impl Simulation {
             }
             _ => {}
         }
+    }
+
+    /// The document comes anew: a server that may fail perhaps has another address in it, where it is well and empty.
+    fn reload(&mut self) {
+        if !self.sick.is_empty() {
+            let index = self.sick[self.random.place(self.sick.len())];
+            let port = 7_000 + index + 10 * self.random.place(2);
+            self.document["servers"][index]["address"] = json!(format!("127.0.0.1:{port}"));
+        }
+        self.terms = terms_of(&self.document, &self.terms.counters);
+        self.world.apply(&self.terms.clone());
+        self.reloads += 1;
     }
 
     fn turn(&mut self) {

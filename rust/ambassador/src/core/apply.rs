@@ -1,8 +1,7 @@
 //! New pools for old.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-
-use alongside_document::Server as Named;
 
 use super::client::Client;
 use super::context::Context;
@@ -60,18 +59,15 @@ impl Fleet {
         let Some((pool, links)) = self.parts(index) else { return };
         let before = std::mem::replace(&mut pool.terms, terms.clone());
         let mut old: Vec<Option<Server>> = std::mem::take(&mut pool.servers).into_iter().map(Some).collect();
+        let names = before.pool.servers.iter().map(|server| server.name.as_str());
+        let places: HashMap<&str, usize> = names.zip(0..).collect();
         let mut servers = Vec::with_capacity(terms.pool.servers.len());
         let mut left: Vec<LinkId> = Vec::new();
         for (place, named) in terms.pool.servers.iter().enumerate() {
-            let found = old
-                .iter()
-                .position(|server| server.as_ref().is_some_and(|server| server.name.as_str() == named.name.as_str()));
+            let found = places.get(named.name.as_str()).copied();
             let same = found.and_then(|found| Some((found, old[found].take()?)));
             servers.push(match same {
-                Some((found, server)) => {
-                    let was = &before.pool.servers[found];
-                    keep(server, (&before, was), (&terms, named), place, &mut left)
-                }
+                Some((found, server)) => keep(server, (&before, found), (&terms, place), &mut left),
                 None => Server::new(named.name.as_str(), terms.servers[place].lane(), terms.pool.connections as usize),
             });
         }
@@ -133,14 +129,12 @@ impl Fleet {
 /// Keep a server; its links only if they still lead where they should, by what is said there first.
 fn keep(
     mut server: Server,
-    (before, was): (&Terms, &Named),
-    (terms, named): (&Terms, &Named),
-    place: usize,
+    (before, was): (&Terms, usize),
+    (terms, is): (&Terms, usize),
     left: &mut Vec<LinkId>,
 ) -> Server {
-    let counters = &terms.servers[place];
-    let is_counted_there = before.servers.iter().any(|known| Arc::ptr_eq(known, counters));
-    let is_same = was.address == named.address
+    let is_counted_there = Arc::ptr_eq(&before.servers[was], &terms.servers[is]);
+    let is_same = before.pool.servers[was].address == terms.pool.servers[is].address
         && before.server_user == terms.server_user
         && before.pool.database == terms.pool.database
         && before.pool.server_tls == terms.pool.server_tls;
@@ -150,7 +144,7 @@ fn keep(
         server.failures = 0;
     }
     if !is_counted_there {
-        let lane = counters.lane();
+        let lane = terms.servers[is].lane();
         lane.more.standing.set(server.standing as u64);
         server.lane = lane;
     }

@@ -107,6 +107,9 @@ pub(crate) enum State {
 /// No server: the pool has it no more, or elsewhere.
 pub(crate) const ORPHAN: u32 = u32::MAX;
 
+/// Asks for which an idle link keeps the room.
+const ASKS_KEPT: usize = 4096;
+
 /// A link.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -248,6 +251,9 @@ impl Link {
     #[inline]
     pub(crate) fn pop(&mut self) -> bool {
         self.asks.pop_front();
+        if self.asks.is_empty() && self.asks.capacity() > ASKS_KEPT {
+            self.asks = VecDeque::new();
+        }
         if self.graves > 0 {
             self.graves -= 1;
             return true;

@@ -48,3 +48,18 @@ impl Latency {
         self.steps.iter().sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_is_in_the_first_step_that_holds_it() {
+        let histogram = Histogram::default();
+        [0, 50, 51, 5_000_000, 5_000_001, u32::MAX].iter().for_each(|&us| histogram.observe(us));
+        let mut sum = Latency::default();
+        sum.add(&histogram);
+        assert_eq!((sum.steps[0], sum.steps[1], sum.steps[14], sum.steps[15]), (2, 1, 1, 2));
+        assert_eq!((sum.count(), sum.total_us), (6, 101 + 10_000_001 + u64::from(u32::MAX)));
+    }
+}

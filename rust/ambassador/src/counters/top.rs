@@ -37,3 +37,30 @@ impl Top {
         self.keys.iter().map(|(key, times)| (&**key, *times))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_asked_for_often_is_found_among_many_that_are_not() {
+        let mut top = Top::default();
+        for number in 0..10_000_u32 {
+            top.count(if number % 4 == 0 { b"hot" } else { b"cold" });
+            top.count(format!("once{number}").as_bytes());
+        }
+        let mut keys: Vec<(&[u8], u64)> = top.iter().collect();
+        keys.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+        assert_eq!((keys[0].0, keys[1].0, keys.len()), (&b"cold"[..], &b"hot"[..], KEYS));
+        let hot = 2_500 * u64::from(SAMPLED_ONE_IN);
+        let all = 20_000 * u64::from(SAMPLED_ONE_IN);
+        assert!((hot..=hot + all / KEYS as u64).contains(&keys[1].1), "{}", keys[1].1);
+    }
+
+    #[test]
+    fn a_long_key_is_cut() {
+        let mut top = Top::default();
+        top.count(&[b'k'; 10_000]);
+        assert_eq!(top.iter().next().map(|(key, _)| key.len()), Some(KEY_BYTES_MAX));
+    }
+}
