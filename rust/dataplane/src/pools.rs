@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn says_where_a_pool_is_wrong() {
         let tag = problem_of(
-            r#"{"name": "a", "protocol": "memcache", "placement": {"hash_tag": "{ä"}, "servers": [{"name": "s", "address": "h:1"}]}"#,
+            r#"{"name": "a", "protocol": "memcache", "placement": {"hash_tag": "ä"}, "servers": [{"name": "s", "address": "h:1"}]}"#,
         );
         assert!(tag.starts_with("pools[0].placement.hash_tag: "), "{tag}");
         let absent = problem_of(

@@ -100,6 +100,8 @@ pub(crate) struct Reactor {
     scratch: Vec<u8>,
     /// What is to be read from.
     listed: Vec<Who>,
+    /// Room for the next turn's.
+    spare: Vec<Who>,
     /// What can be written to again.
     unblocked: Vec<Who>,
     effects: Vec<Effect>,
@@ -136,6 +138,7 @@ impl Reactor {
             drain_at_us: None,
             scratch: vec![0; READ_BYTES],
             listed: Vec::new(),
+            spare: Vec::new(),
             unblocked: Vec::new(),
             effects: Vec::new(),
             dirty: (Vec::new(), Vec::new()),
@@ -239,13 +242,15 @@ impl Reactor {
 
     /// Reads from everything that is readable, once.
     fn read_listed(&mut self) {
-        for who in std::mem::take(&mut self.listed) {
+        let mut listed = std::mem::replace(&mut self.listed, std::mem::take(&mut self.spare));
+        for who in listed.drain(..) {
             self.at = Some(who);
             match who {
                 Who::Client(index) => self.read_client(index),
                 Who::Link(index) => self.read_link(index),
             }
         }
+        self.spare = listed;
     }
 
     fn read_client(&mut self, index: usize) {
