@@ -662,9 +662,9 @@ class PoolLimits(values.Value):
     """What waits for one client, in bytes, 64 KiB to 16 GiB; no further command of it is begun
     while there is more.
     """
-    client_requests_max: int = 1024
+    client_requests_max: int = 256
     """Commands that a client may wait for at once, 1 to 65536; it is not read from while it has so
-    many.
+    many, or so many that answers as large as its last ones would exceed `client_bytes_max`.
     """
     keys_max: int = 65536
     """The most keys of one command, 1 to 1,048,576."""
@@ -693,7 +693,7 @@ class PoolLimits(values.Value):
         """Return what a checked JSON object says, defaults filled in."""
         return cls(
             client_bytes_max=cast("int", value.get("client_bytes_max", 16777216)),
-            client_requests_max=cast("int", value.get("client_requests_max", 1024)),
+            client_requests_max=cast("int", value.get("client_requests_max", 256)),
             keys_max=cast("int", value.get("keys_max", 65536)),
             requests_max=cast("int", value.get("requests_max", 262144)),
             server_bytes_max=cast("int", value.get("server_bytes_max", 268435456)),

@@ -259,7 +259,8 @@ pub struct PoolLimits {
     /// The most keys of one command, 1 to 1,048,576.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub keys_max: u32,
-    /// Commands that a client may wait for at once, 1 to 65536; it is not read from while it has so many.
+    /// Commands that a client may wait for at once, 1 to 65536; it is not read from while it has so many, or so many that
+    /// answers as large as its last ones would exceed `client_bytes_max`.
     #[schemars(range(min = 1, max = 65536))]
     pub client_requests_max: u32,
     /// What waits for one client, in bytes, 64 KiB to 16 GiB; no further command of it is begun while there is more.
@@ -278,7 +279,7 @@ impl Default for PoolLimits {
         PoolLimits {
             value_bytes_max: 67_108_864,
             keys_max: 65_536,
-            client_requests_max: 1_024,
+            client_requests_max: 256,
             client_bytes_max: 16_777_216,
             requests_max: 262_144,
             server_bytes_max: 268_435_456,

@@ -219,7 +219,7 @@ _LIMITS = (
         group=dataplane.LIMITS_GROUP,
     ),
     _count("keys_max", "65536", "1048576", "most keys of one command"),
-    _count("client_requests_max", "1024", "65536", "commands that a client may wait for at once"),
+    _count("client_requests_max", "256", "65536", "commands that a client may wait for at once"),
     _count(
         "requests_max",
         "262144",

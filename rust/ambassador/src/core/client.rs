@@ -13,6 +13,11 @@ use alongside_document::{PoolLimits, PoolProtocol};
 /// What is kept of what a client calls itself.
 const NAME_BYTES_MAX: usize = 256;
 
+/// Commands of a client that are under way before any was answered.
+const FIRST_REQUESTS_MAX: usize = 16;
+/// The part by which a large answer is forgotten with each that follows it.
+const FADES_BY: usize = 64;
+
 /// A client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -30,6 +35,10 @@ pub(crate) struct Client {
     early_bytes: usize,
     requests_max: usize,
     bytes_max: usize,
+    /// Commands that may be under way by how many were answered yet.
+    proven: usize,
+    /// Bytes of the largest of its last answers, which fade.
+    largest: usize,
     is_dirty: bool,
     /// It has too much to wait for: no further command is begun.
     pub(crate) is_held: bool,
@@ -59,6 +68,8 @@ impl Client {
             early_bytes: 0,
             requests_max: 0,
             bytes_max: 0,
+            proven: FIRST_REQUESTS_MAX,
+            largest: 0,
             is_dirty: false,
             is_held: false,
             is_ending: false,
@@ -90,7 +101,25 @@ impl Client {
     /// Tell whether it waits for too much.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.slots.len() >= self.requests_max || self.output.len() + self.early_bytes > self.bytes_max
+        self.slots.len() >= self.under_way_max() || self.output.len() + self.early_bytes > self.bytes_max
+    }
+
+    /// Return how many commands may be under way. An answer's size is known when it is there: so there are few before the
+    /// first answers came, and never more than fit into its bytes if all are as large as the largest of late.
+    #[inline]
+    fn under_way_max(&self) -> usize {
+        let most = self.proven.min(self.requests_max);
+        if self.largest.saturating_mul(most) <= self.bytes_max {
+            return most;
+        }
+        (self.bytes_max / self.largest).max(1)
+    }
+
+    /// Take the size of an answer that is whole.
+    #[inline]
+    fn gauge(&mut self, bytes: usize) {
+        self.largest = bytes.max(self.largest - self.largest / FADES_BY);
+        self.proven = (self.proven + 1).min(self.requests_max.max(FIRST_REQUESTS_MAX));
     }
 
     /// Tell whether nothing is left to be done for a client that is ending.
@@ -173,6 +202,7 @@ impl Client {
         if place == 0 {
             // A slot that was cut off may still be answered.
             if self.slots.pop().is_some() {
+                self.gauge(bytes.len());
                 self.output.extend(bytes, &mut context.buffers);
                 self.advance(context);
             }
@@ -182,6 +212,7 @@ impl Client {
         let mut early = context.buffers.take();
         early.extend_from_slice(bytes);
         slot.early = early;
+        slot.bytes = bytes.len();
         slot.left = 0;
         self.early_bytes += bytes.len();
     }
@@ -199,6 +230,7 @@ impl Client {
     pub(crate) fn values(&mut self, number: u32, bytes: &[u8], context: &mut Context) {
         let place = self.slots.place(number);
         let Some(slot) = self.slots.get_mut(place) else { return };
+        slot.bytes += bytes.len();
         if place == 0 && slot.kind != SlotKind::ValuesTogether {
             self.output.extend(bytes, &mut context.buffers);
             self.dirty(context);
@@ -288,6 +320,7 @@ impl Client {
             (SlotKind::Lines, Some(why)) => failure(&mut slot.early, why),
             (SlotKind::Merged | SlotKind::Whole, _) => {
                 if let Some(mut merge) = slot.merge.take() {
+                    slot.bytes += merge.bytes();
                     self.early_bytes -= merge.bytes();
                     merge.finish(&mut slot.early);
                     context.give_merge(merge);
@@ -322,7 +355,9 @@ impl Client {
             if slot.left > 0 {
                 break;
             }
+            let bytes = slot.bytes;
             self.slots.pop();
+            self.gauge(bytes);
         }
         self.dirty(context);
         if self.is_held || self.is_ending {

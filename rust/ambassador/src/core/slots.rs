@@ -10,6 +10,8 @@ use super::merge::Merge;
 pub(crate) struct Slot {
     /// What came of it while answers before it were missing; what came since then is in the client's output already.
     pub(crate) early: Vec<u8>,
+    /// Bytes that came of it.
+    pub(crate) bytes: usize,
     /// How parts of a Redis command become one answer.
     pub(crate) merge: Option<Box<Merge>>,
     /// Parts that are still to come; 0 when it is whole.
