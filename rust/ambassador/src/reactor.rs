@@ -5,6 +5,7 @@ mod links;
 mod names;
 mod socket;
 mod turn;
+mod who;
 
 use crate::core::{Explained, Terms};
 use crate::counters::{PoolCounters, ServerCounters};

@@ -52,7 +52,13 @@ def test_a_file_of_all_defaults_by_the_schema_is_a_file_that_is_read(
     properties = schema["properties"]
     assert isinstance(properties, dict)
     settable = [one for one in contract.parameters if not one.is_argument]
-    names = {filed.key_of(one.flag) for one in settable if one != promise.PARAMETERS_FILE}
+    flags = [
+        flag
+        for one in settable
+        if one != promise.PARAMETERS_FILE
+        for flag in (one.flag, *(alias.name for alias in one.aliases if alias.is_flag))
+    ]
+    names = {filed.key_of(flag) for flag in flags}
     assert set(properties) == names
     text = yaml.safe_dump(
         {name: one["default"] for name, one in properties.items() if "default" in one}

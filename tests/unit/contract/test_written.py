@@ -30,12 +30,13 @@ def test_what_is_written_is_read_back_as_json_and_as_yaml(contract: promise.Cont
 
 
 def test_flags_and_variables_are_spelt_out_and_a_version_where_there_is_one() -> None:
-    data = written.to_json(CONTRACTS[0])
+    cache = next(one for one in CONTRACTS if one.component == "cache")
+    data = written.to_json(cache)
     parameters = data["parameters"]
     assert isinstance(parameters, list)
     assert (parameters[0]["flag"], parameters[0]["variable"]) == ("--listen", "CACHE_LISTEN")
     assert "version" not in data
-    versioned = dataclasses.replace(CONTRACTS[0], version="1.2")
+    versioned = dataclasses.replace(cache, version="1.2")
     assert written.to_json(versioned)["version"] == "1.2"
     assert data["prefix"] == "CACHE_"
 

@@ -175,7 +175,7 @@ _SERVERS = (
     promise.Parameter(
         name="server_key",
         kind=promise.Kind.PATH,
-        description="a PEM file with the key of a server-certificate that is a file",
+        description="a PEM file with the key of the certificate that servers are shown",
         example="/etc/tls/ambassador.key",
         unset="the key stands in the folder, or in the chain's own file",
         maximum="4096",

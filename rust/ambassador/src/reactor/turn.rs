@@ -3,6 +3,7 @@
 use super::connection::{Connection, Got};
 use super::links::Link;
 use super::socket::Socket;
+use super::who::Who;
 use super::{Arrival, Clock, Common, Connectors};
 use crate::core::{ClientId, Core, Effect, Explained, LinkId, Terms};
 use alongside_transport::admission::Admitted;
@@ -59,26 +60,6 @@ struct Client {
     /// It sends no more.
     has_ended: bool,
     _admitted: Admitted,
-}
-
-/// Which connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Client(usize),
-    Link(usize),
-}
-
-impl Who {
-    const fn of(token: Token) -> Self {
-        if token.0 & 1 == 0 { Self::Client(token.0 >> 1) } else { Self::Link(token.0 >> 1) }
-    }
-
-    const fn token(self) -> Token {
-        match self {
-            Self::Client(index) => Token(index << 1),
-            Self::Link(index) => Token(index << 1 | 1),
-        }
-    }
 }
 
 /// A thread's sockets and its core.
