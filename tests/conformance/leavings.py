@@ -69,16 +69,15 @@ class Namespaces:
         """Return who holds one of them: by being in it, by a descriptor, or by a mount.
 
         The system gives a number again once it is free, so that who came later does not count,
-        nor this process, which may have entered a network of its own meanwhile.
+        nor what this process is in, which may have entered a network of its own meanwhile.
         """
         found = set[str]()
         for path in PROC.glob("[0-9]*"):
-            if path.name == str(os.getpid()):
-                continue
+            is_self = path.name == str(os.getpid())
             with contextlib.suppress(OSError, IndexError, ValueError):
                 if _started(path) > self._noted_at:
                     continue
-                held = (*_namespaces(path), *_opened(path))
+                held = (*(() if is_self else _namespaces(path)), *_opened(path))
                 found |= {f"{one} of {_who(path)}" for one in held if one in self._noted}
         for line in Path("/proc/self/mountinfo").read_text().splitlines():
             row = line.split()
