@@ -107,7 +107,7 @@ def test_the_data_plane_alone_serves_a_document_and_finds_names(
         assert wire.fetch(listening(engine, "plane"), "/").body == b"from the origin"
 
 
-PORTS = {"8080/tcp", "8443/tcp", "9090/tcp"}
+PORTS = {"8080/tcp", "8443/tcp", "9090/tcp", "22222/tcp"}
 
 
 def test_the_images_hold_what_is_promised(archives: Path, engine: docker.Engine) -> None:
