@@ -134,7 +134,7 @@ def ask(port: int, request: bytes, ends: bytes) -> bytes:
 
 def put(port: int, keys: list[str]) -> None:
     lines = "".join(f"set {key} 0 0 1\r\nx\r\n" for key in keys)
-    assert ask(port, f"{lines}version\r\n".encode(), b"\r\n").startswith(b"STORED\r\n")
+    assert ask(port, f"{lines}get nothing\r\n".encode(), b"END\r\n").startswith(b"STORED\r\n")
 
 
 def held(port: int, keys: list[str]) -> set[str]:

@@ -373,3 +373,13 @@ def test_checking_a_document_says_what_is_wrong_with_its_pools(folder: Path) -> 
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 2
     assert "pools[0].server_tls.authorities" in checked.stderr
+
+
+def test_a_server_that_refuses_is_not_taken_for_one_that_is_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    contents = memcaches.document({"a": address}, protocol="redis", connect_timeout_ms=60_000)
+    with plane.running(contents) as process, Redis(process.address) as client:
+        with pytest.raises(FailedError, match="refused"):
+            client.ask("GET", "k")
+        assert client.ask("PING") == b"PONG"

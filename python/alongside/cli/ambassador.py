@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -45,15 +46,13 @@ def start(
     """
     resolved = values.gather(CONTRACT, words, variables)
     binary = nodes.find(variables)
-    made, content = checked(resolved, variables)
-    hand_over(made)
-    if any(listener.tls is not None for listener in made.document.listeners):
-        checking.check_files(
-            binary, content, resolved, place_of=lambda path: made.place(path, resolved)
-        )
     if resolved.is_on("lint"):
+        # A look at a file leaves no password behind.
+        with tempfile.TemporaryDirectory() as folder:
+            made, _ = _looked_at(resolved, variables, binary, secrets_folder=Path(folder))
         (tell or sys.stdout.write)("".join(f"{line}\n" for line in made.told(is_whole=True)))
         return
+    made, content = _looked_at(resolved, variables, binary)
     more = {} if before is None else before(made)
     lines = nodes.say(resolved)
     for line in made.told(is_whole=False):
@@ -66,16 +65,43 @@ def start(
     launch.become(binary, content, followed=followed, execute=execute)
 
 
+def _looked_at(
+    resolved: values.Values,
+    variables: environment.Environment,
+    binary: str,
+    *,
+    secrets_folder: Path | None = None,
+) -> tuple[documents.Made, bytes]:
+    """Do what `checked` does, hand the passwords over, and look at the files of TLS."""
+    made, content = checked(resolved, variables, secrets_folder=secrets_folder)
+    hand_over(made)
+    if any(listener.tls is not None for listener in made.document.listeners):
+        checking.check_files(
+            binary, content, resolved, place_of=lambda path: made.place(path, resolved)
+        )
+    return made, content
+
+
 def checked(
-    resolved: values.Values, variables: environment.Environment
+    resolved: values.Values,
+    variables: environment.Environment,
+    *,
+    secrets_folder: Path | None = None,
 ) -> tuple[documents.Made, bytes]:
     """Return what is made of the values, and the document as JSON, which was checked.
+
+    Args:
+        resolved: the values.
+        variables: the whole environment.
+        secrets_folder: where passwords are to be handed over; by default where they are told to be.
 
     Raises:
         errors.UsageError: every mistake, each with the line of the file or the flag.
     """
 
     def folder() -> Path:
+        if secrets_folder is not None:
+            return secrets_folder
         if resolved.is_set("secrets"):
             return Path(os.path.abspath(resolved.text("secrets")))
         return secrets.usual_folder(variables)

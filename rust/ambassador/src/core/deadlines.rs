@@ -84,6 +84,7 @@ fn look_at(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &m
         }
         look.is_over |= ask.what == What::Setup;
         pool.lane.forward_error.add(1);
+        pool.lane.keys_lost.add(ask.keys());
         fail_ask(ask, Why::TimedOut, clients, context);
     }
     if let Some(oldest) = link.asks.front().filter(|_| link.graves > 0) {

@@ -107,6 +107,7 @@ impl Fleet {
             link.lane.failed.add(1);
             if let Some(pool) = self.pool(link.pool) {
                 pool.lane.forward_error.add(1);
+                pool.lane.keys_lost.add(ask.keys());
             }
             fail_ask(ask, why, clients, context);
         }

@@ -24,7 +24,7 @@ pub(crate) struct Ask {
     pub(crate) at_us: u32,
     /// Where it begins in the link's stream.
     pub(crate) start: u32,
-    /// The part of a merged answer.
+    /// The part of a merged answer; of a part of values how many keys it has.
     pub(crate) part: u32,
     pub(crate) what: What,
     pub(crate) class: Class,
@@ -34,6 +34,11 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    /// Return how many keys count as missing if there is no answer.
+    pub(crate) fn keys(&self) -> u64 {
+        if self.what == What::ValuesPart { u64::from(self.part) } else { 0 }
+    }
+
     #[inline]
     pub(crate) fn new(client: ClientId, slot: u32, what: What, class: Class) -> Ask {
         Ask { client, slot, at_us: 0, start: 0, part: 0, what, class, hides: Hides::Nothing, moves: 0 }

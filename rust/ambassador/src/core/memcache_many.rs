@@ -89,6 +89,9 @@ pub(super) fn send(
             continue;
         };
         link.write_word(key, context);
+        if let Some(ask) = link.asks.back_mut() {
+            ask.part += 1;
+        }
     }
     for server in servers.drain(..) {
         let part = &pool.servers[server as usize].part;

@@ -100,10 +100,11 @@ impl Reactor {
             },
             None => None,
         };
-        let (is_unix, is_connected) = (matches!(socket, Socket::Unix(_)), socket.is_connected());
+        // A UNIX socket is connected, or is not, at once. One of TCP is asked when the kernel says that there is an outcome: to
+        // ask takes the error away.
+        let is_connected = matches!(socket, Socket::Unix(_)) && matches!(socket.is_connected(), Ok(true));
         link.connection = Some(Connection::new(socket, tls.map(rustls::Connection::Client)));
-        // A UNIX socket is connected, or is not, at once.
-        if is_unix && matches!(is_connected, Ok(true)) {
+        if is_connected {
             self.connected(index);
         }
     }
