@@ -154,6 +154,9 @@ class Load(steady.Crowd):
                     self.failed.append((key, f"{found} in place of {value}"))
             except OSError as error:
                 self.failed.append((key, f"{type(error).__name__}: {error}"))
+                if client is not None:
+                    with contextlib.suppress(OSError):  # what was not written yet
+                        client.close()
                 client = None
             if client is not None and not self.is_kept:
                 client.close()
