@@ -31,8 +31,7 @@ impl State {
         acceptor: Option<Arc<Acceptor>>,
         limits: &Limits,
     ) -> Self {
-        let each_max = limits.connections_per_address_max.map(|max| max as usize);
-        let room = Room { all_max: limits.connections_max as usize, each_max };
+        let room = Room::new(limits.connections_max, limits.connections_per_address_max);
         Self { pool: pool.into(), rejected, engine, acceptor, room }
     }
 }

@@ -1,6 +1,7 @@
 //! twemproxy's port of figures: whoever connects gets a line, and is let go.
 
 use alongside_ambassador::{Engine, stats};
+use alongside_transport::accept::ACCEPT_PAUSE;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -11,8 +12,6 @@ use tokio::sync::Semaphore;
 const TIME_MAX: Duration = Duration::from_secs(10);
 /// Readers at one time; the others wait.
 const READERS_MAX: usize = 64;
-/// How long to wait after the system refused to hand out a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the figures at a socket, for ever. Must begin where tasks can be started.
 pub fn serve(socket: TcpListener, engine: Engine) {

@@ -120,8 +120,7 @@ impl<V: Service> Accept for Listener<V> {
         let limits = &state.limits;
         // Of a balancer in front all connections are; whose they are its header says.
         let each_max = limits.connections_per_address_max.filter(|_| state.entry.proxies.is_empty());
-        let each_max = each_max.map(|max| max as usize);
-        Room { all_max: limits.connections_max as usize, each_max }
+        Room::new(limits.connections_max, each_max)
     }
 
     fn serve(self: &Arc<Self>, stream: TcpStream, ip: IpAddr, mut admitted: Admitted) {

@@ -22,8 +22,7 @@ impl State {
     /// Returns a state.
     #[must_use]
     pub fn new(balancer: Arc<Balancer>, limits: &Limits) -> Self {
-        let each_max = limits.connections_per_address_max.map(|max| max as usize);
-        Self { balancer, room: Room { all_max: limits.connections_max as usize, each_max } }
+        Self { balancer, room: Room::new(limits.connections_max, limits.connections_per_address_max) }
     }
 }
 

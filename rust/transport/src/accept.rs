@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long to wait after the system refused to hand out a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often a listener that cannot let connections in says so.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
@@ -26,6 +26,14 @@ pub struct Room {
     pub all_max: usize,
     /// From one address; nothing for no limit.
     pub each_max: Option<usize>,
+}
+
+impl Room {
+    /// Returns the room that a document's limits leave.
+    #[must_use]
+    pub fn new(all_max: u32, each_max: Option<u32>) -> Self {
+        Self { all_max: all_max as usize, each_max: each_max.map(|max| max as usize) }
+    }
 }
 
 /// What becomes of connections that arrive at a socket.

@@ -3,7 +3,7 @@
 use alongside_ambassador::Engine;
 use alongside_ambassador::reactor::Rejected;
 use alongside_document::{ClientSocket, Document, Problem};
-use alongside_transport::accept::Failures;
+use alongside_transport::accept::{ACCEPT_PAUSE, Failures};
 use alongside_transport::admission::Admission;
 use alongside_transport::listen::{self, SocketFile};
 use arc_swap::ArcSwap;
@@ -11,12 +11,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::task::AbortHandle;
-
-/// How long to wait after the system refused to hand out a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What becomes of who connects.
 #[derive(Debug)]
