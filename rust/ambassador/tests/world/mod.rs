@@ -7,6 +7,7 @@
 )]
 
 pub mod memcached;
+#[path = "../../../policy/tests/simulation/random.rs"]
 pub mod random;
 pub mod redis;
 pub mod speech;
@@ -18,6 +19,17 @@ use std::sync::Arc;
 use alongside_ambassador::core::{ClientId, Core, Effect, LinkId, Terms, Why};
 use alongside_document::PoolProtocol;
 use random::Random;
+
+/// Return the length of the next piece of so many bytes: one, few, or all of them.
+fn piece(random: &mut Random, bytes: usize) -> usize {
+    let most = match random.below(4) {
+        0 => 1,
+        1 => 1 + random.place(7),
+        2 => 1 + random.place(200),
+        _ => bytes,
+    };
+    most.min(bytes)
+}
 
 /// How a server behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +234,7 @@ impl World {
             let bytes = std::mem::take(&mut client.to_core);
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
-                let length = if self.is_cutting { self.random.piece(rest.len()) } else { rest.len() };
+                let length = if self.is_cutting { piece(&mut self.random, rest.len()) } else { rest.len() };
                 self.core.client_read(id, &rest[..length], self.now_us);
                 rest = &rest[length..];
             }
@@ -259,7 +271,7 @@ impl World {
             let bytes = std::mem::take(&mut link.to_core);
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
-                let length = if self.is_cutting { self.random.piece(rest.len()) } else { rest.len() };
+                let length = if self.is_cutting { piece(&mut self.random, rest.len()) } else { rest.len() };
                 self.core.link_read(id, &rest[..length], self.now_us);
                 rest = &rest[length..];
             }
@@ -300,8 +312,11 @@ impl World {
         self.core.take_dirty(&mut Vec::new(), &mut Vec::new());
         for (id, link) in &mut self.links {
             let bytes = self.core.link_output(*id);
-            let length =
-                if self.is_cutting && self.random.is_so(300) { self.random.piece(bytes.len()) } else { bytes.len() };
+            let length = if self.is_cutting && self.random.is_so(300) {
+                piece(&mut self.random, bytes.len())
+            } else {
+                bytes.len()
+            };
             link.to_server.extend_from_slice(&bytes[..length]);
             self.core.link_wrote(*id, length, self.now_us);
         }
@@ -312,8 +327,11 @@ impl World {
                 continue;
             }
             let bytes = self.core.client_output(id);
-            let length =
-                if self.is_cutting && self.random.is_so(300) { self.random.piece(bytes.len()) } else { bytes.len() };
+            let length = if self.is_cutting && self.random.is_so(300) {
+                piece(&mut self.random, bytes.len())
+            } else {
+                bytes.len()
+            };
             client.got.extend_from_slice(&bytes[..length]);
             self.core.client_wrote(id, length, self.now_us);
         }
