@@ -138,15 +138,17 @@ impl Control {
         }
     }
 
-    /// Gives what a command printed the number after the document in force, which it does not know.
+    /// Gives what a command printed a number by the document in force, which it does not know: the same where it says the
+    /// same, so that it is not applied twice, else a later one.
     fn number(&self, document: &mut Document) {
         let runtime = self.lock();
         let Some(current) = runtime.document() else { return };
-        if succeeds(current, document) != Succession::Newer {
-            (document.epoch, document.generation) = (current.epoch, current.generation);
-            if succeeds(current, document) == Succession::Conflict {
-                document.generation += 1;
-            }
+        let own = (document.epoch, document.generation);
+        let is_newer = succeeds(current, document) == Succession::Newer;
+        (document.epoch, document.generation) = (current.epoch, current.generation);
+        if succeeds(current, document) == Succession::Conflict {
+            (document.epoch, document.generation) =
+                if is_newer { own } else { (current.epoch, current.generation + 1) };
         }
     }
 
