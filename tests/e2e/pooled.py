@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.e2e import fleets, steady
+from tests.e2e import fleets, memcaches, steady, wire
 
 from alongside import native
 
@@ -27,51 +26,25 @@ spec:
 TIMEOUT_S = 20.0
 
 
-class Client:
-    """A connection to a memcache, at HOST:PORT or unix:PATH."""
-
-    def __init__(self, address: str) -> None:
-        if address.startswith("unix:"):
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(TIMEOUT_S)
-            self.socket.connect(address.removeprefix("unix:"))
-        else:
-            host, _, port = address.rpartition(":")
-            self.socket = socket.create_connection((host, int(port)), TIMEOUT_S)
-        self.stream = self.socket.makefile("rwb")
-
-    def ask(self, command: bytes) -> list[bytes]:
-        """Send a command and return its answer's lines, values among them."""
-        self.stream.write(command)
-        self.stream.flush()
-        lines = [self.line()]
-        while lines[-1].startswith(b"VALUE "):
-            lines += [self.line(), self.line()]
-        return lines
-
-    def line(self) -> bytes:
-        """Return a line without its end; raises ConnectionError where there is none."""
-        found = self.stream.readline()
-        if not found.endswith(b"\r\n"):
-            raise ConnectionError(f"the connection ended after {found!r}")
-        return found[:-2]
+class Client(memcaches.Memcache):
+    """A client whose values are texts; what is said of a write is an answer, error or not."""
 
     def set(self, key: str, value: str) -> bytes:
         """Store a value; return what was said."""
-        return self.ask(f"set {key} 0 0 {len(value)}\r\n{value}\r\n".encode())[-1]
+        self.send(f"set {key} 0 0 {len(value)}\r\n{value}\r\n".encode())
+        return self.until(b"\r\n")[:-2]
 
-    def get(self, *keys: str) -> dict[str, str]:
-        """Return the values that are there; raises ConnectionError where an error is told."""
-        lines = self.ask(f"get {' '.join(keys)}\r\n".encode())
-        if lines[-1] != b"END":
-            raise ConnectionError(lines[-1].decode())
-        names = [line.split()[1].decode() for line in lines[:-1:2]]
-        return dict(zip(names, (line.decode() for line in lines[1::2]), strict=True))
+    def get(self, *keys: str) -> dict[str, str]:  # type: ignore[override]
+        """Return the values that are there; raises FailedError where an error is told."""
+        return {key: value.decode() for key, value in super().get(*keys).items()}
 
-    def close(self) -> None:
-        """End the connection."""
-        self.stream.close()
-        self.socket.close()
+
+def connect(address: str) -> Client:
+    """Connect to a memcache, at HOST:PORT or unix:PATH."""
+    if address.startswith("unix:"):
+        return Client.local(address.removeprefix("unix:"))
+    host, _, port = address.rpartition(":")
+    return Client((host, int(port)), timeout_s=TIMEOUT_S)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,11 +81,8 @@ class Pool:
     def client(self, server: str = "") -> Iterator[Client]:
         """Connect to the cache, or to one of its servers."""
         address = str(self.fleet.processes()[server]["address"]) if server else self.address
-        made = Client(address)
-        try:
+        with connect(address) as made:
             yield made
-        finally:
-            made.close()
 
 
 @contextlib.contextmanager
@@ -146,17 +116,18 @@ class Load(steady.Crowd):
             key = own[self.counts[at] % len(own)]
             value = f"{key}-{self.counts[at]}"
             try:
-                client = client or Client(self.address)
+                client = client or connect(self.address)
                 said = client.set(key, value)
                 if said != b"STORED":
                     self.failed.append((key, said.decode()))
                 elif (found := client.get(key)) != {key: value}:
                     self.failed.append((key, f"{found} in place of {value}"))
-            except OSError as error:
+            except memcaches.FailedError as error:
+                self.failed.append((key, str(error)))
+            except (OSError, wire.CutError) as error:
                 self.failed.append((key, f"{type(error).__name__}: {error}"))
                 if client is not None:
-                    with contextlib.suppress(OSError):  # what was not written yet
-                        client.close()
+                    client.close()
                 client = None
             if client is not None and not self.is_kept:
                 client.close()
