@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from alongside.base import environment, errors, release, units
 from alongside.cli import ambassador, daemon
+from alongside.components.dataplane.nutcracker import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ VERSION = "0.5.0"
 CONFIGS = ("/etc/nutcracker/nutcracker.yml", "conf/nutcracker.yml")
 """Where the file is looked for when none is named: Debian's place, then twemproxy's own."""
 STATS_PORT, STATS_ADDRESS = 22_222, "0.0.0.0"  # noqa: S104 - as twemproxy has it
-PORT_MAX = 65_535
 MBUF_MIN, MBUF_MAX = 512, 16 * 2**20
 
 _LONG = {
@@ -48,7 +48,12 @@ _NAMES = {"--config": "-c", "--stats-port": "-s", "--stats-address": "-a"}
 _SHORT = "hVtdDv:o:c:s:i:a:p:m:"
 _IGNORED = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2)
 """Sent to twemproxy for its log's level, or for nothing; left alone they would stop or end us."""
-_NUMBERS = {"v": (0, 2**31), "s": (1, PORT_MAX), "i": (0, 2**31), "m": (MBUF_MIN, MBUF_MAX)}
+_NUMBERS = {
+    "v": (0, 2**31),
+    "s": (1, addresses.PORT_MAX),
+    "i": (0, 2**31),
+    "m": (MBUF_MIN, MBUF_MAX),
+}
 
 USAGE = f"""\
 Usage: nutcracker [-hVtdD] [-c FILE] [-s PORT] [-a ADDRESS] [-o FILE] [-p FILE]

@@ -18,10 +18,10 @@ from alongside.plan import choosing
 from alongside.server import (
     console,
     control,
+    installed,
     journal,
     leftovers,
     planning,
-    programs,
     runtimes,
     supervisor,
 )
@@ -113,7 +113,7 @@ async def _supervisor(
     left = leftovers.find(places)
     if left or before.engine:
         order.check_folder(setting.project, before.folder)
-        programs.check(plan, setting.environment)
+        installed.check(plan, setting.environment)
         _check(plan, places, frozenset(one.identity.pid for one in left))
     groups.become_subreaper()
     if count := await leftovers.end(places, clock_, runtimes.Remains(setting, clock_, log_)):

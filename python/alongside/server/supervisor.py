@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.plan import documents, shape, stepping
-from alongside.server import journal, orders, planning, programs, purging, rolling, sampling
+from alongside.server import installed, journal, orders, planning, purging, rolling, sampling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -94,7 +94,7 @@ class Supervisor:
 
     def adopt(self, plan: shape.Plan, order: orders.Order) -> orders.Applied:
         """Make the plan of an order's files the new goal; raises as `apply` does."""
-        programs.check(plan, self.engine.setting.environment)
+        installed.check(plan, self.engine.setting.environment)
         prepared = self.engine.prepare(plan)
         try:
             addresses = documents.unpublished(plan) | prepared.addresses()

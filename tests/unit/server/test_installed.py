@@ -9,7 +9,7 @@ import pytest
 from alongside.base import errors
 from alongside.plan import building, shape
 from alongside.resources import reading
-from alongside.server import programs
+from alongside.server import installed
 
 FILE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -30,7 +30,7 @@ def plan() -> shape.Plan:
 
 def test_names_each_program_that_is_missing_with_its_package(tmp_path: Path) -> None:
     with pytest.raises(errors.UsageError) as caught:
-        programs.check(plan(), {"PATH": str(tmp_path)})
+        installed.check(plan(), {"PATH": str(tmp_path)})
     assert list(caught.value.problems) == [
         'f.yaml:4: ShardedCache/sessions: spec.protocol: "memcached" is not on the PATH of this '
         "machine; apt-get install memcached",
@@ -42,5 +42,5 @@ def test_names_each_program_that_is_missing_with_its_package(tmp_path: Path) -> 
 def test_is_content_with_what_is_there(tmp_path: Path) -> None:
     for name in ("memcached", "redis-server"):
         (tmp_path / name).touch(mode=0o755)
-    programs.check(plan(), {"PATH": str(tmp_path)})
-    programs.check(shape.Plan(), {"PATH": "/nowhere"})
+    installed.check(plan(), {"PATH": str(tmp_path)})
+    installed.check(shape.Plan(), {"PATH": "/nowhere"})

@@ -42,6 +42,7 @@ _DIRECTIVES = {
     "servers": "servers",
 }
 """The directive that a field of a pool came from; empty for its name."""
+_CONNECTIONS_MAX = 1_048_576
 _PARAMETERS = {
     "pools.users": "user",
     "pools.server_user": "server_user",
@@ -381,6 +382,3 @@ def _bounded(
     most = min(sum(counts), _CONNECTIONS_MAX)
     limits = document.Limits.from_json(made.limits.to_json() | {"connections_max": most})
     return document.Document.from_json(made.to_json() | {"limits": limits.to_json()})
-
-
-_CONNECTIONS_MAX = 1_048_576

@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
+from alongside import document
 from alongside.base import errors, nearest, units
 from alongside.components.dataplane.nutcracker import addresses, faults, syntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from alongside import document
 
 POOLS_MAX = 1024
 SERVERS_MAX = 4096
@@ -25,20 +24,7 @@ DATABASE_MAX = 2**31 - 1
 
 Distribution = Literal["ketama", "modula", "random"]
 DISTRIBUTIONS: tuple[Distribution, ...] = get_args(Distribution)
-HASHES = (
-    "one_at_a_time",
-    "md5",
-    "crc16",
-    "crc32",
-    "crc32a",
-    "fnv1_64",
-    "fnv1a_64",
-    "fnv1_32",
-    "fnv1a_32",
-    "hsieh",
-    "murmur",
-    "jenkins",
-)
+HASHES: tuple[document.KeyHash, ...] = get_args(document.KeyHash)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
