@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("tests.conformance", "tests.e2e")  # helpers say what differs, too
 LIST = Path(__file__).resolve().parent.parent / "scripts" / "debian-packages.txt"
 
 

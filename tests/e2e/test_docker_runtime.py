@@ -279,7 +279,8 @@ def test_a_sub_path_never_leads_out_while_its_volume_is_turned_in_a_loop(
     engine: docker.Engine, tmp_path: Path
 ) -> None:
     volume, outside = with_link(tmp_path)
-    lists = shell("touch /data/mine; ls /data", mounts=(pods.Mount("data", "/data", sub_path="a"),))
+    mount = pods.Mount("data", "/data", sub_path="a")
+    lists = shell("touch /data/mine; ls /data; sleep 0.5", mounts=(mount,))
     over = threading.Event()
 
     def turn() -> None:

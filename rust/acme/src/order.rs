@@ -160,7 +160,12 @@ impl Ordering<'_> {
         self.store.announce(&due).map_err(|error| failed(error.to_string()))?;
         tokio::time::sleep(SPREAD).await;
         for due in &due {
-            patiently!(ready(order, &kind, due)).map_err(|error| self.failure(&error))?;
+            match patiently!(ready(order, &kind, due)) {
+                Ok(()) => {}
+                // An authority that has looked already says there why it refuses.
+                Err(error @ Error::Api(_)) => return Err(self.why(order, Some(error)).await),
+                Err(error) => return Err(self.failure(&error)),
+            }
         }
         match patiently!(order.poll_ready(&PATIENCE)) {
             Ok(OrderStatus::Ready | OrderStatus::Valid) => Ok(()),

@@ -45,9 +45,9 @@ class Run:
         return self._id[:12]
 
     @property
-    def is_over(self) -> bool:
-        """Whether its end is known."""
-        return self._end.done()
+    def is_gone(self) -> bool:
+        """Whether its end is known and its container removed."""
+        return all(task.done() for task in self._tasks)
 
     def follow(self, log: Path, *, is_terminal: bool, shares_pids: bool) -> None:
         """Copy its output and wait for its end from now on."""
@@ -57,7 +57,7 @@ class Run:
         self._tasks = [copied, asyncio.create_task(self._finish(copied))]
 
     async def ended(self) -> runtime.Exit:
-        """See `runtime.Running.ended`; its container is removed by then."""
+        """See `runtime.Running.ended`; its container is removed soon after."""
         return await asyncio.shield(self._end)
 
     async def signal(self, number: signal.Signals) -> None:
@@ -93,10 +93,11 @@ class Run:
         found = await end_of(self._asked, self._id, self._clock)
         await asyncio.wait([copied], timeout=OUTPUT_S_MAX)
         copied.cancel()
-        with suppress(errors.AlongsideError):
-            await containers.remove(self._asked, self._id)
+        # Before the removal, which waits for its turn: others' grace is running meanwhile.
         if not self._end.done():
             self._end.set_result(found)
+        with suppress(errors.AlongsideError):
+            await containers.remove(self._asked, self._id)
 
     async def _members(self) -> list[int]:
         """Return the pids of its processes as the engine's machine counts them."""

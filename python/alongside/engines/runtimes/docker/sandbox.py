@@ -106,7 +106,7 @@ class PodSandbox:
             is_terminal=container.is_terminal,
             shares_pids=self.pod.shares_pids,
         )
-        self._runs = [*(one for one in self._runs if not one.is_over), started]
+        self._runs = [*(one for one in self._runs if not one.is_gone), started]
         return started
 
     async def connect(

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from alongside.plan import pods
 
 FOLDER = "sub-paths"
-Location = tuple[str, str]
-"""A device, and a path in its file system."""
+_Inode = tuple[int, int]
+"""A device and a number on it, which stay while names change."""
 
 
 class UnseenError(errors.PermanentError):
@@ -72,7 +72,7 @@ class Held:
         if not self.parts or sys.platform != "linux":
             return
         try:
-            had = Counter(where for where, _ in _mounts(f"/proc/{pid}/mountinfo").values())
+            had = Counter(_mounted(Path(f"/proc/{pid}")))
             if identity not in Path(f"/proc/{pid}/cgroup").read_text():
                 raise ProcessLookupError(pid)
         except OSError:  # it has ended, is another user's, or the engine counts otherwise
@@ -81,10 +81,10 @@ class Held:
                     raise self._moved(part) from None
             return
         for part in self.parts.values():
-            where = location(part.descriptor)
-            if not had[where]:
+            wanted = _inode(part.descriptor)
+            if not had[wanted]:
                 raise self._moved(part)
-            had[where] -= 1
+            had[wanted] -= 1
 
     def _is_still(self, part: Part) -> bool:
         try:
@@ -145,18 +145,6 @@ def sweep(folder: Path) -> None:
     _quietly(place.rmdir)
 
 
-def location(descriptor: int) -> Location:
-    """Return where in its file system something is that was opened.
-
-    Raises:
-        OSError: the system does not tell.
-    """
-    told = Path(f"/proc/self/fdinfo/{descriptor}").read_text().split()
-    (device, root), point = _mounts("/proc/self/mountinfo")[told[told.index("mnt_id:") + 1]]
-    path = os.readlink(f"/proc/self/fd/{descriptor}")
-    return device, os.path.normpath(os.path.join(root, os.path.relpath(path, point)))
-
-
 def _part(
     stack: contextlib.ExitStack, sub_path: str, volume: Path, folder: Path, *, binds: bool
 ) -> Part:
@@ -187,10 +175,25 @@ def _quietly(work: Callable[[], None]) -> None:
         work()
 
 
-def _mounts(path: str) -> dict[str, tuple[Location, str]]:
-    """Return, by its id, where each mount of a table comes from, and its mount point."""
-    found = {}
-    for line in Path(path).read_text(errors="surrogateescape").splitlines():
-        number, _, device, root, point, *_ = line.split()
-        found[number] = ((device, memory.plain(root)), memory.plain(point))
-    return found
+def _mounted(process: Path) -> Iterator[_Inode]:
+    """Yield what is mounted in a process' root; names would not tell, which change meanwhile.
+
+    No symlink is followed, so that nothing else is shown in its stead.
+    """
+    for line in (process / "mountinfo").read_text(errors="surrogateescape").splitlines():
+        point = memory.plain(line.split()[4])
+        if point == "/":
+            continue
+        try:
+            found = beneath.descended(f"{process}/root", point.strip("/"), makes=False)
+        except OSError:  # it lies below another mount, or has gone
+            continue
+        try:
+            yield _inode(found)
+        finally:
+            os.close(found)
+
+
+def _inode(descriptor: int) -> _Inode:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
