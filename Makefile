@@ -32,6 +32,7 @@ demo: build ## Run the photo service behind a sharded cache and show what the ca
 
 bench: build debian ## Measure against the packaged peers and write the README's table
 	$(BIN)/python -m bench.http
+	$(BIN)/python -m bench.memcache
 	$(BIN)/python -m bench.ready
 	$(BIN)/python scripts/bench_table.py --write
 

@@ -9,7 +9,6 @@ from typing import NotRequired, TypedDict
 
 from bench.http import arena, cases, figures, load
 
-LEFT_OUT = ["TLS 1.3 to the client: not built yet"]
 METHOD = (
     "user and system time of the server's processes, from the scheduler, over requests; servers "
     "pinned to one core, origin (nginx, from memory) and load (wrk) to another; one worker each; "
@@ -79,7 +78,6 @@ class Result(TypedDict):
     versions: dict[str, str]
     command: str
     method: str
-    left_out: list[str]
     rows: list[Row]
     beside: list[Row]
     cases: list[Measured]
@@ -111,7 +109,6 @@ def result(about: About, outcomes: Sequence[arena.Outcome]) -> Result:
         "versions": about.peers,
         "command": about.command,
         "method": METHOD,
-        "left_out": LEFT_OUT,
         "rows": [row for row in rows if "budget" in row],
         "beside": [row for row in rows if "budget" not in row],
         "cases": [_measured(outcome) for outcome in outcomes],

@@ -30,7 +30,7 @@ def main(words: list[str]) -> int:
     output: Path | None = options.output or (RESULT if is_whole else None)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(report.text(report.record(about, outcomes)))
+        output.write_text(report.text(report.result(about, outcomes)))
     return 0
 
 
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(options: argparse.Namespace) -> tuple[dict[str, str], list[arena.Outcome]]:
+def _measure(options: argparse.Namespace) -> tuple[report.About, list[arena.Outcome]]:
     binary = ours.binary(options.binary)
     cores = contestants.Cores.pinned() if options.pinned else contestants.Cores.all()
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
@@ -68,12 +68,12 @@ def _measure(options: argparse.Namespace) -> tuple[dict[str, str], list[arena.Ou
         )
         chosen = [case for case in cases.CASES if not options.case or case.name in options.case]
         outcomes = [arena.measure(case, plan, say) for case in chosen]
-    about = {
+    about: report.About = {
         "machine": machine.kind(),
         "commit": commit(),
         "build": "release",
         "version": version,
-        "peer": f"nutcracker {contestants.version()}",
+        "peer": f"{report.TITLE} {contestants.version()}",
         "command": f"python -m bench.memcache {' '.join(sys.argv[1:])}".strip(),
         "cores": "the proxy on one, the rest on another" if options.pinned else "unpinned",
     }

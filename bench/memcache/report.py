@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 from bench.http import figures
 from bench.memcache import arena, cases
 
+TITLE = "twemproxy"
 METHOD = (
     "user and system time of the proxy's threads, from the scheduler, over commands; beside it "
     "that of proxy, shards and load together; proxy saturated by a closed loop of our own "
@@ -28,47 +29,58 @@ class Beside(TypedDict):
     requests_per_s: float
 
 
-class Ratio(TypedDict):
-    """Our multiple of twemproxy's cost with its spread, and what is allowed, None for any."""
+class Row(TypedDict):
+    """Our multiple of twemproxy's cost with its spread; the budget, where there is one."""
 
+    what: str
     ratio: float
     low: float
     high: float
-    budget: float | None
+    budget: NotRequired[float]
+    unit: str
+    ours: NotRequired[Beside]
+    peer: NotRequired[Beside]
 
 
-class Row(TypedDict):
-    """One case; the ratios of the proxy and of all together where both were measured."""
+class About(TypedDict):
+    """What a number needs to mean anything."""
 
-    name: str
-    what: str
-    costs: dict[str, Beside]
-    proxy: NotRequired[Ratio]
-    together: NotRequired[Ratio]
+    machine: str
+    commit: str
+    build: str
+    version: str
+    peer: str
+    command: str
+    cores: str
 
 
-class Record(TypedDict):
-    """The whole; `about` is what a number needs to mean anything."""
+class Result(About):
+    """The whole, as `bench.http` keeps its own; `rows` have budgets, `beside` has none."""
 
-    about: dict[str, str]
     method: str
     rows: list[Row]
+    beside: list[Row]
     discarded: list[str]
 
 
-def record(about: dict[str, str], outcomes: Sequence[arena.Outcome]) -> Record:
+UNIT = f"× {TITLE}"
+
+
+def result(about: About, outcomes: Sequence[arena.Outcome]) -> Result:
     """Return what is kept of a run."""
+    rows = [row for outcome in outcomes for row in _rows(outcome)]
     return {
-        "about": about,
+        **about,
         "method": METHOD,
-        "rows": [_row(outcome) for outcome in outcomes if outcome.rounds],
+        "rows": [row for row in rows if "budget" in row],
+        "beside": [row for row in rows if "budget" not in row],
         "discarded": [f"{one.case.name}: {why}" for one in outcomes for why in one.discarded],
     }
 
 
-def text(result: Record) -> str:
+def text(record: Result) -> str:
     """Return a record as it is kept."""
-    return json.dumps(result, indent=1) + "\n"
+    return json.dumps(record, indent=1) + "\n"
 
 
 def lines(outcomes: Sequence[arena.Outcome]) -> Iterator[str]:
@@ -95,20 +107,25 @@ def _verdict(outcome: arena.Outcome) -> str:
     return f"; {proxy.median:.2f}{limit}, together {together.median:.2f}"
 
 
-def _row(outcome: arena.Outcome) -> Row:
+def _rows(outcome: arena.Outcome) -> Iterator[Row]:
+    """Yield the ratio of the proxies, and that of all that worked."""
     case, rounds = outcome.case, outcome.rounds
-    costs = {name: _beside(rounds, name) for name in rounds[0]}
-    row: Row = {"name": case.name, "what": case.what, "costs": costs}
-    if figures.OURS in rounds[0]:
-        proxy, together = _ratios(rounds)
-        row["proxy"] = _ratio(proxy, case.budget)
-        row["together"] = _ratio(together, _machine_budget(case))
-    return row
+    if not rounds or figures.OURS not in rounds[0]:
+        return
+    proxy, together = _ratios(rounds)
+    row = _ratio(f"{case.protocol}: {case.what}", proxy, case.budget)
+    row["ours"] = _beside(rounds, figures.OURS)
+    row["peer"] = _beside(rounds, cases.NUTCRACKER)
+    yield row
+    yield _ratio(f"{case.protocol}: {case.what}, whole machine", together, _machine_budget(case))
 
 
-def _ratio(found: figures.Spread, budget: float | None) -> Ratio:
+def _ratio(what: str, found: figures.Spread, budget: float | None) -> Row:
     low, median, high = (round(value, 3) for value in (found.low, found.median, found.high))
-    return {"ratio": median, "low": low, "high": high, "budget": budget}
+    row: Row = {"what": what, "ratio": median, "low": low, "high": high, "unit": UNIT}
+    if budget is not None:
+        row["budget"] = budget
+    return row
 
 
 def _machine_budget(case: cases.Case) -> float | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from bench.http import figures
 from bench.memcache import arena, cases, report
+from scripts import bench_table
 
 
 def taken(cpu_s: float, together_s: float) -> arena.Taken:
@@ -21,18 +24,35 @@ def outcome(*pairs: tuple[float, float]) -> arena.Outcome:
     return arena.Outcome(cases.CASES[1], rounds, ["others were busy"])
 
 
+ABOUT: report.About = {
+    "machine": "2 cores",
+    "commit": "abc",
+    "build": "release",
+    "version": "1",
+    "peer": "twemproxy 0.5.0",
+    "command": "python -m bench.memcache",
+    "cores": "unpinned",
+}
+
+
 def test_ratios_are_those_within_a_round_of_the_proxy_and_of_all_together() -> None:
-    kept = report.record({}, [outcome((0.005, 0.015), (0.006, 0.016), (0.009, 0.018))])
-    [row] = kept["rows"]
-    assert row["proxy"] == {"ratio": 0.6, "low": 0.5, "high": 0.9, "budget": 0.7}
-    assert row["together"] == {"ratio": 0.8, "low": 0.75, "high": 0.9, "budget": 0.85}
-    assert kept["discarded"] == ["get-50: others were busy"]
+    kept = report.result(ABOUT, [outcome((0.005, 0.015), (0.006, 0.016), (0.009, 0.018))])
+    proxy, together = kept["rows"]
+    assert (proxy["what"], proxy["unit"]) == ("memcache: get, 50 connections", "× twemproxy")
+    assert (proxy["ratio"], proxy["low"], proxy["high"], proxy["budget"]) == (0.6, 0.5, 0.9, 0.7)
+    assert (proxy["ours"]["cpu_us"], proxy["peer"]["cpu_us"]) == (6.0, 10.0)
+    assert together["what"] == "memcache: get, 50 connections, whole machine"
+    assert (together["ratio"], together["low"], together["high"]) == (0.8, 0.75, 0.9)
+    assert together["budget"] == 0.85
+    assert (kept["beside"], kept["discarded"]) == ([], ["get-50: others were busy"])
+    [line, whole] = [bench_table.row(row) for row in json.loads(report.text(kept))["rows"]]
+    assert "0.60 × twemproxy | 0.50 to 0.90 | ≤ 0.70 | met | 6.0 / 10.0" in line
+    assert whole.endswith("| - | - | - |")
 
 
 def test_twemproxy_alone_has_costs_and_no_ratio() -> None:
     alone = arena.Outcome(cases.CASES[1], [{cases.NUTCRACKER: taken(0.010, 0.020)}], [])
-    [row] = report.record({}, [alone])["rows"]
-    assert "proxy" not in row
+    assert report.result(ABOUT, [alone])["rows"] == []
     [line] = report.lines([alone])
     assert line.startswith("get, 50 connections: nutcracker 10.00 us (20.00 together)")
 

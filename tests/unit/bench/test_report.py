@@ -43,10 +43,9 @@ def test_a_peer_without_a_budget_stands_beside() -> None:
     assert [(row["unit"], row["ratio"]) for row in found["beside"]] == [("× prototype", 2.0)]
 
 
-def test_what_was_discarded_and_left_out_is_said() -> None:
+def test_what_was_discarded_is_said() -> None:
     found = record((8.0, 10.0, 7.0))
     assert found["cases"][0]["discarded"] == ["others took 9%"]
-    assert any("TLS" in one for one in found["left_out"])
     assert list(report.lines(found))[-1] == "1 rounds discarded: others took 9%"
 
 
