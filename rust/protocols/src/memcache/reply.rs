@@ -3,11 +3,14 @@
 use memchr::memchr;
 
 use super::meta::block_bytes;
-use super::words::Words;
+use super::words::{Words, key_end};
 use super::{Parsed, Progress};
 
 /// The longest line of a reply; VALUE with the longest key has far less.
 const LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// A longer key than any has is no plain value's.
+const PLAIN_KEY_BYTES: usize = 256;
 
 /// What was asked, and so how the reply is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,6 +151,37 @@ pub fn piece<'a>(bytes: &'a [u8], progress: &mut Progress) -> Parsed<Result<Piec
     parsed
 }
 
+/// Return the value that `bytes` begin with if it is whole and as memcached writes it; `None` for any other.
+#[inline]
+fn plain_value(bytes: &[u8]) -> Option<Value<'_>> {
+    let text = bytes.strip_prefix(b"VALUE ")?;
+    let (key, rest) = text.split_at(key_end(&text[..text.len().min(PLAIN_KEY_BYTES)]));
+    let (_, rest) = digits(rest.strip_prefix(b" ")?)?;
+    let (length, rest) = digits(rest.strip_prefix(b" ")?)?;
+    let block = rest.strip_prefix(b"\r\n")?;
+    if key.is_empty() || block.get(length..length + 2)? != b"\r\n" {
+        return None;
+    }
+    let whole = bytes.len() - block.len() + length + 2;
+    Some(Value { key, bytes: &bytes[..whole] })
+}
+
+/// Return the number that a text begins with, of at most nine digits, and what follows.
+#[inline]
+fn digits(text: &[u8]) -> Option<(usize, &[u8])> {
+    let mut number = 0;
+    let mut at = 0;
+    for &byte in text.iter().take(10) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        number = number * 10 + usize::from(digit);
+        at += 1;
+    }
+    (1..10).contains(&at).then(|| (number, &text[at..]))
+}
+
 /// A line that ends at `end` (its LF is before) without its own end, from `start`.
 struct Line<'a> {
     text: &'a [u8],
@@ -224,6 +258,9 @@ fn values_reply<'a>(bytes: &'a [u8], progress: &mut Progress) -> Replied<'a> {
 fn piece_at<'a>(bytes: &'a [u8], start: usize, progress: &mut Progress) -> Parsed<Result<Piece<'a>, Stray>> {
     if bytes.len() < progress.need {
         return Parsed::More { need: progress.need };
+    }
+    if let Some(value) = plain_value(&bytes[start..]) {
+        return Parsed::Whole(Ok(Piece::Value(value)));
     }
     let found = match line(bytes, start, progress) {
         Ok(Some(found)) => found,

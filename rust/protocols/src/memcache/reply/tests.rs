@@ -61,6 +61,30 @@ fn values_are_read_until_their_end() {
 }
 
 #[test]
+fn a_plain_value_is_what_any_other_way_of_writing_it_is() {
+    let plain = b"VALUE abc 7 4\r\n1\r\n2\r\n";
+    assert_eq!(plain_value(plain), Some(Value { key: b"abc", bytes: plain }));
+    let long = [b"VALUE ".as_slice(), &[b'k'; 300], b" 0 1\r\nx\r\n"].concat();
+    let others: [&[u8]; 9] = [
+        b"VALUE abc 7 4 123\r\n1\r\n2\r\n",
+        b"VALUE abc  7 4\r\n1\r\n2\r\n",
+        b"VALUE  abc 7 4\r\n1\r\n2\r\n",
+        b"VALUE abc 7 0000000004\r\n1\r\n2\r\n",
+        b"VALUE abc 7 4 \r\n1\r\n2\r\n",
+        &long,
+        b"VALUE abc 7 4\r\n1\r\n2",
+        b"VALUE abc 7 4\r\n1\r\n2xy",
+        b"VALUE abc 7 x\r\n1\r\n2\r\n",
+    ];
+    for (index, bytes) in others.iter().enumerate() {
+        assert_eq!(plain_value(bytes), None, "{}", bytes.escape_ascii());
+        let found = piece(bytes, &mut Progress::default());
+        let is_value = matches!(found, Parsed::Whole(Ok(Piece::Value(value))) if value.bytes == *bytes);
+        assert_eq!(is_value, index < 6, "{}: {found:?}", bytes.escape_ascii());
+    }
+}
+
+#[test]
 fn values_may_go_on_before_the_last_is_there() {
     let mut bytes: &[u8] = b"VALUE a 0 1\r\nx\r\nVALUE b 0 3\r\nxy";
     let mut progress = Progress::default();
