@@ -3,6 +3,7 @@
 use crate::admission::{Admission, Admitted, Full};
 use crate::deadline;
 use crate::destination::is_own_fault;
+use crate::local;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -54,6 +55,9 @@ pub trait Accept: Send + Sync + 'static {
 /// Lets connections in, for ever.
 pub async fn connections<A: Accept>(door: Arc<A>, socket: TcpListener) {
     let mut failures = Failures::default();
+    if let Ok(own) = socket.local_addr() {
+        local::unpace(&socket, own.ip());
+    }
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => {

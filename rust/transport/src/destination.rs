@@ -1,5 +1,6 @@
 //! Where to connect to: an address, or a name that is looked up now and then.
 
+use crate::local;
 use rustix::io::Errno;
 use std::io;
 use std::net::SocketAddr;
@@ -102,14 +103,11 @@ impl Destination {
     /// The connection's; [`is_own_fault`] tells whether the other side has anything to do with it.
     pub async fn open_at(&self, place: &Place) -> io::Result<TcpStream> {
         let connected = match place {
-            Place::One(address) => TcpStream::connect(address).await,
-            Place::Named(addresses) => TcpStream::connect(addresses.as_slice()).await,
+            Place::One(address) => local::connect(*address).await,
+            Place::Named(addresses) => first_of(addresses).await,
         };
         match connected {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                Ok(stream)
-            }
+            Ok(stream) => Ok(stream),
             Err(error) => {
                 if !is_own_fault(&error)
                     && let Some(found) = self.found.lock().await.as_mut()
@@ -138,6 +136,18 @@ impl Destination {
         };
         known.addresses.map_err(|(kind, why)| io::Error::new(kind, NoAddress(why)))
     }
+}
+
+/// Opens a connection to the first of a name's addresses, of which there is one, that lets it come about.
+async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in addresses {
+        match local::connect(*address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 #[cfg(test)]

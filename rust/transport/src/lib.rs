@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod destination;
 pub mod gate;
 pub mod listen;
+pub mod local;
 pub mod pool;
 pub mod random;
 pub mod watch;

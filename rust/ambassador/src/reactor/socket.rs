@@ -1,5 +1,6 @@
 //! A socket of either family.
 
+use alongside_transport::local;
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -19,9 +20,7 @@ pub(crate) enum Socket {
 impl Socket {
     /// Begins to connect.
     pub(crate) fn to_address(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self::Tcp(stream))
+        local::begin(address).map(|stream| Self::Tcp(TcpStream::from_std(stream)))
     }
 
     /// Connects to a UNIX socket.
