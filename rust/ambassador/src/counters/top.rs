@@ -2,6 +2,8 @@
 //!
 //! Source: Metwally, Agrawal, El Abbadi 2005, "Efficient computation of frequent and top-k elements in data streams".
 
+use std::hash::{BuildHasher, RandomState};
+
 /// Keys that are kept.
 const KEYS: usize = 64;
 
@@ -12,9 +14,14 @@ const KEY_BYTES_MAX: usize = 256;
 pub const SAMPLED_ONE_IN: u32 = 64;
 
 /// The keys that were asked for most, with about how often: never too seldom, by at most a 64th of all too often.
+///
+/// Hashes and numbers are apart from the keys, so that a look through all of them takes few steps.
 #[derive(Debug, Default)]
 pub struct Top {
-    keys: Vec<(Box<[u8]>, u64)>,
+    hashes: Vec<u64>,
+    times: Vec<u64>,
+    keys: Vec<Box<[u8]>>,
+    hasher: RandomState,
 }
 
 impl Top {
@@ -22,19 +29,24 @@ impl Top {
     pub(crate) fn count(&mut self, key: &[u8]) {
         let key = &key[..key.len().min(KEY_BYTES_MAX)];
         let times = u64::from(SAMPLED_ONE_IN);
-        if let Some((_, known)) = self.keys.iter_mut().find(|(known, _)| **known == *key) {
-            *known += times;
+        let hash = self.hasher.hash_one(key);
+        // Of two keys with one hash, which nobody can bring about, the first is counted for both.
+        if let Some(place) = self.hashes.iter().position(|known| *known == hash) {
+            self.times[place] += times;
         } else if self.keys.len() < KEYS {
-            self.keys.push((key.into(), times));
-        } else if let Some((least, known)) = self.keys.iter_mut().min_by_key(|(_, known)| *known) {
-            *least = key.into();
-            *known += times;
+            self.hashes.push(hash);
+            self.times.push(times);
+            self.keys.push(key.into());
+        } else if let Some(place) = (0..KEYS).min_by_key(|&place| self.times[place]) {
+            self.hashes[place] = hash;
+            self.times[place] += times;
+            self.keys[place] = key.into();
         }
     }
 
     /// Return the keys, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], u64)> {
-        self.keys.iter().map(|(key, times)| (&**key, *times))
+        self.keys.iter().map(|key| &**key).zip(self.times.iter().copied())
     }
 }
 
