@@ -6,12 +6,14 @@ pub mod commands;
 mod fault;
 mod inline;
 mod number;
+mod passing;
 mod reply;
 mod request;
 
 pub use crate::incremental::{Parsed, Progress};
 pub use fault::{Fault, Reason};
 pub use inline::Inline;
+pub use passing::Passing;
 pub use reply::{DEPTH_MAX, Elements, Reply, ReplyProgress, Stray, Type, reply};
 pub use request::{Args, Message, Request, request};
 
