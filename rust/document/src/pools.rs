@@ -263,14 +263,23 @@ pub struct PoolLimits {
     /// answers as large as its last ones would exceed `client_bytes_max`.
     #[schemars(range(min = 1, max = 65536))]
     pub client_requests_max: u32,
-    /// What waits for one client, in bytes, 64 KiB to 16 GiB; no further command of it is begun while there is more.
+    /// What waits for one client, its commands and their answers, in bytes, 64 KiB to 16 GiB; no further command of it is
+    /// begun while there is more.
     #[schemars(range(min = 65_536, max = 17_179_869_184_u64))]
     pub client_bytes_max: u64,
+    /// Answers that wait for one client however they came about, in bytes, 64 KiB to 16 GiB: it is closed when there are more,
+    /// since one command of many keys may be answered with any number.
+    #[schemars(range(min = 65_536, max = 17_179_869_184_u64))]
+    pub answers_bytes_max: u64,
+    /// Redis: the largest request, in bytes, 64 KiB to 2 GiB; but for a value of `value_bytes_max` there is always room.
+    #[schemars(range(min = 65_536, max = 2_147_483_648_u64))]
+    pub request_bytes_max: u64,
     /// Commands that all clients together may wait for, 1 to 16,777,216; more get an error.
     #[schemars(range(min = 1, max = 16_777_216))]
     pub requests_max: u32,
-    /// What waits for one server, in bytes, 64 KiB to 16 GiB; commands for it get an error while there is more.
-    #[schemars(range(min = 65_536, max = 17_179_869_184_u64))]
+    /// What waits for one server, in bytes, 64 KiB to 2 GiB; commands for it get an error while there is more. A Redis'
+    /// answer that is larger is passed over, and its command gets an error.
+    #[schemars(range(min = 65_536, max = 2_147_483_648_u64))]
     pub server_bytes_max: u64,
 }
 
@@ -281,6 +290,8 @@ impl Default for PoolLimits {
             keys_max: 65_536,
             client_requests_max: 256,
             client_bytes_max: 16_777_216,
+            answers_bytes_max: 268_435_456,
+            request_bytes_max: 268_435_456,
             requests_max: 262_144,
             server_bytes_max: 268_435_456,
         }
