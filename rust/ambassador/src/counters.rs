@@ -110,7 +110,7 @@ figures! { PoolLane, PoolSum,
     answered_here,
     /// Commands that were refused: not known, not to be split, malformed, not allowed.
     refused,
-    /// Commands that were refused since a limit was reached.
+    /// Commands that were refused, or clients that were closed, since a limit was reached.
     limited,
     /// Keys of a command with several that count as missing since their server failed.
     keys_lost,

@@ -26,7 +26,7 @@ const OF_POOLS: [Described<PoolSum>; 9] = [
     ("commands", "Commands of clients", |sum| sum.commands),
     ("answered_here", "Commands that needed no server", |sum| sum.answered_here),
     ("refused", "Commands that were not known, malformed or not allowed", |sum| sum.refused),
-    ("limited", "Commands that were refused since a limit was reached", |sum| sum.limited),
+    ("limited", "Commands that were refused, or clients closed, at a limit", |sum| sum.limited),
     ("unsent", "Commands, or parts of them, that no server got", |sum| sum.forward_error),
     ("fragments", "Parts that commands with several keys were made into", |sum| sum.fragments),
     ("keys_lost", "Keys of a command with several that count as missing since their server failed", |sum| {

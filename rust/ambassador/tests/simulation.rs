@@ -1,5 +1,5 @@
 //! Whatever befalls servers and clients, each client's answers are its own, in order, one for each command, and nothing is
-//! left behind: a seeded simulation with fake servers that speak real bytes.
+//! left behind: a seeded simulation with fake servers that speak real bytes. A server that never fails is never left.
 //!
 //! `SIMULATION_SEEDS` is how many seeds each test takes; `SIMULATION_SEED` repeats one.
 #![allow(
@@ -16,19 +16,23 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use alongside_ambassador::core::{Holdings, Terms, Why};
+use alongside_document::PoolProtocol;
 use serde_json::{Value, json};
 use world::random::Random;
-use world::speech::{Expected, Speaker};
+use world::speech::{Expected, Speaker, home, keys_of};
 use world::terms::{document, terms_of};
 use world::{Health, World};
 
 const SEEDS: u64 = 256;
 const CHAOS_TURNS: usize = 300;
+/// A client that is longer without an answer while nobody else says anything was forgotten.
+const LULL_US: u64 = 60_000_000;
 
 /// A client, what it says and waits for.
 struct Talker {
     speaker: Speaker,
-    waiting: VecDeque<Expected>,
+    /// What must be answered, and the keys that it is about.
+    waiting: VecDeque<(Expected, Vec<String>)>,
     is_ended: bool,
 }
 
@@ -60,12 +64,12 @@ struct Simulation {
     document: Value,
     terms: Arc<Terms>,
     random: Random,
-    /// Servers that may fail. The others never do.
-    sick: Vec<usize>,
+    /// Servers that may fail, move and go. The others never do.
+    sick: Vec<String>,
+    /// Servers that there ever were.
+    named: usize,
     talkers: BTreeMap<usize, Talker>,
-    answered: u64,
-    broken: u64,
-    reloads: u64,
+    told: Told,
 }
 
 impl Simulation {
@@ -75,7 +79,12 @@ impl Simulation {
         let mut more = json!({
             "connections": 1 + random.place(2),
             "preconnect": random.is_so(300),
-            "limits": {"client_requests_max": 1 + random.place(40)},
+            "is_strict": random.is_so(200),
+            "limits": {
+                "client_requests_max": 1 + random.place(40),
+                "client_bytes_max": 65_536,
+                "server_bytes_max": 1_048_576,
+            },
         });
         if random.is_so(600) {
             more["ejection"] = json!({"failures": 1 + random.place(2), "servers_percent_min": random.place(2) * 60});
@@ -86,15 +95,20 @@ impl Simulation {
         }
         let document = document(protocol, servers, &more);
         let terms = terms_of(&document, &Arc::default());
-        let sick = (1..servers).filter(|_| random.is_so(600)).collect();
+        let sick = (1..servers).filter(|_| random.is_so(600)).map(|number| format!("s{number}")).collect();
         let world = World::new(&terms, seed);
-        let talkers = BTreeMap::new();
-        Simulation { world, document, terms, random, sick, talkers, answered: 0, broken: 0, reloads: 0 }
+        let (talkers, told) = (BTreeMap::new(), Told::new());
+        Simulation { world, document, terms, random, sick, named: servers, talkers, told }
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.told.entry(what).or_default() += 1;
     }
 
     fn come(&mut self) {
         let number = self.world.connect();
-        let talker = Talker { speaker: Speaker::new(number), waiting: VecDeque::new(), is_ended: false };
+        let speaker = Speaker::new(number, self.terms.pool.is_strict);
+        let talker = Talker { speaker, waiting: VecDeque::new(), is_ended: false };
         self.talkers.insert(number, talker);
     }
 
@@ -105,8 +119,13 @@ impl Simulation {
                 break;
             }
             let (bytes, expected) = talker.speaker.speak(&self.terms, &self.sick, &mut self.random);
-            talker.waiting.extend(expected);
+            talker.waiting.extend(expected.map(|expected| (expected, keys_of(&bytes))));
             self.world.send(number, &bytes);
+        }
+        if !talker.is_ended && self.terms.pool.protocol == PoolProtocol::Memcache && self.random.is_so(2) {
+            let bytes = talker.speaker.flood(&mut self.random);
+            self.world.send(number, &bytes);
+            self.count("floods");
         }
     }
 
@@ -114,7 +133,7 @@ impl Simulation {
         let talker = self.talkers.get_mut(&number).unwrap();
         let protocol = self.terms.pool.protocol;
         let client = self.world.client(number);
-        while let Some(expected) = talker.waiting.front() {
+        while let Some((expected, _)) = talker.waiting.front() {
             if client.got.is_empty() && !matches!(expected, Expected::Exactly(bytes) if bytes.is_empty()) {
                 break;
             }
@@ -122,7 +141,7 @@ impl Simulation {
                 break;
             }
             talker.waiting.pop_front();
-            self.answered += 1;
+            *self.told.entry("answered").or_default() += 1;
         }
         assert!(!talker.waiting.is_empty() || client.got.is_empty(), "an answer to nothing");
         assert!(!client.is_closed || talker.is_ended && talker.waiting.is_empty(), "closed before its answers came");
@@ -143,35 +162,118 @@ impl Simulation {
                 self.world.end(number);
             }
             (4, Some(number)) => self.world.client(number).is_slow ^= true,
-            (5, _) if self.random.is_so(400) => self.reload(),
-            (6..=13, _) if !self.sick.is_empty() => {
-                let server = self.sick[self.random.place(self.sick.len())];
-                match self.random.below(8) {
-                    0 => self.world.kill(server),
-                    1 => self.world.server(server).health = Health::Silent,
-                    2 => {
-                        self.world.server(server).health = Health::Unreachable;
-                        self.world.break_links(server, Why::Reset);
-                    }
-                    3 => self.world.break_links(server, Why::Ended),
-                    _ => self.world.server(server).health = Health::Good,
-                }
-                self.broken += 1;
-            }
+            (5, _) if self.random.is_so(800) => self.reload(),
+            (5, _) => self.lull(),
+            (6..=13, _) if !self.sick.is_empty() => self.sicken(),
             _ => {}
         }
     }
 
-    /// The document comes anew: a server that may fail perhaps has another address in it, where it is well and empty.
+    /// A server that may fail does, or gets well; or its name stands for another address.
+    fn sicken(&mut self) {
+        let name = &self.sick[self.random.place(self.sick.len())];
+        let server = self.terms.pool.servers.iter().find(|server| server.name.as_str() == name).unwrap();
+        let address = server.address.as_str().to_owned();
+        let place = place_of(&address);
+        match self.random.below(10) {
+            0 => self.world.kill(place),
+            1 => self.world.server(place).health = Health::Silent,
+            2 => {
+                self.world.server(place).health = Health::Unreachable;
+                self.world.break_links(place, Why::Reset);
+            }
+            3 => self.world.break_links(place, Why::Ended),
+            4 => {
+                self.world.move_away(&address);
+                self.count("moves");
+                // What was asked at the old address may outlive a reload.
+                if self.random.is_so(500) {
+                    self.world.server(place).health = Health::Silent;
+                    self.world.look_up(&address);
+                    self.reload();
+                }
+            }
+            5 => self.world.look_up(&address),
+            _ => self.world.server(place).health = Health::Good,
+        }
+        self.count("broken");
+    }
+
+    /// The document comes anew: servers change places, one comes or goes, one that may fail has another address in it,
+    /// where it is well and empty.
     fn reload(&mut self) {
-        if !self.sick.is_empty() {
-            let index = self.sick[self.random.place(self.sick.len())];
-            let port = 7_000 + index + 10 * self.random.place(2);
-            self.document["servers"][index]["address"] = json!(format!("127.0.0.1:{port}"));
+        let before = self.terms.clone();
+        let servers = self.document["servers"].as_array_mut().unwrap();
+        let place = self.random.place(servers.len());
+        let name = servers[place]["name"].as_str().unwrap().to_owned();
+        let is_sick = self.sick.contains(&name);
+        // A key that moves to a server that fails could end the connection of a strict pool's client.
+        let may_move = !before.pool.is_strict;
+        match self.random.below(4) {
+            0 => {
+                let other = self.random.place(servers.len());
+                servers.swap(place, other);
+            }
+            1 if may_move && servers.len() < 8 => {
+                let (new, port) = (format!("s{}", self.named), 7_000 + self.named);
+                servers.insert(place, json!({"name": new, "address": format!("127.0.0.1:{port}")}));
+                self.named += 1;
+                self.sick.push(new);
+                self.count("added");
+            }
+            2 if may_move && is_sick && servers.len() > 2 => {
+                servers.remove(place);
+                self.sick.retain(|known| *known != name);
+                self.count("removed");
+            }
+            _ if is_sick => {
+                let port = 7_000 + name[1..].parse::<usize>().unwrap() + 100 * self.random.place(2);
+                servers[place]["address"] = json!(format!("127.0.0.1:{port}"));
+            }
+            _ => {}
         }
         self.terms = terms_of(&self.document, &self.terms.counters);
-        self.world.apply(&self.terms.clone());
-        self.reloads += 1;
+        let after = self.terms.clone();
+        let has_moved = |key: &str| home(&before, key) != home(&after, key);
+        for talker in self.talkers.values_mut() {
+            talker.speaker.doubt(&has_moved);
+            talker.waiting.iter_mut().for_each(|(expected, keys)| expected.loosen(keys, &has_moved));
+        }
+        self.world.apply(&after);
+        self.count("reloads");
+    }
+
+    /// Nobody says anything until everybody who listens has all answers: by the clock alone, where servers are silent.
+    fn lull(&mut self) {
+        let end_us = self.world.now_us + LULL_US;
+        while self.is_waiting() && self.world.now_us < end_us {
+            self.world.pass(end_us);
+            self.listen_all();
+        }
+        assert!(!self.is_waiting(), "commands were forgotten: {:?}", self.world.core.holdings());
+        self.count("lulls");
+    }
+
+    fn is_waiting(&mut self) -> bool {
+        let world = &mut self.world;
+        world.core.holdings().slots > 0
+            || self.talkers.iter().any(|(&number, talker)| !world.client(number).is_slow && !talker.waiting.is_empty())
+    }
+
+    fn listen_all(&mut self) {
+        let numbers: Vec<usize> = self.talkers.keys().copied().collect();
+        for number in numbers {
+            self.listen(number);
+            if self.world.client(number).is_closed {
+                self.talkers.remove(&number);
+            }
+        }
+        for (named, server) in self.terms.pool.servers.iter().zip(&self.terms.servers) {
+            let is_left = server.standing() as u8 != 0;
+            let is_sick = self.sick.iter().any(|name| name == named.name.as_str());
+            assert!(is_sick || !is_left, "{} never failed", named.name.as_str());
+            assert!(!is_left || self.world.core.next_us().is_some(), "nobody will look at {}", named.name.as_str());
+        }
     }
 
     fn turn(&mut self) {
@@ -184,13 +286,7 @@ impl Simulation {
                 self.world.step(500);
             }
         }
-        let numbers: Vec<usize> = self.talkers.keys().copied().collect();
-        for number in numbers {
-            self.listen(number);
-            if self.world.client(number).is_closed {
-                self.talkers.remove(&number);
-            }
-        }
+        self.listen_all();
     }
 
     fn run(&mut self) {
@@ -206,9 +302,7 @@ impl Simulation {
 
     /// All heals: everything is answered, and then nothing is left.
     fn heal(&mut self) {
-        for index in 0..self.terms.pool.servers.len() {
-            self.world.server(index).health = Health::Good;
-        }
+        self.world.servers.values_mut().for_each(|server| server.health = Health::Good);
         let numbers: Vec<usize> = self.talkers.keys().copied().collect();
         numbers.into_iter().for_each(|number| self.world.client(number).is_slow = false);
         for _ in 0..1_000 {
@@ -230,25 +324,42 @@ fn simulate(protocol: &str, seed: u64) -> Told {
     simulation.heal();
     let counters = &simulation.terms.counters;
     let sums = || simulation.terms.servers.iter().map(|server| server.sum());
-    Told::from([
-        ("answered", simulation.answered),
-        ("broken", simulation.broken),
-        ("reloads", simulation.reloads),
+    let mut told = simulation.told.clone();
+    told.extend([
         ("ejections", counters.sum().server_ejects),
         ("fragments", counters.sum().fragments),
         ("failed", sums().map(|sum| sum.failed).sum()),
         ("timed out", sums().map(|sum| sum.timed_out).sum()),
         ("probes", sums().map(|sum| sum.probes).sum()),
         ("moved away", sums().map(|sum| sum.moved_away).sum()),
-    ])
+    ]);
+    told
 }
 
-const HAPPENS: [&str; 8] =
-    ["answered", "broken", "reloads", "ejections", "fragments", "failed", "timed out", "moved away"];
+fn place_of(address: &str) -> usize {
+    address.rsplit_once(':').unwrap().1.parse::<usize>().unwrap() - 7_000
+}
+
+const HAPPENS: [&str; 13] = [
+    "answered",
+    "broken",
+    "reloads",
+    "added",
+    "removed",
+    "moves",
+    "lulls",
+    "ejections",
+    "fragments",
+    "failed",
+    "timed out",
+    "probes",
+    "moved away",
+];
 
 #[test]
 fn memcache_clients_get_their_own_answers_in_order() {
-    for_each_seed("memcache", &HAPPENS, |seed| simulate("memcache", seed));
+    let happens = [&HAPPENS[..], &["floods"]].concat();
+    for_each_seed("memcache", &happens, |seed| simulate("memcache", seed));
 }
 
 #[test]

@@ -36,7 +36,7 @@ OWN_METRICS = (
     _gauge("waiting", "commands that wait for answers now"),
     _counter("answered_here", "commands that needed no server"),
     _counter("refused", "commands that were not known, malformed or not allowed"),
-    _counter("limited", "commands that were refused since a limit was reached"),
+    _counter("limited", "commands that were refused, or clients closed, at a limit"),
     _counter("unsent", "commands, or parts of them, that no server got"),
     _counter("fragments", "parts that commands with several keys were made into"),
     _counter(
@@ -179,8 +179,9 @@ FAILURES = (
     ),
     promise.Failure(
         "The address behind a server's name changes",
-        "new connections go to the new address within resolve; the server keeps its keys, since "
-        "its name is what is placed",
+        "new connections go to the new address within resolve, and with them what waited for one "
+        "to the old; those that are there end when they have their answers; the server keeps its "
+        "keys, since its name is what is placed",
         "nobody notices",
     ),
     promise.Failure(
@@ -195,6 +196,36 @@ FAILURES = (
         "its further commands are not read before earlier ones are answered and taken; over "
         "requests-max they get an error",
         "client: waits, or an error. Operator: `alongside_ambassador_limited_total`",
+    ),
+    promise.Failure(
+        "A client asks, or sends, faster than servers answer, quiet commands (noreply) too",
+        "with 16Mi of its commands and answers under way it is read no further; none is dropped",
+        "client: waits",
+    ),
+    promise.Failure(
+        "A client does not read what one command of many keys brings: 256Mi of answers wait for it",
+        "it is closed, and what waited is let go; nobody else notices",
+        "client: the connection closes. Operator: `alongside_ambassador_limited_total`",
+    ),
+    promise.Failure(
+        "A Redis server's answer has more than 256Mi, which wait for its end",
+        "its command fails, and the rest is passed over as it comes; the server, its connection "
+        "and all behind it stay",
+        "client: `-ERR The server's answer is too large`. Operator: "
+        "`alongside_ambassador_limited_total`",
+    ),
+    promise.Failure(
+        "A Redis client sends one request of more than 256Mi (more only where value-max is); or "
+        "more than 10 arguments, or one over 16Ki, before it said who it is",
+        "it is answered, and its connection ends; with compat strict without a word",
+        "client: `-ERR Protocol error: …`, then the end. Operator: "
+        "`alongside_ambassador_refused_total`",
+    ),
+    promise.Failure(
+        "A server refuses our password or database, or has no room for a connection",
+        "that is a failure as any: nothing is sent behind a password or database that is not "
+        "taken; its keys fail at once, or go to others, until it answers a probe",
+        "client: an error for that server's keys. Operator: `alongside_ambassador_server_left`",
     ),
     promise.Failure(
         "More clients connect than connections-max, connections-per-address-max or "

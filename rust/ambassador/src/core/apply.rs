@@ -7,7 +7,7 @@ use super::client::Client;
 use super::context::Context;
 use super::fleet::Fleet;
 use super::ids::Slab;
-use super::link::{Link, ORPHAN};
+use super::link::Link;
 use super::pool::Pool;
 use super::server::Server;
 use super::{LinkId, Terms};
@@ -179,12 +179,8 @@ impl Pool {
 
     /// Let a link end that is no server's any more.
     pub(crate) fn orphan(&mut self, id: LinkId, links: &mut Slab<Link>, context: &mut Context) {
-        if let Some(link) = links.get_mut(id.index, id.generation) {
-            link.server = ORPHAN;
-            let is_probe = link.is_probe;
-            if is_probe {
-                return self.drop_link(id, links, context);
-            }
+        if links.get(id.index, id.generation).is_some_and(|link| link.is_probe) {
+            return self.drop_link(id, links, context);
         }
         self.drain_link(id, links, context);
     }

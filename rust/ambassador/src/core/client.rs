@@ -35,6 +35,8 @@ pub(crate) struct Client {
     early_bytes: usize,
     requests_max: usize,
     bytes_max: usize,
+    /// More bytes of answers than this end it.
+    answers_bytes_max: usize,
     /// Commands that may be under way by how many were answered yet.
     proven: usize,
     /// Bytes of the largest of its last answers, which fade.
@@ -48,6 +50,8 @@ pub(crate) struct Client {
     pub(crate) is_deaf: bool,
     /// It is closed without its answers.
     pub(crate) is_broken: bool,
+    /// It is so since more waited for it than may.
+    pub(crate) is_overflown: bool,
     /// It said who it is, or need not.
     pub(crate) is_known: bool,
     /// What it calls itself (`CLIENT SETNAME`).
@@ -68,6 +72,7 @@ impl Client {
             early_bytes: 0,
             requests_max: 0,
             bytes_max: 0,
+            answers_bytes_max: usize::MAX,
             proven: FIRST_REQUESTS_MAX,
             largest: 0,
             is_dirty: false,
@@ -75,6 +80,7 @@ impl Client {
             is_ending: false,
             is_deaf: false,
             is_broken: false,
+            is_overflown: false,
             is_known,
             name: None,
         };
@@ -96,12 +102,38 @@ impl Client {
     pub(crate) fn limit(&mut self, limits: &PoolLimits) {
         self.requests_max = limits.client_requests_max as usize;
         self.bytes_max = usize::try_from(limits.client_bytes_max).unwrap_or(usize::MAX);
+        self.answers_bytes_max = usize::try_from(limits.answers_bytes_max).unwrap_or(usize::MAX);
     }
 
     /// Tell whether it waits for too much.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.slots.len() >= self.under_way_max() || self.output.len() + self.early_bytes > self.bytes_max
+        self.slots.len() >= self.under_way_max() || self.waiting_bytes() + self.slots.asked_bytes() > self.bytes_max
+    }
+
+    /// Return how many bytes of answers wait for it.
+    #[inline]
+    fn waiting_bytes(&self) -> usize {
+        self.output.len() + self.early_bytes
+    }
+
+    /// Tell whether so many more bytes of answers may wait for it. One command may be answered with any number of bytes, and
+    /// who does not read them is closed.
+    #[inline]
+    fn has_room(&mut self, bytes: usize, context: &mut Context) -> bool {
+        if self.waiting_bytes() + bytes <= self.answers_bytes_max {
+            return !self.is_broken;
+        }
+        self.overflow(context);
+        false
+    }
+
+    #[cold]
+    fn overflow(&mut self, context: &mut Context) {
+        if !self.is_broken {
+            self.is_overflown = true;
+            self.break_off(context);
+        }
     }
 
     /// Return how many commands may be under way. An answer's size is known when it is there: so there are few before the
@@ -166,11 +198,11 @@ impl Client {
         self.is_dirty = false;
     }
 
-    /// Expect one more answer, of one part; return its number.
+    /// Expect one more answer, of one part, to a command of so many bytes; return its number.
     #[inline]
-    pub(crate) fn expect(&mut self) -> u32 {
+    pub(crate) fn expect(&mut self, kind: SlotKind, asked_bytes: usize) -> u32 {
         let number = self.slots.next();
-        self.slots.push(Slot { left: 1, ..Slot::default() });
+        self.slots.push(Slot { left: 1, kind, asked_bytes, ..Slot::default() });
         number
     }
 
@@ -199,8 +231,13 @@ impl Client {
     #[inline]
     pub(crate) fn finish(&mut self, number: u32, bytes: &[u8], context: &mut Context) {
         let place = self.slots.place(number);
+        // A slot that was cut off may still be answered.
+        let Some(kind) = self.slots.get_mut(place).map(|slot| slot.kind) else { return };
+        let bytes = if kind == SlotKind::Unheard { b"" } else { bytes };
+        if !self.has_room(bytes.len(), context) {
+            return;
+        }
         if place == 0 {
-            // A slot that was cut off may still be answered.
             if self.slots.pop().is_some() {
                 self.gauge(bytes.len());
                 self.output.extend(bytes, &mut context.buffers);
@@ -228,6 +265,9 @@ impl Client {
     /// Take values of a slot of several parts.
     #[inline]
     pub(crate) fn values(&mut self, number: u32, bytes: &[u8], context: &mut Context) {
+        if !self.has_room(bytes.len(), context) {
+            return;
+        }
         let place = self.slots.place(number);
         let Some(slot) = self.slots.get_mut(place) else { return };
         slot.bytes += bytes.len();
@@ -282,6 +322,9 @@ impl Client {
 
     /// Take a part of a merged answer.
     pub(crate) fn merge(&mut self, number: u32, part: u32, answer: Result<&Reply<'_>, Why>, context: &mut Context) {
+        if !self.has_room(answer.map_or(0, |answer| answer.bytes.len()), context) {
+            return;
+        }
         let place = self.slots.place(number);
         let Some(slot) = self.slots.get_mut(place) else { return };
         let Some(merge) = &mut slot.merge else { return };
@@ -315,6 +358,7 @@ impl Client {
                 self.is_deaf = true;
                 self.is_ending = true;
             }
+            (SlotKind::Unheard, _) => {}
             (SlotKind::Values | SlotKind::ValuesTogether, _) => slot.early.extend_from_slice(b"END\r\n"),
             (SlotKind::Lines, None) => slot.early.extend_from_slice(b"OK\r\n"),
             (SlotKind::Lines, Some(why)) => failure(&mut slot.early, why),

@@ -11,6 +11,9 @@ use super::{LinkId, Why};
 /// Beyond twice the time-out, a late answer is waited for so much longer before the link is given up.
 const GRAVE_US: u64 = 1_000_000;
 
+/// An ask knows its age in 32 bits, which are used up after 71 minutes: none gets older than this.
+const AGE_US_MAX: u64 = 65 * 60 * 1_000_000;
+
 /// More late answers than this are not waited for.
 const GRAVES_MAX: usize = 16_384;
 
@@ -75,7 +78,6 @@ fn look_at(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &m
             break;
         }
         link.graves += 1;
-        link.lane.timed_out.add(1);
         let asked_us = context.now_us.saturating_sub(age_us);
         if link.heard_us <= asked_us && asked_us >= link.counted_us {
             link.counted_us = context.now_us;
@@ -83,13 +85,17 @@ fn look_at(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &m
             look.is_silent = true;
         }
         look.is_over |= ask.what == What::Setup;
+        if !ask.is_clients() {
+            continue;
+        }
+        link.lane.timed_out.add(1);
         pool.lane.forward_error.add(1);
         pool.lane.keys_lost.add(ask.keys());
         fail_ask(ask, Why::TimedOut, clients, context);
     }
     if let Some(oldest) = link.asks.front().filter(|_| link.graves > 0) {
         let age_us = u64::from(context.at_us().wrapping_sub(oldest.at_us));
-        let until_us = (2 * timeout_us + GRAVE_US).saturating_sub(age_us);
+        let until_us = (2 * timeout_us + GRAVE_US).min(AGE_US_MAX).saturating_sub(age_us);
         look.is_over |= until_us == 0 || link.graves > GRAVES_MAX || link.is_draining && link.has_no_askers();
         context.wake(context.now_us + until_us);
     }

@@ -48,6 +48,8 @@ pub enum Why {
     Tls,
     /// None was needed: too much waits already.
     Full,
+    /// The server's answer is larger than what may wait.
+    TooLarge,
     /// Anything else, also here.
     Other,
 }
@@ -66,6 +68,7 @@ impl Why {
             Why::Unauthorized => "unauthorized",
             Why::Tls => "tls",
             Why::Full => "full",
+            Why::TooLarge => "too_large",
             Why::Other => "other",
         }
     }
@@ -82,6 +85,7 @@ impl Why {
             Why::Unauthorized => "Server refused the password or database",
             Why::Tls => "TLS to the server failed",
             Why::Full => "Too many commands wait",
+            Why::TooLarge => "The server's answer is too large",
             Why::Other => "Server is not available",
         }
     }

@@ -10,6 +10,7 @@ use super::ids::Slab;
 use super::link::{Ask, Link, What};
 use super::pool::Pool;
 use super::{LinkId, Why};
+use crate::counters::Standing;
 
 /// All pools of a thread with their links.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) done: usize,
     /// Answers.
     pub(crate) answers: usize,
+    /// Those of them that clients asked for.
+    pub(crate) responses: usize,
     /// What more is to be done.
     pub(crate) verdict: Verdict,
 }
@@ -39,6 +42,15 @@ pub(crate) enum Verdict {
     Probed,
     /// The link is of no use.
     Broken(Why),
+}
+
+impl Seen {
+    /// An answer came.
+    #[inline]
+    pub(crate) fn count(&mut self, ask: Ask) {
+        self.answers += 1;
+        self.responses += usize::from(ask.is_clients());
+    }
 }
 
 impl Fleet {
@@ -69,20 +81,25 @@ impl Fleet {
             link.input.put(all, seen.done, &mut context.buffers);
             seen
         };
-        link.lane.responses.add(seen.answers as u64);
+        link.lane.responses.add(seen.responses as u64);
         link.lane.response_bytes.add(bytes.len() as u64);
         link.show_queues();
         pool.waiting = pool.waiting.saturating_sub(seen.answers);
-        if seen.answers > 0
-            && let Some(server) = pool.servers.get_mut(link.server as usize)
-        {
-            server.answered();
+        if !matches!(seen.verdict, Verdict::Broken(_)) {
+            if seen.responses > 0
+                && let Some(server) = pool.servers.get_mut(link.server as usize)
+            {
+                server.answered();
+            }
+            if seen.answers > seen.responses {
+                pool.may_be_used(link, context);
+            }
         }
         let is_flooded = link.input.len() as u64 > pool.terms.pool.limits.server_bytes_max;
         let is_over = link.is_draining && link.has_no_askers();
         match seen.verdict {
             Verdict::Broken(why) => self.break_link(id, why, clients, context),
-            _ if is_flooded => self.break_link(id, Why::Stray, clients, context),
+            _ if is_flooded => self.break_link(id, Why::TooLarge, clients, context),
             Verdict::Probed => self.probed(id, context),
             Verdict::Fine if is_over => pool.drop_link(id, &mut self.links, context),
             Verdict::Fine => {}
@@ -95,6 +112,18 @@ impl Fleet {
         self.link_failed(id, why, clients, context);
     }
 
+    /// Have nothing shown any more of what stands now: whoever goes on begins anew.
+    pub(crate) fn give_up(&mut self) {
+        for (_, link) in self.links.iter_mut() {
+            link.uncount();
+        }
+        for pool in self.pools.iter_mut().flatten() {
+            pool.lane.client_connections.set(0);
+            pool.lane.waiting.set(0);
+            pool.servers.iter_mut().for_each(|server| server.stand(Standing::Good));
+        }
+    }
+
     /// Fail what was asked on a link that is no more; reads of which nothing was sent may go to another server.
     pub(crate) fn fail_asks(&mut self, link: Link, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
         for index in link.graves..link.asks.len() {
@@ -102,6 +131,9 @@ impl Fleet {
             let bytes = link.unsent(index);
             if bytes.is_some_and(|bytes| self.ask_another(&link, ask, bytes, clients, context)) {
                 link.lane.moved_away.add(1);
+                continue;
+            }
+            if !ask.is_clients() {
                 continue;
             }
             link.lane.failed.add(1);
@@ -119,7 +151,7 @@ impl Fleet {
 fn read(link: &mut Link, pool: &Pool, bytes: &[u8], clients: &mut Slab<Client>, context: &mut Context) -> Seen {
     match pool.terms.pool.protocol {
         PoolProtocol::Memcache => super::memcache_replies::read(link, bytes, clients, context),
-        PoolProtocol::Redis => super::redis_replies::read(link, &pool.reply_limits(), bytes, clients, context),
+        PoolProtocol::Redis => super::redis_replies::read(link, pool, bytes, clients, context),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alongside_protocols::incremental::Progress;
 use alongside_protocols::memcache::{Outcome, Verb};
-use alongside_protocols::resp::ReplyProgress;
+use alongside_protocols::resp::{Passing, ReplyProgress};
 
 use super::buffers::{Input, Output};
 use super::context::Context;
@@ -34,6 +34,12 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    /// Tell whether a client asked it, and not we.
+    #[inline]
+    pub(crate) fn is_clients(&self) -> bool {
+        !matches!(self.what, What::Setup | What::Probe)
+    }
+
     /// Return how many keys count as missing if there is no answer.
     pub(crate) fn keys(&self) -> u64 {
         if self.what == What::ValuesPart { u64::from(self.part) } else { 0 }
@@ -128,9 +134,15 @@ pub(crate) struct Link {
     pub(crate) output: Output,
     /// Bytes that were ever put into the output.
     end: u32,
+    /// How many of them say who we are: nothing else is sent before that is answered.
+    set_up_bytes: u32,
+    /// What it added to its lane's queues: commands and bytes to be sent, and that wait for answers.
+    shown: [u64; 4],
     pub(crate) input: Input,
     pub(crate) progress: Progress,
     pub(crate) reply_progress: ReplyProgress,
+    /// The first answer is too large to be kept: this is how far it was passed over.
+    pub(crate) passing: Option<Passing>,
     pub(crate) asks: VecDeque<Ask>,
     /// So many of the first asks failed by time-out; their answers are passed over.
     pub(crate) graves: usize,
@@ -158,9 +170,12 @@ impl Link {
             state: State::Connecting,
             output: Output::default(),
             end: 0,
+            set_up_bytes: 0,
+            shown: [0; 4],
             input: Input::default(),
             progress: Progress::default(),
             reply_progress: ReplyProgress::default(),
+            passing: None,
             asks: VecDeque::new(),
             graves: 0,
             timeout_us: u64::MAX,
@@ -282,26 +297,63 @@ impl Link {
         self.asks.len() == self.graves
     }
 
-    /// It is connected.
+    /// What was asked until now says who we are.
+    pub(crate) fn end_set_up(&mut self) {
+        self.set_up_bytes = self.end;
+    }
+
+    /// Tell whether its server still has to say that it takes us.
+    #[inline]
+    pub(crate) fn is_setting_up(&self) -> bool {
+        self.set_up_bytes > 0 && self.asks.front().is_some_and(|ask| ask.what == What::Setup)
+    }
+
+    /// Return what may be written now.
+    #[inline]
+    pub(crate) fn to_be_written(&self) -> &[u8] {
+        let rest = self.output.rest();
+        if self.state == State::Connecting {
+            return &[];
+        }
+        if !self.is_setting_up() {
+            return rest;
+        }
+        let written = self.end.wrapping_sub(rest.len() as u32);
+        &rest[..(self.set_up_bytes.saturating_sub(written) as usize).min(rest.len())]
+    }
+
+    /// It is connected. That the kernel of a server takes a connection is no word of the server.
     pub(crate) fn connected(&mut self, context: &mut Context) {
         self.state = State::Ready;
-        self.heard_us = context.now_us;
         self.lane.server_connections.add(1);
         if !self.output.is_empty() {
             self.dirty(context);
         }
     }
 
-    /// Show what waits to be sent, and what for answers. With several links it is the last's.
-    pub(crate) fn show_queues(&self) {
-        let unsent = self.unsent_count() as u64;
-        self.lane.in_queue.set(unsent);
-        self.lane.in_queue_bytes.set(self.output.len() as u64);
-        self.lane.out_queue.set((self.asks.len() as u64).saturating_sub(unsent));
+    /// Show what waits to be sent, and what for answers.
+    pub(crate) fn show_queues(&mut self) {
+        let unsent = self.unsent_count();
+        let unsent_bytes = self.output.len();
+        let first = self.asks.front().map_or(self.end, |ask| ask.start);
+        let unanswered_bytes = (self.end.wrapping_sub(first) as usize).saturating_sub(unsent_bytes);
+        self.show([unsent, unsent_bytes, self.asks.len().saturating_sub(unsent), unanswered_bytes].map(|of| of as u64));
+    }
+
+    /// Several links share the figures: each adds what is its own, and takes off what it added before.
+    fn show(&mut self, now: [u64; 4]) {
+        let lane = &self.lane;
+        let figures = [&lane.in_queue, &lane.in_queue_bytes, &lane.out_queue, &lane.out_queue_bytes];
+        for ((figure, before), now) in figures.into_iter().zip(self.shown).zip(now) {
+            figure.sub(before);
+            figure.add(now);
+        }
+        self.shown = now;
     }
 
     /// It is no more.
-    pub(crate) fn uncount(&self) {
+    pub(crate) fn uncount(&mut self) {
+        self.show([0; 4]);
         if self.state == State::Ready {
             self.lane.server_connections.sub(1);
         }

@@ -6,7 +6,7 @@ use alongside_protocols::memcache::{Fault, KEY_ROOM_BYTES, Kind, Request, Verb, 
 use super::client::Client;
 use super::context::Context;
 use super::ids::Slab;
-use super::link::{Ask, Hides, Link, NOBODY, What};
+use super::link::{Ask, Hides, Link, What};
 use super::pool::Pool;
 use super::slots::{Slot, SlotKind};
 use super::{LinkId, Why, local, memcache_many};
@@ -117,16 +117,13 @@ fn pass_on(
     let key = if ask.what == What::Meta { request.placement_key(&mut room) } else { request.key() };
     pool.sample(key, context);
     let found = pool.choose(key, context).and_then(|server| pool.link(server, client.id.index, links, context));
-    // memcached answers some quiet commands all the same: none is sent quietly, so that each has its answer.
+    // memcached answers some quiet commands all the same: none is sent quietly, so that each has its answer, and is waited for.
     let is_unheard = request.is_quiet && ask.what != What::Meta;
+    let kind = if is_unheard { SlotKind::Unheard } else { SlotKind::Whole };
     let link = found.and_then(|id| links.get_mut(id.index, id.generation).ok_or(Why::Other));
     match link {
         Ok(link) => {
-            if is_unheard {
-                ask.client = NOBODY;
-            } else {
-                ask.slot = client.expect();
-            }
+            ask.slot = client.expect(kind, request.bytes.len());
             link.ask(ask, context);
             let sent = if request.is_quiet {
                 link.write_with(context, |out| request.write_loud(out))
@@ -176,7 +173,7 @@ fn anywhere(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, bytes:
     let found = pool.choose_any(context).and_then(|server| pool.link(server, client.id.index, links, context));
     match found {
         Ok(id) => {
-            let ask = Ask::new(client.id, client.expect(), What::Line, Class::Other);
+            let ask = Ask::new(client.id, client.expect(SlotKind::Whole, bytes.len()), What::Line, Class::Other);
             ask_on(pool, links, id, ask, bytes, context);
         }
         Err(why) => {
@@ -188,16 +185,16 @@ fn anywhere(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, bytes:
 
 /// Tell every server to forget all; it is done when all have.
 fn flush(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: &Request<'_>, context: &mut Context) {
-    let mut slot = Slot { kind: SlotKind::Lines, ..Slot::default() };
+    let kind = if request.is_quiet { SlotKind::Unheard } else { SlotKind::Lines };
+    let mut slot = Slot { kind, ..Slot::default() };
     let number = client.slots.next();
     let mut loud = context.buffers.take();
     request.write_loud(&mut loud);
-    let who = if request.is_quiet { NOBODY } else { client.id };
     for server in 0..pool.servers.len() {
         match pool.link(server, client.id.index, links, context) {
             Ok(id) => {
                 slot.left += 1;
-                ask_on(pool, links, id, Ask::new(who, number, What::LinePart, Class::Write), &loud, context);
+                ask_on(pool, links, id, Ask::new(client.id, number, What::LinePart, Class::Write), &loud, context);
             }
             Err(why) => {
                 count_failure(pool, why);
@@ -207,11 +204,9 @@ fn flush(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: 
     }
     context.buffers.give(loud);
     pool.lane.fragments.add(u64::from(slot.left));
-    if !request.is_quiet {
-        let is_over = slot.left == 0;
-        client.slots.push(slot);
-        if is_over {
-            client.complete(client.slots.len() - 1, context);
-        }
+    let is_over = slot.left == 0;
+    client.slots.push(slot);
+    if is_over {
+        client.complete(client.slots.len() - 1, context);
     }
 }

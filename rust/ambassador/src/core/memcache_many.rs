@@ -43,7 +43,8 @@ pub(super) fn begin(
     let sent = send(asker, pool, links, request, context);
     pool.lane.fragments.add(u64::from(sent.parts));
     let kind = if pool.is_strict() { SlotKind::ValuesTogether } else { SlotKind::Values };
-    let slot = Slot { kind, left: sent.parts, failed: sent.failed, ..Slot::default() };
+    let slot =
+        Slot { kind, left: sent.parts, failed: sent.failed, asked_bytes: request.bytes.len(), ..Slot::default() };
     client.slots.push(slot);
     if sent.parts == 0 {
         client.complete(client.slots.len() - 1, context);

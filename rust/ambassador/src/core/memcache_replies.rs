@@ -10,6 +10,9 @@ use super::fleet::{Seen, Verdict};
 use super::ids::Slab;
 use super::link::{Ask, Link, What};
 
+/// What memcached says to a connection that it has no room for.
+const FULL: &[u8] = b"ERROR Too many open connections\r\n";
+
 /// Read what answers a link's asks, and hand it to who waits.
 pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, context: &mut Context) -> Seen {
     let mut seen = Seen::default();
@@ -19,6 +22,11 @@ pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, co
             break;
         };
         let rest = &bytes[seen.done..];
+        // memcached says so before anything else, and ends the connection: it answers nothing.
+        if rest.starts_with(FULL) {
+            seen.verdict = Verdict::Broken(Why::Refused);
+            break;
+        }
         let is_whole = match ask.what {
             What::ValuesPart => values_part(link, ask, rest, &mut seen, clients, context),
             _ => whole(link, ask, rest, &mut seen, clients, context),
@@ -26,7 +34,7 @@ pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, co
         if !is_whole {
             break;
         }
-        seen.answers += 1;
+        seen.count(ask);
     }
     seen
 }

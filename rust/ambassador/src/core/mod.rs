@@ -179,13 +179,10 @@ impl Core {
         self.fleet.link_failed(link, why, &mut self.clients, &mut self.context);
     }
 
-    /// Return what is to be written to a link; nothing before it is connected.
+    /// Return what is to be written to a link; nothing before it is connected, and only who we are before that is answered.
     #[must_use]
     pub fn link_output(&self, link: LinkId) -> &[u8] {
-        match self.fleet.links.get(link.index, link.generation) {
-            Some(link) if link.state == link::State::Ready => link.output.rest(),
-            _ => &[],
-        }
+        self.fleet.links.get(link.index, link.generation).map_or(&[], link::Link::to_be_written)
     }
 
     /// So many bytes of a link's output were written.
@@ -196,14 +193,11 @@ impl Core {
         link.show_queues();
     }
 
-    /// A server's name has other addresses now: its links are closed when they have their answers, and new ones made.
-    pub fn server_moved(&mut self, pool: &str, server: &str, now_us: u64) {
+    /// A link leads to where its server's name no longer does: it is closed when it has its answers, and a new one is made
+    /// when it is needed.
+    pub fn link_moved(&mut self, link: LinkId, now_us: u64) {
         self.context.now_us = now_us;
-        let index = self.fleet.names.get(pool).copied();
-        let Some((pool, links)) = index.and_then(|index| self.fleet.parts(index)) else { return };
-        if let Some(server) = pool.servers.iter().position(|known| known.name == server) {
-            pool.drain_server(server, links, &mut self.context);
-        }
+        self.fleet.link_moved(link, &mut self.context);
     }
 
     /// End a turn: time-outs, probes, clients that may go on.
@@ -230,6 +224,12 @@ impl Core {
         }
         let Some(client) = self.clients.get_mut(id.index, id.generation) else { return };
         if client.is_done() {
+            if client.is_overflown
+                && let Some(pool) = self.fleet.pool(client.pool)
+            {
+                pool.lane.client_err.add(1);
+                pool.lane.limited.add(1);
+            }
             self.context.effects.push(Effect::CloseClient(id));
             self.forget(id);
         }
@@ -319,6 +319,12 @@ impl Core {
         }
         holdings.waiting = self.fleet.pools.iter().flatten().map(|pool| pool.waiting).sum();
         holdings
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.fleet.give_up();
     }
 }
 

@@ -7,12 +7,18 @@ use alongside_protocols::{memcache, resp};
 
 use super::context::Context;
 use super::ids::Slab;
-use super::link::{Ask, Link, NOBODY, What};
+use super::link::{Ask, Link, NOBODY, ORPHAN, What};
 use super::server::Server;
 use super::terms::Place;
 use super::words::write_command;
 use super::{Effect, LinkId, Terms, Why};
 use crate::counters::{Class, PoolLane, Standing};
+
+/// Arguments of a request by who has not said who it is, and their bytes; as with Redis.
+const UNKNOWN_ELEMENTS_MAX: usize = 10;
+const UNKNOWN_BULK_BYTES_MAX: u64 = 16 * 1024;
+/// What a request of one value has besides it.
+const AROUND_VALUE_BYTES: u64 = 64 * 1024;
 
 /// A pool.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub(crate) struct Pool {
     pub(crate) lane: Arc<PoolLane>,
     pub(crate) memcache_limits: memcache::Limits,
     pub(crate) resp_limits: resp::Limits,
+    /// Bytes of a request of Redis.
+    request_bytes_max: usize,
     ring: Ring,
     is_random: bool,
     /// What servers were asked and have not answered.
@@ -49,6 +57,7 @@ impl Pool {
             lane,
             memcache_limits: memcache::Limits::default(),
             resp_limits: resp::Limits::default(),
+            request_bytes_max: 0,
             ring: Ring::Home,
             is_random: false,
             waiting: 0,
@@ -67,6 +76,8 @@ impl Pool {
         self.memcache_limits.value_bytes_max = limits.value_bytes_max;
         self.memcache_limits.keys_max = limits.keys_max as usize;
         self.resp_limits.bulk_bytes_max = limits.value_bytes_max;
+        let request_bytes_max = limits.request_bytes_max.max(limits.value_bytes_max + AROUND_VALUE_BYTES);
+        self.request_bytes_max = usize::try_from(request_bytes_max).unwrap_or(usize::MAX);
         // MSET has two arguments for each key.
         self.resp_limits.elements_max = (limits.keys_max as usize).saturating_mul(2) + 8;
         self.is_random = self.terms.pool.placement.function == PoolFunction::Random;
@@ -82,10 +93,22 @@ impl Pool {
         self.terms.pool.is_strict
     }
 
-    /// Return what a server's answer may be at most.
+    /// Return what a server's answer may be at most; one with more bytes than a server may have waiting is passed over.
     pub(crate) fn reply_limits(&self) -> resp::Limits {
-        let bulk_bytes_max = self.terms.pool.limits.server_bytes_max;
-        resp::Limits { bulk_bytes_max, elements_max: u32::MAX as usize, ..resp::Limits::default() }
+        resp::Limits { bulk_bytes_max: u64::from(u32::MAX), elements_max: u32::MAX as usize, ..resp::Limits::default() }
+    }
+
+    /// Return what a request of Redis may be at most, by whether its client said who it is.
+    pub(crate) fn request_limits(&self, is_known: bool) -> (resp::Limits, usize) {
+        if is_known {
+            return (self.resp_limits, self.request_bytes_max);
+        }
+        let unknown = resp::Limits {
+            bulk_bytes_max: UNKNOWN_BULK_BYTES_MAX,
+            elements_max: UNKNOWN_ELEMENTS_MAX,
+            ..self.resp_limits
+        };
+        (unknown, self.request_bytes_max)
     }
 
     /// Make the ring of the servers that are not ejected.
@@ -202,7 +225,12 @@ impl Pool {
     /// Ask no more on a link; close it if nothing is asked.
     pub(crate) fn drain_link(&mut self, id: LinkId, links: &mut Slab<Link>, context: &mut Context) {
         let Some(link) = links.get_mut(id.index, id.generation) else { return };
+        if let Some(server) = self.servers.get_mut(link.server as usize) {
+            server.leave(id);
+        }
         link.is_draining = true;
+        // What becomes of it says nothing of its server any more, nor of the one that has its index after a reload.
+        link.server = ORPHAN;
         if link.has_no_askers() {
             self.drop_link(id, links, context);
         }
@@ -210,7 +238,8 @@ impl Pool {
 
     /// Close a link on which nobody waits.
     pub(crate) fn drop_link(&mut self, id: LinkId, links: &mut Slab<Link>, context: &mut Context) {
-        if let Some(link) = links.remove(id.index, id.generation) {
+        if let Some(mut link) = links.remove(id.index, id.generation) {
+            link.uncount();
             self.forget(&link);
             context.effects.push(Effect::CloseLink(id));
             link.dismantle(context);
@@ -221,13 +250,8 @@ impl Pool {
     pub(crate) fn forget(&mut self, link: &Link) {
         self.links -= 1;
         self.waiting = self.waiting.saturating_sub(link.asks.len());
-        link.uncount();
-        let Some(server) = self.servers.get_mut(link.server as usize) else { return };
-        if let Some(place) = link.place_among(server) {
-            server.links[place] = None;
-        }
-        if server.probe == Some(link.id) {
-            server.probe = None;
+        if let Some(server) = self.servers.get_mut(link.server as usize) {
+            server.leave(link.id);
         }
     }
 }
@@ -250,6 +274,7 @@ fn set_up(link: &mut Link, terms: &Terms, context: &mut Context) -> usize {
             link.write_with(context, |out| write_command(out, &[b"SELECT", database.as_bytes()]));
         }
     }
+    link.end_set_up();
     if link.is_probe {
         link.ask(ask(What::Probe), context);
         link.write(

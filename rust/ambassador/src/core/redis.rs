@@ -11,12 +11,16 @@ use super::ids::Slab;
 use super::link::{Ask, Link, What};
 use super::memcache::{ask_on, count_failure};
 use super::pool::Pool;
+use super::slots::SlotKind;
 use super::words::write_error;
 use super::{local, redis_many, users};
 use crate::counters::Class;
 
 /// The longest part of a client's words that an error repeats.
 const REPEATED_BYTES_MAX: usize = 128;
+
+/// What is answered to a request that has more bytes than are waited for.
+const TOO_LARGE: &[u8] = b"-ERR Protocol error: too big request\r\n";
 
 /// Begin what is whole of a client's commands; return how many bytes are done with.
 pub(super) fn read(
@@ -33,7 +37,12 @@ pub(super) fn read(
             client.hold(context);
             break;
         }
-        match request(&bytes[done..], &pool.resp_limits, &mut client.progress) {
+        let (limits, bytes_max) = pool.request_limits(client.is_known);
+        match request(&bytes[done..], &limits, &mut client.progress) {
+            Parsed::More { need } if need.max(bytes.len() - done) > bytes_max => {
+                done = bytes.len();
+                end_with(client, pool, TOO_LARGE, context);
+            }
             Parsed::More { .. } => break,
             Parsed::Whole(Ok(message)) => {
                 done += message.bytes();
@@ -57,22 +66,26 @@ pub(super) fn read(
             }
             Parsed::Whole(Err(fault)) => {
                 done = bytes.len();
-                pool.lane.refused.add(1);
-                if pool.is_strict() {
-                    break_off(client, pool, context);
-                } else {
-                    let mut line = Vec::new();
-                    fault.write(&mut line);
-                    client.answer(&line, context);
-                    client.is_deaf = true;
-                    pool.lane.client_err.add(1);
-                    client.end(context);
-                }
+                let mut line = Vec::new();
+                fault.write(&mut line);
+                end_with(client, pool, &line, context);
             }
         }
     }
     pool.lane.commands.add(commands);
     done
+}
+
+/// Tell a client what cannot be read on of what it sends, and end its connection.
+fn end_with(client: &mut Client, pool: &Pool, line: &[u8], context: &mut Context) {
+    pool.lane.refused.add(1);
+    if pool.is_strict() {
+        return break_off(client, pool, context);
+    }
+    client.answer(line, context);
+    client.is_deaf = true;
+    pool.lane.client_err.add(1);
+    client.end(context);
 }
 
 fn break_off(client: &mut Client, pool: &Pool, context: &mut Context) {
@@ -161,7 +174,7 @@ fn pass_on(
 ) {
     match server.and_then(|server| pool.link(server, client.id.index, links, context)) {
         Ok(id) => {
-            let ask = Ask::new(client.id, client.expect(), What::Reply, class);
+            let ask = Ask::new(client.id, client.expect(SlotKind::Whole, bytes.len()), What::Reply, class);
             ask_on(pool, links, id, ask, bytes, context);
         }
         Err(why) => {

@@ -60,7 +60,8 @@ pub(super) fn begin(
     context.servers = servers;
     pool.waiting += left as usize;
     pool.lane.fragments.add(u64::from(left));
-    let slot = Slot { kind: SlotKind::Merged, left, merge: Some(merge), ..Slot::default() };
+    let asked_bytes = request.bytes.len();
+    let slot = Slot { kind: SlotKind::Merged, left, merge: Some(merge), asked_bytes, ..Slot::default() };
     client.push_merged(slot, context);
 }
 

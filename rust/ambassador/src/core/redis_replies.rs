@@ -1,45 +1,94 @@
 //! What Redis servers answer.
 
 use alongside_protocols::incremental::Parsed;
-use alongside_protocols::resp::{Limits, Reply, reply};
+use alongside_protocols::resp::{Passing, Reply, ReplyProgress, reply};
 
 use super::Why;
 use super::client::Client;
 use super::context::Context;
-use super::fleet::{Seen, Verdict};
+use super::fleet::{Seen, Verdict, fail_ask};
 use super::ids::Slab;
-use super::link::{Ask, Link, What};
+use super::link::{Ask, Link, NOBODY, What};
+use super::pool::Pool;
+
+/// What Redis says to a connection that it has no room for.
+const FULL: [&[u8]; 2] =
+    [b"-ERR max number of clients reached\r\n", b"-ERR max number of clients + cluster connections reached\r\n"];
 
 /// Read what answers a link's asks, and hand it to who waits.
 pub(super) fn read(
     link: &mut Link,
-    limits: &Limits,
+    pool: &Pool,
     bytes: &[u8],
     clients: &mut Slab<Client>,
     context: &mut Context,
 ) -> Seen {
     let mut seen = Seen::default();
+    let limits = pool.reply_limits();
     while seen.done < bytes.len() && seen.verdict == Verdict::Fine {
         let Some(&ask) = link.asks.front() else {
             seen.verdict = Verdict::Broken(Why::Stray);
             break;
         };
-        let reply = match reply(&bytes[seen.done..], limits, &mut link.reply_progress) {
+        let rest = &bytes[seen.done..];
+        if link.passing.is_some() {
+            pass(link, rest, &mut seen, ask);
+            continue;
+        }
+        let reply = match reply(rest, &limits, &mut link.reply_progress) {
+            // Redis says so before anything else, and ends the connection: it answers nothing.
+            Parsed::Whole(Ok(reply)) if FULL.contains(&reply.bytes) => {
+                seen.verdict = Verdict::Broken(Why::Refused);
+                break;
+            }
             Parsed::Whole(Ok(reply)) => reply,
             Parsed::Whole(Err(_)) => {
                 seen.verdict = Verdict::Broken(Why::Stray);
                 break;
             }
+            Parsed::More { need } if need.max(rest.len()) as u64 > pool.terms.pool.limits.server_bytes_max => {
+                link.reply_progress = ReplyProgress::default();
+                link.passing = Some(Passing::default());
+                give_up(link, pool, clients, context);
+                continue;
+            }
             Parsed::More { .. } => break,
         };
         seen.done += reply.bytes.len();
-        seen.answers += 1;
+        seen.count(ask);
         link.observe(ask, context);
         if !link.pop() {
             seen.verdict = deliver(ask, &reply, clients, context);
         }
     }
     seen
+}
+
+/// Fail the first of a link's asks, whose answer is larger than what may wait; what comes of it is passed over.
+fn give_up(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &mut Context) {
+    let is_grave = link.graves > 0;
+    let Some(ask) = link.asks.front_mut() else { return };
+    let who = std::mem::replace(&mut ask.client, NOBODY);
+    let ask = Ask { client: who, ..*ask };
+    if !is_grave && ask.is_clients() {
+        link.lane.failed.add(1);
+        pool.lane.limited.add(1);
+        fail_ask(ask, Why::TooLarge, clients, context);
+    }
+}
+
+/// Pass over what came of an answer that is too large.
+fn pass(link: &mut Link, rest: &[u8], seen: &mut Seen, ask: Ask) {
+    let Some(passing) = &mut link.passing else { return };
+    match passing.pass(rest) {
+        Ok(count) => seen.done += count,
+        Err(_) => seen.verdict = Verdict::Broken(Why::Stray),
+    }
+    if passing.is_over() {
+        link.passing = None;
+        link.pop();
+        seen.count(ask);
+    }
 }
 
 #[inline]

@@ -68,6 +68,12 @@ impl Server {
         }
     }
 
+    /// Have this link no more.
+    pub(crate) fn leave(&mut self, id: LinkId) {
+        self.links.iter_mut().for_each(|link| *link = link.filter(|&known| known != id));
+        self.probe = self.probe.filter(|&known| known != id);
+    }
+
     /// Look at it at that time.
     pub(crate) fn look_at(&mut self, at_us: u64, context: &mut Context) {
         self.probe_at_us = at_us;

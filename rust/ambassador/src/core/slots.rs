@@ -14,6 +14,8 @@ pub(crate) struct Slot {
     pub(crate) bytes: usize,
     /// How parts of a Redis command become one answer.
     pub(crate) merge: Option<Box<Merge>>,
+    /// Bytes of the command, which a server's link or the server itself has to hold.
+    pub(crate) asked_bytes: usize,
     /// Parts that are still to come; 0 when it is whole.
     pub(crate) left: u32,
     pub(crate) kind: SlotKind,
@@ -35,6 +37,8 @@ pub(crate) enum SlotKind {
     ValuesTogether,
     /// memcache: each server says `OK`.
     Lines,
+    /// memcache: of a quiet command nothing is shown, not even that it failed; but it is waited for as others are.
+    Unheard,
     /// Redis: by the merge.
     Merged,
 }
@@ -48,6 +52,8 @@ pub(crate) struct Slots {
     queue: VecDeque<Slot>,
     /// The number of the first.
     base: u32,
+    /// Bytes of the commands that are waited for.
+    asked_bytes: usize,
 }
 
 impl Slots {
@@ -69,6 +75,7 @@ impl Slots {
 
     #[inline]
     pub(crate) fn push(&mut self, slot: Slot) {
+        self.asked_bytes += slot.asked_bytes;
         self.queue.push_back(slot);
     }
 
@@ -88,15 +95,24 @@ impl Slots {
     pub(crate) fn pop(&mut self) -> Option<Slot> {
         let slot = self.queue.pop_front()?;
         self.base = self.base.wrapping_add(1);
+        self.asked_bytes -= slot.asked_bytes;
         if self.queue.is_empty() && self.queue.capacity() > KEPT {
             self.queue = VecDeque::new();
         }
         Some(slot)
     }
 
+    /// Return how many bytes the commands have that are waited for.
+    #[inline]
+    pub(crate) fn asked_bytes(&self) -> usize {
+        self.asked_bytes
+    }
+
     /// Take off what is behind the first `count`.
     pub(crate) fn cut(&mut self, count: usize) -> impl Iterator<Item = Slot> + use<> {
-        self.queue.split_off(count.min(self.queue.len())).into_iter()
+        let cut = self.queue.split_off(count.min(self.queue.len()));
+        self.asked_bytes -= cut.iter().map(|slot| slot.asked_bytes).sum::<usize>();
+        cut.into_iter()
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Slot> + use<> {

@@ -47,8 +47,8 @@ impl Pool {
         live.saturating_sub(1) as u64 * 100 >= wanted
     }
 
-    /// A server cannot be connected to, and stays in the ring.
-    fn is_down(&mut self, index: usize, since_us: u64, context: &mut Context) {
+    /// A server cannot be used, and stays in the ring. Commands go on to try where that is quick and costs nobody anything.
+    fn is_down(&mut self, index: usize, can_try: bool, context: &mut Context) {
         let look_ms = self.terms.pool.retry_ms.min(DOWN_LOOK_MS_MAX);
         let Some(server) = self.servers.get_mut(index) else { return };
         if server.standing == Standing::Ejected {
@@ -56,9 +56,23 @@ impl Pool {
         }
         server.stand(Standing::Down);
         let look_us = context.now_us + look_ms * 1_000;
-        let is_quick = context.now_us.saturating_sub(since_us) < QUICK_US;
-        server.fails_at_once = !is_quick;
+        server.fails_at_once = !can_try;
         server.look_at(look_us, context);
+    }
+
+    /// A link is connected, and its server takes us: one that was only down gets commands again. What was counted against it
+    /// stays until it answers one.
+    pub(crate) fn may_be_used(&mut self, link: &mut Link, context: &mut Context) {
+        if link.is_setting_up() {
+            return;
+        }
+        if !link.output.is_empty() {
+            link.dirty(context);
+        }
+        let server = self.servers.get_mut(link.server as usize).filter(|server| server.standing == Standing::Down);
+        if let Some(server) = server.filter(|_| !link.is_probe) {
+            server.stand(Standing::Good);
+        }
     }
 
     /// A server can be used again.
@@ -91,15 +105,12 @@ impl Pool {
 }
 
 impl Fleet {
-    /// A link is connected: a server that was only down gets commands again.
+    /// A link is connected: what is to be said there first is written, or all if there is nothing.
     pub(crate) fn link_connected(&mut self, id: LinkId, context: &mut Context) {
         let Some(link) = self.links.get_mut(id.index, id.generation) else { return };
         link.connected(context);
-        let (pool, server, is_probe) = (link.pool, link.server, link.is_probe);
-        let Some(pool) = self.pools.get_mut(pool as usize).and_then(Option::as_mut) else { return };
-        let is_down = pool.servers.get(server as usize).is_some_and(|server| server.standing == Standing::Down);
-        if is_down && !is_probe {
-            pool.is_back(server as usize);
+        if let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) {
+            pool.may_be_used(link, context);
         }
     }
 
@@ -118,27 +129,48 @@ impl Fleet {
         }
     }
 
+    /// A link leads to where its server no longer is: ask no more on it. What looks whether the server can be used looks anew.
+    pub(crate) fn link_moved(&mut self, id: LinkId, context: &mut Context) {
+        let Some(link) = self.links.get_mut(id.index, id.generation).filter(|link| !link.is_draining) else { return };
+        let (index, is_probe) = (link.server as usize, link.is_probe);
+        let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) else { return };
+        if is_probe {
+            pool.drop_link(id, &mut self.links, context);
+            if let Some(server) = pool.servers.get_mut(index) {
+                server.look_at(context.now_us, context);
+            }
+            return;
+        }
+        pool.drain_link(id, &mut self.links, context);
+        pool.preconnect(&mut self.links, context);
+    }
+
     /// A link is no more: count it, eject its server if that is due, and fail what was asked.
     pub(crate) fn link_failed(&mut self, id: LinkId, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
-        let Some(link) = self.links.remove(id.index, id.generation) else { return };
+        let Some(mut link) = self.links.remove(id.index, id.generation) else { return };
+        link.uncount();
         let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) else { return };
         let index = link.server as usize;
         let place = pool.servers.get(index).and_then(|server| link.place_among(server));
         pool.forget(&link);
         match why {
             Why::Ended => link.lane.server_eof.add(1),
+            // Each silence was counted when it was noticed.
+            Why::TimedOut if link.counted_us > 0 => {}
             Why::TimedOut => link.lane.server_timedout.add(1),
             _ => link.lane.server_err.add(1),
         }
         let was_idle = link.state == State::Ready && link.asks.is_empty();
         let was_long = context.now_us.saturating_sub(link.opened_us) >= SHORT_US;
-        // Each silence was counted when it was noticed.
         let was_counted = link.counted_us > 0 && why == Why::TimedOut;
+        let is_quick = context.now_us.saturating_sub(link.opened_us) < QUICK_US;
+        let is_unwanted = matches!(why, Why::Unauthorized | Why::Refused | Why::Tls);
+        let can_try = is_quick && link.state == State::Connecting && why == Why::Refused;
         if link.is_probe {
             link.lane.probes_failed.add(1);
-            pool.probe_failed(index, why, link.opened_us, context);
-        } else if link.is_draining || index >= pool.servers.len() {
-            // What becomes of its server is not told by this link any more.
+            pool.probe_failed(index, why, can_try, &mut self.links, context);
+        } else if link.is_draining || index >= pool.servers.len() || why == Why::TooLarge {
+            // What becomes of its server is not told by this link any more, or the server is not at fault.
         } else if was_idle && was_long && matches!(why, Why::Ended | Why::Reset) {
             // Servers end idle connections, and also end: connecting tells which, before a command needs to.
             if let Some(place) = place {
@@ -146,21 +178,24 @@ impl Fleet {
             }
         } else if !was_counted && pool.failed(index, why, context) {
             pool.drain_server(index, &mut self.links, context);
-        } else if link.state == State::Connecting || why == Why::Unauthorized {
-            pool.is_down(index, link.opened_us, context);
+        } else if link.state == State::Connecting || is_unwanted {
+            pool.is_down(index, can_try, context);
         }
         self.fail_asks(link, why, clients, context);
     }
 }
 
 impl Pool {
-    fn probe_failed(&mut self, index: usize, why: Why, since_us: u64, context: &mut Context) {
+    /// A look brought nothing. Where commands do not try, looks alone tell when a server is to be ejected.
+    fn probe_failed(&mut self, index: usize, why: Why, can_try: bool, links: &mut Slab<Link>, context: &mut Context) {
         let retry_us = self.terms.pool.retry_ms * 1_000;
         let Some(server) = self.servers.get_mut(index) else { return };
         server.why = why;
-        match server.standing {
+        let standing = server.standing;
+        match standing {
             Standing::Ejected => server.look_at(context.now_us + retry_us, context),
-            Standing::Down => self.is_down(index, since_us, context),
+            Standing::Down if self.failed(index, why, context) => self.drain_server(index, links, context),
+            Standing::Down => self.is_down(index, can_try, context),
             Standing::Good => {}
         }
     }

@@ -144,26 +144,28 @@ impl Reactor {
         }
     }
 
-    /// A name's lookup is over: who waits for it goes on, and who is connected to where it no longer leads moves.
+    /// A name's lookup is over: who waits for it goes on, who was about to connect to where it no longer leads begins anew,
+    /// and who is connected there moves.
     pub(super) fn named(&mut self, name: &str) {
         let Some(addresses) = self.common.names.get(name) else { return };
-        let mut moved: Vec<(Arc<Terms>, usize)> = Vec::new();
         for index in 0..self.links.len() {
-            let Some(Some(link)) = self.links.get(index) else { continue };
+            let Some(Some(link)) = self.links.get_mut(index) else { continue };
             if link.target() != name {
                 continue;
             }
-            match (&link.connection, link.address) {
-                (None, _) => self.try_these(index, &addresses),
-                (Some(_), Some(address)) if !addresses.is_empty() && !addresses.contains(&address) => {
-                    moved.push((Arc::clone(&link.terms), link.server));
+            let is_there = link.address.is_some_and(|address| addresses.is_empty() || addresses.contains(&address));
+            let is_shaking = link.connection.as_ref().is_some_and(Connection::is_handshaking);
+            match &link.connection {
+                None => self.try_these(index, &addresses),
+                Some(_) if is_there => {}
+                Some(_) if link.is_connecting || is_shaking => {
+                    (link.connection, link.is_connecting) = (None, true);
+                    self.try_these(index, &addresses);
                 }
-                _ => {}
-            }
-        }
-        for (terms, server) in moved {
-            if let Some(server) = terms.pool.servers.get(server) {
-                self.core.server_moved(terms.pool.name.as_str(), server.name.as_str(), self.now_us);
+                Some(_) => {
+                    let id = link.id;
+                    self.core.link_moved(id, self.now_us);
+                }
             }
         }
     }

@@ -89,9 +89,11 @@ fn a_panic_that_is_no_clients_work_ends_all_and_the_thread_goes_on() {
     assert_eq!(get(&mut first), "s");
     engine.threads()[0].tell(Command::Panic(None));
     assert!(is_over(first));
-    assert_eq!(get(&mut client(&engine)), "s");
+    let mut second = client(&engine);
+    assert_eq!(get(&mut second), "s");
     let sum = engine.counters("main").unwrap().sum();
     assert_eq!((sum.client_connections_total, sum.commands), (2, 2));
+    assert_eq!(sum.client_connections, 1, "what stood before stands no more");
 }
 
 #[test]

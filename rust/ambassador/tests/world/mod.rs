@@ -1,4 +1,7 @@
 //! A small world around the core: fake servers that speak real bytes, a network that cuts them anywhere, a clock.
+//!
+//! It does no more than the core asks for: it writes what the core says is to be written, or what the network left over, and
+//! lets a turn pass when something came, or when the core wants to be woken. So a forgotten wake-up is seen.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -19,6 +22,9 @@ use std::sync::Arc;
 use alongside_ambassador::core::{ClientId, Core, Effect, LinkId, Terms, Why};
 use alongside_document::PoolProtocol;
 use random::Random;
+
+/// Bytes that one read gives at most.
+const READ_BYTES: usize = 16 * 1024;
 
 /// Return the length of the next piece of so many bytes: one, few, or all of them.
 fn piece(random: &mut Random, bytes: usize) -> usize {
@@ -49,11 +55,15 @@ pub struct Server {
     pub store: HashMap<Vec<u8>, Vec<u8>>,
     /// Connections it ever took.
     pub accepted: usize,
+    /// How often its name came to stand for another address.
+    moves: u32,
 }
 
 /// A link's other end.
 struct Link {
     server: String,
+    /// The address of its name that it leads to.
+    moves: u32,
     is_open: bool,
     to_server: Vec<u8>,
     to_core: Vec<u8>,
@@ -80,7 +90,9 @@ pub struct World {
     by_number: BTreeMap<usize, ClientId>,
     next_client: usize,
     links: Vec<(LinkId, Link)>,
-    protocol: PoolProtocol,
+    /// What is to be written to: the core said so, or the network did not take all.
+    unwritten: (Vec<ClientId>, Vec<LinkId>),
+    terms: Arc<Terms>,
     /// Whether bytes arrive in pieces.
     pub is_cutting: bool,
 }
@@ -99,7 +111,8 @@ impl World {
             by_number: BTreeMap::new(),
             next_client: 0,
             links: Vec::new(),
-            protocol: terms.pool.protocol,
+            unwritten: (Vec::new(), Vec::new()),
+            terms: terms.clone(),
             is_cutting: true,
         };
         world.know(terms);
@@ -108,13 +121,14 @@ impl World {
 
     fn know(&mut self, terms: &Terms) {
         for server in &terms.pool.servers {
-            let new = Server { health: Health::Good, store: HashMap::new(), accepted: 0 };
+            let new = Server { health: Health::Good, store: HashMap::new(), accepted: 0, moves: 0 };
             self.servers.entry(server.address.as_str().to_owned()).or_insert(new);
         }
     }
 
     pub fn apply(&mut self, terms: &Arc<Terms>) {
         self.know(terms);
+        self.terms = terms.clone();
         self.core.apply(vec![terms.clone()], self.now_us);
     }
 
@@ -183,6 +197,27 @@ impl World {
         }
     }
 
+    /// A server's name stands for another address from now on. Who is still at the old one is served there too.
+    pub fn move_away(&mut self, address: &str) {
+        self.servers.get_mut(address).unwrap().moves += 1;
+    }
+
+    /// A server's name is looked up: each link that leads to where it no longer is has moved.
+    pub fn look_up(&mut self, address: &str) {
+        let moves = self.servers[address].moves;
+        let old = |link: &Link| link.server == address && link.moves != moves;
+        let moved: Vec<LinkId> = self.links.iter().filter(|(_, link)| old(link)).map(|(id, _)| *id).collect();
+        let new = |world: &World| {
+            world.links.iter().filter(|(_, link)| link.server == address && link.moves == moves).count()
+        };
+        let before = new(self);
+        for id in moved {
+            self.core.link_moved(id, self.now_us);
+        }
+        self.follow_effects();
+        assert!(new(self) >= before, "a lookup closed a link that leads where it should");
+    }
+
     /// All links of a server break.
     pub fn break_links(&mut self, index: usize, why: Why) {
         let address = format!("127.0.0.1:{}", 7000 + index);
@@ -197,15 +232,58 @@ impl World {
         broken.into_iter().for_each(|id| self.core.link_closed(id, why, self.now_us));
     }
 
-    /// Let a turn pass that takes so long.
+    /// Let so much time pass.
     pub fn step(&mut self, us: u64) {
-        self.now_us += us;
-        self.read_clients();
-        self.read_links();
+        let end_us = self.now_us + us;
+        let mut turns = 0;
+        while let Some(at_us) = self.core.next_us().filter(|&at_us| at_us <= end_us) {
+            self.now_us = self.now_us.max(at_us);
+            self.turn(true);
+            turns += 1;
+            assert!(turns < 10_000, "the core wants to be woken again and again: {:?}", self.core.holdings());
+        }
+        self.now_us = end_us;
+        self.turn(false);
+    }
+
+    /// Let time pass to where something happens: at once if something is under way, else when the core wants to be woken.
+    pub fn pass(&mut self, end_us: u64) {
+        let next_us = self.core.next_us().unwrap_or(end_us).min(end_us);
+        self.step(if self.is_moving() { 100 } else { next_us.saturating_sub(self.now_us).max(1) });
+    }
+
+    /// Whether bytes are under way, or a connection that will come about or not.
+    fn is_moving(&self) -> bool {
+        let speaks = |client: &Client| !client.is_paused && !client.is_closed && !client.to_core.is_empty();
+        let moves = |link: &Link| match self.servers[&link.server].health {
+            Health::Unreachable => link.is_open && !link.to_core.is_empty(),
+            Health::Good => !link.is_open || !link.to_server.is_empty() || !link.to_core.is_empty(),
+            Health::Silent | Health::Dead => !link.is_open || !link.to_core.is_empty(),
+        };
+        self.can_write() || self.clients.values().any(speaks) || self.links.iter().any(|(_, link)| moves(link))
+    }
+
+    /// Let a turn pass if there is something to read or to write, or if it is time.
+    fn turn(&mut self, is_time: bool) {
+        let is_read = self.read_clients() | self.read_links();
+        if !is_time && !is_read && !self.can_write() {
+            return;
+        }
         self.core.turn(self.now_us);
         self.follow_effects();
         self.write();
         self.follow_effects();
+        self.see_timers();
+    }
+
+    /// Whoever waits for a server with a time-out is woken by the clock if by nothing else.
+    fn see_timers(&self) {
+        let Some(timeout_ms) = self.terms.pool.timeout_ms else { return };
+        let holdings = self.core.holdings();
+        let next_us = self.core.next_us();
+        let longest_us = 1_000 * (2 * timeout_ms + self.terms.pool.connect_timeout_ms) + 1_100_000;
+        let is_late = next_us.is_none_or(|at_us| at_us > self.now_us + longest_us);
+        assert!(holdings.asks == 0 || !is_late, "nothing ends waiting: {holdings:?}, woken at {next_us:?}");
     }
 
     /// Let turns pass for so long.
@@ -223,8 +301,10 @@ impl World {
         }
     }
 
-    fn read_clients(&mut self) {
+    /// Give the core what clients sent; tell whether there was something.
+    fn read_clients(&mut self) -> bool {
         let numbers: Vec<usize> = self.clients.keys().copied().collect();
+        let mut is_read = false;
         for number in numbers {
             let id = self.by_number[&number];
             let client = self.clients.get_mut(&number).unwrap();
@@ -232,21 +312,27 @@ impl World {
                 continue;
             }
             let bytes = std::mem::take(&mut client.to_core);
+            is_read |= !bytes.is_empty();
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
-                let length = if self.is_cutting { piece(&mut self.random, rest.len()) } else { rest.len() };
+                let most = rest.len().min(READ_BYTES);
+                let length = if self.is_cutting { piece(&mut self.random, most) } else { most };
                 self.core.client_read(id, &rest[..length], self.now_us);
                 rest = &rest[length..];
             }
         }
+        is_read
     }
 
-    fn read_links(&mut self) {
+    /// Give the core what servers did; tell whether there was something.
+    fn read_links(&mut self) -> bool {
+        let mut is_read = false;
         for at in 0..self.links.len() {
             let (id, link) = &mut self.links[at];
             let server = self.servers.get_mut(&link.server).unwrap();
             let id = *id;
             if !link.is_open {
+                is_read |= server.health != Health::Unreachable;
                 match server.health {
                     Health::Good | Health::Silent => {
                         link.is_open = true;
@@ -262,21 +348,24 @@ impl World {
                 continue;
             }
             if server.health == Health::Good {
-                let serve = match self.protocol {
+                let serve = match self.terms.pool.protocol {
                     PoolProtocol::Memcache => memcached::serve,
                     PoolProtocol::Redis => redis::serve,
                 };
                 serve(&mut server.store, &mut link.to_server, &mut link.to_core);
             }
             let bytes = std::mem::take(&mut link.to_core);
+            is_read |= !bytes.is_empty();
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
-                let length = if self.is_cutting { piece(&mut self.random, rest.len()) } else { rest.len() };
+                let most = rest.len().min(READ_BYTES);
+                let length = if self.is_cutting { piece(&mut self.random, most) } else { most };
                 self.core.link_read(id, &rest[..length], self.now_us);
                 rest = &rest[length..];
             }
         }
         self.links.retain(|(_, link)| !link.server.is_empty());
+        is_read
     }
 
     fn follow_effects(&mut self) {
@@ -286,7 +375,8 @@ impl World {
             match effect {
                 Effect::Connect { link, terms, server } => {
                     let server = terms.pool.servers[server].address.as_str().to_owned();
-                    let end = Link { server, is_open: false, to_server: Vec::new(), to_core: Vec::new() };
+                    let moves = self.servers[&server].moves;
+                    let end = Link { server, moves, is_open: false, to_server: Vec::new(), to_core: Vec::new() };
                     self.links.push((link, end));
                 }
                 Effect::CloseLink(id) => self.links.retain(|(known, _)| *known != id),
@@ -307,33 +397,53 @@ impl World {
         }
     }
 
-    /// Write what is to be written, not always all of it.
+    fn can_write(&self) -> bool {
+        let (clients, links) = &self.unwritten;
+        let takes = |id| self.ids.get(id).is_some_and(|number| !self.clients[number].is_slow);
+        !links.is_empty() || clients.iter().any(takes)
+    }
+
+    /// Write what is to be written, not always all of it; what the network did not take is written later.
     fn write(&mut self) {
-        self.core.take_dirty(&mut Vec::new(), &mut Vec::new());
-        for (id, link) in &mut self.links {
-            let bytes = self.core.link_output(*id);
-            let length = if self.is_cutting && self.random.is_so(300) {
-                piece(&mut self.random, bytes.len())
-            } else {
-                bytes.len()
-            };
-            link.to_server.extend_from_slice(&bytes[..length]);
-            self.core.link_wrote(*id, length, self.now_us);
-        }
-        let open: Vec<(ClientId, usize)> = self.ids.iter().map(|(id, number)| (*id, *number)).collect();
-        for (id, number) in open {
-            let client = self.clients.get_mut(&number).unwrap();
-            if client.is_slow {
+        let (mut clients, mut links) = std::mem::take(&mut self.unwritten);
+        self.core.take_dirty(&mut clients, &mut links);
+        while let Some(id) = links.pop() {
+            links.retain(|known| *known != id);
+            let Some((_, link)) = self.links.iter_mut().find(|(known, _)| *known == id) else { continue };
+            let bytes = self.core.link_output(id);
+            if bytes.is_empty() {
                 continue;
             }
+            let length = taken(&mut self.random, self.is_cutting, bytes.len());
+            link.to_server.extend_from_slice(&bytes[..length]);
+            if length < bytes.len() {
+                self.unwritten.1.push(id);
+            }
+            self.core.link_wrote(id, length, self.now_us);
+        }
+        while let Some(id) = clients.pop() {
+            clients.retain(|known| *known != id);
+            let Some(number) = self.ids.get(&id) else { continue };
+            let client = self.clients.get_mut(number).unwrap();
             let bytes = self.core.client_output(id);
-            let length = if self.is_cutting && self.random.is_so(300) {
-                piece(&mut self.random, bytes.len())
-            } else {
-                bytes.len()
-            };
+            if bytes.is_empty() {
+                continue;
+            }
+            if client.is_slow {
+                self.unwritten.0.push(id);
+                continue;
+            }
+            let length = taken(&mut self.random, self.is_cutting, bytes.len());
             client.got.extend_from_slice(&bytes[..length]);
+            if length < bytes.len() {
+                self.unwritten.0.push(id);
+            }
             self.core.client_wrote(id, length, self.now_us);
         }
     }
+}
+
+/// Return how many of so many bytes the network takes now.
+fn taken(random: &mut Random, is_cutting: bool, bytes: usize) -> usize {
+    if is_cutting && random.is_so(300) { piece(random, bytes) } else { bytes }
 }

@@ -22,8 +22,11 @@ fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec
     let name = String::from_utf8(args[0].to_ascii_uppercase()).unwrap();
     match (name.as_str(), args.len()) {
         ("PING", 1) => out.extend_from_slice(b"+PONG\r\n"),
-        ("AUTH", _) if args.last().unwrap() == b"secret" => out.extend_from_slice(b"+OK\r\n"),
+        ("AUTH", _) if *args.last().unwrap() == set(store, b"password", b"secret") => out.extend_from_slice(b"+OK\r\n"),
         ("AUTH", _) => out.extend_from_slice(b"-WRONGPASS no\r\n"),
+        ("SELECT", 2) if args[1] > set(store, b"databases", b"9") => {
+            out.extend_from_slice(b"-ERR DB index is out of range\r\n");
+        }
         ("SELECT", 2) => out.extend_from_slice(b"+OK\r\n"),
         ("GET", 2) => out.extend_from_slice(&bulk(store.get(&args[1]).map(Vec::as_slice))),
         ("SET", 3) => {
@@ -53,6 +56,11 @@ fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec
         ("LRANGE", 4) => out.extend_from_slice(b"*2\r\n*1\r\n:1\r\n$-1\r\n"),
         _ => out.extend_from_slice(format!("-ERR unknown command '{name}'\r\n").as_bytes()),
     }
+}
+
+/// What the server is set to by a key of that name.
+fn set(store: &HashMap<Vec<u8>, Vec<u8>>, name: &[u8], unless_set: &[u8]) -> Vec<u8> {
+    store.get(name).map_or(unless_set, Vec::as_slice).to_vec()
 }
 
 /// A value as a bulk string, or none.

@@ -1,6 +1,6 @@
 //! What simulated clients say, and what may be answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alongside_ambassador::core::Terms;
 use alongside_document::PoolProtocol;
@@ -14,12 +14,19 @@ use super::redis::{bulk, command};
 
 /// Keys of one client.
 const KEYS: usize = 8;
+/// Quiet commands of a flood, and the bytes of their values: more than a server may have waiting.
+const FLOOD: usize = 160;
+const FLOOD_BYTES: usize = 9_000;
 
 /// A client's model of its own keys: it is the only one that writes them.
 pub struct Speaker {
     number: usize,
     /// Values of keys whose home never fails; those of other keys nobody can know.
     known: BTreeMap<String, Option<String>>,
+    /// Keys that have another home than when they were written last.
+    doubtful: BTreeSet<String>,
+    /// Whether a failed part ends the connection.
+    is_strict: bool,
 }
 
 /// What an answer must be.
@@ -37,12 +44,23 @@ pub enum Expected {
 }
 
 impl Speaker {
-    pub fn new(number: usize) -> Speaker {
-        Speaker { number, known: BTreeMap::new() }
+    pub fn new(number: usize, is_strict: bool) -> Speaker {
+        Speaker { number, known: BTreeMap::new(), doubtful: BTreeSet::new(), is_strict }
+    }
+
+    /// These keys have another home from now on: what it knows of them nobody can tell, before they are written again.
+    pub fn doubt(&mut self, has_moved: &dyn Fn(&str) -> bool) {
+        let keys = (0..KEYS).map(|number| self.named(number));
+        let moved: Vec<String> = keys.filter(|key| has_moved(key)).collect();
+        self.doubtful.extend(moved);
+    }
+
+    fn named(&self, number: usize) -> String {
+        format!("c{}:{}", self.number, number * 7919)
     }
 
     fn key(&self, random: &mut Random) -> String {
-        format!("c{}:{}", self.number, random.place(KEYS) * 7919)
+        self.named(random.place(KEYS))
     }
 
     fn value(key: &str, random: &mut Random) -> String {
@@ -51,12 +69,56 @@ impl Speaker {
     }
 
     /// Say something; return the bytes, and what must be answered if anything is.
-    pub fn speak(&mut self, terms: &Terms, sick: &[usize], random: &mut Random) -> (Vec<u8>, Option<Expected>) {
-        let is_well = |key: &str| !sick.contains(&terms.explain(key.as_bytes()).home);
+    pub fn speak(&mut self, terms: &Terms, sick: &[String], random: &mut Random) -> (Vec<u8>, Option<Expected>) {
+        let doubtful = self.doubtful.clone();
+        let is_sick = |key: &str| sick.contains(&home(terms, key));
+        let is_well = |key: &str| !doubtful.contains(key) && !is_sick(key);
         match terms.pool.protocol {
+            _ if self.is_strict => self.speak_strictly(terms, &is_sick, &is_well, random),
             PoolProtocol::Memcache => self.speak_memcache(&is_well, random),
             PoolProtocol::Redis => self.speak_redis(&is_well, random),
         }
+    }
+
+    /// Say what twemproxy knows, and only what cannot end the connection: it fails no command of several keys.
+    fn speak_strictly(
+        &mut self,
+        terms: &Terms,
+        is_sick: &dyn Fn(&str) -> bool,
+        is_well: &dyn Fn(&str) -> bool,
+        random: &mut Random,
+    ) -> (Vec<u8>, Option<Expected>) {
+        loop {
+            let (known, doubtful) = (self.known.clone(), self.doubtful.clone());
+            let (bytes, expected) = match terms.pool.protocol {
+                PoolProtocol::Memcache => self.speak_memcache(is_well, random),
+                PoolProtocol::Redis => self.speak_redis(is_well, random),
+            };
+            let text = String::from_utf8_lossy(&bytes);
+            let is_known = !["mg ", "verbosity", "frob"].iter().any(|word| text.starts_with(word));
+            let keys = keys_of(&bytes);
+            if is_known && (keys.len() < 2 || !keys.iter().any(|key| is_sick(key))) {
+                return (bytes, expected);
+            }
+            (self.known, self.doubtful) = (known, doubtful);
+        }
+    }
+
+    /// Write without hearing of it, more at once than fits anywhere; the last of each key counts.
+    pub fn flood(&mut self, random: &mut Random) -> Vec<u8> {
+        let mut said = Vec::new();
+        for number in 0..FLOOD {
+            let key = self.key(random);
+            let value = format!("{key}={number}{}", "f".repeat(FLOOD_BYTES));
+            said.extend_from_slice(format!("set {key} 0 0 {} noreply\r\n{value}\r\n", value.len()).as_bytes());
+            self.write(key, Some(value));
+        }
+        said
+    }
+
+    fn write(&mut self, key: String, value: Option<String>) -> Option<String> {
+        self.doubtful.remove(&key);
+        self.known.insert(key, value).flatten()
     }
 
     fn speak_memcache(&mut self, is_well: &dyn Fn(&str) -> bool, random: &mut Random) -> (Vec<u8>, Option<Expected>) {
@@ -75,11 +137,11 @@ impl Speaker {
                 let quiet = if is_quiet { " noreply" } else { "" };
                 let said = format!("set {key} 0 0 {}{quiet}\r\n{value}\r\n", value.len());
                 let expected = if is_quiet { None } else { well(b"STORED\r\n".to_vec()) };
-                self.known.insert(key, Some(value));
+                self.write(key, Some(value));
                 (said.into_bytes(), expected)
             }
             6 => {
-                self.known.insert(key.clone(), None);
+                self.write(key.clone(), None);
                 let answer: &[u8] = if known.is_some() { b"DELETED\r\n" } else { b"NOT_FOUND\r\n" };
                 (format!("delete {key}\r\n").into_bytes(), well(answer.to_vec()))
             }
@@ -122,7 +184,7 @@ impl Speaker {
                 let value = Self::value(&key, random);
                 let said = command(&[b"set", key.as_bytes(), value.as_bytes()]);
                 let expected = well(b"+OK\r\n".to_vec());
-                self.known.insert(key, Some(value));
+                self.write(key, Some(value));
                 (said, expected)
             }
             6..=7 => {
@@ -147,8 +209,7 @@ impl Speaker {
                 words.extend(keys.iter().map(String::as_bytes));
                 let said = command(&words);
                 let is_all_well = keys.iter().all(|key| is_well(key));
-                let gone =
-                    keys.iter().filter(|key| self.known.insert((*key).clone(), None).flatten().is_some()).count();
+                let gone = keys.iter().filter(|key| self.write((*key).clone(), None).is_some()).count();
                 let exactly = Expected::Exactly(format!(":{gone}\r\n").into_bytes());
                 (said, Some(if is_all_well { exactly } else { Expected::Any(String::new()) }))
             }
@@ -157,7 +218,38 @@ impl Speaker {
     }
 }
 
+/// Return the name of a key's server.
+pub fn home(terms: &Terms, key: &str) -> String {
+    terms.pool.servers[terms.explain(key.as_bytes()).home].name.as_str().to_owned()
+}
+
+/// Return the keys of what was said, in order.
+pub fn keys_of(said: &[u8]) -> Vec<String> {
+    let is_key = |word: &&str| word.starts_with('c') && word.contains(':') && !word.contains('=');
+    String::from_utf8_lossy(said).split_ascii_whitespace().filter(is_key).map(str::to_owned).collect()
+}
+
 impl Expected {
+    /// Some of its keys may have another home when it is asked: anything of theirs will do.
+    pub fn loosen(&mut self, keys: &[String], has_moved: &dyn Fn(&str) -> bool) {
+        let moved: Vec<&String> = keys.iter().filter(|key| has_moved(key)).collect();
+        let Some(&first) = moved.first() else { return };
+        match self {
+            Expected::Values { blocks, perhaps } => {
+                blocks.retain(|block| !moved.iter().any(|key| block.starts_with(format!("VALUE {key} ").as_bytes())));
+                perhaps.extend(moved.into_iter().cloned());
+            }
+            Expected::Elements(elements) if elements.len() > 1 => {
+                for (element, key) in elements.iter_mut().zip(keys).filter(|(_, key)| has_moved(key)) {
+                    *element = Err(key.clone());
+                }
+            }
+            Expected::Exactly(bytes) if bytes.ends_with(b"MN\r\n") => *self = Expected::UntilNoop(first.clone()),
+            Expected::Exactly(_) | Expected::Elements(_) => *self = Expected::Any(first.clone()),
+            Expected::UntilNoop(_) | Expected::Any(_) => {}
+        }
+    }
+
     /// Take the answer off the beginning of what came; `None` while it is not whole.
     pub fn take(&self, got: &mut Vec<u8>, protocol: PoolProtocol) -> Option<()> {
         let length = match protocol {

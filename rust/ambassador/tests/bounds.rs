@@ -1,0 +1,180 @@
+//! What is bounded ends in order: who reaches a bound is told or closed, and nobody else notices.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod world;
+
+use alongside_ambassador::core::Terms;
+use alongside_ambassador::counters::Standing;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use world::redis::command;
+use world::terms::terms;
+use world::{Health, World};
+
+fn world(protocol: &str, servers: usize, more: &Value) -> (World, Arc<Terms>, Vec<String>) {
+    let terms = terms(protocol, servers, more);
+    let key_of = |server| (0..).map(|i| format!("key{i}")).find(|key| terms.explain(key.as_bytes()).home == server);
+    let keys = (0..servers).map(|server| key_of(server).unwrap()).collect();
+    let mut world = World::new(&terms, 7);
+    world.is_cutting = false;
+    (world, terms, keys)
+}
+
+fn ask(world: &mut World, client: usize, bytes: &[u8]) -> String {
+    world.send(client, bytes);
+    world.settle();
+    world.take(client)
+}
+
+#[test]
+fn a_client_that_does_not_read_what_one_command_brings_is_closed() {
+    let (mut world, terms, keys) = world("memcache", 2, &json!({"limits": {"answers_bytes_max": 100_000}}));
+    let (greedy, other) = (world.connect(), world.connect());
+    world.server(0).store.insert(keys[0].clone().into_bytes(), vec![b'v'; 20_000]);
+    world.client(greedy).is_slow = true;
+    world.send(greedy, format!("get {}\r\n", [keys[0].as_str(); 400].join(" ")).as_bytes());
+    world.settle();
+    assert!(world.client(greedy).is_closed);
+    assert!(world.core.holdings().bytes < 1_000, "{:?}", world.core.holdings());
+    let sum = terms.counters.sum();
+    assert_eq!((sum.limited, sum.client_err, sum.client_connections), (1, 1, 1));
+    let got = ask(&mut world, other, format!("get {}\r\n", keys[0]).as_bytes());
+    assert!(got.starts_with("VALUE") && got.ends_with("END\r\n"));
+    assert_eq!(terms.servers[0].sum().server_connections, 1);
+}
+
+#[test]
+fn a_client_that_waits_for_another_answer_first_is_bounded_too() {
+    let (mut world, terms, keys) = world("memcache", 2, &json!({"limits": {"answers_bytes_max": 100_000}}));
+    let client = world.connect();
+    world.server(0).health = Health::Silent;
+    world.server(1).store.insert(keys[1].clone().into_bytes(), vec![b'v'; 20_000]);
+    world.send(client, format!("get {}\r\nget {}\r\n", keys[0], [keys[1].as_str(); 10].join(" ")).as_bytes());
+    world.settle();
+    assert!(world.client(client).is_closed);
+    assert_eq!(terms.counters.sum().limited, 1);
+}
+
+#[test]
+fn a_merged_answer_is_bounded_too() {
+    let (mut world, terms, keys) = world("redis", 2, &json!({"limits": {"answers_bytes_max": 100_000}}));
+    let client = world.connect();
+    world.server(0).store.insert(keys[0].clone().into_bytes(), vec![b'v'; 20_000]);
+    let words = [vec!["MGET", &keys[1]], vec![keys[0].as_str(); 10]].concat();
+    world.send(client, &command(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>()));
+    world.settle();
+    assert!(world.client(client).is_closed);
+    assert_eq!((terms.counters.sum().limited, world.core.holdings().bytes), (1, 0));
+}
+
+#[test]
+fn an_answer_too_large_to_be_kept_fails_its_command_alone() {
+    let more = json!({"ejection": {"failures": 1}, "limits": {"server_bytes_max": 65_536}});
+    let (mut world, terms, k) = world("redis", 1, &more);
+    let (one, other) = (world.connect(), world.connect());
+    world.server(0).store.insert(b"large".to_vec(), vec![b'v'; 100_000]);
+    world.server(0).store.insert(b"part".to_vec(), vec![b'v'; 20_000]);
+    world.server(0).store.insert(k[0].clone().into_bytes(), b"x".to_vec());
+    for is_cutting in [false, true] {
+        world.is_cutting = is_cutting;
+        let asked = [
+            command(&[b"GET", k[0].as_bytes()]),
+            command(&[b"GET", b"large"]),
+            command(&[b"MGET", b"part", b"part", b"part", b"nothing", b"part"]),
+            command(&[b"GET", k[0].as_bytes()]),
+        ];
+        world.send(one, &asked.concat());
+        let mine = ask(&mut world, other, &command(&[b"GET", k[0].as_bytes()]));
+        let error = "-ERR The server's answer is too large\r\n";
+        assert_eq!(world.take(one), format!("$1\r\nx\r\n{error}{error}$1\r\nx\r\n"));
+        assert_eq!(mine, "$1\r\nx\r\n");
+    }
+    let sum = terms.servers[0].sum();
+    assert_eq!((terms.servers[0].standing(), sum.server_err, sum.failed), (Standing::Good, 0, 4));
+    assert_eq!((terms.counters.sum().limited, world.open_links().len()), (4, 1));
+    assert_eq!((world.core.holdings().waiting, world.core.holdings().asks), (0, 0));
+}
+
+#[test]
+fn quiet_commands_are_waited_for_as_others_are() {
+    let (mut world, terms, keys) = world("memcache", 1, &json!({"limits": {"client_requests_max": 8}}));
+    let (client, other) = (world.connect(), world.connect());
+    world.server(0).health = Health::Silent;
+    let said: String = (0..1_000).map(|i| format!("set {} 0 0 4 noreply\r\n{i:04}\r\n", keys[0])).collect();
+    world.send(client, said.as_bytes());
+    world.settle();
+    assert!(world.client(client).is_paused);
+    assert_eq!(world.core.holdings().asks, 8);
+    world.server(0).health = Health::Good;
+    for _ in 0..10 {
+        world.settle();
+    }
+    let got = ask(&mut world, client, format!("get {}\r\n", keys[0]).as_bytes());
+    assert_eq!(got, format!("VALUE {} 0 4\r\n0999\r\nEND\r\n", keys[0]));
+    assert_eq!(ask(&mut world, other, b"get nothing\r\n"), "END\r\n");
+    assert_eq!((terms.counters.sum().limited, terms.servers[0].sum().requests), (0, 1_002));
+}
+
+#[test]
+fn what_a_client_asks_counts_with_its_bytes() {
+    let (mut world, _, keys) = world("memcache", 1, &json!({"limits": {"client_bytes_max": 65_536}}));
+    let client = world.connect();
+    world.server(0).health = Health::Silent;
+    for quiet in ["", " noreply"] {
+        let value = "v".repeat(20_000);
+        let said = format!("set {} 0 0 {}{quiet}\r\n{value}\r\n", keys[0], value.len()).repeat(5);
+        world.send(client, said.as_bytes());
+    }
+    world.settle();
+    assert_eq!(world.core.holdings().asks, 4);
+    world.server(0).health = Health::Good;
+    world.settle();
+    world.settle();
+    assert_eq!(world.take(client), "STORED\r\n".repeat(5));
+}
+
+#[test]
+fn a_quiet_command_that_fails_says_nothing() {
+    let (mut world, _, keys) = world("memcache", 2, &json!({"may_flush": true}));
+    let client = world.connect();
+    world.kill(0);
+    let said = format!(
+        "set {0} 0 0 1 noreply\r\na\r\nflush_all noreply\r\nget {1}\r\nset {0} 0 0 1 noreply\r\na\r\nget {0}\r\n",
+        keys[0], keys[1]
+    );
+    assert_eq!(ask(&mut world, client, said.as_bytes()), "END\r\nSERVER_ERROR Connection refused\r\n");
+    assert_eq!(world.core.holdings().slots, 0);
+}
+
+#[test]
+fn a_request_of_redis_is_bounded_as_a_whole() {
+    let limits = json!({"limits": {"request_bytes_max": 65_536, "value_bytes_max": 10_000}});
+    let (mut world, terms, k) = world("redis", 1, &limits);
+    let value = vec![b'v'; 10_000];
+    let client = world.connect();
+    assert_eq!(ask(&mut world, client, &command(&[b"SET", k[0].as_bytes(), &value])), "+OK\r\n");
+    world.send(client, b"*1001\r\n$4\r\nMSET\r\n");
+    for _ in 0..20 {
+        world.send(client, &[&b"$1\r\na\r\n$10000\r\n"[..], &value, b"\r\n"].concat());
+        world.step(100);
+    }
+    world.settle();
+    assert_eq!(world.take(client), "-ERR Protocol error: too big request\r\n");
+    assert!(world.client(client).is_closed);
+    assert_eq!((world.core.holdings().bytes, terms.counters.sum().client_err), (0, 1));
+}
+
+#[test]
+fn who_has_not_said_who_it_is_may_say_little() {
+    let users = json!({"users": [{"name": "default", "password": "/p"}]});
+    let (mut world, _, _) = world("redis", 1, &users);
+    let long = vec![b'p'; 20_000];
+    for said in [b"*11\r\n".to_vec(), command(&[b"AUTH", &long])] {
+        let client = world.connect();
+        assert!(ask(&mut world, client, &said).starts_with("-ERR Protocol error: invalid "));
+        assert!(world.client(client).is_closed);
+    }
+    let client = world.connect();
+    let said = [command(&[b"AUTH", b"secret"]), command(&[b"GET", &long])].concat();
+    assert_eq!(ask(&mut world, client, &said), "+OK\r\n$-1\r\n");
+}
