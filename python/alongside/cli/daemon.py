@@ -157,4 +157,5 @@ def _passed(names: Sequence[str], sockets: Sequence[socket.socket]) -> dict[str,
         os.dup2(descriptor, FIRST_PASSED + at, inheritable=True)
     # A colon parts names; a socket without its name is found by its address.
     told = ":".join("" if ":" in name else name for name in names)
-    return {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": told}
+    # Nobody but the next program has them: what it serves no longer is to be closed.
+    return {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": told, "LISTEN_GIVER": "gone"}

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,13 @@ const BACKLOG: i32 = 4096;
 /// The longest path of a UNIX socket in bytes.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 
-/// Sockets passed by whoever started the process (`LISTEN_FDS`, `LISTEN_FDNAMES`).
+/// Sockets passed by whoever started the process (`LISTEN_FDS`, `LISTEN_FDNAMES`), or was this process before
+/// (`LISTEN_GIVER=gone`).
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<Held>,
+    /// Whoever passed them is gone: one that nothing serves any more is closed, since nobody else would serve it.
+    is_left: bool,
 }
 
 /// A listening socket that this process holds.
@@ -61,6 +64,7 @@ impl Inherited {
     /// A passed descriptor is not a listening TCP socket.
     pub fn take() -> io::Result<Self> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let is_left = std::env::var_os("LISTEN_GIVER").is_some_and(|said| said == "gone");
         let mut passed = listenfd::ListenFd::from_env();
         let mut sockets = Vec::new();
         for index in 0..passed.len() {
@@ -73,7 +77,7 @@ impl Inherited {
             })?;
             sockets.extend(socket.map(|socket| Held { socket, name: Some(name), served: None }));
         }
-        Ok(Self { sockets })
+        Ok(Self { sockets, is_left })
     }
 
     /// Takes the socket with that name, or the one that already listens at `address`. One that served before goes by
@@ -88,9 +92,10 @@ impl Inherited {
         Some(self.sockets.swap_remove(index))
     }
 
-    /// Takes a passed socket back that nothing serves any more; one that this process bound is closed.
+    /// Takes a passed socket back that nothing serves any more; one that this process bound, or has from who is gone, is
+    /// closed.
     pub fn give_back(&mut self, held: Held) {
-        if held.name.is_some() {
+        if held.name.is_some() && !self.is_left {
             self.sockets.push(held);
         }
     }
@@ -138,10 +143,26 @@ pub struct SocketFile {
 impl SocketFile {
     /// Removes the file, unless the path leads to another's by now.
     pub fn remove(&self) {
-        if identity(&self.path).is_ok_and(|now| now == self.identity) {
+        if self.is_there() {
             // Only a file that nobody serves is left otherwise; the next process would replace it.
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+
+    /// Gives the file another mode, unless the path leads to another's by now.
+    ///
+    /// # Errors
+    /// The file is no longer this process's to change.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        if self.is_there() {
+            std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(mode))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        identity(&self.path).is_ok_and(|now| now == self.identity)
     }
 }
 
@@ -153,7 +174,8 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 /// Listens on a UNIX socket that only its owner may open; a socket file that nobody serves is replaced.
 ///
 /// # Errors
-/// The path is longer than [`SOCKET_PATH_BYTES_MAX`], is served by somebody, or cannot be written.
+/// The path is longer than [`SOCKET_PATH_BYTES_MAX`], is served by somebody, leads to what is no socket, or cannot be
+/// written.
 pub fn bind_private(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     bind_file(path, 0o600)
 }
@@ -171,7 +193,7 @@ pub fn bind_file(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile
     }
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody serves this socket")),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => remove_dead(path)?,
         Err(_) => {}
     }
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
@@ -184,13 +206,21 @@ pub fn bind_file(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile
     Ok((socket, file))
 }
 
+/// Removes a socket file that nobody serves. Whatever else is there is refused in the same way, and is somebody's.
+fn remove_dead(path: &Path) -> io::Result<()> {
+    if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "what is there is no socket"));
+    }
+    std::fs::remove_file(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn passed<const N: usize>(sockets: [(&str, TcpListener); N]) -> Inherited {
         let held = |(name, socket): (&str, TcpListener)| Held { socket, name: Some(name.into()), served: None };
-        Inherited { sockets: sockets.into_iter().map(held).collect() }
+        Inherited { sockets: sockets.into_iter().map(held).collect(), is_left: false }
     }
 
     #[test]
@@ -234,6 +264,42 @@ mod tests {
         let (_second, file) = bind_private(&path).unwrap();
         file.remove();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_socket_stays_where_it_is() {
+        let path = std::env::temp_dir().join(format!("alongside-no-socket-{}", std::process::id()));
+        std::fs::write(&path, "kept").unwrap();
+        assert_eq!(bind_private(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"kept");
+        let link = path.with_extension("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(bind_private(&link).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(link.is_symlink() && path.is_file());
+        std::fs::remove_file(&link).unwrap();
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_sockets_file_may_get_another_mode() {
+        let path = std::env::temp_dir().join(format!("alongside-mode-{}.sock", std::process::id()));
+        let (_socket, file) = bind_private(&path).unwrap();
+        file.set_mode(0o666).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "another's").unwrap();
+        file.set_mode(0o600).unwrap();
+        assert_ne!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_socket_whose_giver_is_gone_is_closed_when_nothing_serves_it() {
+        let mut inherited = passed([("web", bind("127.0.0.1:0").unwrap())]);
+        inherited.is_left = true;
+        let held = inherited.claim("web", "127.0.0.1:80").unwrap();
+        inherited.give_back(held);
+        assert!(inherited.claim("web", "127.0.0.1:80").is_none());
     }
 
     #[test]
