@@ -52,12 +52,14 @@ def start(
             made, _ = _looked_at(resolved, variables, binary, secrets_folder=Path(folder))
         (tell or sys.stdout.write)("".join(f"{line}\n" for line in made.told(is_whole=True)))
         return
+    # Before it is read: what changes meanwhile is read again.
+    made_of = launch.state(resolved.text("config"))
     made, content = _looked_at(resolved, variables, binary)
     more = {} if before is None else before(made)
     lines = nodes.say(resolved)
     for line in made.told(is_whole=False):
         lines.warning("odd", told=line)
-    followed = launch.Followed(_rendering(words), os.path.abspath(made.file))
+    followed = launch.Followed(_rendering(words), os.path.abspath(made.file), made_of)
 
     def execute(path: str, arguments: list[str]) -> NoReturn:
         os.execve(path, arguments, variables.with_variables(more))  # noqa: S606 - our own binary

@@ -62,6 +62,8 @@ pub struct Runtime {
     /// The threads of pools.
     pub engine: Engine,
     locals: Locals,
+    /// One of them could not be bound when this process began to serve.
+    is_local_due: bool,
     http: Metrics,
     caches: alongside_cache::Metrics,
     tcp: alongside_tcp::Metrics,
@@ -105,6 +107,7 @@ impl Runtime {
             admission: Arc::default(),
             engine: meters.engine,
             locals: Locals::default(),
+            is_local_due: false,
             http: meters.http,
             caches: meters.caches,
             tcp: meters.tcp,
@@ -219,10 +222,7 @@ impl Runtime {
         if self.stands_by() {
             return Ok(Vec::new());
         }
-        self.locals.bind(document).map_err(|(problem, kind)| match kind {
-            io::ErrorKind::AddrInUse => Refused::AddressTaken(problem),
-            _ => Refused::Wrong(vec![problem]),
-        })
+        self.locals.bind(document)
     }
 
     fn open_one(&mut self, document: &Document, name: &str, address: &str) -> io::Result<Opened> {
@@ -307,6 +307,7 @@ impl Runtime {
             }
         }
         self.locals.follow(&document, bound, &self.engine, &self.admission);
+        self.is_local_due = false;
         if let Err(error) = self.last_good.write(&document) {
             tracing::warn!(event = "last_good_not_kept", error = %error);
         }
@@ -393,6 +394,7 @@ impl Runtime {
         }
         self.inherited = Inherited::default();
         self.locals.close();
+        self.is_local_due = false;
         self.engine.drain();
         let (done, closed) = std::sync::mpsc::channel();
         for worker in &self.workers {
@@ -414,14 +416,32 @@ impl Runtime {
             return;
         }
         self.compiled.begin_caches();
-        let Some(document) = &self.document else { return };
-        match self.bind_locals(document) {
-            Ok(bound) => self.locals.follow(document, bound, &self.engine, &self.admission),
-            Err(refused) => {
-                let problems: Vec<String> = refused.problems().iter().map(ToString::to_string).collect();
-                tracing::error!(event = "socket_not_served", problems = problems.join(" | "));
-            }
+        if let Some(refused) = self.serve_locals() {
+            let problems: Vec<String> = refused.problems().iter().map(ToString::to_string).collect();
+            tracing::error!(event = "socket_not_served", problems = problems.join(" | "));
         }
+    }
+
+    /// Tries again to serve a UNIX socket that another process still had when this one began to serve.
+    pub fn bind_due(&mut self) {
+        if self.is_local_due {
+            // It was said when it was tried first.
+            let _ = self.serve_locals();
+        }
+    }
+
+    /// Serves the UNIX sockets that are not served yet; returns why one is not.
+    fn serve_locals(&mut self) -> Option<Refused> {
+        let document = self.document.as_ref()?;
+        let refused = match self.bind_locals(document) {
+            Ok(bound) => {
+                self.locals.follow(document, bound, &self.engine, &self.admission);
+                None
+            }
+            Err(refused) => Some(refused),
+        };
+        self.is_local_due = refused.as_ref().is_some_and(Refused::is_passing);
+        refused
     }
 }
 

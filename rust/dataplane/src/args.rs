@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// What `--help` prints.
 pub const HELP: &str = "\
 alongside-dataplane --document PATH|fd:N [--state DIR] [--standby[=SOCKET]]
-alongside-dataplane --render COMMAND --watch PATH... [--document PATH|fd:N] [--state DIR] [--standby[=SOCKET]]
+alongside-dataplane --render COMMAND --watch PATH... [--document PATH|fd:N [--made-of STATE]] [--state DIR]
+                    [--standby[=SOCKET]]
 alongside-dataplane --check PATH|fd:N
 alongside-dataplane --version
 
@@ -19,12 +20,15 @@ alongside-dataplane --version
   --render    a command that prints what to serve, its words between blanks, quoted as in a shell; it is run anew when a
               watched file holds something else. Of --document only the start is served then
   --watch     a file that the command reads; may be given more than once
+  --made-of   what the watched file was when --document was made of it, MTIME_NS:BYTES:INODE: where it still is, the
+              command is not run before it changes
   --state     a directory for the last good document, used where the given one cannot be read at a start
   --standby   let nobody in before POST /serve at the admin door: for a successor on the sockets of one that still serves,
               whose own admin door is SOCKET; where the process that started it is gone, it drains that one and serves
   --check     read a document and the certificates that it names, print what is wrong with them, exit 0 or 2
 
-Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound.
+Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound. One that
+nothing serves any more is kept for whoever passed it, or is closed where LISTEN_GIVER=gone.
 SIGTERM and SIGINT drain and end; SIGHUP reads the document, or runs the command, again.";
 
 /// What to do.
@@ -57,7 +61,7 @@ pub struct Args {
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_iter(words);
     let (mut document, mut state, mut standby) = (None, None, None);
-    let (mut render, mut watched) = (None, Vec::new());
+    let (mut render, mut watched, mut made_of) = (None, Vec::new(), None);
     while let Some(word) = parser.next().map_err(|error| error.to_string())? {
         match word {
             Long("version") => return Ok(Command::Version),
@@ -66,18 +70,25 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
             Long("document") => document = Some(source(&mut parser)?),
             Long("render") => render = Some(text(&mut parser)?),
             Long("watch") => watched.push(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
+            Long("made-of") => made_of = Some(text(&mut parser)?),
             Long("standby") => standby = Some(Standby::new(parser.optional_value().map(PathBuf::from))),
             Long("state") => state = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
             other => return Err(format!("{}; see --help", other.unexpected())),
         }
     }
     let (document, first) = match (render, document) {
-        (Some(command), first) => (Source::Command(Arc::new(Render::new(&command, watched)?)), first),
-        (None, _) if !watched.is_empty() => return Err("--watch goes with --render alone; see --help".to_owned()),
+        (Some(command), first) => (command_of(&command, watched, made_of)?, first),
+        (None, _) if !watched.is_empty() || made_of.is_some() => {
+            return Err("--watch and --made-of go with --render alone; see --help".to_owned());
+        }
         (None, Some(document)) => (document, None),
         (None, None) => return Err("--document is missing: what should be served? see --help".to_owned()),
     };
     Ok(Command::Run(Args { document, first, state, standby }))
+}
+
+fn command_of(command: &str, watched: Vec<PathBuf>, made_of: Option<String>) -> Result<Source, String> {
+    Ok(Source::Command(Arc::new(Render::new(command, watched)?.made_of(made_of))))
 }
 
 fn text(parser: &mut lexopt::Parser) -> Result<String, String> {

@@ -67,11 +67,13 @@ pub async fn run(args: Args) -> Exit {
         }
     };
     let last_good = LastGood::new(args.state.as_deref());
-    let document = match first_document(args.first.as_ref().unwrap_or(&args.document), &last_good) {
-        Ok(document) => document,
+    let watched = args.document.begun_with(args.first.is_none());
+    let (document, origin) = match first_document(args.first.as_ref().unwrap_or(&args.document), &last_good) {
+        Ok(found) => found,
         Err(problems) => return complain(&problems, Exit::Usage),
     };
     let control = Arc::new(Control::new(inherited, last_good, args.standby.is_some()));
+    control.has_seen(watched.filter(|_| origin == Origin::Given));
     let (result, admin) = match document.admin.as_ref().map(|admin| bind_admin(admin.path.as_path())).transpose() {
         Ok(Some((socket, file))) => (control.start(document, Some(socket)), Some(file)),
         Ok(None) => (control.start(document, None), None),
@@ -110,15 +112,22 @@ const fn exit_of(refused: &Refused) -> Exit {
     }
 }
 
+/// Where the document to start with comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Given,
+    Kept,
+}
+
 /// Reads the document to start with: the given one, else the last good one.
-fn first_document(source: &Source, last_good: &LastGood) -> Result<Document, Vec<Problem>> {
-    source.read().or_else(|problems| {
+fn first_document(source: &Source, last_good: &LastGood) -> Result<(Document, Origin), Vec<Problem>> {
+    source.read().map(|given| (given, Origin::Given)).or_else(|problems| {
         let kept = last_good.read().ok_or_else(|| problems.clone())?;
         for problem in problems {
             tracing::error!(event = "document_refused", problems = %problem);
         }
         tracing::warn!(event = "last_good_document_used", epoch = kept.epoch, generation = kept.generation);
-        Ok(kept)
+        Ok((kept, Origin::Kept))
     })
 }
 

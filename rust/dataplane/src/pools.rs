@@ -72,15 +72,20 @@ fn compile_one(pool: &Pool, before: Option<&Pooled>) -> Result<Pooled, Problem> 
             }
         }),
     };
-    Ok(Pooled { terms: terms(pool, before)?, connector })
+    Ok(Pooled { terms: terms(pool, before, known_or_read)?, connector })
 }
 
+/// What a user's file is read by: the user, and the terms that were in force.
+type Reading = fn(&User, Option<&Terms>) -> Result<Credentials, Problem>;
+
 /// Returns a pool's terms, with what its files say now.
-fn terms(pool: &Pool, before: Option<&Pooled>) -> Result<Arc<Terms>, Problem> {
-    let of =
-        |(index, user): (usize, &User)| credentials(user).map_err(|problem| problem.below(&format!("users[{index}]")));
+fn terms(pool: &Pool, before: Option<&Pooled>, read: Reading) -> Result<Arc<Terms>, Problem> {
+    let in_force = before.map(|before| &*before.terms);
+    let of = |(index, user): (usize, &User)| {
+        read(user, in_force).map_err(|problem| problem.below(&format!("users[{index}]")))
+    };
     let users = pool.users.iter().enumerate().map(of).collect::<Result<Vec<_>, _>>()?;
-    let server_user = pool.server_user.as_ref().map(credentials).transpose();
+    let server_user = pool.server_user.as_ref().map(|user| read(user, in_force)).transpose();
     let server_user = server_user.map_err(|problem| problem.below("server_user"))?;
     // What another protocol counted is another thing.
     let same = before.filter(|before| before.terms.pool.protocol == pool.protocol);
@@ -98,8 +103,18 @@ fn problem(error: &TermsError) -> Problem {
     Problem::new(path, error.to_string(), remedy)
 }
 
+/// Reads a user's password; where its file is not good now, what it said before stays, and who follows it tells so.
+fn known_or_read(user: &User, before: Option<&Terms>) -> Result<Credentials, Problem> {
+    credentials(user, before).or_else(|problem| {
+        let before = before.ok_or_else(|| problem.clone())?;
+        let users = before.pool.users.iter().zip(&before.users);
+        let mut known = users.chain(before.pool.server_user.iter().zip(&before.server_user));
+        known.find(|(written, _)| *written == user).map(|(_, known)| known.clone()).ok_or(problem)
+    })
+}
+
 /// Reads a user's password.
-fn credentials(user: &User) -> Result<Credentials, Problem> {
+fn credentials(user: &User, _: Option<&Terms>) -> Result<Credentials, Problem> {
     let path = user.password.as_path();
     let (what, remedy) = match password(path) {
         Ok(password) if password.is_empty() => ("is empty".to_owned(), "write the password into it"),
@@ -131,16 +146,20 @@ fn password(path: &Path) -> io::Result<Vec<u8>> {
 pub struct Tended {
     /// By the connector's place in memory, which holding it keeps.
     connectors: HashMap<usize, (Arc<Connector>, AbortHandle)>,
-    others: Vec<AbortHandle>,
+    passwords: Option<AbortHandle>,
+    standings: Option<AbortHandle>,
 }
 
 impl Tended {
     /// Looks after these from now on, and no longer after what is not among them. Must run where tasks can be started.
     pub fn follow(&mut self, engine: &Engine, pools: &Pools) {
-        self.others.drain(..).for_each(|task| task.abort());
+        if let Some(task) = self.passwords.take() {
+            task.abort();
+        }
         if !pools.is_empty() {
-            self.others.push(tokio::spawn(follow_passwords(engine.clone(), pools.clone())).abort_handle());
-            self.others.push(tokio::spawn(tell_standings(engine.clone())).abort_handle());
+            self.passwords = Some(tokio::spawn(follow_passwords(engine.clone(), pools.clone())).abort_handle());
+            // It goes on from one document to the next: who was told as left is told as back.
+            self.standings.get_or_insert_with(|| tokio::spawn(tell_standings(engine.clone())).abort_handle());
         }
         let mut before = std::mem::take(&mut self.connectors);
         for (_, connector) in pools.values().filter_map(|pooled| pooled.connector.as_ref()) {
@@ -172,7 +191,7 @@ async fn follow_passwords(engine: Engine, mut pools: Pools) {
         let _ = tokio::time::timeout(LOOK, changed.notified()).await;
         let mut is_new = false;
         for (name, pooled) in &mut pools {
-            match terms(&pooled.terms.pool, Some(pooled)) {
+            match terms(&pooled.terms.pool, Some(pooled), credentials) {
                 Ok(terms) => {
                     told.remove(name);
                     let before = &pooled.terms;
@@ -202,7 +221,12 @@ async fn tell_standings(engine: Engine) {
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        for (pool, served) in engine.pools().iter() {
+        let pools = engine.pools();
+        left.retain(|(pool, server): &(String, String), _| {
+            let its = pools.get(pool).map(|served| &served.terms.pool.servers);
+            its.is_some_and(|servers| servers.iter().any(|it| it.name.as_str() == server))
+        });
+        for (pool, served) in pools.iter() {
             for (server, counters) in served.terms.pool.servers.iter().zip(&served.terms.servers) {
                 let standing = counters.standing();
                 let key = (pool.clone(), server.name.to_string());
@@ -260,6 +284,27 @@ mod tests {
             assert_eq!(password(&path).unwrap(), wanted.as_bytes());
         }
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_password_stays_in_force_while_its_file_is_not_good() {
+        let path = std::env::temp_dir().join(format!("alongside-kept-{}", std::process::id()));
+        let other = path.with_extension("other");
+        let pool = |path: &Path| {
+            let user = format!(r#"{{"password": "{}"}}"#, path.display());
+            format!(
+                r#"{{"name": "a", "protocol": "redis", "users": [{user}], "server_user": {user},
+                    "servers": [{{"name": "s", "address": "h:1"}}]}}"#
+            )
+        };
+        std::fs::write(&path, "first").unwrap();
+        let first = compile(&document(&pool(&path)), &Pools::new()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let kept = compile(&document(&pool(&path)), &first).unwrap();
+        assert_eq!(kept["a"].terms.users, first["a"].terms.users);
+        assert_eq!(kept["a"].terms.server_user, first["a"].terms.server_user);
+        let refused = compile(&document(&pool(&other)), &first).unwrap_err();
+        assert!(refused[0].to_string().starts_with("pools[0].users[0].password: "), "{}", refused[0]);
     }
 
     #[test]

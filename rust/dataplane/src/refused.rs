@@ -2,6 +2,7 @@
 
 use alongside_document::{Document, Problem, Succession};
 use std::io;
+use std::path::Path;
 
 /// Why a document is not applied.
 #[derive(Debug)]
@@ -70,6 +71,19 @@ pub fn refuse_address(index: usize, address: &str, owner: Option<&str>, error: &
             format!("cannot listen on {address}: {error}"),
             "choose an address of this machine",
         )]),
+    }
+}
+
+/// Says why a pool's UNIX socket cannot be had.
+pub fn refuse_socket(index: usize, socket: &Path, error: &io::Error) -> Refused {
+    let problem = |remedy| {
+        let what = format!("cannot listen on {}: {error}", socket.display());
+        Problem::new(format!("pools[{index}].socket.path"), what, remedy)
+    };
+    match error.kind() {
+        io::ErrorKind::AddrInUse => Refused::AddressTaken(problem("choose another path or stop its owner")),
+        _ if is_exhausted(error) => Refused::Exhausted(problem("raise the process's limit of open files")),
+        _ => Refused::Wrong(vec![problem("choose another path")]),
     }
 }
 

@@ -4,8 +4,9 @@ use alongside_document::{DOCUMENT_BYTES_MAX, Problem};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -25,6 +26,17 @@ const WATCHED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub struct Render {
     words: Vec<String>,
     files: Vec<PathBuf>,
+    /// What the first file was when the document was made of it that the process begins with.
+    made_of: Option<String>,
+}
+
+/// Why a command printed no document.
+#[derive(Debug)]
+pub struct Unprinted {
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// It may print one the next time, though nothing that it reads changes.
+    pub is_passing: bool,
 }
 
 /// What watched files hold, as one number each; none of one that cannot be read.
@@ -35,7 +47,23 @@ impl Render {
     /// Returns the command that is written so: words between blanks, where quotes hold a word together as in a shell.
     pub fn new(command: &str, files: Vec<PathBuf>) -> Result<Self, String> {
         let words = split(command).ok_or_else(|| format!("--render {command:?}: a quote is not closed"))?;
-        if words.is_empty() { Err("--render names no command".to_owned()) } else { Ok(Self { words, files }) }
+        if words.is_empty() {
+            return Err("--render names no command".to_owned());
+        }
+        Ok(Self { words, files, made_of: None })
+    }
+
+    /// Says what the first file was when a document was made of it: as [`state`] has it.
+    pub fn made_of(self, state: Option<String>) -> Self {
+        Self { made_of: state, ..self }
+    }
+
+    /// Returns what the watched files hold, if the document is made of just this that the process begins with.
+    pub fn begun_with(&self) -> Option<Watched> {
+        let watched = self.watched();
+        // What they hold is read before: what changes from now on is noticed.
+        let [file] = self.files.as_slice() else { return None };
+        (state(file).ok().as_deref() == Some(self.made_of.as_deref()?)).then_some(watched)
     }
 
     /// The files that are watched.
@@ -55,15 +83,15 @@ impl Render {
     }
 
     /// Returns what the command prints. It waits for it, for half a minute at most.
-    pub fn run(&self) -> Result<Vec<u8>, Vec<Problem>> {
+    pub fn run(&self) -> Result<Vec<u8>, Unprinted> {
         self.run_within(TIME_MAX)
     }
 
-    fn run_within(&self, time_max: Duration) -> Result<Vec<u8>, Vec<Problem>> {
+    fn run_within(&self, time_max: Duration) -> Result<Vec<u8>, Unprinted> {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Whatever it starts ends with it.
-        let mut child = command.process_group(0).spawn().map_err(|error| self.problem(error.to_string()))?;
+        let mut child = command.process_group(0).spawn().map_err(|error| self.passing(&error.to_string()))?;
         let deadline = Instant::now() + time_max;
         let (printed, said) = (read(child.stdout.take()), read(child.stderr.take()));
         let ended = wait(&mut child, &printed, deadline);
@@ -73,16 +101,29 @@ impl Render {
         let said = said.recv_timeout(LOOK.max(deadline.saturating_duration_since(Instant::now()))).unwrap_or_default();
         match ended {
             Ok((status, bytes)) if status.success() => Ok(bytes),
-            Ok((status, _)) => Err(self.problem(with_words(&status.to_string(), &said))),
-            Err(why) => Err(self.problem(with_words(&why, &said))),
+            // One that ended by itself has judged what it read, and would again.
+            Ok((status, _)) => Err(self.unprinted(&with_words(&status.to_string(), &said), status.code().is_none())),
+            Err(why) => Err(self.passing(&with_words(&why, &said))),
         }
     }
 
-    /// Returns why it printed no document.
-    pub fn problem(&self, why: String) -> Vec<Problem> {
-        let what = format!("{:?} printed no document: {why}", self.words.join(" "));
-        vec![Problem::new("", what, "mend what it reads; the document in force stays")]
+    /// Returns that it printed no document for a reason that may pass.
+    pub fn passing(&self, why: &str) -> Unprinted {
+        self.unprinted(why, true)
     }
+
+    fn unprinted(&self, why: &str, is_passing: bool) -> Unprinted {
+        let what = format!("{:?} printed no document: {why}", self.words.join(" "));
+        let problems = vec![Problem::new("", what, "mend what it reads; the document in force stays")];
+        Unprinted { problems, is_passing }
+    }
+}
+
+/// Returns what tells a file from what it was before or is later: when it was changed, its size, its number.
+fn state(path: &Path) -> io::Result<String> {
+    let file = std::fs::metadata(path)?;
+    let changed_ns = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+    Ok(format!("{changed_ns}:{}:{}", file.size(), file.ino()))
 }
 
 /// Reads a pipe to its end, or to one byte more than a document may have, in a thread.
@@ -161,11 +202,12 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Render {
-        Render { words: ["/bin/sh", "-c", script].map(str::to_owned).into(), files: Vec::new() }
+        Render { words: ["/bin/sh", "-c", script].map(str::to_owned).into(), files: Vec::new(), made_of: None }
     }
 
     fn why(render: &Render, time_max: Duration) -> String {
-        render.run_within(time_max).unwrap_err().iter().map(ToString::to_string).collect()
+        let unprinted = render.run_within(time_max).unwrap_err();
+        unprinted.problems.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -182,6 +224,15 @@ mod tests {
         assert!(failed.contains("exit status: 2: pools: no such thing"), "{failed}");
         let absent = Render::new("/nowhere/alongside render", Vec::new()).unwrap();
         assert!(why(&absent, TIME_MAX).contains("No such file"));
+    }
+
+    #[test]
+    fn tells_a_judgement_from_what_may_pass() {
+        let is_passing = |script: &str| shell(script).run_within(Duration::from_millis(300)).unwrap_err().is_passing;
+        assert!(!is_passing("exit 2"));
+        assert!(is_passing("kill -9 $$"));
+        assert!(is_passing("sleep 600"));
+        assert!(Render::new("/nowhere/alongside render", Vec::new()).unwrap().run().unwrap_err().is_passing);
     }
 
     #[test]
@@ -203,6 +254,11 @@ mod tests {
         assert_eq!(first, render.watched());
         std::fs::write(&path, "b").unwrap();
         assert!(first != render.watched() && first != absent);
+        assert!(render.begun_with().is_none());
+        let begun = render.made_of(state(&path).ok());
+        assert!(begun.begun_with().is_some_and(|watched| watched == begun.watched()));
+        std::fs::write(&path, "longer").unwrap();
+        assert!(begun.begun_with().is_none());
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Where documents come from, and the copy of the last good one.
 
-use crate::render::Render;
+use crate::render::{Render, Watched};
 use alongside_document::{DOCUMENT_BYTES_MAX, Document, Problem};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -28,6 +28,16 @@ impl Source {
         }
     }
 
+    /// Returns what the command's files hold, if that is what the process begins with: a first document that the command is
+    /// about to print, or was made of just this.
+    pub fn begun_with(&self, is_first: bool) -> Option<Watched> {
+        match self {
+            Self::Command(render) if is_first => Some(render.watched()),
+            Self::Command(render) => render.begun_with(),
+            Self::File(_) | Self::Descriptor(_) => None,
+        }
+    }
+
     /// Reads and checks the document.
     pub fn read(&self) -> Result<Document, Vec<Problem>> {
         self.bytes().and_then(|bytes| alongside_document::parse(&bytes))
@@ -39,7 +49,7 @@ impl Source {
             Self::File(path) => path.clone(),
             // Opening the name again starts at the beginning, whatever was read before.
             Self::Descriptor(number) => PathBuf::from(format!("/proc/self/fd/{number}")),
-            Self::Command(render) => return render.run(),
+            Self::Command(render) => return render.run().map_err(|unprinted| unprinted.problems),
         };
         read_file(&path)
     }

@@ -155,7 +155,9 @@ def test_the_data_plane_is_told_how_its_document_is_made_anew(
     at = words.index("--render")
     assert "render ambassador --config=" in words[at + 1]
     assert "--stats-port=22222" in words[at + 1]
-    assert words[at + 2 :] == ["--watch", str(config)]
+    state = config.stat()
+    made_of = f"{state.st_mtime_ns}:{state.st_size}:{state.st_ino}"
+    assert words[at + 2 :] == ["--watch", str(config), "--made-of", made_of]
     assert "LISTEN_FDS" not in variables
 
 

@@ -27,10 +27,22 @@ class Followed:
 
     command: tuple[str, ...]
     file: str
+    made_of: str | None = None
+    """What the file was when the first document was made of it, by `state`."""
 
     def words(self) -> list[str]:
         """Return what the binary is told."""
-        return ["--render", shlex.join(self.command), "--watch", self.file]
+        more = [] if self.made_of is None else ["--made-of", self.made_of]
+        return ["--render", shlex.join(self.command), "--watch", self.file, *more]
+
+
+def state(file: str) -> str | None:
+    """Return what tells a file from what it is later: its time, size and number; None of none."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return f"{found.st_mtime_ns}:{found.st_size}:{found.st_ino}"
 
 
 class Execute(Protocol):

@@ -6,6 +6,7 @@ use crate::render::{Render, Watched};
 use crate::source::Source;
 use alongside_document::{Document, Problem, Succession, succeeds};
 use alongside_transport::watch::Watch;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,7 +35,7 @@ pub struct Seen {
     is_rendering: bool,
     /// What it reads has changed since it began.
     is_wanted: bool,
-    /// It was refused for a reason that may pass.
+    /// It was refused, or not printed, for a reason that may pass.
     is_due_again: bool,
 }
 
@@ -75,18 +76,25 @@ impl Control {
         }
     }
 
+    /// Remembers what the command read for the document to begin with, where that is known.
+    pub(super) fn has_seen(&self, watched: Option<Watched>) {
+        self.seen().watched = watched;
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_again(self: &Arc<Self>, source: &Source) {
-        if self.seen().is_due_again {
+        if std::mem::take(&mut self.seen().is_due_again) {
             self.read_again(source, Look::Always);
         }
+        self.lock().bind_due();
     }
 
     fn read_again(self: &Arc<Self>, source: &Source, look: Look) {
-        if matches!(source, Source::Descriptor(_)) || self.unready().is_some() {
+        // What is not ready, as for want of a certificate, may be mended by just this document.
+        if matches!(source, Source::Descriptor(_)) || self.is_draining.load(Ordering::Relaxed) {
             return;
         }
         if let Source::Command(render) = source {
@@ -125,12 +133,14 @@ impl Control {
             let begun = std::thread::Builder::new().name("render".to_owned()).spawn(move || {
                 let _ = printed.send(worker.run());
             });
-            let bytes = match begun {
-                Ok(_) => answer.await.unwrap_or_else(|_| Err(render.problem("it was lost".to_owned()))),
-                Err(error) => Err(render.problem(format!("no thread can run it: {error}"))),
+            let printed = match begun {
+                Ok(_) => answer.await.unwrap_or_else(|_| Err(render.passing("it was lost"))),
+                Err(error) => Err(render.passing(&format!("no thread can run it: {error}"))),
             };
-            self.take(bytes, |document| self.number(document));
+            let is_passing = printed.as_ref().is_err_and(|unprinted| unprinted.is_passing);
+            self.take(printed.map_err(|unprinted| unprinted.problems), |document| self.number(document));
             let mut seen = self.seen();
+            seen.is_due_again |= is_passing;
             if !std::mem::take(&mut seen.is_wanted) {
                 seen.is_rendering = false;
                 return;

@@ -1,8 +1,9 @@
 //! UNIX sockets where clients of pools connect.
 
+use crate::refused::{Refused, refuse_socket};
 use alongside_ambassador::Engine;
 use alongside_ambassador::reactor::Rejected;
-use alongside_document::{ClientSocket, Document, Problem};
+use alongside_document::{ClientSocket, Document};
 use alongside_transport::accept::{ACCEPT_PAUSE, Failures};
 use alongside_transport::admission::Admission;
 use alongside_transport::listen::{self, SocketFile};
@@ -32,7 +33,7 @@ pub struct Bound {
 
 #[derive(Debug)]
 struct Local {
-    written: ClientSocket,
+    mode: u32,
     file: SocketFile,
     state: Arc<ArcSwap<State>>,
     task: AbortHandle,
@@ -46,21 +47,19 @@ impl Locals {
     /// Binds the sockets that a document adds, all or none.
     ///
     /// # Errors
-    /// What is wrong, and whether another one serves it.
-    pub fn bind(&self, document: &Document) -> Result<Vec<Bound>, (Problem, io::ErrorKind)> {
+    /// Why one of them cannot be had.
+    pub fn bind(&self, document: &Document) -> Result<Vec<Bound>, Refused> {
         let mut bound = Vec::new();
         for (index, pool) in document.pools.iter().enumerate() {
             let Some(written) = &pool.socket else { continue };
-            if self.0.get(&written.path.to_string()).is_some_and(|local| local.written == *written) {
+            if self.0.contains_key(&written.path.to_string()) {
                 continue;
             }
             match bind(written) {
                 Ok(one) => bound.push(one),
                 Err(error) => {
                     bound.iter().for_each(|one| one.file.remove());
-                    let path = format!("pools[{index}].socket.path");
-                    let what = format!("cannot listen on {}: {error}", written.path);
-                    return Err((Problem::new(path, what, "choose another path or stop its owner"), error.kind()));
+                    return Err(refuse_socket(index, written.path.as_path(), &error));
                 }
             }
         }
@@ -74,7 +73,8 @@ impl Locals {
             bound.into_iter().map(|one| (one.written.path.to_string(), one)).collect();
         let pools = engine.pools();
         for pool in &document.pools {
-            let Some(path) = pool.socket.as_ref().map(|socket| socket.path.to_string()) else { continue };
+            let Some(wanted) = &pool.socket else { continue };
+            let path = wanted.path.to_string();
             let state = State {
                 pool: pool.name.as_str().into(),
                 rejected: pools.get(pool.name.as_str()).map(|it| Arc::clone(&it.rejected)).unwrap_or_default(),
@@ -84,8 +84,9 @@ impl Locals {
                 let state = Arc::new(ArcSwap::from_pointee(state));
                 tracing::info!(event = "listening", listener = pool.name.as_str(), address = path);
                 let task = tokio::spawn(accept(socket, Arc::clone(&state), engine.clone(), Arc::clone(admission)));
-                self.0.insert(path, Local { written, file, state, task: task.abort_handle() });
-            } else if let Some(local) = before.remove(&path) {
+                self.0.insert(path, Local { mode: written.mode, file, state, task: task.abort_handle() });
+            } else if let Some(mut local) = before.remove(&path) {
+                local.set_mode(wanted);
                 local.state.store(Arc::new(state));
                 self.0.insert(path, local);
             }
@@ -100,6 +101,14 @@ impl Locals {
 }
 
 impl Local {
+    fn set_mode(&mut self, wanted: &ClientSocket) {
+        if std::mem::replace(&mut self.mode, wanted.mode) != wanted.mode
+            && let Err(error) = self.file.set_mode(wanted.mode)
+        {
+            tracing::warn!(event = "socket_mode_not_set", path = %wanted.path, error = %error);
+        }
+    }
+
     fn end(self) {
         self.task.abort();
         // Where the same path was bound anew, the file is another's.
