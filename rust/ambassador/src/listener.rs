@@ -71,7 +71,7 @@ impl Accept for Listener {
         let state = self.state.load_full();
         match state.acceptor.clone() {
             None => hand_over(&state, stream, None, admitted),
-            Some(acceptor) => drop(tokio::spawn(shake(state, acceptor, stream, admitted))),
+            Some(acceptor) => drop(tokio::spawn(shake(Arc::clone(self), acceptor, stream, admitted))),
         }
     }
 
@@ -82,13 +82,14 @@ impl Accept for Listener {
     }
 }
 
-async fn shake(state: Arc<State>, acceptor: Arc<Acceptor>, stream: TcpStream, admitted: Admitted) {
+async fn shake(listener: Arc<Listener>, acceptor: Arc<Acceptor>, stream: TcpStream, admitted: Admitted) {
     let local = stream.local_addr().ok().map(|address| address.ip());
     let deadline = Deadline::new();
     // Who is not in was told why, and counted.
     if let Ok(session) = acceptor.accept(stream, local, &deadline).await {
         let (stream, tls) = session.stream.into_inner();
-        hand_over(&state, stream, Some(tls), admitted);
+        // The pool may have another name by now.
+        hand_over(&listener.state.load(), stream, Some(tls), admitted);
     }
 }
 

@@ -1,6 +1,9 @@
 //! What moves bytes: threads that each have sockets and a core, and share nothing but the document and its counters.
 
+mod commands;
 mod connection;
+mod connectors;
+mod leaving;
 mod links;
 mod names;
 mod socket;
@@ -12,16 +15,18 @@ use crate::counters::{PoolCounters, ServerCounters};
 use alongside_tls::Connector;
 use alongside_transport::admission::{Admitted, Full};
 use arc_swap::ArcSwap;
+use commands::Command;
 use mio::Waker;
 use names::Names;
 use socket::Socket;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use turn::{Command, Reactor};
+use tokio::sync::oneshot;
+use turn::Reactor;
 
 /// How long a thread may take to say where a key goes.
 const EXPLAIN_WAIT: Duration = Duration::from_secs(1);
@@ -227,13 +232,13 @@ impl Engine {
         self.threads().iter().for_each(|thread| thread.tell(Command::Drain));
     }
 
-    /// Returns where a key goes by the first thread's experience; nothing where there is no such pool, or no thread answers.
-    #[must_use]
-    pub fn explain(&self, pool: &str, key: &[u8]) -> Option<Explained> {
-        let (answer, explained) = sync_channel(1);
+    /// Returns where a key goes by the first thread's experience, and the terms that say so; nothing where there is no such
+    /// pool, or no thread answers.
+    pub async fn explain(&self, pool: &str, key: &[u8]) -> Option<(Arc<Terms>, Explained)> {
+        let (answer, explained) = oneshot::channel();
         let thread = self.threads().first().cloned()?;
         thread.tell(Command::Explain { pool: pool.to_owned(), key: key.to_vec(), answer });
-        explained.recv_timeout(EXPLAIN_WAIT).ok().flatten()
+        tokio::time::timeout(EXPLAIN_WAIT, explained).await.ok()?.ok()?
     }
 
     /// Returns when a server was last ejected, in microseconds since 1970; 0 if it never was.

@@ -13,8 +13,7 @@ use crate::source::{LastGood, Source};
 use crate::standby::Standby;
 use crate::status::ProcessMetrics;
 use alongside_ambassador::Engine;
-use alongside_ambassador::core::Explained;
-use alongside_ambassador::reactor::Served;
+use alongside_ambassador::core::{Explained, Terms};
 use alongside_document::{Document, Limits, Problem};
 use alongside_http::connection;
 use alongside_http::entry::Caller;
@@ -277,13 +276,16 @@ impl Control {
         balancers.get(name).cloned().ok_or_else(|| format!("there is no balancer {name:?}, only: {}", names()))
     }
 
-    /// Returns the named pool and where a key of it goes; `None` where no thread of its answers.
-    pub fn pool(&self, name: &str, key: &[u8]) -> Result<(Served, Option<Explained>), String> {
+    /// Returns the named pool and where a key of it goes: as a thread would send it now, or by placement alone where no
+    /// thread answers.
+    pub async fn pool(&self, name: &str, key: &[u8]) -> Result<(Arc<Terms>, Explained), String> {
         let engine = self.lock().engine.clone();
         let pools = engine.pools();
         let names = || pools.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let served = pools.get(name).ok_or_else(|| format!("there is no pool {name:?}, only: {}", names()))?;
-        Ok((served.clone(), engine.explain(name, key)))
+        // Both are of one document: another may come into force meanwhile.
+        let placed = || (Arc::clone(&served.terms), served.terms.explain(key));
+        Ok(engine.explain(name, key).await.unwrap_or_else(placed))
     }
 
     /// Forgets what the named cache, or every one, holds of a URL; returns how many answers that were.

@@ -68,7 +68,7 @@ impl Door {
             ("GET" | "HEAD", "/version") => Reply::json(200, &self.control.version()),
             ("GET" | "HEAD", "/metrics") => self.metrics(),
             ("GET" | "HEAD", "/snapshot") if self.is_admin => Reply::json(200, &self.control.snapshot()),
-            ("GET" | "HEAD", "/explain") if self.is_admin => self.explain(&call.query),
+            ("GET" | "HEAD", "/explain") if self.is_admin => self.explain(&call.query).await,
             ("PUT", "/document") if self.is_admin => match exchange.collect_body(DOCUMENT_BYTES_MAX).await {
                 Some(bytes) => self.put(&bytes),
                 None => Reply::error(413, "the document is longer than 16 MiB or did not arrive whole"),
@@ -98,7 +98,7 @@ impl Door {
         }
     }
 
-    fn explain(&self, query: &str) -> Reply {
+    async fn explain(&self, query: &str) -> Reply {
         if let Some(name) = explain::value(query, "tcp") {
             let found = self.control.balancer(&name);
             return found.map_or_else(|why| Reply::error(404, &why), |it| Reply::json(200, &explain::balancer(&it)));
@@ -107,10 +107,10 @@ impl Door {
             let Some(key) = explain::bytes(query, "key") else {
                 return Reply::error(400, "key is missing; write ?pool=NAME&key=KEY");
             };
-            let found = self.control.pool(&name, &key);
+            let found = self.control.pool(&name, &key).await;
             return found.map_or_else(
                 |why| Reply::error(404, &why),
-                |(served, explained)| Reply::json(200, &explain::pooled::key(&served, &key, explained)),
+                |(terms, explained)| Reply::json(200, &explain::pooled::key(&terms, &key, &explained)),
             );
         }
         let described = match Described::read(query) {

@@ -106,7 +106,7 @@ async fn admit<A: Accept>(door: &A, ip: IpAddr) -> Result<Admitted, Full> {
     try_admit()
 }
 
-/// Connections that the system did not hand out: told at once, then now and then with their number.
+/// Connections that the system did not hand out, or make: told at once, then now and then with their number.
 #[derive(Debug, Default)]
 pub struct Failures {
     told: Option<Instant>,
@@ -116,10 +116,15 @@ pub struct Failures {
 impl Failures {
     /// Logs a failure, or counts it towards the next line.
     pub fn tell(&mut self, error: &io::Error) {
-        self.untold += 1;
-        if let Some(count) = self.due(Instant::now()) {
+        if let Some(count) = self.count() {
             tracing::warn!(event = "accept_failed", error = %error, count);
         }
+    }
+
+    /// Counts a failure; returns how many there were since the last line, where it is time for another one.
+    pub fn count(&mut self) -> Option<u64> {
+        self.untold += 1;
+        self.due(Instant::now())
     }
 
     fn due(&mut self, now: Instant) -> Option<u64> {

@@ -50,6 +50,8 @@ pub enum Why {
     Full,
     /// The server's answer is larger than what may wait.
     TooLarge,
+    /// This process or machine has too little of something: the server has nothing to do with it.
+    Own,
     /// Anything else, also here.
     Other,
 }
@@ -69,6 +71,7 @@ impl Why {
             Why::Tls => "tls",
             Why::Full => "full",
             Why::TooLarge => "too_large",
+            Why::Own => "own",
             Why::Other => "other",
         }
     }
@@ -86,6 +89,7 @@ impl Why {
             Why::Tls => "TLS to the server failed",
             Why::Full => "Too many commands wait",
             Why::TooLarge => "The server's answer is too large",
+            Why::Own => "No more connections can be made here",
             Why::Other => "Server is not available",
         }
     }

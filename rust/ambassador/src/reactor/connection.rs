@@ -6,6 +6,9 @@ use std::io::{self, ErrorKind, Read, Write};
 /// Bytes that rustls may hold of what was written to it.
 const TLS_BYTES_MAX: usize = 64 * 1024;
 
+/// Reads in one turn of what nobody wants.
+const LAST_READS: usize = 16;
+
 /// What a look at a connection brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Got {
@@ -133,16 +136,26 @@ impl Connection {
         }
     }
 
-    /// Says that nothing follows, and takes what is there, so that closing does not take back what was written.
-    pub(crate) fn finish(&mut self, scratch: &mut [u8]) {
+    /// Says that nothing follows.
+    pub(crate) fn finish(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
             // Nobody waits for it.
             let _ = tls.write_tls(&mut self.socket);
         }
         self.socket.finish();
-        // A close with bytes that were not read resets the connection.
-        let _ = self.socket.read(scratch);
+    }
+
+    /// Reads what nobody wants any more; tells whether the other side has ended.
+    pub(crate) fn is_over(&mut self, scratch: &mut [u8]) -> bool {
+        for _ in 0..LAST_READS {
+            match self.socket.read(scratch).map_err(nothing) {
+                Ok(0) | Err(Err(_)) => return true,
+                Ok(_) => {}
+                Err(Ok(_)) => return false,
+            }
+        }
+        false
     }
 }
 

@@ -5,6 +5,7 @@ use super::socket::Socket;
 use super::turn::Reactor;
 use crate::core::{LinkId, Terms, Why};
 use alongside_tls::Connector;
+use alongside_transport::destination::is_own_fault;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
@@ -23,9 +24,17 @@ pub(crate) struct Link {
     address: Option<SocketAddr>,
     /// Where else the server may be, the next one last.
     others: Vec<SocketAddr>,
+    /// When the core gives connecting up.
+    deadline_us: u64,
+    /// When this address is given up, where there is another.
+    patience_us: u64,
 }
 
 impl Link {
+    pub(super) fn pool(&self) -> &str {
+        self.terms.pool.name.as_str()
+    }
+
     fn target(&self) -> &str {
         self.terms.pool.servers.get(self.server).map_or("", |server| server.address.as_str())
     }
@@ -49,6 +58,8 @@ impl Reactor {
             is_connecting: true,
             address: None,
             others: numeric.into_iter().collect(),
+            deadline_us: self.now_us + terms.pool.connect_timeout_ms * 1_000,
+            patience_us: 0,
             terms: Arc::clone(&terms),
             server,
         };
@@ -79,6 +90,9 @@ impl Reactor {
                 return self.close(index, Why::NotFound);
             };
             link.address = Some(address);
+            // What is left is shared by the addresses that are left.
+            let share_us = link.deadline_us.saturating_sub(self.now_us) / (link.others.len() as u64 + 1);
+            link.patience_us = self.now_us + share_us;
             match Socket::to_address(address) {
                 Ok(socket) => return self.begin(index, socket),
                 Err(error) if link.others.is_empty() => return self.link_failed(index, &error),
@@ -89,16 +103,18 @@ impl Reactor {
 
     fn begin(&mut self, index: usize, mut socket: Socket) {
         if let Err(error) = self.register_link(&mut socket, index) {
-            return self.link_failed(index, &error);
+            return self.lack(index, &error);
         }
         let Some(Some(link)) = self.links.get_mut(index) else { return };
         socket.keep_alive(link.terms.pool.keepalive_ms);
-        let tls = match self.connectors.get(link.terms.pool.name.as_str()) {
-            Some(connector) => match shake(connector, &link.terms, link.server) {
+        // Who is to be spoken to by TLS is never spoken to in clear.
+        let tls = match (&link.terms.pool.server_tls, self.connectors.of(&link.terms)) {
+            (None, _) => None,
+            (Some(_), None) => return self.tls_failed(index, &"nothing here speaks it"),
+            (Some(_), Some(connector)) => match shake(connector, &link.terms, link.server) {
                 Ok(tls) => Some(tls),
-                Err(_) => return self.close(index, Why::Tls),
+                Err(error) => return self.tls_failed(index, &error),
             },
-            None => None,
         };
         // A UNIX socket is connected, or is not, at once. One of TCP is asked when the kernel says that there is an outcome: to
         // ask takes the error away.
@@ -106,6 +122,21 @@ impl Reactor {
         link.connection = Some(Connection::new(socket, tls.map(rustls::Connection::Client)));
         if is_connected {
             self.connected(index);
+        } else if !link.others.is_empty() {
+            self.patience.push((link.patience_us, link.id));
+        }
+    }
+
+    /// Tries the next address of links whose server was silent at one for long enough.
+    pub(super) fn leave_silent(&mut self) {
+        let now_us = self.now_us;
+        let due: Vec<(u64, LinkId)> = self.patience.extract_if(.., |(at_us, _)| *at_us <= now_us).collect();
+        for (at_us, id) in due {
+            let is_it = |link: &&mut Link| link.id == id && link.is_connecting && link.patience_us == at_us;
+            if let Some(link) = self.links.get_mut(id.index()).and_then(Option::as_mut).filter(is_it) {
+                link.connection = None;
+                self.try_next(id.index());
+            }
         }
     }
 
@@ -179,29 +210,54 @@ impl Reactor {
     }
 
     pub(super) fn link_ended(&mut self, index: usize) {
-        let is_shaking = self.links.get(index).and_then(Option::as_ref).and_then(|link| link.connection.as_ref());
-        let why = if is_shaking.is_some_and(Connection::is_handshaking) { Why::Tls } else { Why::Ended };
-        self.close(index, why);
+        let connection = self.links.get(index).and_then(Option::as_ref).and_then(|link| link.connection.as_ref());
+        if connection.is_some_and(Connection::is_handshaking) {
+            return self.tls_failed(index, &"it ended the connection within the handshake");
+        }
+        self.close(index, Why::Ended);
     }
 
     pub(super) fn link_failed(&mut self, index: usize, error: &io::Error) {
+        if is_own_fault(error) {
+            return self.lack(index, error);
+        }
         let why = match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Why::Refused,
             io::ErrorKind::TimedOut => Why::TimedOut,
-            io::ErrorKind::InvalidData => {
-                let link = self.links.get(index).and_then(Option::as_ref);
-                let server = link.map(|link| (link.terms.pool.name.to_string(), link.target().to_owned()));
-                let (pool, server) = server.unwrap_or_default();
-                tracing::warn!(event = "server_tls_failed", pool, server, reason = %error);
-                Why::Tls
-            }
+            io::ErrorKind::InvalidData => return self.tls_failed(index, error),
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => Why::Reset,
             _ => Why::Other,
         };
         self.close(index, why);
     }
 
-    fn close(&mut self, index: usize, why: Why) {
+    /// Closes a link that could not be made for want of something that this process or machine has too little of.
+    fn lack(&mut self, index: usize, error: &io::Error) {
+        if let Some(count) = self.failures.count() {
+            tracing::warn!(event = "server_connection_not_made", error = %error, count);
+        }
+        self.close(index, Why::Own);
+    }
+
+    fn tls_failed(&mut self, index: usize, reason: &dyn std::fmt::Display) {
+        if let Some(Some(link)) = self.links.get(index) {
+            let (pool, server) = (link.pool(), link.target());
+            // A server that is asked often would fill the log with it.
+            if self.tls_told.insert((pool.to_owned(), server.to_owned())) {
+                tracing::warn!(event = "server_tls_failed", pool, server, reason = %reason);
+            }
+        }
+        self.close(index, Why::Tls);
+    }
+
+    /// Something came from a server: if TLS fails there again, that is told again.
+    pub(super) fn is_secured(&mut self, index: usize) {
+        if let Some(Some(link)) = self.links.get(index) {
+            self.tls_told.remove(&(link.pool().to_owned(), link.target().to_owned()));
+        }
+    }
+
+    pub(super) fn close(&mut self, index: usize, why: Why) {
         if let Some(link) = self.links.get_mut(index).and_then(Option::take) {
             if link.is_connecting {
                 self.common.names.look_again(link.target());

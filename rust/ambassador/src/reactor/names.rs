@@ -1,7 +1,7 @@
 //! Looking names up, beside the loops, again and again.
 
 use super::Remote;
-use super::turn::Command;
+use super::commands::Command;
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -60,7 +60,10 @@ impl Names {
             known.retain(|name, _| wanted.contains_key(name));
             for (name, every) in wanted {
                 let fresh = Known { addresses: None, every, due: now, is_asked: false, is_told: false };
-                known.entry(name).or_insert(fresh).every = every;
+                let known = known.entry(name).or_insert(fresh);
+                known.every = every;
+                // One that is to be looked up more often is so from now on.
+                known.due = known.due.min(now + every);
             }
         }
         self.begin(threads)
@@ -120,29 +123,42 @@ impl Names {
         }
     }
 
-    /// Begins the lookups that are due; returns how long until the next one is.
+    /// Begins the lookups that are due; returns how long until there may be another one to begin.
     fn begin_due(&self, running: &mut usize, own: &Sender<Ask>) -> Duration {
         let now = Instant::now();
-        let mut wait = IDLE;
-        for (name, known) in self.known().iter_mut().filter(|(_, known)| !known.is_asked) {
-            if known.due > now || *running >= LOOKUPS_MAX {
-                wait = wait.min(known.due.saturating_duration_since(now).max(Duration::from_millis(1)));
-                continue;
-            }
-            let (asked, done) = (Arc::clone(name), own.clone());
+        for name in self.due(now, LOOKUPS_MAX.saturating_sub(*running)) {
+            let (asked, done) = (Arc::clone(&name), own.clone());
             let work = move || {
                 let found = asked.to_socket_addrs().map(Iterator::collect);
                 let _ = done.send(Ask::Found(asked, found));
             };
-            match std::thread::Builder::new().name("lookup".to_owned()).spawn(work) {
-                Ok(_) => {
-                    known.is_asked = true;
-                    *running += 1;
+            let begun = std::thread::Builder::new().name("lookup".to_owned()).spawn(work).is_ok();
+            *running += usize::from(begun);
+            if let Some(known) = self.known().get_mut(&name) {
+                known.is_asked = begun;
+                if !begun {
+                    known.due = now + AGAIN;
                 }
-                Err(_) => known.due = now + AGAIN,
             }
         }
-        wait
+        self.wait(now, *running < LOOKUPS_MAX)
+    }
+
+    /// Returns what is due and for which there is room, what has waited longest first.
+    fn due(&self, now: Instant, room: usize) -> Vec<Arc<str>> {
+        let known = self.known();
+        let is_due = |(_, known): &(&Arc<str>, &Known)| !known.is_asked && known.due <= now;
+        let mut due: Vec<(Instant, &Arc<str>)> = known.iter().filter(is_due).map(|(name, it)| (it.due, name)).collect();
+        due.sort_unstable();
+        due.into_iter().take(room).map(|(_, name)| Arc::clone(name)).collect()
+    }
+
+    /// Returns how long until the next lookup is due. Where there is no room for one, the end of another comes before.
+    fn wait(&self, now: Instant, has_room: bool) -> Duration {
+        let known = self.known();
+        let waiting = known.values().filter(|known| has_room && !known.is_asked);
+        let next = waiting.map(|known| known.due.saturating_duration_since(now)).min();
+        next.map_or(IDLE, |next| next.clamp(Duration::from_millis(1), IDLE))
     }
 
     /// Keeps what was found; the last known addresses where nothing was.
@@ -182,22 +198,15 @@ fn is_same(before: &[SocketAddr], now: &[SocketAddr]) -> bool {
 mod tests {
     use super::*;
 
-    fn names(known: &str) -> Names {
-        let names = Names::default();
-        let fresh = Known {
-            addresses: None,
-            every: Duration::from_secs(5),
-            due: Instant::now(),
-            is_asked: true,
-            is_told: false,
-        };
-        names.known().insert(known.into(), fresh);
-        names
+    fn add(names: &Names, name: &str, due: Instant, is_asked: bool) {
+        let fresh = Known { addresses: None, every: Duration::from_secs(5), due, is_asked, is_told: false };
+        names.known().insert(name.into(), fresh);
     }
 
     #[test]
     fn the_last_known_addresses_stay_while_lookups_fail() {
-        let names = names("a.test:1");
+        let names = Names::default();
+        add(&names, "a.test:1", Instant::now(), true);
         assert!(names.get("a.test:1").is_none());
         names.take("a.test:1", Err(io::Error::other("no resolver")));
         assert!(names.get("a.test:1").is_some_and(|addresses| addresses.is_empty()));
@@ -219,5 +228,35 @@ mod tests {
         }
         names.follow(HashMap::new(), Vec::new).unwrap();
         assert!(names.get("localhost:1").is_none());
+    }
+    #[test]
+    fn what_has_waited_longest_is_looked_up_first() {
+        let (names, now) = (Names::default(), Instant::now());
+        for (name, age_ms) in [("b:1", 20), ("a:1", 10), ("c:1", 30)] {
+            add(&names, name, now - Duration::from_millis(age_ms), false);
+        }
+        add(&names, "d:1", now + AGAIN, false);
+        add(&names, "e:1", now - AGAIN, true);
+        assert_eq!(names.due(now, 2), ["c:1".into(), "b:1".into()]);
+        assert_eq!(names.due(now, 9).len(), 3);
+    }
+
+    #[test]
+    fn waits_for_what_is_due_next_unless_there_is_no_room_for_it() {
+        let (names, now) = (Names::default(), Instant::now());
+        assert_eq!(names.wait(now, true), IDLE);
+        add(&names, "a:1", now + AGAIN, false);
+        assert_eq!(names.wait(now, true), AGAIN);
+        add(&names, "b:1", now - AGAIN, false);
+        assert_eq!((names.wait(now, true), names.wait(now, false)), (Duration::from_millis(1), IDLE));
+    }
+
+    #[test]
+    fn a_name_that_is_to_be_looked_up_more_often_is_so_from_now_on() {
+        let (names, now) = (Arc::new(Names::default()), Instant::now());
+        add(&names, "a.invalid:1", now + IDLE, false);
+        *names.asks() = Some(channel().0);
+        names.follow(HashMap::from([("a.invalid:1".into(), AGAIN)]), Vec::new).unwrap();
+        assert!(names.known()["a.invalid:1"].due <= Instant::now() + AGAIN);
     }
 }

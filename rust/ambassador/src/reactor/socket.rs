@@ -40,7 +40,7 @@ impl Socket {
     /// Whether a connection that was begun is there.
     pub(crate) fn is_connected(&self) -> io::Result<bool> {
         let (error, peer) = match self {
-            Self::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            Self::Tcp(stream) => (stream.take_error()?, stream.peer_addr().and_then(|peer| not_own(stream, peer))),
             Self::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
         };
         match (error, peer) {
@@ -59,6 +59,12 @@ impl Socket {
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
     }
+}
+
+/// Refuses a connection that leads to itself: the kernel makes one where nobody listens at a port of this machine, and the
+/// connection happens to begin at that port. It would say again what it is told.
+fn not_own(stream: &TcpStream, peer: SocketAddr) -> io::Result<()> {
+    if stream.local_addr()? == peer { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
 }
 
 impl Read for Socket {
@@ -103,5 +109,20 @@ impl Source for Socket {
             Self::Tcp(stream) => stream.deregister(registry),
             Self::Unix(stream) => stream.deregister(registry),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_leads_to_itself_is_none() {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let itself = Socket::Tcp(TcpStream::from_std(socket.into()));
+        assert_eq!(itself.is_connected().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }

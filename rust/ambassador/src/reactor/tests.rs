@@ -1,4 +1,8 @@
-use super::turn::Command;
+mod addresses;
+mod ends;
+mod secured;
+
+use super::commands::Command;
 use super::*;
 use crate::core::Credentials;
 use alongside_transport::admission::Admission;
@@ -9,49 +13,82 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Begins a memcache that has its own name as every key's value; returns where.
 fn server(name: &'static str) -> SocketAddr {
+    server_that(move |_| name.to_owned())
+}
+
+/// Begins a memcache whose values are made for each key; returns where.
+fn server_that(value: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let value = Arc::new(value);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || answer(&stream, name));
+            let value = Arc::clone(&value);
+            std::thread::spawn(move || answer(stream, &*value));
         }
     });
     address
 }
 
-fn answer(mut stream: &TcpStream, name: &str) {
-    for line in BufReader::new(stream).lines().map_while(Result::ok) {
-        let said = match line.strip_prefix("get ") {
-            Some(key) => format!("VALUE {key} 0 {}\r\n{name}\r\nEND\r\n", name.len()),
+fn answer(stream: impl Read + Write, value: &dyn Fn(&str) -> String) {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    while stream.read_line(&mut line).is_ok_and(|count| count > 0) {
+        let said = match line.trim_end().strip_prefix("get ") {
+            Some(key) => {
+                let value = value(key);
+                format!("VALUE {key} 0 {}\r\n{value}\r\nEND\r\n", value.len())
+            }
             None => "VERSION 1\r\n".to_owned(),
         };
-        if stream.write_all(said.as_bytes()).is_err() {
+        line.clear();
+        if stream.get_mut().write_all(said.as_bytes()).and_then(|()| stream.get_mut().flush()).is_err() {
             return;
         }
     }
 }
 
-/// Returns an engine of one pool of one server.
-fn engine(address: &str) -> Engine {
+/// Returns the pool "main" of one server, with more fields.
+fn terms(address: &str, more: &str) -> Arc<Terms> {
     let text = format!(
-        r#"{{"schema": 1, "epoch": 1, "generation": 1, "pools": [
-            {{"name": "main", "protocol": "memcache", "servers": [{{"name": "s", "address": "{address}"}}]}}]}}"#
+        r#"{{"schema": 1, "epoch": 1, "generation": 1, "pools": [{{"name": "main", "protocol": "memcache",
+            "servers": [{{"name": "s", "address": "{address}"}}] {more}}}]}}"#
     );
     let pool = alongside_document::parse(text.as_bytes()).unwrap().pools.remove(0);
-    let terms = Terms::new(pool, Vec::<Credentials>::new(), None, Arc::default()).unwrap();
+    Arc::new(Terms::new(pool, Vec::<Credentials>::new(), None, Arc::default()).unwrap())
+}
+
+/// Returns an engine of one pool of one server.
+fn engine(address: &str) -> Engine {
+    engine_of(terms(address, ""), Connectors::new())
+}
+
+fn engine_of(terms: Arc<Terms>, connectors: Connectors) -> Engine {
     let engine = Engine::new(1);
     engine.start(1).unwrap();
-    engine.apply(vec![Arc::new(terms)], Connectors::new());
+    engine.apply(vec![terms], connectors);
     engine
 }
 
-/// Returns a client's end of a connection to the pool.
-fn client(engine: &Engine) -> BufReader<TcpStream> {
+/// Has the lookup of a name say these addresses.
+fn say(engine: &Engine, name: &Arc<str>, addresses: &[SocketAddr]) {
+    engine.0.names.take(name, Ok(addresses.to_vec()));
+    engine.threads()[0].tell(Command::Named(Arc::clone(name)));
+}
+
+/// Returns both ends of a connection; the second never waits.
+fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (theirs, _) = listener.accept().unwrap();
     theirs.set_nonblocking(true).unwrap();
     ours.set_read_timeout(Some(DEADLINE)).unwrap();
+    (ours, theirs)
+}
+
+/// Returns a client's end of a connection to the pool.
+fn client(engine: &Engine) -> BufReader<TcpStream> {
+    let (ours, theirs) = pair();
     let admitted = Arc::<Admission>::default().admit(Ipv4Addr::LOCALHOST.into(), 10, None).unwrap();
     engine.adopt(&"main".into(), theirs, None, admitted);
     BufReader::new(ours)
@@ -59,11 +96,26 @@ fn client(engine: &Engine) -> BufReader<TcpStream> {
 
 fn get(client: &mut BufReader<TcpStream>) -> String {
     client.get_mut().write_all(b"get k\r\n").unwrap();
+    said(client)
+}
+
+/// Returns the value of an answer, or its error.
+fn said(client: &mut BufReader<TcpStream>) -> String {
     let mut answer = String::new();
-    while !answer.ends_with("END\r\n") {
+    while !answer.ends_with("END\r\n") && !answer.starts_with("SERVER_ERROR") {
         assert!(client.read_line(&mut answer).unwrap() > 0, "it ended after {answer:?}");
     }
-    answer.split("\r\n").nth(1).unwrap().to_owned()
+    let line = if answer.starts_with("SERVER_ERROR") { 0 } else { 1 };
+    answer.split("\r\n").nth(line).unwrap().to_owned()
+}
+
+/// Waits for what comes about in time.
+fn until(mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < DEADLINE);
+        std::thread::yield_now();
+    }
 }
 
 fn is_over(mut client: BufReader<TcpStream>) -> bool {
@@ -83,6 +135,20 @@ fn a_panic_ends_the_client_whose_work_it_was_and_no_other() {
 }
 
 #[test]
+fn a_panic_at_a_clients_work_ends_the_links_that_it_may_have_half_written_and_blames_no_server() {
+    let engine = engine(&server("s").to_string());
+    let (mut first, mut second) = (client(&engine), client(&engine));
+    assert_eq!((get(&mut first), get(&mut second)), ("s".to_owned(), "s".to_owned()));
+    assert_eq!(engine.links_made(), 1);
+    engine.threads()[0].tell(Command::Panic(Some(0)));
+    assert!(is_over(first));
+    assert_eq!(get(&mut second), "s");
+    assert_eq!(engine.links_made(), 2);
+    let served = engine.pools()["main"].clone();
+    assert_eq!(served.terms.servers[0].standing(), crate::counters::Standing::Good);
+}
+
+#[test]
 fn a_panic_that_is_no_clients_work_ends_all_and_the_thread_goes_on() {
     let engine = engine(&server("s").to_string());
     let mut first = client(&engine);
@@ -94,24 +160,4 @@ fn a_panic_that_is_no_clients_work_ends_all_and_the_thread_goes_on() {
     let sum = engine.counters("main").unwrap().sum();
     assert_eq!((sum.client_connections_total, sum.commands), (2, 2));
     assert_eq!(sum.client_connections, 1, "what stood before stands no more");
-}
-
-#[test]
-fn clients_do_not_notice_when_a_servers_name_moves() {
-    let (old, new) = (server("old"), server("new"));
-    let name: Arc<str> = "cache.invalid:11211".into();
-    let engine = engine(&name);
-    let say = |address: SocketAddr| {
-        engine.0.names.take(&name, Ok(vec![address]));
-        engine.threads()[0].tell(Command::Named(Arc::clone(&name)));
-    };
-    say(old);
-    let mut client = client(&engine);
-    assert_eq!(get(&mut client), "old");
-    say(new);
-    let begun = Instant::now();
-    while get(&mut client) == "old" {
-        assert!(begun.elapsed() < DEADLINE);
-    }
-    assert_eq!(get(&mut client), "new");
 }

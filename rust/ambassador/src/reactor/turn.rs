@@ -1,17 +1,22 @@
 //! One thread's loop: all that is readable is read, the core decides, and what is to be written is written once.
 
+use super::commands::Command;
 use super::connection::{Connection, Got};
+use super::connectors::Kept;
+use super::leaving::Leaving;
 use super::links::Link;
 use super::socket::Socket;
 use super::who::Who;
-use super::{Arrival, Clock, Common, Connectors};
-use crate::core::{ClientId, Core, Effect, Explained, LinkId, Terms};
+use super::{Clock, Common};
+use crate::core::{ClientId, Core, Effect, LinkId, Terms, Why};
+use alongside_transport::accept::Failures;
 use alongside_transport::admission::Admitted;
 use mio::{Events, Interest, Poll, Token, Waker};
+use std::collections::HashSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// Bytes read from a connection in one turn at most.
@@ -20,46 +25,22 @@ const READ_BYTES: usize = 64 * 1024;
 const EVENTS: usize = 1024;
 /// Rounds of effects in one turn; what follows them waits for the next.
 const EFFECT_ROUNDS: usize = 8;
-/// After the word to drain, what a client may still take to ask: neither protocol can say that a connection ends, and one
-/// that was let in just now has not asked anything.
-const DRAIN_GRACE_US: u64 = 1_000_000;
+/// Bytes written to a connection in one turn at most: others have their turn before the rest.
+const WRITE_BYTES: usize = 1024 * 1024;
 
 /// The token of commands.
 pub(crate) const COMMANDS: Token = Token(usize::MAX);
 pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// What a thread is told.
-pub(crate) enum Command {
-    /// Have these pools and no others.
-    Apply(Vec<Arc<Terms>>, Arc<Connectors>),
-    /// Take a client.
-    Adopt(Box<Arrival>),
-    /// A name's lookup is over.
-    Named(Arc<str>),
-    /// Say where a key goes.
-    Explain {
-        /// The pool.
-        pool: String,
-        /// The key.
-        key: Vec<u8>,
-        /// Who wants to know.
-        answer: SyncSender<Option<Explained>>,
-    },
-    /// Take commands of clients for a moment more, then none.
-    Drain,
-    /// Break, at the work of a client or at nobody's.
-    #[cfg(test)]
-    Panic(Option<usize>),
-}
-
 /// A client as the reactor knows it.
-struct Client {
-    id: ClientId,
-    connection: Connection,
-    is_paused: bool,
+pub(super) struct Client {
+    pub(super) id: ClientId,
+    pub(super) pool: Arc<str>,
+    pub(super) connection: Connection,
+    pub(super) is_paused: bool,
     /// It sends no more.
-    has_ended: bool,
-    _admitted: Admitted,
+    pub(super) has_ended: bool,
+    pub(super) _admitted: Admitted,
 }
 
 /// A thread's sockets and its core.
@@ -67,30 +48,37 @@ pub(crate) struct Reactor {
     poll: Poll,
     pub(super) core: Core,
     seed: u64,
-    clients: Vec<Option<Client>>,
+    pub(super) clients: Vec<Option<Client>>,
     pub(super) links: Vec<Option<Link>>,
-    commands: Receiver<Command>,
+    pub(super) commands: Receiver<Command>,
     clock: Clock,
     pub(super) now_us: u64,
     pub(super) common: Common,
-    pub(super) connectors: Arc<Connectors>,
-    applied: Vec<Arc<Terms>>,
-    is_draining: bool,
+    pub(super) connectors: Kept,
+    /// Pools and servers to which TLS failed, which is told once until something comes from there.
+    pub(super) tls_told: HashSet<(String, String)>,
+    /// Connections that could not be made for want of something of our own.
+    pub(super) failures: Failures,
+    /// When the addresses are given up that links are about to connect to, where there are others.
+    pub(super) patience: Vec<(u64, LinkId)>,
+    leaving: Leaving,
+    pub(super) applied: Vec<Arc<Terms>>,
+    pub(super) is_draining: bool,
     /// When clients are told to end, after the word to drain: until then each may ask what it is about to.
-    drain_at_us: Option<u64>,
+    pub(super) drain_at_us: Option<u64>,
     scratch: Vec<u8>,
     /// What is to be read from.
     listed: Vec<Who>,
     /// Room for the next turn's.
     spare: Vec<Who>,
     /// What can be written to again.
-    unblocked: Vec<Who>,
+    pub(super) unblocked: Vec<Who>,
     effects: Vec<Effect>,
     dirty: (Vec<ClientId>, Vec<LinkId>),
     /// Effects are left over.
     is_due: bool,
     /// Whose work is being done.
-    at: Option<Who>,
+    pub(super) at: Option<Who>,
 }
 
 impl Reactor {
@@ -113,7 +101,11 @@ impl Reactor {
             clock,
             now_us: 0,
             common,
-            connectors: Arc::default(),
+            connectors: Kept::default(),
+            tls_told: HashSet::new(),
+            failures: Failures::default(),
+            patience: Vec::new(),
+            leaving: Leaving::default(),
             applied: Vec::new(),
             is_draining: false,
             drain_at_us: None,
@@ -151,7 +143,9 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let drain_us = self.drain_at_us.filter(|_| !self.is_draining);
-        let next = self.core.next_us().into_iter().chain(drain_us).min()?;
+        let patience = self.patience.iter().map(|(at_us, _)| *at_us);
+        let next =
+            self.core.next_us().into_iter().chain(drain_us).chain(patience).chain(self.leaving.next_us()).min()?;
         Some(Duration::from_micros(next.saturating_sub(self.clock.now_us())))
     }
 
@@ -168,6 +162,8 @@ impl Reactor {
             self.is_draining = true;
             self.core.drain(self.now_us);
         }
+        self.leave_silent();
+        self.leaving.look(&mut self.scratch, self.now_us);
         self.core.turn(self.now_us);
         self.do_effects();
         self.write_dirty();
@@ -182,6 +178,10 @@ impl Reactor {
             && self.is_connecting(index)
         {
             self.connect_on(index);
+            if self.is_connecting(index) {
+                // It tries the next address: what was said is of the one before.
+                return;
+            }
         }
         let Some(connection) = self.connection(who) else { return };
         if event.is_writable() && connection.is_blocked {
@@ -203,7 +203,7 @@ impl Reactor {
         }
     }
 
-    fn list(&mut self, who: Who) {
+    pub(super) fn list(&mut self, who: Who) {
         if let Some(connection) = self.connection(who)
             && !std::mem::replace(&mut connection.is_listed, true)
         {
@@ -259,7 +259,7 @@ impl Reactor {
         }
     }
 
-    fn client_failed(&mut self, index: usize) {
+    pub(super) fn client_failed(&mut self, index: usize) {
         if let Some(client) = self.clients.get_mut(index).and_then(Option::take) {
             self.core.client_failed(client.id, self.now_us);
         }
@@ -282,6 +282,9 @@ impl Reactor {
         }
         if was_shaking && !is_shaking && got.is_ok() {
             self.core.link_connected(id, self.now_us);
+        }
+        if !self.tls_told.is_empty() && matches!(got, Ok(Got::Bytes(_) | Got::Last(_))) {
+            self.is_secured(index);
         }
         match got {
             Ok(Got::Bytes(count)) => {
@@ -318,7 +321,9 @@ impl Reactor {
             Effect::CloseLink(link) => self.close_link(link),
             Effect::CloseClient(id) => {
                 if let Some(mut client) = self.take_client(id) {
-                    client.connection.finish(&mut self.scratch);
+                    // Its number may be another client's from now on.
+                    let _ = self.poll.registry().deregister(&mut client.connection.socket);
+                    self.leaving.take(client.connection, &mut self.scratch, self.now_us);
                 }
             }
             Effect::Pause(id) => {
@@ -376,9 +381,15 @@ impl Reactor {
         if client.connection.is_blocked || (output.is_empty() && !client.connection.wants_write()) {
             return;
         }
-        match client.connection.write(output) {
+        let offered = &output[..output.len().min(WRITE_BYTES)];
+        match client.connection.write(offered) {
             Ok(0) => {}
-            Ok(count) => self.core.client_wrote(id, count, self.now_us),
+            Ok(count) => {
+                if count == WRITE_BYTES {
+                    self.unblocked.push(Who::Client(id.index()));
+                }
+                self.core.client_wrote(id, count, self.now_us);
+            }
             Err(_) => self.client_failed(id.index()),
         }
     }
@@ -392,62 +403,20 @@ impl Reactor {
         if connection.is_blocked || (output.is_empty() && !connection.wants_write()) {
             return;
         }
-        match connection.write(output) {
+        let offered = &output[..output.len().min(WRITE_BYTES)];
+        match connection.write(offered) {
             Ok(0) => {}
-            Ok(count) => self.core.link_wrote(id, count, self.now_us),
+            Ok(count) => {
+                if count == WRITE_BYTES {
+                    self.unblocked.push(Who::Link(id.index()));
+                }
+                self.core.link_wrote(id, count, self.now_us);
+            }
             Err(error) => self.link_failed(id.index(), &error),
         }
     }
 
-    fn take_commands(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::Apply(pools, connectors) => {
-                    self.connectors = connectors;
-                    self.applied.clone_from(&pools);
-                    self.core.apply(pools, self.now_us);
-                }
-                Command::Adopt(arrival) => self.adopt(*arrival),
-                Command::Named(name) => self.named(&name),
-                Command::Explain { pool, key, answer } => {
-                    // Whoever asked may have gone.
-                    let _ = answer.try_send(self.core.explain(&pool, &key));
-                }
-                Command::Drain => {
-                    self.drain_at_us.get_or_insert(self.now_us + DRAIN_GRACE_US);
-                }
-                #[cfg(test)]
-                Command::Panic(at) => {
-                    self.at = at.map(Who::Client);
-                    panic!("as a test wants it");
-                }
-            }
-        }
-    }
-
-    fn adopt(&mut self, arrival: Arrival) {
-        let Arrival { pool, socket, tls, admitted } = arrival;
-        let Some(id) = self.core.client_opened(&pool, self.now_us) else { return };
-        let index = id.index();
-        let mut connection = Connection::new(socket, tls.map(rustls::Connection::Server));
-        if self.register(&mut connection.socket, Who::Client(index)).is_err() {
-            return self.core.client_failed(id, self.now_us);
-        }
-        if self.clients.len() <= index {
-            self.clients.resize_with(index + 1, || None);
-        }
-        // TLS may have read more than its handshake.
-        connection.is_readable = connection.has_tls();
-        let client = Client { id, connection, is_paused: false, has_ended: false, _admitted: admitted };
-        self.clients[index] = Some(client);
-        self.list(Who::Client(index));
-        self.unblocked.push(Who::Client(index));
-        if self.is_draining {
-            self.core.drain(self.now_us);
-        }
-    }
-
-    fn register(&self, socket: &mut Socket, who: Who) -> io::Result<()> {
+    pub(super) fn register(&self, socket: &mut Socket, who: Who) -> io::Result<()> {
         self.poll.registry().register(socket, who.token(), BOTH)
     }
 
@@ -455,12 +424,30 @@ impl Reactor {
         self.register(socket, Who::Link(index))
     }
 
+    /// Forgets a client whose work broke, and the links of its pool: a command of its may be half written to any of them.
+    /// Tells whether it was there.
+    fn forget_broken(&mut self, index: usize) -> bool {
+        let Some(pool) = self.clients.get(index).and_then(Option::as_ref).map(|client| Arc::clone(&client.pool)) else {
+            return false;
+        };
+        self.client_failed(index);
+        for index in 0..self.links.len() {
+            let is_its = |link: &Link| link.pool() == &*pool;
+            if self.links[index].as_ref().is_some_and(is_its) {
+                self.close(index, Why::Own);
+            }
+        }
+        true
+    }
+
     /// Goes on after a panic: without the client whose work it was, else from the beginning.
     fn recover(&mut self) {
         let at = self.at.take();
         tracing::error!(event = "panicked", at = ?at);
         let is_over = match at {
-            Some(Who::Client(index)) => catch_unwind(AssertUnwindSafe(|| self.client_failed(index))).is_ok(),
+            Some(Who::Client(index)) => {
+                catch_unwind(AssertUnwindSafe(|| self.forget_broken(index))).is_ok_and(|is_over| is_over)
+            }
             _ => false,
         };
         if !is_over {

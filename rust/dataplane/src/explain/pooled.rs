@@ -1,9 +1,9 @@
 //! Explaining pools: how their servers stand, and where a key goes.
 
-use alongside_ambassador::core::Explained;
+use alongside_ambassador::core::{Explained, Terms};
 use alongside_ambassador::counters::{ServerCounters, Standing};
 use alongside_ambassador::reactor::Served;
-use alongside_document::{PoolProtocol, Server};
+use alongside_document::{PoolFunction, PoolProtocol, Server};
 use serde_json::{Value, json};
 
 /// The keys that are shown of those that are asked for most.
@@ -48,34 +48,38 @@ fn server_shown(server: &Server, counters: &ServerCounters) -> Value {
     })
 }
 
-/// Returns where a key goes: as a thread would send it now, or by placement alone where no thread answers.
-pub fn key(served: &Served, key: &[u8], explained: Option<Explained>) -> Value {
-    let explained = explained.unwrap_or_else(|| served.terms.explain(key));
+/// Returns where a key goes, and why.
+pub fn key(terms: &Terms, key: &[u8], explained: &Explained) -> Value {
     let server = |index: usize| {
-        let (pool, counters) = (&served.terms.pool, &served.terms.servers);
-        pool.servers.get(index).zip(counters.get(index)).map(|(server, counters)| server_shown(server, counters))
+        terms.pool.servers.get(index).zip(terms.servers.get(index)).map(|(it, counters)| server_shown(it, counters))
     };
-    let home = server(explained.home);
-    let why = match (explained.server, explained.standing) {
-        (None, _) => "every server is ejected".to_owned(),
-        (Some(now), _) if now != explained.home => {
-            let name = served.terms.pool.servers.get(explained.home).map_or("", |server| server.name.as_str());
-            format!("its own server {name:?} is ejected")
-        }
-        (Some(_), Standing::Good) => "its hash chooses this server".to_owned(),
-        (Some(_), _) => {
-            "its hash chooses this server, which cannot be reached: its commands fail until it can".to_owned()
-        }
-    };
+    // Where chance decides, no server is a key's own.
+    let is_random = terms.pool.placement.function == PoolFunction::Random;
+    let home = Some(explained.home).filter(|_| !is_random);
     json!({
-        "pool": served.terms.pool.name.as_str(),
+        "pool": terms.pool.name.as_str(),
         "key": text(key),
         "tagged": text(&explained.tagged),
         "hash": explained.hash,
         "server": explained.server.and_then(server),
-        "home": home,
-        "why": why,
+        "home": home.and_then(server),
+        "why": why(terms, explained, home),
     })
+}
+
+fn why(terms: &Terms, explained: &Explained, home: Option<usize>) -> String {
+    match (explained.server, home) {
+        (None, _) => "every server is ejected".to_owned(),
+        (Some(_), None) => "chance chooses among the servers that are not ejected, for each command anew".to_owned(),
+        (Some(now), Some(home)) if now != home => {
+            let name = terms.pool.servers.get(home).map_or("", |server| server.name.as_str());
+            format!("its own server {name:?} is ejected")
+        }
+        (Some(_), Some(_)) if explained.standing == Standing::Good => "its hash chooses this server".to_owned(),
+        (Some(_), Some(_)) => {
+            "its hash chooses this server, which cannot be reached: its commands fail until it can".to_owned()
+        }
+    }
 }
 
 /// Returns a key as text; bytes that are no UTF-8 are replaced.
