@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from alongside.base import environment
 from alongside.cli import projects
-from alongside.server import client
+from alongside.engines.processes import admin
+from alongside.server import client, pooled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 @click.command("explain")
@@ -17,24 +24,36 @@ from alongside.server import client
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="repeatable")
 @click.option("--ip", "address", metavar="ADDRESS", help="the client's address")
 @click.option("--project", metavar="NAME", help="the project; this folder's name by default")
+@click.option(
+    "--admin",
+    "door",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="ask the process that has this admin socket, in place of a project's",
+)
 @click.option("--json", "as_json", is_flag=True, help="write one JSON object")
-def command(
+def command(  # noqa: PLR0913 - one for each flag
     name: str,
     url: str,
     headers: tuple[str, ...],
     address: str | None,
     project: str | None,
+    door: Path | None,
     as_json: bool,
 ) -> None:
     """Say key, hash, shard, replicas, address and reason for a request to the cache NAME.
 
-    Of a cache of memcache or Redis, write a key in place of the URL.
+    Of a cache of memcache or Redis, write a key in place of the URL. With --admin, NAME is a pool
+    or a route of that process.
     """
-    places = projects.found(project, environment.of_process())
-    try:
-        answer = client.Client(places).explain(name, url, headers=headers, address=address)
-    except client.NotRunningError as error:
-        raise projects.not_running(places) from error
+    if door is not None:
+        answer = asyncio.run(_of_process(admin.Admin(door), name, url, headers, address))
+    else:
+        places = projects.found(project, environment.of_process())
+        try:
+            answer = client.Client(places).explain(name, url, headers=headers, address=address)
+        except client.NotRunningError as error:
+            raise projects.not_running(places) from error
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -43,6 +62,19 @@ def command(
     for field, value in shown.items():
         for at, line in enumerate(_lines(value)):
             click.echo(f"{field if at == 0 else '':<{width}}  {line}")
+
+
+async def _of_process(
+    door: admin.Admin, name: str, url: str, headers: Sequence[str], address: str | None
+) -> Mapping[str, object]:
+    """Return what a process says at its admin door of a request to its pool or route."""
+    told = (await door.snapshot()).get("pools")
+    pools = told if isinstance(told, list) else []
+    if any(isinstance(one, dict) and one.get("name") == name for one in pools):
+        answer = await door.explain([("pool", name), ("key", url)])
+        return {"name": name, "key": url, **pooled.placed(answer), "reason": answer.get("why")}
+    parameters = [("route", name), ("url", url), *[("header", header) for header in headers]]
+    return await door.explain(parameters + ([("ip", address)] if address is not None else []))
 
 
 def _lines(value: object) -> list[str]:

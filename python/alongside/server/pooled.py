@@ -95,19 +95,26 @@ async def explain(
             answer = await watched.engine.admin(router, timeout_s=TIMEOUT_S).explain(parameters)
         except errors.TemporaryError:
             continue
-        home, now = _part(answer, "home"), _part(answer, "server")
-        return {
-            "hashed": answer.get("tagged"),
-            "hash": answer.get("hash"),
-            "server": now.get("name"),
-            "address": now.get("address"),
-            "standing": home.get("standing"),
-            "router": router,
-            "reason": _reason(pool, home, now),
-        }
+        reason = _reason(pool, _part(answer, "home"), _part(answer, "server"))
+        return {**placed(answer), "router": router, "reason": reason}
     raise errors.TemporaryError(
         f'no router of cache "{pool.name}" answers; see alongside status', retry_after_s=1.0
     )
+
+
+def placed(answer: Mapping[str, object]) -> dict[str, object]:
+    """Return what a router's answer says of where a key is; the standing is that of its own server.
+
+    Where chance decides a key has none, and the standing is that of the server that was chosen.
+    """
+    now = _part(answer, "server")
+    return {
+        "hashed": answer.get("tagged"),
+        "hash": answer.get("hash"),
+        "server": now.get("name"),
+        "address": now.get("address"),
+        "standing": (_part(answer, "home") or now).get("standing"),
+    }
 
 
 def _part(answer: Mapping[str, object], name: str) -> dict[str, object]:
