@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 def command(  # noqa: PLR0913 - one for each flag
     name: str,
     url: str,
+    *,
     headers: tuple[str, ...],
     address: str | None,
     project: str | None,
