@@ -1,40 +1,55 @@
 //! TLS to servers.
 
 use super::*;
-use alongside_document::ServerTls;
-use alongside_tls::Connector;
+use crate::listener::{Listener, State};
+use alongside_document::{Limits, ServerTls};
+use alongside_tls::{Acceptor, Connector};
+use alongside_transport::accept::Accept;
+use prometheus_client::registry::Registry;
 use rcgen::{CertificateParams, KeyPair};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 
-/// A file that goes away with its test.
-struct File(PathBuf);
+/// A folder that goes away with its test.
+struct Folder(PathBuf);
 
-impl Drop for File {
+impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// What servers show, and what clients of theirs trust.
+/// What is shown, and what is trusted.
 struct Certified {
-    config: Arc<rustls::ServerConfig>,
-    authorities: File,
+    server: Arc<rustls::ServerConfig>,
+    client: Arc<rustls::ClientConfig>,
+    /// The certificate and its key, as files.
+    folder: Folder,
 }
 
 /// Makes a certificate of 127.0.0.1 that is its own authority.
 fn certified(test: &str) -> Certified {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let path = std::env::temp_dir().join(format!("alongside-pools-{test}-{}.pem", std::process::id()));
-    std::fs::write(&path, certificate.pem()).unwrap();
+    let folder = Folder(std::env::temp_dir().join(format!("alongside-pools-{test}-{}", std::process::id())));
+    std::fs::create_dir_all(&folder.0).unwrap();
+    std::fs::write(folder.0.join("tls.crt"), certificate.pem()).unwrap();
+    std::fs::write(folder.0.join("tls.key"), key.serialize_pem()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = builder
+    let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
         .unwrap();
-    Certified { config: Arc::new(config), authorities: File(path) }
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Certified { server: Arc::new(server), client: Arc::new(client), folder }
 }
 
 /// Begins a memcache that speaks TLS; returns where, and the first byte that each connection began with.
@@ -42,7 +57,7 @@ fn server(certified: &Certified) -> (SocketAddr, Receiver<u8>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (first, firsts) = channel();
-    let config = Arc::clone(&certified.config);
+    let config = Arc::clone(&certified.server);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let mut byte = [0];
@@ -57,7 +72,7 @@ fn server(certified: &Certified) -> (SocketAddr, Receiver<u8>) {
 }
 
 fn secured(address: SocketAddr, certified: &Certified) -> Arc<Terms> {
-    let tls = format!(r#", "server_tls": {{"authorities": "{}"}}"#, certified.authorities.0.display());
+    let tls = format!(r#", "server_tls": {{"authorities": "{}"}}"#, certified.folder.0.join("tls.crt").display());
     terms(&address.to_string(), &tls)
 }
 
@@ -118,4 +133,33 @@ fn a_server_without_tls_is_told_as_that_and_not_as_silent() {
     let terms = secured(address, &certified);
     let engine = engine_of(Arc::clone(&terms), connectors(&terms));
     assert_eq!(get(&mut client(&engine)), "SERVER_ERROR TLS to the server failed");
+}
+
+#[test]
+fn a_client_that_shakes_hands_while_its_pool_gets_another_name_comes_to_it() {
+    let certified = certified("renamed");
+    let tls = format!(r#"{{"certificates": [{{"name": "default", "path": "{}"}}]}}"#, certified.folder.0.display());
+    let metrics = alongside_tls::Metrics::register(&mut Registry::default());
+    let acceptor = Acceptor::open("web", &serde_json::from_str(&tls).unwrap(), None, &metrics).unwrap();
+    let engine = engine("127.0.0.1:1");
+    let state =
+        |pool: &str| State::new(pool, Arc::default(), engine.clone(), Some(Arc::clone(&acceptor)), &Limits::default());
+    let listener = Arc::new(Listener::new(state("before"), Arc::default()));
+    let (ours, theirs) = super::pair();
+    let config = Arc::clone(&certified.client);
+    let said = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let admitted = Arc::<Admission>::default().admit(Ipv4Addr::LOCALHOST.into(), 10, None).unwrap();
+        let stream = tokio::net::TcpStream::from_std(theirs).unwrap();
+        listener.serve(stream, Ipv4Addr::LOCALHOST.into(), admitted);
+        listener.state.store(Arc::new(state("main")));
+        let ask = move || {
+            let tls = rustls::ClientConnection::new(config, "127.0.0.1".try_into().unwrap()).unwrap();
+            let mut client = BufReader::new(rustls::StreamOwned::new(tls, ours));
+            client.get_mut().write_all(b"version\r\n").unwrap();
+            let mut said = String::new();
+            client.read_line(&mut said).map(|_| said)
+        };
+        tokio::task::spawn_blocking(ask).await.unwrap()
+    });
+    assert!(said.as_ref().is_ok_and(|said| said.starts_with("VERSION ")), "{said:?}");
 }
