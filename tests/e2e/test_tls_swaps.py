@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
 import os
 import shutil
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from tests.e2e import plane, secure, steady, streams, upstream, wire
 
 SWAPS = 20
 SWAPS_IN_SOAK = 1000
-# Both deadlines are generous: the bench measures 300 ms.
+# Generous: 300 ms are promised where the machine has a moment for it; what it took is printed.
 SEEN_S = 10.0
 WORKERS = 4
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: x")
@@ -91,6 +93,12 @@ def await_shown(address: wire.Address, pair: secure.Pair) -> float:
     return time.monotonic() - began
 
 
+def taken_s(process: plane.Plane) -> float:
+    """Return when the last pair was taken, by the process's own word, in seconds since 1970."""
+    time_of_day = str(process.events("certificate_taken")[-1]["time"])
+    return datetime.datetime.fromisoformat(time_of_day).timestamp()
+
+
 def ends(answer: streams.Answer, number: int) -> bool:
     """Whether what came on a stream ends with this number."""
     return answer.body.endswith(b"%d." % number)
@@ -110,14 +118,16 @@ def swap_under_load(tmp_path: Path, put: Callable[[secure.Pair, Path], Path], sw
         stream = client.ask("/chat", method="CONNECT", ends=False, protocol="websocket")
         socket.send(wire.request("/chat", *UPGRADE))
         assert socket.head().status == 101
-        longest = 0.0
+        seen_s, in_force_s = list[float](), list[float]()
         with Load(process.address, authority.path) as load:
             wire.eventually(load.more(2), "all have begun")
             for number in range(swaps):
                 pair = pairs[number % len(pairs)]
                 before = set(folder.glob("..[0-9]*"))
                 put(pair, folder)
-                longest = max(longest, await_shown(process.address, pair))
+                renamed_s = time.time()
+                seen_s.append(await_shown(process.address, pair))
+                in_force_s.append(taken_s(process) - renamed_s)
                 for old in before:
                     shutil.rmtree(old)
                 socket.send(b"%d." % number)
@@ -128,8 +138,12 @@ def swap_under_load(tmp_path: Path, put: Callable[[secure.Pair, Path], Path], sw
                 )
             goes_on = load.more(2)
             wire.eventually(lambda: load.failed or goes_on(), "all go on")
-        print(f"{sum(load.counts)} requests; seen after {longest:.3f} s at most")  # noqa: T201
+        # The clients wait for one another too: the process says what is its own.
+        for what, took_s in (("in force", in_force_s), ("seen by a client", seen_s)):
+            told = f"median {statistics.median(took_s):.3f} s, longest {max(took_s):.3f} s"
+            print(f"{swaps} swaps, {sum(load.counts)} requests: {what} after {told}")  # noqa: T201
         assert load.failed == []
+        assert max(in_force_s) < SEEN_S
         taken = {"listener": "web", "certificate": "default"}
         assert process.metric("alongside_tls_reloads", outcome="taken", **taken) == swaps
         assert stale(process) == 0

@@ -112,8 +112,7 @@ impl Issuer {
             watch.renew();
             self.follow(&mut shown);
             let wait = self.step(&acceptor, &mut shown, &mut memory).await;
-            // Both ends mean a look.
-            let _ = tokio::time::timeout(wait, changed.notified()).await;
+            watch.changed(wait).await;
         }
     }
 

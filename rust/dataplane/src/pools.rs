@@ -187,8 +187,7 @@ async fn follow_passwords(engine: Engine, mut pools: Pools) {
     let mut told = BTreeMap::new();
     loop {
         watch.renew();
-        // Both ends mean a look.
-        let _ = tokio::time::timeout(LOOK, changed.notified()).await;
+        watch.changed(LOOK).await;
         let mut is_new = false;
         for (name, pooled) in &mut pools {
             match terms(&pooled.terms.pool, Some(pooled), credentials) {

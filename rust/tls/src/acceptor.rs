@@ -3,7 +3,7 @@
 use crate::choice::Asking;
 use crate::client::Client;
 use crate::config::{self, CHALLENGE_PROTOCOL, protocol_name};
-use crate::followed::SETTLED_MS;
+use crate::following;
 use crate::keeper::Keeper;
 use crate::metrics::{Metrics, Outcome};
 use crate::refused::Refused;
@@ -17,16 +17,12 @@ use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// How often files are looked at even if nothing was noticed.
-const LOOK: Duration = Duration::from_secs(30);
-/// How soon files are looked at again that somebody may be writing.
-const LOOK_SOON: Duration = Duration::from_millis(SETTLED_MS);
 /// The most challenges that are answered at a time.
 const CHALLENGES_MAX: usize = 128;
 
@@ -172,18 +168,8 @@ impl Acceptor {
     /// Follows the files, for as long as the acceptor lives. It reads files, and so belongs on the control side. End it when
     /// another acceptor of the same listener takes this one's place: the connections of this one may go on for long.
     pub fn follow(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
-        let (me, changed) = (Arc::downgrade(self), Arc::clone(&self.changed));
-        let mut watch = Watch::new(self.keeper.paths(), &changed);
-        async move {
-            loop {
-                watch.renew();
-                let Some(acceptor) = me.upgrade() else { return };
-                let wait = if acceptor.keeper.look(milliseconds_now()) { LOOK_SOON } else { LOOK };
-                drop(acceptor);
-                // Both ends mean a look.
-                let _ = tokio::time::timeout(wait, changed.notified()).await;
-            }
-        }
+        let watch = Watch::new(self.keeper.paths(), &self.changed);
+        following::follow(Arc::downgrade(self), watch, |acceptor, now_ms| acceptor.keeper.look(now_ms))
     }
 
     /// Has the files looked at now, by whoever follows.

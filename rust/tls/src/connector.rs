@@ -3,7 +3,8 @@
 use crate::acceptor::milliseconds_now;
 use crate::config;
 use crate::files::{CLIENTS_BYTES_MAX, Content, Fault, Part, Reason, digest};
-use crate::followed::{Followed, Found, SETTLED_MS};
+use crate::followed::{Followed, Found};
+use crate::following;
 use crate::pair::{self, Pair, Place, all};
 use alongside_document::{Problem, ServerTls};
 use alongside_transport::watch::Watch;
@@ -14,13 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::Notify;
-
-/// How often files are looked at even if nothing was noticed.
-const LOOK: Duration = Duration::from_secs(30);
-/// How soon files are looked at again that somebody may be writing.
-const LOOK_SOON: Duration = Duration::from_millis(SETTLED_MS);
 
 /// The TLS that servers of one pool are spoken to in. Connections keep what they began with; new ones get what is in force.
 pub struct Connector {
@@ -77,18 +72,8 @@ impl Connector {
 
     /// Follows the files, for as long as the connector lives. It reads files, and so belongs on the control side.
     pub fn follow(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
-        let (me, changed) = (Arc::downgrade(self), Arc::clone(&self.changed));
-        let mut watch = Watch::new(self.paths(), &changed);
-        async move {
-            loop {
-                watch.renew();
-                let Some(connector) = me.upgrade() else { return };
-                let wait = if connector.look(milliseconds_now()) { LOOK_SOON } else { LOOK };
-                drop(connector);
-                // Both ends mean a look.
-                let _ = tokio::time::timeout(wait, changed.notified()).await;
-            }
-        }
+        let watch = Watch::new(self.paths(), &self.changed);
+        following::follow(Arc::downgrade(self), watch, Self::look)
     }
 
     fn paths(&self) -> Vec<PathBuf> {

@@ -23,6 +23,7 @@ mod config;
 mod connector;
 mod files;
 mod followed;
+mod following;
 mod keeper;
 mod metrics;
 mod pair;
