@@ -278,6 +278,23 @@ def test_what_is_no_header_of_a_balancer_ends_the_connection(folder: Path, name:
     with served(folder, listener=TRUSTED) as (process, origin):
         with (
             pytest.raises(OSError, match=r".*"),
+def test_who_names_nobody_gets_the_certificate_of_the_address_that_the_balancer_names(
+    tmp_path: Path,
+) -> None:
+    authority = secure.Authority(tmp_path)
+    held = {"named": authority.pair("a.example"), "there": authority.pair("192.0.2.1")}
+    folders = {name: pair.put(tmp_path / name) for name, pair in held.items()}
+    with upstream.Upstream.answering(echo) as origin:
+        contents = secure.document(origin.address, folders, listener=TRUSTED)
+        with plane.running(contents) as process:
+            rows = [(v2(0x11, V4), "there"), (v2(0, b"", command=0x20), "named")]
+            for (header, name), host in itertools.product(rows, (None, "a.example")):
+                tls = secure.secure(process.address, secure.context(None), host, first=header)
+                with wire.Wire(tls):
+                    expected = held[name if host is None else "named"].der
+                    assert tls.getpeercert(binary_form=True) == expected, (name, host)
+
+
             behind(header, process, secure.context(None)) as client,
         ):
             client.ask("/")

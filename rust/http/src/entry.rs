@@ -101,11 +101,13 @@ async fn arrive<V: Service>(
     let state = listener.state.load_full();
     let deadline = Deadline::new();
     let mut caller = Caller::plain(ip);
+    let mut local = stream.local_addr().ok().map(|local| local.ip());
     if !state.entry.proxies.is_empty() {
         match behind_proxy(&mut stream, ip, &state.entry.proxies, &deadline).await {
             Ok(Said::Own) => {}
-            Ok(Said::Client(ip, _)) => {
-                caller = Caller::plain(ip.to_canonical());
+            Ok(Said::Client { from, to }) => {
+                caller = Caller::plain(from.ip().to_canonical());
+                local = Some(to.ip());
                 let each_max = state.limits.connections_per_address_max;
                 if let Some(Err(full)) = each_max.map(|max| admitted.count(caller.ip, max as usize)) {
                     listener.metrics.rejected(full.as_str());
@@ -119,9 +121,8 @@ async fn arrive<V: Service>(
         }
     }
     let Some(acceptor) = &state.entry.acceptor else { return Some(Arrived::Plain(stream, caller)) };
-    let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
     // The acceptor counts what comes of it.
-    let session = acceptor.accept(stream, local, &deadline).await.ok()?;
+    let session = acceptor.accept(stream, local.map(|local| local.to_canonical()), &deadline).await.ok()?;
     let secure = Secure { is_asked: session.asks_for_certificate, client: session.client };
     caller.secure = Some(Box::new(secure));
     Some(Arrived::Secure(Box::new(Sealed(session.stream)), caller, session.protocol))

@@ -2,7 +2,7 @@
 //!
 //! Source: HAProxy's `proxy-protocol.txt`, of 2020 (sections 2.1 and 2.2).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The longest header of version 1, its line's end included.
 const TEXT_BYTES_MAX: usize = 107;
@@ -25,8 +25,13 @@ pub const HEADER_BYTES_MAX: usize = 2048;
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// The client's address and port.
-    Client(IpAddr, u16),
+    /// A client's connection.
+    Client {
+        /// The client's address and port.
+        from: SocketAddr,
+        /// The address and port that it came to.
+        to: SocketAddr,
+    },
     /// Nobody's connection but the balancer's own, such as a look at our health: the peer is the client.
     Own,
 }
@@ -114,12 +119,12 @@ where
 {
     let mut word = || words.next().ok_or(Refused::Broken);
     let address = |text: &str| text.parse::<A>().map_err(|_| Refused::Broken);
-    let (source, _) = (address(word()?)?, address(word()?)?);
-    let (port, _) = (port(word()?)?, port(word()?)?);
+    let (from, to) = (address(word()?)?, address(word()?)?);
+    let (from_port, to_port) = (port(word()?)?, port(word()?)?);
     if words.next().is_some() {
         return Err(Refused::Broken);
     }
-    Ok(Said::Client(source.into(), port))
+    Ok(Said::Client { from: (from.into(), from_port).into(), to: (to.into(), to_port).into() })
 }
 
 /// Return a port: digits alone, none of them leading zeros.
@@ -145,25 +150,23 @@ fn binary(bytes: &[u8]) -> Result<Option<(Said, usize)>, Refused> {
         _ if is_own => Said::Own,
         //= proxy-protocol.txt section 2.2: of an unspecified family the real addresses count.
         0x00 => Said::Own,
-        0x11 => {
-            let source: [u8; 4] = *addresses.first_chunk().ok_or(Refused::Broken)?;
-            Said::Client(Ipv4Addr::from(source).into(), binary_port(addresses, 8)?)
-        }
-        0x21 => {
-            let source: [u8; 16] = *addresses.first_chunk().ok_or(Refused::Broken)?;
-            Said::Client(Ipv6Addr::from(source).to_canonical(), binary_port(addresses, 32)?)
-        }
+        0x11 => binary_client(addresses, |octets: [u8; 4]| Ipv4Addr::from(octets).into())?,
+        0x21 => binary_client(addresses, |octets: [u8; 16]| Ipv6Addr::from(octets).to_canonical())?,
         _ => return Err(Refused::Family),
     };
     Ok(Some((said, length)))
 }
 
-/// Return the source's port, which stands behind both addresses; the destination's must be there too.
-fn binary_port(addresses: &[u8], at: usize) -> Result<u16, Refused> {
-    match addresses.get(at..at + 4) {
-        Some(&[high, low, _, _]) => Ok(u16::from_be_bytes([high, low])),
-        _ => Err(Refused::Broken),
-    }
+/// Return the client that stands in `N` bytes for its address, as many for the one that it came to, and two ports.
+fn binary_client<const N: usize>(body: &[u8], address: fn([u8; N]) -> IpAddr) -> Result<Said, Refused> {
+    let ports = body.get(2 * N..).and_then(<[u8]>::first_chunk::<4>);
+    let (Some(from), Some(to), Some(&[a, b, c, d])) =
+        (body.first_chunk(), body.get(N..).and_then(<[u8]>::first_chunk), ports)
+    else {
+        return Err(Refused::Broken);
+    };
+    let whole = |octets: &[u8; N], port: [u8; 2]| (address(*octets), u16::from_be_bytes(port)).into();
+    Ok(Said::Client { from: whole(from, [a, b]), to: whole(to, [c, d]) })
 }
 
 #[cfg(test)]
@@ -186,17 +189,18 @@ mod tests {
     fn both_versions_tell_the_client() {
         let mut tcp6 = vec![0; 36];
         tcp6[..16].copy_from_slice(&"2001:db8::7".parse::<Ipv6Addr>().unwrap().octets());
-        tcp6[32..34].copy_from_slice(&443_u16.to_be_bytes());
-        let cases: [(&[u8], &str, u16); 4] = [
-            (b"PROXY TCP4 192.0.2.7 127.0.0.1 8080 80\r\n", "192.0.2.7", 8080),
-            (b"PROXY TCP6 2001:db8::7 ::1 443 80\r\n", "2001:db8::7", 443),
-            (&tcp4(), "192.0.2.7", 8080),
-            (&v2(0x21, 0x21, &tcp6), "2001:db8::7", 443),
+        tcp6[31] = 1;
+        tcp6[32..36].copy_from_slice(&[1, 0xbb, 0, 80]);
+        let cases: [(&[u8], &str, &str); 4] = [
+            (b"PROXY TCP4 192.0.2.7 127.0.0.1 8080 80\r\n", "192.0.2.7:8080", "127.0.0.1:80"),
+            (b"PROXY TCP6 2001:db8::7 ::1 443 80\r\n", "[2001:db8::7]:443", "[::1]:80"),
+            (&tcp4(), "192.0.2.7:8080", "127.0.0.1:80"),
+            (&v2(0x21, 0x21, &tcp6), "[2001:db8::7]:443", "[::1]:80"),
         ];
-        for (bytes, ip, port) in cases {
+        for (bytes, from, to) in cases {
             let whole = [bytes, b"GET / HTTP/1.1\r\n"].concat();
-            let expected = (Said::Client(ip.parse().unwrap(), port), bytes.len());
-            assert_eq!(header(&whole), Ok(Some(expected)), "{ip}");
+            let expected = Said::Client { from: from.parse().unwrap(), to: to.parse().unwrap() };
+            assert_eq!(header(&whole), Ok(Some((expected, bytes.len()))), "{from}");
         }
     }
 
@@ -245,7 +249,7 @@ mod tests {
         let body = |bytes: usize| [&[192, 0, 2, 7, 127, 0, 0, 1, 0x1f, 0x90, 0, 80][..], &vec![9; bytes]].concat();
         let long = v2(0x21, 0x11, &body(HEADER_BYTES_MAX - BINARY_HEAD_BYTES - 12));
         assert_eq!(long.len(), HEADER_BYTES_MAX);
-        assert!(matches!(header(&long), Ok(Some((Said::Client(..), HEADER_BYTES_MAX)))));
+        assert!(matches!(header(&long), Ok(Some((Said::Client { .. }, HEADER_BYTES_MAX)))));
         let longer = v2(0x21, 0x11, &body(HEADER_BYTES_MAX - BINARY_HEAD_BYTES - 11));
         assert_eq!(header(&longer[..BINARY_HEAD_BYTES]), Err(Refused::Broken));
     }
