@@ -49,15 +49,20 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         (9.., b'x') => return kind_of_x(name),
         (2, b't') => (b"TE", b"te", Kind::Dropped),
         (4, b'h') => (b"Host", b"host", Kind::Host),
+        // Programs by CGI take it for the proxy that they are to ask through (HTTP_PROXY).
+        (5, b'p') => (b"Proxy", b"proxy", Kind::Dropped),
         (6, b'e') => (b"Expect", b"expect", Kind::Expect),
         (7, b'u') => (b"Upgrade", b"upgrade", Kind::Upgrade),
         (7, b't') => (b"Trailer", b"trailer", Kind::Dropped),
         (9, b'f') => (b"Forwarded", b"forwarded", Kind::Forwarding),
+        (9, b'c') => (b"Client-IP", b"client-ip", Kind::Forwarding),
         (11, b'r') => (b"Remote-User", b"remote-user", Kind::Forwarding),
         (11, b'c') => (b"Client-Cert", b"client-cert", Kind::Forwarding),
         (12, b'r') => (b"Remote-Email", b"remote-email", Kind::Forwarding),
+        (13, b'f') => (b"Forwarded-For", b"forwarded-for", Kind::Forwarding),
         (13, b'r') => (b"Remote-Groups", b"remote-groups", Kind::Forwarding),
         (14, b't') => (b"True-Client-IP", b"true-client-ip", Kind::Forwarding),
+        (16, b'f') => (b"Fastly-Client-IP", b"fastly-client-ip", Kind::Forwarding),
         (16, b'c') => (b"CF-Connecting-IP", b"cf-connecting-ip", Kind::Forwarding),
         (17, b'c') => (b"Client-Cert-Chain", b"client-cert-chain", Kind::Forwarding),
         (10, b'c') => (b"Connection", b"connection", Kind::Connection),
@@ -68,6 +73,7 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         (17, b't') => (b"Transfer-Encoding", b"transfer-encoding", Kind::TransferEncoding),
         (18, b'p') => (b"Proxy-Authenticate", b"proxy-authenticate", Kind::Dropped),
         (19, b'p') => (b"Proxy-Authorization", b"proxy-authorization", Kind::Dropped),
+        (12.., b's') if folds_to_start(name, b"ssl-client-") => return unless_misspelt(name, Kind::Forwarding),
         _ => return Kind::EndToEnd,
     };
     // Comparing whole is cheaper than folding, and nearly everybody writes one of these two.
@@ -84,7 +90,7 @@ const CLIENT: [&[u8]; 5] =
 fn kind_of_x(name: &[u8]) -> Kind {
     let kind = match FOLDED[usize::from(name[2])] {
         b'a' if folds_to_start(name, b"x-alongside-") => Kind::Dropped,
-        b'f' if folds_to_start(name, b"x-forwarded-") => Kind::Forwarding,
+        b'f' if folds_to(name, b"x-forwarded") || folds_to_start(name, b"x-forwarded-") => Kind::Forwarding,
         b'o' if folds_to_start(name, b"x-original-") => Kind::Forwarding,
         b'r' if folds_to(name, b"x-real-ip") || folds_to(name, b"x-rewrite-url") => Kind::Forwarding,
         b'h' if folds_to(name, b"x-http-method-override") || folds_to(name, b"x-http-method") => Kind::Forwarding,
@@ -95,6 +101,7 @@ fn kind_of_x(name: &[u8]) -> Kind {
         b'c' if CLIENT.iter().any(|start| folds_to_start(name, start)) => Kind::Forwarding,
         b'r' if folds_to_start(name, b"x-remote-") => Kind::Forwarding,
         b's' if folds_to_start(name, b"x-ssl-client-") => Kind::Forwarding,
+        b'w' if folds_to_start(name, b"x-webauth-") => Kind::Forwarding,
         _ => return Kind::EndToEnd,
     };
     unless_misspelt(name, kind)

@@ -35,8 +35,17 @@ fn knows_special_names_in_any_case() {
         ("True-Client-IP", Kind::Forwarding),
         ("CF-Connecting-IP", Kind::Forwarding),
         ("Client-Cert", Kind::Forwarding),
+        ("Client-IP", Kind::Forwarding),
+        ("Forwarded-For", Kind::Forwarding),
+        ("Fastly-Client-IP", Kind::Forwarding),
+        ("X-Forwarded", Kind::Forwarding),
+        ("X-WebAuth-User", Kind::Forwarding),
+        ("SSL-Client-Subject-DN", Kind::Forwarding),
+        ("Proxy", Kind::Dropped),
         ("X-Client-Version", Kind::EndToEnd),
         ("X-SSL", Kind::EndToEnd),
+        ("SSL-Client", Kind::EndToEnd),
+        ("X-Forwardeds", Kind::EndToEnd),
         ("Accept", Kind::EndToEnd),
         ("X-Request-Id", Kind::EndToEnd),
         ("x_custom_name", Kind::EndToEnd),
@@ -59,6 +68,9 @@ fn drops_special_names_spelt_with_underscores_or_dots() {
         "Transfer_Encoding",
         "x_alongside_key",
         "X.Forwarded.For",
+        "X_Forwarded",
+        "CLIENT_IP",
+        "SSL_CLIENT_S_DN",
     ] {
         assert_eq!(kind(name.as_bytes()), Kind::Dropped, "{name}");
     }
