@@ -1,5 +1,6 @@
-//! Which certificate a client is shown, and whether it is asked for one: by the name it asks for, pure.
+//! Which certificates a client may be shown, and whether it is asked for one: by the name it asks for, pure.
 
+use rustls::SignatureAlgorithm;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -17,13 +18,21 @@ impl<T> Default for Names<T> {
 }
 
 impl<T> Names<T> {
-    /// Adds a name in any case; one that is there already keeps its value.
-    pub fn add(&mut self, name: &str, value: T) {
+    /// Returns the value of a name in any case, or of a wildcard; one that is not there yet is added.
+    pub fn add(&mut self, name: &str) -> &mut T
+    where
+        T: Default,
+    {
         let name = plain(name);
         match name.strip_prefix("*.") {
-            Some(parent) => self.below.entry(parent.into()).or_insert(value),
-            None => self.exact.entry(name.into()).or_insert(value),
-        };
+            Some(parent) => self.below.entry(parent.into()),
+            None => self.exact.entry(name.into()),
+        }
+        .or_default()
+    }
+
+    fn values(&self) -> impl Iterator<Item = &T> {
+        self.exact.values().chain(self.below.values())
     }
 
     /// Returns the value of a name in any case: its own, else that of the wildcard above it. O(1).
@@ -42,52 +51,71 @@ fn plain(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// What a certificate says that it is for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a certificate says that it is for, and of which kind its key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holds {
     /// Names of hosts, wildcards as `*.example`.
     pub names: Vec<Box<str>>,
     /// Addresses.
     pub addresses: Vec<IpAddr>,
+    /// What its key signs with.
+    pub key: SignatureAlgorithm,
 }
+
+impl Holds {
+    /// Whether this is for all that another one is for.
+    fn covers(&self, other: &Self) -> bool {
+        let has_names = other.names.iter().all(|name| self.names.contains(name));
+        has_names && other.addresses.iter().all(|address| self.addresses.contains(address))
+    }
+}
+
+/// The numbers of certificates for the same, with keys of different kinds: a client is shown the first one that it can
+/// check. Those with RSA keys are last, as they cost most, and every client can check them.
+pub type Twins = Vec<usize>;
 
 /// Which certificate a client is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
-    names: Names<usize>,
-    addresses: HashMap<IpAddr, usize>,
-    default: Option<usize>,
+    names: Names<Twins>,
+    addresses: HashMap<IpAddr, Twins>,
+    default: Option<Twins>,
     /// The first certificate, for who names nothing where there is no default.
-    first: Option<usize>,
+    first: Option<Twins>,
     /// There is one certificate, and it serves all.
     is_only: bool,
 }
 
 impl Choice {
-    /// Returns the choice among certificates, each with its number; of two that hold the same, the former has it.
-    /// `default`: the number of the one for who asks for nothing that is held. `is_only`: a single one was asked for.
+    /// Returns the choice among certificates, each with its number; of two that hold the same by keys of one kind, the
+    /// former has it. `default`: the number of the one for who asks for nothing that is held. `is_only`: a single one was
+    /// asked for.
     #[must_use]
-    pub fn new<'h>(held: impl IntoIterator<Item = (usize, &'h Holds)>, default: Option<usize>, is_only: bool) -> Self {
-        let mut choice = Self { default, is_only, ..Self::default() };
-        for (number, holds) in held {
-            holds.names.iter().for_each(|name| choice.names.add(name, number));
+    pub fn new(held: &[(usize, &Holds)], default: Option<usize>, is_only: bool) -> Self {
+        let mut choice = Self { is_only, ..Self::default() };
+        for &(number, holds) in held {
+            holds.names.iter().for_each(|name| join(choice.names.add(name), number, held));
             for address in &holds.addresses {
-                choice.addresses.entry(address.to_canonical()).or_insert(number);
-            }
-            choice.first = choice.first.or(Some(number));
-            if is_only {
-                choice.default = Some(number);
+                join(choice.addresses.entry(address.to_canonical()).or_default(), number, held);
             }
         }
+        let first = held.first().map(|&(number, _)| number);
+        choice.first = first.map(|number| twins(number, held));
+        choice.default = if is_only { first } else { default }.map(|number| twins(number, held));
         choice
     }
 
-    /// Returns the number of the certificate for a client that asks for `name`, or for none at the address `local`;
+    /// Returns all twins that may be chosen.
+    pub fn all(&self) -> impl Iterator<Item = &Twins> {
+        self.names.values().chain(self.addresses.values()).chain(&self.default).chain(&self.first)
+    }
+
+    /// Returns the certificates for a client that asks for `name`, or for none at the address `local`;
     /// `None`: it is refused, as it asks for a host that nobody has.
     #[must_use]
-    pub fn choose(&self, name: Option<&str>, local: Option<IpAddr>) -> Option<usize> {
+    pub fn choose(&self, name: Option<&str>, local: Option<IpAddr>) -> Option<&Twins> {
         if self.is_only {
-            return self.default;
+            return self.default.as_ref();
         }
         let literal = name.and_then(|name| name.trim_matches(['[', ']']).parse().ok());
         let held = match (name, literal.or(local)) {
@@ -96,8 +124,27 @@ impl Choice {
             _ => None,
         };
         let is_named = name.is_some() && literal.is_none();
-        held.copied().or(self.default).or(self.first.filter(|_| !is_named))
+        held.or(self.default.as_ref()).or(self.first.as_ref().filter(|_| !is_named))
     }
+}
+
+/// Adds a certificate to others for the same, where none of these has a key of its kind.
+fn join(twins: &mut Twins, number: usize, held: &[(usize, &Holds)]) {
+    let key = |number: usize| held.iter().find(|(other, _)| *other == number).map(|(_, holds)| holds.key);
+    if !twins.iter().any(|&twin| key(twin) == key(number)) {
+        twins.push(number);
+        twins.sort_by_key(|&twin| (key(twin) == Some(SignatureAlgorithm::RSA), twin));
+    }
+}
+
+/// Returns a certificate, and others that are for all that it is for. One that is not held yet stands for itself.
+fn twins(number: usize, held: &[(usize, &Holds)]) -> Twins {
+    let mut twins = vec![number];
+    if let Some((_, own)) = held.iter().find(|(other, _)| *other == number) {
+        let others = held.iter().filter(|(_, holds)| !own.names.is_empty() && holds.covers(own));
+        others.for_each(|&(other, _)| join(&mut twins, other, held));
+    }
+    twins
 }
 
 /// Which clients are asked for a certificate.
@@ -146,7 +193,19 @@ mod tests {
         Holds {
             names: names.iter().map(|&name| name.into()).collect(),
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+            key: SignatureAlgorithm::ECDSA,
         }
+    }
+
+    fn among(held: &[Holds], default: Option<usize>, is_only: bool) -> Choice {
+        Choice::new(&held.iter().enumerate().collect::<Vec<_>>(), default, is_only)
+    }
+
+    fn chosen(choice: &Choice, name: Option<&str>, local: Option<IpAddr>) -> Option<usize> {
+        choice.choose(name, local).map(|twins| {
+            assert_eq!(twins.len(), 1);
+            twins[0]
+        })
     }
 
     fn several(default: Option<usize>) -> Choice {
@@ -155,7 +214,7 @@ mod tests {
             holds(&["*.example", "shared.example"], &["::1", "127.0.0.1"]),
             holds(&["*.deep.example", "f*.example", "*"], &[]),
         ];
-        Choice::new(held.iter().enumerate(), default, false)
+        among(&held, default, false)
     }
 
     #[test]
@@ -183,10 +242,10 @@ mod tests {
         ];
         for (name, local, expected) in cases {
             let local = local.map(|address| address.parse().unwrap());
-            assert_eq!(several(None).choose(name, local), expected, "{name:?} at {local:?}");
+            assert_eq!(chosen(&several(None), name, local), expected, "{name:?} at {local:?}");
             let is_unheld = expected.is_none() || matches!((name, local), (None, None));
             if is_unheld {
-                assert_eq!(several(Some(2)).choose(name, local), Some(2), "{name:?} at {local:?}");
+                assert_eq!(chosen(&several(Some(2)), name, local), Some(2), "{name:?} at {local:?}");
             }
         }
     }
@@ -194,19 +253,48 @@ mod tests {
     #[test]
     fn a_single_certificate_serves_everybody_and_one_that_is_awaited_nobody() {
         let held = holds(&["a.example"], &[]);
-        let only = Choice::new([(0, &held)], None, true);
+        let only = Choice::new(&[(0, &held)], None, true);
         for name in [Some("a.example"), Some("other.test"), Some("127.0.0.1"), None] {
-            assert_eq!(only.choose(name, None), Some(0));
+            assert_eq!(chosen(&only, name, None), Some(0));
         }
-        assert_eq!(Choice::new([], None, true).choose(Some("a.example"), None), None);
+        assert_eq!(Choice::new(&[], None, true).choose(Some("a.example"), None), None);
         // Another is still awaited: this one is not shown for its names.
-        assert_eq!(Choice::new([(0, &held)], None, false).choose(Some("other.test"), None), None);
+        assert_eq!(Choice::new(&[(0, &held)], None, false).choose(Some("other.test"), None), None);
+    }
+
+    #[test]
+    fn certificates_for_one_name_with_keys_of_two_kinds_are_both_chosen_rsa_last() {
+        let rsa = |holds: Holds| Holds { key: SignatureAlgorithm::RSA, ..holds };
+        let held = [
+            rsa(holds(&["a.example", "b.example"], &["192.0.2.1"])),
+            holds(&["a.example", "b.example", "c.example"], &["192.0.2.1"]),
+            holds(&["a.example"], &[]),
+            rsa(holds(&["*.example"], &[])),
+            rsa(holds(&["c.example"], &[])),
+        ];
+        let choice = among(&held, Some(4), false);
+        let cases: [(Option<&str>, Option<&str>, &[usize]); 7] = [
+            (Some("a.example"), None, &[1, 0]),
+            (Some("b.example"), None, &[1, 0]),
+            (Some("c.example"), None, &[1, 4]),
+            (Some("d.example"), None, &[3]),
+            (None, Some("192.0.2.1"), &[1, 0]),
+            // The default, and what is for all that it is for.
+            (None, None, &[1, 4]),
+            (Some("other.test"), None, &[1, 4]),
+        ];
+        for (name, local, expected) in cases {
+            let twins = choice.choose(name, local.map(|local| local.parse().unwrap()));
+            assert_eq!(twins.map(Vec::as_slice), Some(expected), "{name:?} at {local:?}");
+        }
+        assert_eq!(among(&held, None, false).choose(None, None), Some(&vec![1, 0]), "the first, and its twin");
+        assert_eq!(among(&held[3..], Some(9), false).choose(None, None), Some(&vec![9]), "one that is awaited");
     }
 
     #[test]
     fn asks_for_certificates_by_host_and_serves_only_hosts_of_one_policy() {
         let mut hosts = Names::default();
-        ["secret.example", "*.inner.example"].iter().for_each(|host| hosts.add(host, ()));
+        ["secret.example", "*.inner.example"].iter().for_each(|host| *hosts.add(host) = ());
         let some = Asking::Hosts(hosts);
         let cases = [
             (Some("secret.example"), "secret.example", true),
@@ -242,7 +330,7 @@ mod tests {
                 .iter()
                 .map(|names| holds(&names.iter().map(String::as_str).collect::<Vec<_>>(), &[]))
                 .collect();
-            let chosen = Choice::new(held.iter().enumerate(), default, false).choose(Some(&asked), None);
+            let chosen = chosen(&among(&held, default, false), Some(&asked), None);
             let asked = asked.to_ascii_lowercase();
             let exact = |number: &usize| names[*number].contains(&asked);
             let wild = |number: &usize| {

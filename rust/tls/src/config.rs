@@ -25,13 +25,15 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Shows everybody one certificate: which one was chosen before.
+/// Shows what was chosen before: of certificates with different keys the first whose signatures the client can check.
 #[derive(Debug)]
-struct Shown(Arc<CertifiedKey>);
+struct Shown(Vec<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let is_for = |certified: &&Arc<CertifiedKey>| certified.key.choose_scheme(hello.signature_schemes()).is_some();
+        let (first, others) = self.0.split_first()?;
+        Some(Arc::clone(if others.is_empty() { first } else { self.0.iter().find(is_for).unwrap_or(first) }))
     }
 }
 
@@ -78,10 +80,10 @@ pub fn template(
     Ok(config)
 }
 
-/// Returns that configuration with a certificate.
-pub fn showing(template: &ServerConfig, certified: &Arc<CertifiedKey>) -> Arc<ServerConfig> {
+/// Returns that configuration with a certificate, or with several for the same whose keys are of different kinds.
+pub fn showing(template: &ServerConfig, certified: Vec<Arc<CertifiedKey>>) -> Arc<ServerConfig> {
     let mut config = template.clone();
-    config.cert_resolver = Arc::new(Shown(Arc::clone(certified)));
+    config.cert_resolver = Arc::new(Shown(certified));
     Arc::new(config)
 }
 
@@ -94,7 +96,7 @@ pub fn challenge(
     certified: Arc<CertifiedKey>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider)).with_safe_default_protocol_versions()?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Shown(certified)));
+    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Shown(vec![certified])));
     config.alpn_protocols = vec![CHALLENGE_PROTOCOL.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(Arc::new(config))

@@ -1,6 +1,6 @@
 //! All that one listener follows: pairs, and what clients are verified with; reloaded by content, and served as a whole.
 
-use crate::choice::{Asking, Choice, Names};
+use crate::choice::{Asking, Choice, Names, Twins};
 use crate::config;
 use crate::files::{Fault, Part, Reason};
 use crate::followed::{Followed, Found};
@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,11 +51,11 @@ pub struct Keeper {
 /// What handshakes are served with.
 pub struct Serving {
     choice: Choice,
-    shown: Vec<Option<Shown>>,
+    shown: HashMap<Twins, Shown>,
     pub verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
-/// A certificate as it is shown.
+/// A certificate as it is shown, or twins.
 struct Shown {
     open: Arc<ServerConfig>,
     asking: Option<Arc<ServerConfig>>,
@@ -68,14 +69,14 @@ impl Serving {
         local: Option<std::net::IpAddr>,
         is_asked: bool,
     ) -> Option<&Arc<ServerConfig>> {
-        let shown = self.choice.choose(host, local).and_then(|number| self.shown.get(number)?.as_ref())?;
+        let shown = self.shown.get(self.choice.choose(host, local)?)?;
         // Who is to be asked is never served without being asked.
         if is_asked { shown.asking.as_ref() } else { Some(&shown.open) }
     }
 
     /// Whether there is any certificate.
     pub fn has_any(&self) -> bool {
-        self.shown.iter().any(Option::is_some)
+        !self.shown.is_empty()
     }
 }
 
@@ -147,7 +148,7 @@ impl Keeper {
         Some(Followed::like(&source.pair))
     }
 
-    /// Shows what it follows in the metrics from the beginning.
+    /// Shows what it follows in the metrics from the beginning, and says what is left out.
     fn show(&self) {
         let followeds = self.lock();
         followeds.sources.iter().for_each(|source| self.metrics.show(&source.name, source.pair.is_stale()));
@@ -350,7 +351,7 @@ fn asking(clients: Option<&Clients>) -> Asking {
         Some(clients) if clients.hosts.is_empty() => Asking::Everybody,
         Some(clients) => {
             let mut hosts = Names::default();
-            clients.hosts.iter().for_each(|host| hosts.add(host.as_str(), ()));
+            clients.hosts.iter().for_each(|host| *hosts.add(host.as_str()) = ());
             Asking::Hosts(hosts)
         }
     }
@@ -364,19 +365,18 @@ fn serving(tls: &Tls, followeds: &Followeds, provider: &Arc<CryptoProvider>) -> 
         .clone()
         .map(|verifier| config::template(tls, provider, Some(verifier), followeds.asking.as_ref()))
         .transpose()?;
-    let shown = |source: &Source| {
-        let certified = &source.pair.get()?.certified;
-        let asking = asking.as_ref().map(|template| config::showing(template, certified));
-        Some(Shown { open: config::showing(&open, certified), asking })
-    };
     let sources = &followeds.sources;
-    let held = sources.iter().enumerate().filter_map(|(number, source)| Some((number, &source.pair.get()?.holds)));
+    let pair = |number: usize| sources.get(number)?.pair.get();
+    let held: Vec<_> = (0..sources.len()).filter_map(|number| Some((number, &pair(number)?.holds))).collect();
     let default = tls.default.as_ref().and_then(|name| sources.iter().position(|source| *source.name == **name));
-    Ok(Serving {
-        choice: Choice::new(held, default, sources.len() == 1),
-        shown: sources.iter().map(shown).collect(),
-        verifier,
-    })
+    let choice = Choice::new(&held, default, sources.len() == 1);
+    let shown = |twins: &Twins| {
+        // Who awaits a certificate is shown no other one.
+        let pairs: Option<Vec<_>> = twins.iter().map(|&number| Some(Arc::clone(&pair(number)?.certified))).collect();
+        let asking = asking.as_ref().zip(pairs.clone()).map(|(template, pairs)| config::showing(template, pairs));
+        Some((twins.clone(), Shown { open: config::showing(&open, pairs?), asking }))
+    };
+    Ok(Serving { shown: choice.all().filter_map(shown).collect(), choice, verifier })
 }
 
 /// Says a fault as a problem of the document, below `at`.

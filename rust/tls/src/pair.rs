@@ -2,6 +2,7 @@
 
 use crate::choice::Holds;
 use crate::files::{Content, Fault, PAIR_BYTES_MAX, Part, Reason, digest};
+use rustls::SignatureAlgorithm;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
@@ -141,8 +142,8 @@ impl Pair {
             staple.map_or((None, None), |it| it.map_or_else(|e| (None, Some(e)), |s| (Some(s), None)));
         certified.ocsp = staple;
         Ok(Self {
+            holds: holds(&leaf, certified.key.algorithm()),
             certified: Arc::new(certified),
-            holds: holds(&leaf),
             expires_s: validity.not_after.timestamp(),
             unstapled,
         })
@@ -209,8 +210,8 @@ fn ordered(
 }
 
 /// Returns what a certificate is for: its alternative names. The common name counts no more, as for every browser.
-fn holds(leaf: &X509Certificate<'_>) -> Holds {
-    let mut holds = Holds::default();
+fn holds(leaf: &X509Certificate<'_>, key: SignatureAlgorithm) -> Holds {
+    let mut holds = Holds { names: Vec::new(), addresses: Vec::new(), key };
     let names = leaf.subject_alternative_name().ok().flatten();
     for name in names.iter().flat_map(|names| &names.value.general_names) {
         match name {
