@@ -20,11 +20,13 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.e2e import wire
 
 Json = dict[str, object]
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 DAY = datetime.timedelta(days=1)
 SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
@@ -78,7 +80,7 @@ def place(path: Path, content: bytes) -> None:
     beside.rename(path)
 
 
-def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def pem(key: Key) -> bytes:
     """Return a key as PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -120,9 +122,10 @@ class Authority:
         use: x509.ObjectIdentifier = SERVER,
         begins: datetime.timedelta = -DAY,
         ends: datetime.timedelta = 7 * DAY,
+        key: Key | None = None,
     ) -> Pair:
-        """Return a certificate for names and addresses, and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """Return a certificate for names and addresses, and its key; a new one if none is given."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder(self._name, title(names[0]), key.public_key())
@@ -140,6 +143,30 @@ class Authority:
         certificate = builder.sign(self._key, hashes.SHA256())
         chain = certificate.public_bytes(serialization.Encoding.PEM)
         return Pair(chain, pem(key), certificate)
+
+    def answer(
+        self,
+        pair: Pair,
+        *,
+        ends: datetime.timedelta = DAY,
+        status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
+    ) -> bytes:
+        """Return what it says of a certificate (OCSP), which is two days old, as DER."""
+        now = datetime.datetime.now(datetime.UTC)
+        is_revoked = status is ocsp.OCSPCertStatus.REVOKED
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            cert=pair.certificate,
+            issuer=self.certificate,
+            algorithm=hashes.SHA256(),
+            cert_status=status,
+            this_update=now - 2 * DAY,
+            next_update=now + ends,
+            revocation_time=now - DAY if is_revoked else None,
+            revocation_reason=None,
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, self.certificate)
+        made = builder.sign(self._key, hashes.SHA256())
+        return made.public_bytes(serialization.Encoding.DER)
 
     def revoke(self, path: Path, *pairs: Pair) -> None:
         """Write a list of what is good no more."""

@@ -41,7 +41,8 @@ impl Connector {
     /// The problem, with its path below the document's `server_tls`.
     pub fn open(pool: &str, terms: &ServerTls, before: Option<&Arc<Self>>) -> Result<Arc<Self>, Problem> {
         let provider = config::provider();
-        let good = Files::read(terms).and_then(|files| Ok((files.digest(), files.config(&provider)?)));
+        let now_s = milliseconds_now() / 1000;
+        let good = Files::read(terms).and_then(|files| Ok((files.digest(now_s), files.config(&provider)?)));
         let old = before.filter(|before| before.terms == *terms).map(|before| before.config.load_full());
         let (followed, config) = match (good, old) {
             (Ok((digest, config)), _) => (Followed::new(digest, Arc::clone(&config)), config),
@@ -84,7 +85,7 @@ impl Connector {
     /// Looks at the files at a time in milliseconds; true where somebody may be writing.
     fn look(&self, now_ms: i64) -> bool {
         let files = Files::read(&self.terms);
-        let digest = files.as_ref().map(Files::digest).map_err(Clone::clone);
+        let digest = files.as_ref().map(|files| files.digest(now_ms / 1000)).map_err(Clone::clone);
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let found = followed.look(now_ms, digest, || files.and_then(|files| files.config(&self.provider)));
         let pool = &*self.pool;
@@ -125,8 +126,8 @@ impl Files {
         })
     }
 
-    fn digest(&self) -> u64 {
-        let shown = self.shown.as_ref().map_or(0, pair::Files::digest);
+    fn digest(&self, now_s: i64) -> u64 {
+        let shown = self.shown.as_ref().map_or(0, |files| files.digest(now_s));
         digest([&self.authorities]) ^ shown.rotate_left(1)
     }
 

@@ -79,12 +79,33 @@ pub enum Reason {
     /// The OCSP answer is about something else.
     #[error("holds no OCSP answer for this certificate")]
     OtherStaple,
+    /// Somebody else signed the OCSP answer.
+    #[error("holds an OCSP answer that the certificate's authority did not sign")]
+    ForeignStaple,
+    /// The OCSP answer says that the certificate must not be trusted.
+    #[error("holds an OCSP answer that says that the certificate is revoked")]
+    Revoked,
+    /// The OCSP answer says nothing.
+    #[error("holds an OCSP answer whose authority does not know the certificate")]
+    UnknownStatus,
+    /// The OCSP answer is over.
+    #[error("holds an OCSP answer that was good until {0}")]
+    OldStaple(String),
+    /// The OCSP answer has not begun.
+    #[error("holds an OCSP answer that is not good before {0}")]
+    EarlyStaple(String),
     /// The list is from somebody who is no authority here.
     #[error("holds a list of {0}, who is not among the authorities")]
     OtherList(String),
 }
 
 impl Reason {
+    /// Whether what is wrong comes and goes by itself, or by what an authority says: nobody wrote anything wrong.
+    #[must_use]
+    pub const fn is_of_its_time(&self) -> bool {
+        matches!(self, Self::Revoked | Self::UnknownStatus | Self::OldStaple(_) | Self::EarlyStaple(_))
+    }
+
     /// Returns what to do about it.
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
@@ -98,8 +119,12 @@ impl Reason {
             Self::Encrypted => "decrypt it, such as with openssl pkey, and protect the file by its mode",
             Self::Mismatch => "name the key that the certificate was made for",
             Self::Expired(_) => "renew it",
-            Self::NotYet(_) => "wait until then, or set the clock",
-            Self::OtherStaple => "write the answer for this certificate into it, as DER, or name none",
+            Self::NotYet(_) | Self::EarlyStaple(_) => "wait until then, or set the clock",
+            Self::Revoked => "get another certificate",
+            Self::UnknownStatus | Self::OldStaple(_) => "fetch the authority's answer anew",
+            Self::ForeignStaple | Self::OtherStaple => {
+                "write the answer for this certificate into it, as DER, or name none"
+            }
             Self::OtherList(_) => "add that authority's certificate to the authorities, or leave the list out",
         }
     }

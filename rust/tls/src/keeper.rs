@@ -151,7 +151,10 @@ impl Keeper {
     /// Shows what it follows in the metrics from the beginning, and says what is left out.
     fn show(&self) {
         let followeds = self.lock();
-        followeds.sources.iter().for_each(|source| self.metrics.show(&source.name, source.pair.is_stale()));
+        for source in &followeds.sources {
+            self.metrics.show(&source.name, source.pair.is_stale());
+            self.tell_unstapled(source);
+        }
         if self.tls.clients.is_some() {
             self.metrics.show(CLIENTS, followeds.verifier.is_stale());
         }
@@ -218,14 +221,19 @@ impl Keeper {
                 let Some(pair) = source.pair.get() else { return };
                 let (names, expires_s) = (pair.holds.names.join(","), pair.expires_s);
                 tracing::info!(event = "certificate_taken", listener, certificate, names, expires_s);
-                if let Some(reason) = &pair.unstapled {
-                    tracing::warn!(event = "staple_left_out", listener, certificate, reason = %reason);
-                }
+                self.tell_unstapled(source);
             }
             Found::Refused(reason) => tracing::warn!(event = "certificate_refused", listener, certificate, reason),
             Found::GoodAgain => tracing::info!(event = "certificate_good_again", listener, certificate),
         }
         self.count(certificate, found);
+    }
+
+    fn tell_unstapled(&self, source: &Source) {
+        if let Some(reason) = source.pair.get().and_then(|pair| pair.unstapled.as_ref()) {
+            let (listener, certificate) = (&*self.listener, &*source.name);
+            tracing::warn!(event = "staple_left_out", listener, certificate, reason = %reason);
+        }
     }
 
     fn tell_clients(&self, found: &Found) {
@@ -284,8 +292,9 @@ fn look_at(source: &mut Source, provider: &CryptoProvider, now_ms: i64) -> Found
     if source.is_awaited && source.pair.get().is_none() && is_absent(&files) {
         return Found::Same;
     }
-    let digest = files.as_ref().map(crate::pair::Files::digest).map_err(Clone::clone);
-    source.pair.look(now_ms, digest, || files.and_then(|files| Pair::check(&files, provider, now_ms / 1000)))
+    let now_s = now_ms / 1000;
+    let digest = files.as_ref().map(|files| files.digest(now_s)).map_err(Clone::clone);
+    source.pair.look(now_ms, digest, || files.and_then(|files| Pair::check(&files, provider, now_s)))
 }
 
 const fn is_absent<T>(files: &Result<T, Fault>) -> bool {
@@ -301,10 +310,10 @@ fn first_pair(
 ) -> Result<Followed<Pair>, Fault> {
     let good = place.read().and_then(|files| {
         let pair = Pair::check(&files, provider, now_s)?;
-        Ok((files.digest(), pair))
+        Ok((files.digest(now_s), pair))
     });
     match (good, old) {
-        (Ok((_, Pair { unstapled: Some(fault), .. })), None) => Err(fault),
+        (Ok((_, Pair { unstapled: Some(fault), .. })), None) if !fault.reason.is_of_its_time() => Err(fault),
         (Ok((digest, pair)), _) => Ok(Followed::new(digest, pair)),
         (Err(_), Some(old)) if old.get().is_some() => Ok(old),
         (Err(fault), _) => Err(fault),

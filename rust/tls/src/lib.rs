@@ -28,6 +28,7 @@ mod keeper;
 mod metrics;
 mod pair;
 mod refused;
+mod staple;
 mod tickets;
 mod verify;
 

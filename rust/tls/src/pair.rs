@@ -2,6 +2,7 @@
 
 use crate::choice::Holds;
 use crate::files::{Content, Fault, PAIR_BYTES_MAX, Part, Reason, digest};
+use crate::staple;
 use rustls::SignatureAlgorithm;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
@@ -11,7 +12,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 /// Where a pair lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,10 +86,12 @@ fn of_folder(folder: &Path, data: Option<&Path>, name: &str) -> PathBuf {
 }
 
 impl Files {
-    /// Returns a number that differs between contents, within this process.
-    pub fn digest(&self) -> u64 {
+    /// Returns a number that differs between contents, within this process, and changes when an OCSP answer's time begins
+    /// or is over.
+    pub fn digest(&self, now_s: i64) -> u64 {
         let staple = self.staple.as_ref().and_then(|staple| staple.as_ref().ok());
-        digest([Some(&self.chain), self.key.as_ref(), staple].into_iter().flatten())
+        let is_current = staple.is_some_and(|content| staple::is_current(&content.bytes, now_s));
+        digest([Some(&self.chain), self.key.as_ref(), staple].into_iter().flatten()) ^ u64::from(is_current)
     }
 }
 
@@ -129,17 +132,24 @@ impl Pair {
         let leaf = certified.cert[0].clone();
         let (_, leaf) = X509Certificate::from_der(&leaf).map_err(|error| broken(error.to_string()))?;
         let validity = leaf.validity();
-        let when =
-            |time: x509_parser::time::ASN1Time| time.to_rfc2822().unwrap_or_else(|_| time.timestamp().to_string());
         if validity.not_after.timestamp() <= now_s {
             return Err(files.chain.fault(Reason::Expired(when(validity.not_after))));
         }
         if validity.not_before.timestamp() > now_s {
             return Err(files.chain.fault(Reason::NotYet(when(validity.not_before))));
         }
-        let staple = files.staple.clone().map(|content| content.and_then(|content| staple(content, &leaf)));
-        let (staple, unstapled) =
-            staple.map_or((None, None), |it| it.map_or_else(|e| (None, Some(e)), |s| (Some(s), None)));
+        let above = certified.cert.get(1).unwrap_or(&certified.cert[0]).clone();
+        let above = X509Certificate::from_der(&above).ok().map(|(_, above)| above);
+        let issuer = above.as_ref().filter(|above| above.subject().as_raw() == leaf.issuer().as_raw());
+        let judged = |content: Content| match staple::check(&content.bytes, &leaf, issuer, now_s) {
+            Ok(()) => Ok(content.bytes),
+            Err(reason) => Err(content.fault(reason)),
+        };
+        let (staple, unstapled) = match files.staple.clone().map(|content| content.and_then(judged)) {
+            None => (None, None),
+            Some(Ok(staple)) => (Some(staple), None),
+            Some(Err(fault)) => (None, Some(fault)),
+        };
         certified.ocsp = staple;
         Ok(Self {
             holds: holds(&leaf, certified.key.algorithm()),
@@ -148,6 +158,11 @@ impl Pair {
             unstapled,
         })
     }
+}
+
+/// Says a time.
+pub fn when(time: ASN1Time) -> String {
+    time.to_rfc2822().unwrap_or_else(|_| time.timestamp().to_string())
 }
 
 /// Says what is wrong with PEM.
@@ -227,22 +242,4 @@ fn holds(leaf: &X509Certificate<'_>, key: SignatureAlgorithm) -> Holds {
 pub fn address(bytes: &[u8]) -> Option<IpAddr> {
     let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
-}
-
-/// Returns the OCSP answer if it is a whole one that names this certificate.
-///
-//= RFC 6960 section 4.2.1: a SEQUENCE that begins with the status, 0 where there is an answer; it names the serial number.
-fn staple(content: Content, leaf: &X509Certificate<'_>) -> Result<Vec<u8>, Fault> {
-    use x509_parser::der_parser::{ber::BerObjectContent, der::parse_der};
-    let whole = parse_der(&content.bytes).ok().filter(|(rest, _)| rest.is_empty());
-    let status = whole.as_ref().and_then(|(_, it)| it.as_sequence().ok()?.first()).map(|it| &it.content);
-    if !matches!(status, Some(BerObjectContent::Enum(0))) {
-        return Err(content.fault(Reason::Broken("it is no OCSP answer in DER with a status of 0".to_owned())));
-    }
-    let serial = leaf.raw_serial();
-    let number: Vec<u8> = [&[2, u8::try_from(serial.len()).unwrap_or(0)], serial].concat();
-    if !content.bytes.windows(number.len()).any(|window| window == number) {
-        return Err(content.fault(Reason::OtherStaple));
-    }
-    Ok(content.bytes)
 }

@@ -4,6 +4,7 @@ mod clients;
 mod following;
 mod handshakes;
 mod pairs;
+mod staples;
 
 use crate::{Acceptor, Metrics, Refused, Session};
 use alongside_document::Tls;

@@ -3,7 +3,6 @@
 use super::{Authority, Folder, Leaf, ders};
 use crate::files::{PAIR_BYTES_MAX, Part, Reason};
 use crate::pair::{Pair, Place};
-use rcgen::SerialNumber;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -161,33 +160,4 @@ fn a_chain_in_any_order_is_shown_in_its_own() {
         let path = folder.pair("pair", &Leaf { chain, key: leaf.key.clone() });
         assert_eq!(check(&at(path)).unwrap().certified.cert, expected, "{order:?}");
     }
-}
-
-/// Returns an OCSP answer that names a serial number; its signature is not ours to judge.
-fn answer(status: u8, serial: u8) -> Vec<u8> {
-    vec![0x30, 8, 0x0a, 1, status, 0xa0, 3, 2, 1, serial]
-}
-
-#[test]
-fn an_ocsp_answer_is_stapled_where_it_is_for_the_certificate() {
-    let folder = Folder::new();
-    let leaf = Authority::new("authority")
-        .leaf_by(&["a.example"], |params| params.serial_number = Some(SerialNumber::from_slice(&[0x4d])));
-    let place = Place { staple: Some(folder.0.join("ocsp")), ..at(folder.pair("pair", &leaf)) };
-    let unstapled = |place: &Place| check(place).unwrap().unstapled.map(|fault| (fault.part, fault.reason.to_string()));
-    let cases = [
-        (answer(0, 0x4e), "holds no OCSP answer for this certificate"),
-        (answer(1, 0x4d), "is broken: it is no OCSP answer in DER with a status of 0"),
-        (answer(0, 0x4d)[..9].to_vec(), "is broken: it is no OCSP answer in DER with a status of 0"),
-        ([answer(0, 0x4d), vec![0]].concat(), "is broken: it is no OCSP answer in DER with a status of 0"),
-        (Vec::new(), "is empty"),
-    ];
-    for (content, expected) in cases {
-        folder.write("ocsp", content);
-        assert_eq!(unstapled(&place), Some((Part::Staple, expected.to_owned())));
-        assert_eq!(check(&place).unwrap().certified.ocsp, None);
-    }
-    folder.write("ocsp", answer(0, 0x4d));
-    assert_eq!(unstapled(&place), None);
-    assert_eq!(check(&place).unwrap().certified.ocsp, Some(answer(0, 0x4d)));
 }
