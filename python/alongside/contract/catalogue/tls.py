@@ -92,7 +92,8 @@ _CERTIFICATES = (
         name="certificate_path",
         kind=promise.Kind.PATH,
         description="a folder with tls.crt and tls.key, or a PEM file with the chain; NAME=PATH "
-        "for a further one. The one without a name serves who asks for a host that none has",
+        "for a further one. The one without a name serves who asks for a host that none has; of "
+        "two for one host, by keys of different kinds, a client gets the one it can check",
         example="/etc/tls",
         unset="acme gets one",
         maximum="4096",
@@ -114,8 +115,8 @@ _CERTIFICATES = (
     promise.Parameter(
         name="staple",
         kind=promise.Kind.PATH,
-        description="a file with an OCSP answer (DER) to staple; NAME=PATH for a further "
-        "certificate's",
+        description="a file with an OCSP answer (DER) to staple while it is good; NAME=PATH for a "
+        "further certificate's",
         example="/etc/tls/site.ocsp",
         unset="nothing is stapled",
         maximum="4096",
@@ -260,9 +261,16 @@ _FAILURES = (
     ),
     promise.Failure(
         "Files are replaced while requests run",
-        "new connections get the new pair within 300ms of the rename; open ones, tunnels too, go "
-        "on as they are",
+        "new connections get the new pair within 300ms of the rename where the machine has a "
+        "moment for it; within 30s where a file system tells of no change, as over a network, and "
+        "within 1s where the kernel watches no more. Open ones, tunnels too, go on as they are",
         "nobody notices. Operator: `alongside_tls_reloads_total`",
+    ),
+    promise.Failure(
+        "An OCSP answer is over or not yet good, says that the certificate is revoked, or is not "
+        "signed for it (which is seen where the issuer stands in the chain)",
+        "the certificate is shown without it, until a good one is there",
+        "nobody notices. Operator: one line in the log, `staple_left_out`",
     ),
     promise.Failure(
         "A certificate expires and nobody renews it",
@@ -297,8 +305,9 @@ _FAILURES = (
     ),
     promise.Failure(
         "A client sends forwarded fields from outside trusted",
-        "Forwarded and X-Forwarded-For, -Proto and -Host are replaced; fields that look like one "
-        "of ours, in any spelling, are stripped",
+        "Forwarded and X-Forwarded-For, -Proto and -Host are replaced; other fields by which "
+        "programs are told who a client is (X-Real-IP, Client-IP, Remote-User, SSL-Client-…), and "
+        "those that look like one of ours, in any spelling, are stripped",
         "nobody: the program sees only what the sidecar vouches for",
     ),
     promise.Failure(
