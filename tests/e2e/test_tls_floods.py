@@ -12,7 +12,7 @@ from typing import TypedDict, cast
 
 import hpack
 import pytest
-from tests.e2e import origin, plane, secure, streams
+from tests.e2e import origin, plane, secure, streams, wire
 from tests.e2e.streams import frame
 
 TABLE = Path(__file__).parents[1] / "guard" / "streams.json"
@@ -267,6 +267,32 @@ def test_a_flood_ends_its_connection_and_harms_nobody(
     assert asked < 1000, "the origin has the work of it"
     more = bench.process.resident_bytes() - before
     assert more < RESIDENT_BYTES_MORE_MAX, f"{more} bytes stay"
+
+
+BROKEN = {
+    "data of no stream": frame(streams.DATA, 0, 0, b"x"),
+    "a frame that is too long": frame(streams.PING, 0, 0, b"\0" * 9),
+    "fields that are not packed so": frame(
+        streams.HEADERS, streams.END_HEADERS | streams.END_STREAM, 1, b"\xff" * 20
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_frames_that_break_the_protocol_end_the_connection_and_are_counted(
+    broken: bytes, bench: Bench
+) -> None:
+    def counted() -> float:
+        return bench.process.metric("alongside_http_refused", reason="h2_frames")
+
+    before = counted()
+    with bench.raw() as client:
+        client.send(broken)
+        client.drain(10)
+        assert client.reasons()[-1] != 0
+    wire.eventually(lambda: counted() == before + 1, "it is counted")
+    assert bench.serves()
+    assert counted() == before + 1, "who leaves in order is not"
 
 
 def test_a_window_of_nothing_is_not_held_for_ever(bench: Bench) -> None:

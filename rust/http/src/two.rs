@@ -171,7 +171,14 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Met> {
         match self.connection.poll_accept(context) {
             Poll::Ready(Some(Ok((request, respond)))) => Poll::Ready(Met::Request(Box::new(request), respond)),
-            Poll::Ready(_) => Poll::Ready(Met::End),
+            Poll::Ready(Some(Err(error))) => {
+                // By the frames' reader: the client broke the protocol, and was told so.
+                if error.is_library() {
+                    self.listener.metrics.refused("h2_frames");
+                }
+                Poll::Ready(Met::End)
+            }
+            Poll::Ready(None) => Poll::Ready(Met::End),
             Poll::Pending if self.flooded.is_so() && !self.is_told => {
                 self.is_told = true;
                 Poll::Ready(Met::Flood)
