@@ -234,6 +234,42 @@ def test_what_forgot_whose_it_is_ends_with_its_pod(ground: Ground) -> None:
     assert not (base / "s" / "alongside" / "p" / "namespaces").exists()
 
 
+ADOPTING = """\
+import ctypes, subprocess, sys
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+print(subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode, flush=True)
+sys.stdin.read()
+"""
+"""Whoever gets the orphans of what it runs and reaps none of them."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
+@pytest.mark.parametrize("ground", ["namespaces"], indirect=True)
+def test_down_needs_nobody_who_reaps_what_it_killed(ground: Ground) -> None:
+    """A busy machine's first process may be slow at it; until then a shared pid 1 is not gone."""
+    base = ground.base
+    marker = f"33{os.getpid()}"
+    (base / "p" / "pods.yaml").write_text(NAMELESS.format(at=0, marker=marker, shares="true"))
+    up = [sys.executable, "-m", "alongside", "up", "pods.yaml", "--detach", "--engine"]
+    with subprocess.Popen(
+        [sys.executable, "-c", ADOPTING, *up, "namespaces"],
+        cwd=base / "p",
+        env=ground.variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as adopting:
+        assert adopting.stdout is not None
+        assert adopting.stdout.readline() == b"0\n"
+        until_sleeping(marker, 1)
+        pid = supervisor(base)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        ended = run(ground, "down")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert sleeping(marker) == []
+        assert left(ground) == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
 @pytest.mark.parametrize("ground", ["namespaces"], indirect=True)
 @pytest.mark.parametrize("is_killed", [True, False])

@@ -163,7 +163,11 @@ async def _end_processes(
 
     def look() -> list[groups.Entry]:
         found = {one.identity: one for one in (*find(places), *traced.find())}
-        return [one for identity, one in found.items() if identity not in traced.holders]
+        return [
+            one
+            for identity, one in found.items()
+            if identity not in traced.holders and not one.is_spent
+        ]
 
     left = look()
     count = len(left)
@@ -172,7 +176,7 @@ async def _end_processes(
     while left and clock_.monotonic_s() < deadline_s + KILL_WAIT_S:
         await clock_.sleep(POLL_S)
         # Those already known count even when their leader's death hides their group.
-        known = {one.identity: one for one in left if groups.is_alive(one.identity)}
+        known = {one.identity: one for one in left if groups.is_running(one.identity)}
         left = list({**known, **{one.identity: one for one in look()}}.values())
         if clock_.monotonic_s() >= deadline_s:
             _send(left, signal.SIGKILL)

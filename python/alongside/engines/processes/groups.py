@@ -30,6 +30,7 @@ MARKS_MAX = 1 << 14
 
 _PROC = Path("/proc")
 _PR_SET_CHILD_SUBREAPER = 36
+_PF_EXITING = 4
 _MARKS = (MARK.encode(), HOME_MARK.encode())
 _marks: dict[Identity, tuple[tuple[str, ...], tuple[str, str] | None]] = {}
 """The marks of the program that each process was, when it was last seen."""
@@ -59,6 +60,9 @@ class Entry:
     is_zombie: bool
     image: tuple[str, ...] = ()
     """Where its stack, words and variables lie: others after each exec. Empty where hidden."""
+    is_spent: bool = False
+    """Whether it runs nothing any more and has given its memory back, but is no zombie yet: as the
+    first process of a process namespace, until who adopted the others has reaped them."""
 
 
 def become_subreaper() -> bool:
@@ -86,6 +90,7 @@ def entry(pid: int) -> Entry | None:
         session=int(rest[3]),
         is_zombie=rest[0] in {"Z", "X"},
         image=(rest[25], *rest[45:49]) if rest[47] != "0" else (),
+        is_spent=bool(int(rest[6]) & _PF_EXITING) and rest[20] == "0",
     )
 
 
@@ -118,6 +123,14 @@ def is_alive(wanted: Identity) -> bool:
     """Return whether that very process still runs; a zombie does not."""
     found = entry(wanted.pid)
     return found is not None and found.identity == wanted and not found.is_zombie
+
+
+def is_running(wanted: Identity) -> bool:
+    """Return whether that very process can still do anything."""
+    found = entry(wanted.pid)
+    return (
+        found is not None and found.identity == wanted and not (found.is_zombie or found.is_spent)
+    )
 
 
 def all_entries() -> list[Entry]:
