@@ -19,6 +19,9 @@ import pytest
 from tests.conformance import writing
 from tests.e2e import docker, fleets
 
+from alongside.engines.processes import groups
+from alongside.engines.runtimes.namespaces import members
+
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(600)]
 
 PODS = 5
@@ -100,9 +103,11 @@ def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
         run(made, "down")
 
 
-def run(ground: Ground, *words: str) -> subprocess.CompletedProcess[str]:
+def run(
+    ground: Ground, *words: str, before: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "alongside", *words],
+        [*before, sys.executable, "-m", "alongside", *words],
         cwd=ground.base / "p",
         env=ground.variables,
         capture_output=True,
@@ -232,6 +237,39 @@ def test_what_forgot_whose_it_is_ends_with_its_pod(ground: Ground) -> None:
     assert sleeping(marker) == []
     assert left(ground) == []
     assert not (base / "s" / "alongside" / "p" / "namespaces").exists()
+
+
+UNGROUPED = ("unshare", "--mount", "sh", "-c", 'umount -R -l /sys/fs/cgroup && exec "$@"', "sh")
+"""Before a command that is to find no cgroups."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of one's own are root's")
+@pytest.mark.parametrize("ground", ["namespaces"], indirect=True)
+def test_what_alone_is_left_of_a_pod_and_forgot_whose_it_is_ends_too(ground: Ground) -> None:
+    base = ground.base
+    own = members.hold(os.getpid(), "ipc")
+    assert own is not None
+    number = members.serial(own)
+    os.close(own)
+    if number is None:
+        pytest.skip("this kernel numbers no namespaces")
+    marker = f"34{os.getpid()}"
+    (base / "p" / "pods.yaml").write_text(NAMELESS.format(at=0, marker=marker, shares="false"))
+    words = ("up", "pods.yaml", "--detach", "--engine", "namespaces")
+    done = run(ground, *words, before=UNGROUPED)
+    assert done.returncode == 0, done.stderr
+    until_sleeping(marker, 1)
+    pid = supervisor(base)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while known := groups.marked(f"{base}/s/alongside/p"):
+        for one in known:
+            groups.send(one.identity, signal.SIGKILL)
+    assert len(sleeping(marker)) == 1
+    ended = run(ground, "down", before=UNGROUPED)
+    assert ended.returncode == 0, ended.stderr
+    assert sleeping(marker) == []
+    assert left(ground) == []
 
 
 ADOPTING = """\

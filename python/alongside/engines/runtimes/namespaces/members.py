@@ -7,8 +7,10 @@ shared memory.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
+import struct
 from typing import TYPE_CHECKING, Literal, NewType
 
 from alongside.base import errors
@@ -29,6 +31,8 @@ REAP_WAIT_S = 1.0
 """For who has to reap before what runs nothing any more is gone; strangers may never do it."""
 NAMED_MAX = 10
 """Of those that do not die, in a message."""
+_NS_GET_ID = 0x8008B70D
+"""A request of Linux 6.18; an older one knows such numbers of mount namespaces alone."""
 STORM_COUNT = 1000
 """More than these that were killed in vain are no crowd but some that fork."""
 
@@ -37,6 +41,16 @@ def of_descriptor(descriptor: int) -> Id:
     """Return the id of the namespace that a descriptor stands for."""
     found = os.fstat(descriptor)
     return Id((found.st_dev, found.st_ino))
+
+
+def serial(descriptor: int) -> int | None:
+    """Return a number that no other namespace gets in this boot; None where the kernel has none."""
+    number = bytearray(8)
+    try:
+        fcntl.ioctl(descriptor, _NS_GET_ID, number)
+    except OSError:
+        return None
+    return int(struct.unpack("=Q", number)[0])
 
 
 def of_process(pid: int, kind: Kind) -> Id | None:
@@ -154,9 +168,16 @@ def marked(home: str, project: str) -> list[groups.Entry]:
     return [one for name in names for one in carrying(home, name, below=True)]
 
 
-def hold(pid: int, kind: Kind) -> int | None:
-    """Return a descriptor of a process's namespace, which stays as long as it is open."""
+def hold(pid: int, kind: Kind, wanted: Id | None = None) -> int | None:
+    """Return a descriptor of a namespace that a process is in, which stays as long as it is open.
+
+    None where the process has gone, or is in another one than is wanted.
+    """
     try:
-        return os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    if wanted is None or of_descriptor(descriptor) == wanted:
+        return descriptor
+    os.close(descriptor)
+    return None

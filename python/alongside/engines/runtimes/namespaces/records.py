@@ -2,7 +2,8 @@
 
 A namespace's number is another's when it is gone, and the machine's own were ours never. So what
 was written counts in the same boot only, and where somebody of ours is still in it: the process
-that holds it, or one that carries the pod's marks.
+that holds it, or one that carries the pod's marks. Newer kernels (6.18) also number namespaces so
+that no other ever gets the number: by that one is ours whoever is left in it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import json
 import os
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ class Record:
     holder: groups.Identity
     """The process that they were made for."""
     ids: Mapping[members.Kind, members.Id]
+    serials: Mapping[members.Kind, int] = field(default_factory=dict)
+    """Of those, where the kernel has such a number."""
 
 
 class Records:
@@ -59,6 +62,7 @@ class Records:
             "mark": record.mark,
             "holder": [record.holder.pid, record.holder.started],
             "ids": {kind: list(one) for kind, one in record.ids.items()},
+            "serials": dict(record.serials),
         }
         self._path(record.holder).write_text(json.dumps(value))
 
@@ -97,15 +101,27 @@ class Records:
                 for kind, wanted in record.ids.items():
                     if wanted in _strangers(kind):
                         continue
-                    for pid in self._inside(record):
-                        descriptor = members.hold(pid, kind)
-                        if descriptor is None:
-                            continue
+                    descriptor = self._proven(record, kind, wanted)
+                    if descriptor is not None:
                         stack.callback(os.close, descriptor)
-                        if members.of_descriptor(descriptor) == wanted:
-                            ours[kind].add(wanted)
-                            break
+                        ours[kind].add(wanted)
             yield ours
+
+    def _proven(self, record: Record, kind: members.Kind, wanted: members.Id) -> int | None:
+        """Return a descriptor of a pod's namespace, where it is certainly the pod's."""
+        for pid in self._inside(record):
+            descriptor = members.hold(pid, kind, wanted)
+            if descriptor is not None:
+                return descriptor
+        if kind not in record.serials:
+            return None
+        for one in members.inside({wanted}, kind):
+            descriptor = members.hold(one.identity.pid, kind, wanted)
+            if descriptor is not None:
+                if members.serial(descriptor) == record.serials[kind]:
+                    return descriptor
+                os.close(descriptor)
+        return None
 
     def _inside(self, record: Record) -> list[int]:
         """Return who of ours may be in a pod's namespaces: its holder, else what has its marks."""
@@ -136,4 +152,8 @@ def _record(value: dict[str, object]) -> Record:
         if kind in ids:
             device, number = ids[kind]
             found[kind] = members.Id((int(device), int(number)))
-    return Record(str(value["mark"]), groups.Identity(int(pid), int(started)), found)
+    told = value.get("serials", {})
+    if not isinstance(told, dict):
+        raise TypeError("no numbers of namespaces")
+    serials = {kind: int(told[kind]) for kind in KINDS if kind in told}
+    return Record(str(value["mark"]), groups.Identity(int(pid), int(started)), found, serials)

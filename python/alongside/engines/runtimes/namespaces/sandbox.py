@@ -167,7 +167,10 @@ class PodSandbox:
                 for kind in records.KINDS
                 if kind in self._namespaces
             }
-            self._project.records.add(records.Record(self._mark, self._holder, ids))
+            numbers = {kind: members.serial(self._namespaces[kind]) for kind in ids}
+            serials = {kind: number for kind, number in numbers.items() if number is not None}
+            record = records.Record(self._mark, self._holder, ids, serials)
+            self._project.records.add(record)
 
     async def start(self, container: pods.Container, attempt: int) -> running.ContainerRun:
         """See `runtime.Sandbox.start`."""
