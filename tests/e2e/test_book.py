@@ -91,6 +91,26 @@ def check(book: Book, option: str, engine: str) -> None:
     assert book.run(down).returncode == 0
 
 
+def check_shared(book: Book, option: str) -> None:
+    """Run the README's second block, whose `up` gets an option, and use its router."""
+    create, up = book.block(1)
+    for line in (create, f"{up}{option}"):
+        ran = book.run(line)
+        assert ran.returncode == 0, f"{line}: {ran.stdout}{ran.stderr}"
+    assert "no matches for kind" in ran.stdout
+    state = json.loads(book.run("alongside status --json").stdout)
+    host, _, port = state["services"]["shard-router-service"]["11211"].rpartition(":")
+    for at in range(20):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            stream = connection.makefile("rwb")
+            stream.write(f"set k{at} 0 0 1\r\n{at % 10}\r\nget k{at}\r\n".encode())
+            stream.flush()
+            answers = [stream.readline() for _ in range(3)]
+            assert answers[0] == b"STORED\r\n"
+            assert answers[2] == f"{at % 10}\r\n".encode()
+    assert book.run("alongside down").returncode == 0
+
+
 def test_the_application_reads_and_writes_through_its_ambassador(book: Book) -> None:
     check(book, "", "namespaces")
 
@@ -108,26 +128,14 @@ def test_docker_runs_the_same_files_in_images_of_debians_packages() -> None:
             assert ran.returncode == 0, f"{line}: {ran.stdout}{ran.stderr}"
         try:
             check(book, " --engine docker", "docker")
+            check_shared(book, " --engine docker")
             assert daemon.own.docker("ps", "--all", "--quiet").stdout == ""
         finally:
             book.run("alongside down")
 
 
 def test_everyone_shares_the_router_behind_a_service(book: Book) -> None:
-    for line in book.block(1):
-        ran = book.run(line)
-        assert ran.returncode == 0, f"{line}: {ran.stdout}{ran.stderr}"
-    assert "no matches for kind" in ran.stdout
-    state = json.loads(book.run("alongside status --json").stdout)
-    host, _, port = state["services"]["shard-router-service"]["11211"].rpartition(":")
-    for at in range(20):
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
-            stream = connection.makefile("rwb")
-            stream.write(f"set k{at} 0 0 1\r\n{at % 10}\r\nget k{at}\r\n".encode())
-            stream.flush()
-            answers = [stream.readline() for _ in range(3)]
-            assert answers[0] == b"STORED\r\n"
-            assert answers[2] == f"{at % 10}\r\n".encode()
+    check_shared(book, "")
 
 
 def test_processes_refuse_it_by_name_and_remedy(book: Book) -> None:

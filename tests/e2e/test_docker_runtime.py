@@ -358,6 +358,7 @@ def test_pods_answer_to_the_names_of_their_headless_service(
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
             made = await project.pod(answers)
+            await made.start(answers.containers[0], 0)
             aliases = (("10.1.2.3", ("other.example",)),)
             _, told = await project.ran(asks, aliases=aliases)
             found = dict(line.split() for line in told.splitlines())

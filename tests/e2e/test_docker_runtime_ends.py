@@ -148,7 +148,7 @@ def test_a_sandbox_that_is_killed_is_lost_and_can_be_made_anew(
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
             serves = echoing("hello", 8000)
-            made, running = await project.started(serves, until="listening")
+            made, running = await project.started(serves, until="listening", shares_pids=True)
             [sandbox] = [
                 line.split()[0]
                 for line in engine.docker(
@@ -166,6 +166,41 @@ def test_a_sandbox_that_is_killed_is_lost_and_can_be_made_anew(
             project.log("one").unlink()
             made, _ = await project.started(serves, until="listening")
             assert await pods_in_docker.answer(made.address, 8000) == "hello"
+
+    pods_in_docker.run(body())
+
+
+def test_a_container_alone_is_its_whole_pod_and_keeps_the_address_when_it_runs_again(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    def of_pod() -> list[str]:
+        words = ("ps", "--all", "--quiet", "--filter", "label=dev.alongside.pod=one")
+        return engine.docker(*words).stdout.split()
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            serves = echoing("hello", 80)
+            made, running = await project.started(serves, until="listening", hostname="first")
+            address = made.address
+            assert len(of_pod()) == 1
+            assert await pods_in_docker.answer(address, 80) == "hello"
+            assert await running.run(["grep", f"{address} first", "/etc/hosts"], timeout_s=20) == 0
+            engine.docker("kill", "--signal", "KILL", running.identity)
+            assert (await running.ended()).code == 137
+            other = await project.pod(pods.Pod("other", (shell("true"),)))
+            assert other.address != address
+            project.log("one").unlink()
+            again = await made.start(serves, 1)
+            await project.written("listening")
+            assert made.address == address
+            assert await pods_in_docker.answer(address, 80) == "hello"
+            # What holds the network now can be lost, as of any other pod.
+            [sandbox] = [one for one in of_pod() if one not in {running.identity, again.identity}]
+            engine.docker("kill", "--signal", "KILL", sandbox)
+            async with asyncio.timeout(pods_in_docker.WAIT_S):
+                assert sandbox in await made.lost()
+            await made.remove()
+            assert of_pod() == []
 
     pods_in_docker.run(body())
 
@@ -267,11 +302,19 @@ def test_an_engine_that_ends_its_containers_is_survived(tmp_path: Path) -> None:
             daemon.start()
             async with opened(daemon.own, tmp_path) as project:
                 serves = echoing("hello", 8000)
-                made, running = await project.started(serves, until="listening")
+                made, running = await project.started(serves, until="listening", shares_pids=True)
+                alone = await project.pod(pods.Pod("alone", (serves,)))
+                first = await alone.start(serves, 0)
+                await project.written("listening", "alone")
                 await asyncio.to_thread(daemon.stop)
                 daemon.start()
                 await asyncio.to_thread(daemon.await_answer)
                 await running.ended()
+                await first.ended()
+                project.log("alone").unlink()
+                await alone.start(serves, 1)
+                await project.written("listening", "alone")
+                assert await pods_in_docker.answer(alone.address, 8000) == "hello"
                 async with asyncio.timeout(pods_in_docker.WAIT_S):
                     assert "ended" in await made.lost()
                 await made.remove()

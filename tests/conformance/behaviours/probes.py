@@ -212,8 +212,8 @@ def _startup(world: World) -> list[Value]:
     main = writing.shell(
         "main",
         f'say main; sleep 3; touch "$LINES/$POD.up"; {writing.WAIT}',
-        startupProbe=writing.exec_(up, failureThreshold=30),
-        livenessProbe=writing.exec_(up, failureThreshold=1),
+        startupProbe=writing.exec_(up, failureThreshold=30, timeoutSeconds=10),
+        livenessProbe=writing.exec_(up, failureThreshold=1, timeoutSeconds=10),
     )
     return [writing.pod(world, "startup", main)]
 

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from alongside.base import environment
 
 ANSWER_S_MAX = 20.0
-"""How long an engine may take until it first answers: one that just starts does."""
-_LOOK_S_MAX = 3.0
+"""How long an engine may take until it first answers: one that just starts does, or is busy.
+
+One that is not there refuses at once.
+"""
 _API_MIN = (1, 41)
 """Docker 20.10's, and that of Podman 4."""
 Name = Literal["docker", "socket", "answer", "version", "root", "limits", "reach"]
@@ -29,7 +31,7 @@ Fact = machine.Fact
 async def facts(variables: environment.Environment) -> tuple[Fact, ...]:
     """Return what this machine allows; `docker` is whether pods can run at all.
 
-    Two questions to the engine, three seconds at most; nothing is made.
+    Two questions to the engine, twenty seconds at most; nothing is made.
     """
     found = [one async for one in _looked(variables)]
     lacking = [one for one in found if one.name in NEEDED and not one.is_there]
@@ -50,11 +52,11 @@ async def _looked(variables: environment.Environment) -> AsyncIterator[Fact]:
         return
     yield Fact("socket", is_there=True, reason=f"an engine's socket is {socket}")
     try:
-        async with asyncio.timeout(_LOOK_S_MAX), engine.Engine(socket) as asked:
+        async with asyncio.timeout(ANSWER_S_MAX), engine.Engine(socket) as asked:
             info = (await asked.ask("GET", "/info")).checked("the engine does not tell what it is")
             version = (await asked.ask("GET", "/version")).checked("the engine has no version")
     except (answers.SilentError, answers.RefusedError, TimeoutError) as error:
-        said = str(error) or f"it says nothing for {_LOOK_S_MAX:g} s"
+        said = str(error) or f"it says nothing for {ANSWER_S_MAX:g} s"
         remedy = "start it, or let this user use it (`usermod --append --groups docker USER`)"
         yield Fact("answer", is_there=False, reason=f"{socket}: {said}", remedy=remedy)
         return

@@ -72,7 +72,7 @@ async def follow(
                 # What comes as it ends may miss a stream that follows.
                 position.again()
                 split = Lines() if is_terminal else frames.Frames()
-                await _read(asked, identity, path, position, split, follows=False)
+                await _copy(asked, identity, path, position, split, follows=False)
                 return
             wait_s = AGAIN_S
         except answers.SilentError:
@@ -84,22 +84,33 @@ async def follow(
 
 
 async def _read(
+    asked: engine.Engine, identity: str, path: Path, position: Position, split: Split
+) -> bool:
+    """Read to the end of one stream; return whether there is no more to come."""
+    if not await _copy(asked, identity, path, position, split, follows=True):
+        return True
+    answer = await asked.ask("GET", f"/containers/{identity}/json")
+    state = answers.record(answer.value(), "State")
+    return answer.status >= 400 or state.get("Running") is not True
+
+
+async def _copy(
     asked: engine.Engine,
     identity: str,
     path: Path,
     position: Position,
-    split: frames.Frames | Lines,
+    split: Split,
     *,
-    follows: bool = True,
+    follows: bool,
 ) -> bool:
-    """Read to the end of one stream; return whether there is no more to come."""
+    """Append what comes to a file; return whether the engine told anything."""
     params = {"follow": str(int(follows)), "stdout": "1", "stderr": "1", "timestamps": "1"}
     if position.stamp:
         params["since"] = seconds(position.stamp)
     logs = f"/containers/{identity}/logs"
     async with asked.stream("GET", logs, params=params) as stream:
         if stream.status >= 400:
-            return True
+            return False
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             async for piece in stream.pieces():
@@ -108,9 +119,7 @@ async def _read(
                     os.write(descriptor, told)
         finally:
             os.close(descriptor)
-    answer = await asked.ask("GET", f"/containers/{identity}/json")
-    state = answers.record(answer.value(), "State")
-    return answer.status >= 400 or state.get("Running") is not True
+    return True
 
 
 def seconds(stamp: bytes) -> str:
@@ -141,3 +150,6 @@ class Lines:
         if len(self._rest) >= LINE_BYTES_MAX:
             whole, self._rest = self._rest, b""
             yield whole
+
+
+Split = frames.Frames | Lines

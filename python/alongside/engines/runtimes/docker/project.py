@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.dockerd import answers
-from alongside.engines.runtimes.docker import containers, facts, image, names, seeing
+from alongside.engines.runtimes.docker import addresses, containers, facts, image, names, seeing
 
 if TYPE_CHECKING:
     from alongside.base import clock, log
@@ -32,6 +32,8 @@ class Project:
     """Whether this machine reaches addresses of the network; else ports are published."""
     facts: tuple[facts.Fact, ...]
     """What the engine is."""
+    addresses: addresses.Addresses | None = None
+    """Of pods; None where the engine gives them."""
     is_slave: bool = True
     """Whether mounts of volumes can follow later ones; the engine says when they cannot."""
     sees_mounts: bool = False
@@ -69,13 +71,15 @@ async def opened(
     labels = names.labels(setting_.project, setting_.home)
     name = names.container(setting_.project, setting_.home, "mounts")
     body: answers.Json = {"Image": made, "Labels": labels}
+    network, ours = await _network(setting_, asked)
     return Project(
         setting=setting_,
         clock=clock_,
         log=log_,
         asked=asked,
         image=made,
-        network=await _network(setting_, asked),
+        network=network,
+        addresses=ours,
         facts=tuple(found),
         sees_mounts=await seeing.sees_mounts(asked, body, name, setting_.folder),
         is_reached=any(fact.name == "reach" and fact.is_there for fact in found),
@@ -105,13 +109,46 @@ async def remove_networks(asked: engine.Engine, setting_: setting.Setting) -> No
             answer.checked("the network cannot be removed")
 
 
-async def _network(setting_: setting.Setting, asked: engine.Engine) -> str:
-    """Return the name of a project's network, which is made where there is none."""
+async def _network(
+    setting_: setting.Setting, asked: engine.Engine
+) -> tuple[str, addresses.Addresses | None]:
+    """Return the name of a project's network and its pods' addresses; it is made if not there.
+
+    Which network is free the engine alone knows, and it divides one only that is named: so it is
+    made twice.
+    """
     for found in await networks(asked, setting_):
-        return answers.text(found, "Name")
+        ours = addresses.of(found)
+        is_divided = ours is not None and addresses.is_divided(found, ours)
+        return answers.text(found, "Name"), ours if is_divided else None
     name = names.network(setting_.project, setting_.home)
-    labels = names.labels(setting_.project, setting_.home)
-    body = {"Name": name, "Driver": "bridge", "Labels": labels, "CheckDuplicate": True}
+    await _make(setting_, asked, name)
+    ours = None
+    for found in await networks(asked, setting_):
+        if (ours := addresses.of(found)) is not None:
+            await remove_networks(asked, setting_)
+            try:
+                await _make(setting_, asked, name, ours)
+            except answers.RefusedError:  # somebody was quicker, or the engine cannot
+                ours = None
+                await _make(setting_, asked, name)
+    return name, ours
+
+
+async def _make(
+    setting_: setting.Setting,
+    asked: engine.Engine,
+    name: str,
+    divided: addresses.Addresses | None = None,
+) -> None:
+    body: answers.Json = {
+        "Name": name,
+        "Driver": "bridge",
+        "Labels": names.labels(setting_.project, setting_.home),
+        "CheckDuplicate": True,
+    }
+    if divided is not None:
+        body["IPAM"] = {"Config": [divided.config]}
     try:
         answer = await asked.ask("POST", "/networks/create", body=body)
         answer.checked(f'the network "{name}" cannot be made')
@@ -122,4 +159,3 @@ async def _network(setting_: setting.Setting, asked: engine.Engine) -> str:
             f"{error}; remove networks that nobody uses (`docker network prune`), or give the "
             "engine more by `default-address-pools`"
         ) from error
-    return name

@@ -1,4 +1,8 @@
-"""Make one pod's surroundings: a container that holds what is shared, and the others in it."""
+"""Make one pod's surroundings: a container that holds what is shared, and the others in it.
+
+A container that is alone in its pod holds its network itself in its first run. When it has ended
+and runs again, another container holds the network, at the same address, as of every other pod.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from alongside.engines.runtimes.docker import containers, image, names, run, spe
 from alongside.plan import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from alongside.engines.pods import runtime
     from alongside.engines.runtimes.docker import project
@@ -27,6 +31,7 @@ _HOSTS_FILE = "hosts"
 TAKEN = re.compile(r"port is already allocated|address already in use|ports are not available")
 """How engines say that a port of this machine belongs to somebody else."""
 _UNSLAVED = "not a shared or slave mount"
+_ABSENT = 404
 _DIED = "cannot start a stopped process"
 """Something ended a container's first process before it had become the program."""
 
@@ -42,11 +47,17 @@ class PodSandbox:
         self._id = ""
         self._address = LOCAL
         self._gateway = LOCAL
+        self._given = ""
+        """Its address, where it is ours to give."""
+        self._is_alone = False
+        """Whether the next container holds the network itself."""
         self._published: dict[int, int] = {}
         self._runs: list[run.Run] = []
         self._watch: asyncio.Task[None] | None = None
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.is_removed = False
+        self._is_gone = False
+        """Whether nothing of it is left in the engine."""
 
     @property
     def address(self) -> str:
@@ -54,18 +65,35 @@ class PodSandbox:
         return self._address
 
     async def make(self) -> None:
-        """Make and start the sandbox's container.
+        """Make and start the sandbox's container, where one is needed by now.
 
         Raises:
             errors.AlongsideError: it cannot be made; nothing of it is left.
         """
+        ours, bindings = self._project.addresses, self._bindings()
+        if ours is not None and not self.pod.uses_host_network:
+            self._address = self._given = ours.take()
+            self._gateway = ours.gateway
+            self._is_alone = specs.is_alone(self.pod) and not bindings
+        try:
+            if self._is_alone:
+                self.write_hosts()
+            else:
+                await self._hold(bindings)
+        except BaseException:
+            self._give_back()
+            raise
+
+    async def _hold(self, bindings: Mapping[int, Sequence[specs.Binding]]) -> None:
+        """Let a container of ours hold what is shared."""
         pod, asked = self.pod, self._project.asked
         body = specs.sandbox(
             pod,
             self._project.image,
             self._project.network,
             labels=self._project.labels(pod=pod.name),
-            bindings=self._bindings(),
+            bindings=bindings,
+            address=self._given,
         )
         try:
             self._id = await containers.create(asked, self._project.name("sandbox", pod.name), body)
@@ -73,9 +101,10 @@ class PodSandbox:
             await self._look()
             self.write_hosts()
         except BaseException as error:
-            if self._id:
+            identity, self._id = self._id, ""
+            if identity:
                 with suppress(errors.AlongsideError):
-                    await asyncio.shield(containers.remove(asked, self._id))
+                    await asyncio.shield(containers.remove(asked, identity))
             if isinstance(error, answers.RefusedError) and TAKEN.search(str(error)):
                 raise errors.AddressTakenError(f"{pod.place or pod.name}: {error}") from error
             raise
@@ -96,10 +125,15 @@ class PodSandbox:
             what = "was removed" if self.is_removed else "has lost its sandbox"
             raise errors.PermanentError(f'pod "{self.pod.name}" {what}')
         try:
+            if not (self._id or self._is_alone):
+                await self._hold({})
             config = await self._image(container)
             identity = await self._begin(container, attempt, config)
         except answers.RefusedError as error:
-            raise errors.PermanentError(f'container "{container.name}": {error}') from error
+            is_missing = error.status == _ABSENT and f"image: {container.image}" in str(error)
+            what = image.missing(container.image) if is_missing else str(error)
+            raise errors.PermanentError(f'container "{container.name}": {what}') from error
+        self._is_alone = False
         started = run.Run(self._project.asked, identity, self._project.clock)
         started.follow(
             self._room.logs[container.name],
@@ -134,6 +168,8 @@ class PodSandbox:
 
     async def remove(self) -> None:
         """See `runtime.Sandbox.remove`."""
+        if self._is_gone:
+            return
         self.is_removed = True
         if self._watch is not None:
             self._watch.cancel()
@@ -145,11 +181,13 @@ class PodSandbox:
         await containers.remove_all(asked, [one for one in found if one == self._id])
         await asyncio.gather(*(one.drop() for one in self._runs))
         self._runs = []
+        self._give_back()
         tidy(self._room.folder)
+        self._is_gone = True
 
     def write_hosts(self) -> None:
         """Say in the pod's /etc/hosts where Services are now."""
-        if self.is_removed or not self._id:
+        if self.is_removed or not (self._id or self._given):
             return
         machine = ""
         if self.pod.uses_host_network and self._project.is_reached:
@@ -157,6 +195,11 @@ class PodSandbox:
                 machine = Path(HOSTS).read_text(errors="replace")
         lines = names.hosts(self.pod, self._address, self._project.services, machine=machine)
         inplace.write(self._hosts, "".join(f"{line}\n" for line in lines))
+
+    def _give_back(self) -> None:
+        address, self._given = self._given, ""
+        if address and self._project.addresses is not None:
+            self._project.addresses.give_back(address)
 
     @property
     def _hosts(self) -> Path:
@@ -205,7 +248,9 @@ class PodSandbox:
             self._lost.set_result(f"its container ({identity[:12]}) ended")
 
     async def _image(self, container: pods.Container) -> answers.Json:
-        """Return the configuration of a container's image."""
+        """Return the configuration of a container's image, empty where nothing of it counts."""
+        if container.group is None or container.user is not None:
+            return {}  # a question for each start, and an image that is missing is told anyway
         found = await image.config(self._project.asked, container.image)
         if not found:
             raise errors.PermanentError(image.missing(container.image))
@@ -269,6 +314,8 @@ class PodSandbox:
             binds=bound,
             labels=self._project.labels(pod=pod.name, container=container.name),
             links=self._links() if pod.links_services else {},
+            network=self._project.network,
+            address=self._given,
         )
         # A volume stands at its mount's path here, and the variable that names it says so.
         given = {**around.links, **specs.told(container)}

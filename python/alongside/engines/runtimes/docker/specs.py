@@ -45,11 +45,15 @@ class Surroundings:
     image_user: str
     """As the image says it."""
     sandbox: str
-    """The id of the pod's sandbox."""
+    """The id of the pod's sandbox; empty where the container holds its network itself."""
     binds: Sequence[Bind]
     labels: Mapping[str, str]
     links: Mapping[str, str]
     """Variables that say where Services are."""
+    network: str = ""
+    """Without a sandbox: the project's network."""
+    address: str = ""
+    """Without a sandbox: the pod's."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,8 +84,12 @@ def sandbox(
     *,
     labels: Mapping[str, str],
     bindings: Mapping[int, Sequence[Binding]],
+    address: str = "",
 ) -> answers.Json:
-    """Return what a pod's sandbox is made from: our binary, idle, that holds what is shared."""
+    """Return what a pod's sandbox is made from: our binary, idle, that holds what is shared.
+
+    Without an address the engine gives one.
+    """
     host: dict[str, object] = {
         "NetworkMode": "host" if pod.uses_host_network else network,
         "IpcMode": "shareable",
@@ -91,13 +99,12 @@ def sandbox(
     if pod.uses_host_network:
         return {**made, "HostConfig": host}
     host["Sysctls"] = _UNPRIVILEGED
-    called = (*names.of_pod(pod), *(names.of_service(pod.subdomain) if pod.subdomain else ()))
-    return {
-        **made,
-        "Hostname": names.hostname(pod),
-        "HostConfig": host,
-        "NetworkingConfig": _joined(network, called),
-    }
+    return {**made, "HostConfig": host, **_standing(pod, network, address)}
+
+
+def is_alone(pod: pods.Pod) -> bool:
+    """Return whether a pod is one container that shares nothing with others."""
+    return len(pod.containers) == 1 and not (pod.shares_pids or pod.uses_host_network)
 
 
 def balancer(
@@ -150,6 +157,8 @@ def container(one: pods.Container, pod: pods.Pod, around: Surroundings) -> answe
         made["Cmd"] = list(one.args)
     if one.directory:
         made["WorkingDir"] = one.directory
+    if not around.sandbox:
+        made |= _standing(pod, around.network, around.address)
     return made
 
 
@@ -198,9 +207,11 @@ def _user(one: pods.Container, image_user: str) -> str:
 
 def _host(one: pods.Container, pod: pods.Pod, around: Surroundings) -> dict[str, object]:
     joined = f"container:{around.sandbox}"
+    shared: dict[str, object] = {"NetworkMode": around.network, "Sysctls": _UNPRIVILEGED}
+    if around.sandbox:
+        shared = {"NetworkMode": joined, "IpcMode": joined}
     host: dict[str, object] = {
-        "NetworkMode": joined,
-        "IpcMode": joined,
+        **shared,
         # In process ids that are shared the sandbox's init reaps.
         **({"PidMode": joined} if pod.shares_pids else {"Init": True}),
         "Mounts": [bind.mount() for bind in around.binds],
@@ -243,5 +254,17 @@ def _small(bindings: Mapping[int, Sequence[Binding]]) -> dict[str, object]:
     }
 
 
-def _joined(network: str, aliases: Iterable[str]) -> dict[str, object]:
-    return {"EndpointsConfig": {network: {"Aliases": list(aliases)}}}
+def _standing(pod: pods.Pod, network: str, address: str) -> dict[str, object]:
+    """Return what the container is called that holds a pod's network."""
+    called = (*names.of_pod(pod), *(names.of_service(pod.subdomain) if pod.subdomain else ()))
+    return {
+        "Hostname": names.hostname(pod),
+        "NetworkingConfig": _joined(network, called, address),
+    }
+
+
+def _joined(network: str, aliases: Iterable[str], address: str = "") -> dict[str, object]:
+    joined: dict[str, object] = {"Aliases": list(aliases)}
+    if address:
+        joined["IPAMConfig"] = {"IPv4Address": address}
+    return {"EndpointsConfig": {network: joined}}

@@ -59,6 +59,40 @@ def test_the_first_process_is_an_init_but_in_shared_process_ids() -> None:
     assert (shared.get("Init"), shared.get("PidMode")) == (None, "container:s")
 
 
+def test_a_container_without_a_sandbox_holds_its_pods_network_and_name() -> None:
+    around = specs.Surroundings(
+        image="i:1",
+        image_user="",
+        sandbox="",
+        binds=(),
+        labels={},
+        links={},
+        network="shop",
+        address="10.7.128.1",
+    )
+    one = pods.Container("c")
+    pod = pods.Pod("p", (one,), hostname="h", subdomain="web")
+    found = specs.container(one, pod, around)
+    held = specs.sandbox(pod, "s:1", "shop", labels={}, bindings={}, address="10.7.128.1")
+    for key in ("Hostname", "NetworkingConfig"):
+        assert found[key] == held[key]
+    host, sandboxes = answers.record(found, "HostConfig"), answers.record(held, "HostConfig")
+    for key in ("NetworkMode", "Sysctls"):
+        assert host[key] == sandboxes[key]
+    joined = answers.record(found, "NetworkingConfig", "EndpointsConfig", "shop")
+    assert joined["IPAMConfig"] == {"IPv4Address": "10.7.128.1"}
+    assert "IpcMode" not in host
+    assert host["Init"] is True
+
+
+def test_a_pod_needs_no_sandbox_for_one_container_with_process_ids_of_its_own() -> None:
+    one, other = pods.Container("c"), pods.Container("i", kind="init")
+    assert specs.is_alone(pods.Pod("p", (one,)))
+    assert not specs.is_alone(pods.Pod("p", (other, one)))
+    assert not specs.is_alone(pods.Pod("p", (one,), shares_pids=True))
+    assert not specs.is_alone(pods.Pod("p", (one,), uses_host_network=True))
+
+
 def test_ports_are_those_that_somebody_may_look_at() -> None:
     look = pods.Look("tcp", port=7)
     one = pods.Container(
