@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import ipaddress
 import os
 import signal
 from collections.abc import Iterator
@@ -201,6 +202,39 @@ def test_a_container_alone_is_its_whole_pod_and_keeps_the_address_when_it_runs_a
                 assert sandbox in await made.lost()
             await made.remove()
             assert of_pod() == []
+
+    pods_in_docker.run(body())
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_pod_whose_address_a_stranger_took_gets_another(
+    engine: docker.Engine, tmp_path: Path, shares: bool
+) -> None:
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            waits = shell("echo up; exec sleep 100")
+            first = await project.pod(pods.Pod("first", (waits,)))
+            taken = str(ipaddress.ip_address(first.address) + 1)
+            words = ("--network", project.opened().network, "--ip", taken, IMAGE, "sleep", "100")
+            stranger = engine.docker("run", "--detach", *words)
+            assert stranger.returncode == 0, stranger.stderr
+            try:
+                pod = pods.Pod("one", (waits,), shares_pids=shares)
+                if shares:
+                    with pytest.raises(errors.AlongsideError, match="in use"):
+                        await project.pod(pod)
+                else:
+                    made = await project.pod(pod)
+                    with pytest.raises(errors.PermanentError, match="in use"):
+                        await made.start(waits, 0)
+                    assert taken in await made.lost()
+                    await made.remove()
+                made = await project.pod(pod)
+                await made.start(waits, 0)
+                await project.written("up")
+                assert made.address not in {first.address, taken}
+            finally:
+                engine.docker("rm", "--force", stranger.stdout.strip())
 
     pods_in_docker.run(body())
 

@@ -30,6 +30,8 @@ HOSTS = "/etc/hosts"
 _HOSTS_FILE = "hosts"
 TAKEN = re.compile(r"port is already allocated|address already in use|ports are not available")
 """How engines say that a port of this machine belongs to somebody else."""
+_OCCUPIED = re.compile(r"Address already in use|(?i:ip address) \S+ is already allocated")
+"""How they say that somebody has an address of ours; nobody should."""
 _UNSLAVED = "not a shared or slave mount"
 _ABSENT = 404
 _DIED = "cannot start a stopped process"
@@ -80,8 +82,8 @@ class PodSandbox:
                 self.write_hosts()
             else:
                 await self._hold(bindings)
-        except BaseException:
-            self._give_back()
+        except BaseException as error:
+            self._give_back(error)
             raise
 
     async def _hold(self, bindings: Mapping[int, Sequence[specs.Binding]]) -> None:
@@ -132,6 +134,9 @@ class PodSandbox:
         except answers.RefusedError as error:
             is_missing = error.status == _ABSENT and f"image: {container.image}" in str(error)
             what = image.missing(container.image) if is_missing else str(error)
+            if _OCCUPIED.search(what) and not self._lost.done():
+                self._give_back(error)
+                self._lost.set_result(f"somebody has its address, {self._address}")
             raise errors.PermanentError(f'container "{container.name}": {what}') from error
         self._is_alone = False
         started = run.Run(self._project.asked, identity, self._project.clock)
@@ -196,9 +201,11 @@ class PodSandbox:
         lines = names.hosts(self.pod, self._address, self._project.services, machine=machine)
         inplace.write(self._hosts, "".join(f"{line}\n" for line in lines))
 
-    def _give_back(self) -> None:
+    def _give_back(self, error: BaseException | None = None) -> None:
+        """Let another pod have its address, but where somebody else has it already."""
         address, self._given = self._given, ""
-        if address and self._project.addresses is not None:
+        is_occupied = error is not None and _OCCUPIED.search(str(error))
+        if address and self._project.addresses is not None and not is_occupied:
             self._project.addresses.give_back(address)
 
     @property
