@@ -18,7 +18,7 @@ def findings(directives: str, *servers: str) -> list[lint.Finding]:
     lines = "".join(f"  {line}\n" for line in ("timeout: 400", *directives.splitlines()))
     listed = "".join(f"   - {one}\n" for one in servers or SERVERS)
     content = f"a:\n  listen: h:1\n{lines}  servers:\n{listed}".encode()
-    return lint.findings(reading.pools(content, file="n.yml"))
+    return lint.findings(reading.pools(content, file="n.yml"), is_bounded=True)
 
 
 def loud(directives: str, *servers: str) -> list[str]:
@@ -91,6 +91,27 @@ def test_what_has_another_effect_than_it_says(directives: str, told: str) -> Non
     assert told in found
 
 
+def test_a_bound_of_clients_is_said_to_hold_where_it_does() -> None:
+    def pool(name: str, port: int, count: int) -> str:
+        bound = f"  client_connections: {count}\n" if count else ""
+        listen = f"{name}:\n  listen: h:{port}\n  hash: md5\n  timeout: 4\n"
+        return f"{listen}{bound}  servers:\n   - b:1:1\n"
+
+    def told(*counts: int, is_bounded: bool) -> list[str]:
+        text = "".join(pool(f"p{at}", 1 + at, count) for at, count in enumerate(counts))
+        pools = reading.pools(text.encode(), file="n.yml")
+        return [one.text("n.yml") for one in lint.findings(pools, is_bounded=is_bounded)]
+
+    first, second = told(3, 4, is_bounded=True)
+    assert first.startswith(
+        "n.yml:5: p0.client_connections: twemproxy reads it and takes no notice"
+    )
+    assert "here it holds, by the sum of all pools; see that 7 connections are enough" in first
+    assert second.startswith("n.yml:12: p1.client_connections: ")
+    [found] = told(3, 0, is_bounded=False)
+    assert "nor is any taken here; write it for every pool" in found
+
+
 def test_weights_without_effect() -> None:
     [found] = loud("distribution: random", "a:1:1", "b:1:2")
     assert "random takes no notice of weights" in found
@@ -98,7 +119,7 @@ def test_weights_without_effect() -> None:
 
 def test_no_time_out() -> None:
     content = b"a:\n  listen: h:1\n  hash: md5\n  servers:\n   - b:1:1\n"
-    [found] = lint.findings(reading.pools(content, file="n.yml"))
+    [found] = lint.findings(reading.pools(content, file="n.yml"), is_bounded=False)
     assert found.text("n.yml").startswith("n.yml:1: a.timeout: there is none")
 
 

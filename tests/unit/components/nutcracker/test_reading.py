@@ -153,6 +153,9 @@ def test_a_pool_listens_on_an_address_or_a_socket(text: str, listen: addresses.L
         (pool() + pool(listen="127.0.0.1:2"), "n.yml:5: a: there is one in line 1 already"),
         (pool() + pool().replace(b"a:", b"b:", 1), "n.yml:6: b.listen: a listens there already"),
         (pool("tiemout: 3"), 'n.yml:3: a: "tiemout" is no directive; did you mean timeout?'),
+        (pool("redis_auth SECRET: "), 'n.yml:3: a: "redis_auth …" is no directive; write a colon'),
+        (pool("redis_auth=SECRET: x"), 'n.yml:3: a: "redis_auth …" is no directive; write a colon'),
+        (pool("auth SECRET: x"), 'n.yml:3: a: "auth …" is no directive; '),
         (pool("sentinels: 3"), 'n.yml:3: a: "sentinels" is no directive; leave it out'),
         (pool("hash: md5\nhash: md5"), "n.yml:4: a.hash: is written twice, first in line 3"),
         (pool("redis: True"), 'n.yml:3: a.redis: "True" is neither true nor false; write true'),
@@ -187,7 +190,7 @@ def test_a_pool_listens_on_an_address_or_a_socket(text: str, listen: addresses.L
         (pool(listen="/run/a 1777"), '"1777" is no mode of a file; write it in octal'),
         (pool(listen="/run/a 888"), "is no mode of a file"),
         (pool(listen="/" + "a" * 107), "is no path of a socket"),
-        (pool().replace(b"a:", b"my pool:"), '"my pool" is no name of a pool'),
+        (pool().replace(b"a:", b"my pool:"), '"my …" is no name of a pool'),
         (b"a:\n  listen: h:1\n", "n.yml:1: a.servers: is missing; write servers:"),
         (b"a:\n  servers:\n   - h:1:1\n", "n.yml:1: a.listen: is missing"),
         (b"a:\n  listen: h:1\n  servers:\n", "n.yml:3: a.servers: is no list"),
@@ -209,6 +212,11 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_a_password_stands_in_no_mistake() -> None:
+    for slip in ("redis_auth hunter2:", "redis_auth=hunter2: 1", "redis_auht hunter2:\n  - a"):
+        for content in (pool(slip), f"{slip}\n".encode()):
+            found = problems(content)
+            assert found
+            assert "hunter2" not in "".join(found)
     for text in ("hunter2" * 1000, '"hunter2\n  '):
         found = problems(pool(f"redis: true\nredis_auth: {text}"))
         assert "hunter2" not in "".join(found)

@@ -6,6 +6,8 @@ Source:
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -119,6 +121,15 @@ def server(text: str, line: int) -> Server:
 def is_name(text: str) -> bool:
     """Return whether a text may name a pool or a server: 1 to 255 visible ASCII characters."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text may be a host: a name, or an address, in brackets or not."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(bare))
+    # What ends with a number is meant as an address.
+    return _HOST.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
 
 
 def _name(text: str) -> str:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from alongside import document
 from alongside.base import errors, files, units
 from alongside.components.dataplane import documents, tls_files
-from alongside.components.dataplane.nutcracker import lint, ranges, reading, secrets, syntax
+from alongside.components.dataplane.nutcracker import (
+    addresses,
+    lint,
+    ranges,
+    reading,
+    secrets,
+    syntax,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,9 +168,11 @@ class _Making:
         if self._problems:
             raise errors.UsageError(*self._problems)
         whole = documents.around(values, listeners, served, generation=generation)
-        bounded = _bounded(whole, pools, values)
-        odd = tuple(lint.findings(pools))
-        return Made(bounded, pools, self._file, tuple(self._secrets), odd, self._stats_odd())
+        is_bounded = _is_bounded(pools, values)
+        if is_bounded:
+            whole = _bounded(whole, pools)
+        odd = tuple(lint.findings(pools, is_bounded=is_bounded))
+        return Made(whole, pools, self._file, tuple(self._secrets), odd, self._stats_odd())
 
     def _pools(self) -> tuple[reading.Pool, ...]:
         try:
@@ -309,6 +318,12 @@ class _Making:
         if not values.is_set("stats_port"):
             return None
         host = values.text("stats_address")
+        if not addresses.is_host(host):
+            self._blame(
+                "stats_address",
+                f"{units.shown(host)} is no address; write one of this machine, such as 127.0.0.1",
+            )
+            return None
         bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
         return document.TwemproxyStats(address=f"{bracketed}:{values.integer('stats_port')}")
 
@@ -367,18 +382,16 @@ def _usual_mode() -> int:
     return 0o777 & ~umask
 
 
-def _bounded(
-    made: document.Document,
-    pools: tuple[reading.Pool, ...],
-    values: contract_values.Values,
-) -> document.Document:
-    """Return a document whose clients are bounded by the file, where every pool of it bounds them.
+def _is_bounded(pools: tuple[reading.Pool, ...], values: contract_values.Values) -> bool:
+    """Return whether the file bounds the clients: each pool does, and nobody said another bound."""
+    return (
+        all(pool.client_connections for pool in pools)
+        and values.source("connections_max") == "default"
+    )
 
-    Whoever gives --connections-max means that.
-    """
-    counts = [pool.client_connections for pool in pools]
-    if not all(counts) or values.source("connections_max") != "default":
-        return made
-    most = min(sum(counts), _CONNECTIONS_MAX)
+
+def _bounded(made: document.Document, pools: tuple[reading.Pool, ...]) -> document.Document:
+    """Return a document whose clients are bounded by the file."""
+    most = min(sum(pool.client_connections for pool in pools), _CONNECTIONS_MAX)
     limits = document.Limits.from_json(made.limits.to_json() | {"connections_max": most})
     return document.Document.from_json(made.to_json() | {"limits": limits.to_json()})

@@ -114,7 +114,7 @@ class _Reader:
         """Return the pool; None where it has mistakes."""
         name = self._section.name
         if not addresses.is_name(name.text):
-            what = f"{units.shown(name.text)} is no name of a pool"
+            what = f"{units.shown(syntax.shown(name.text))} is no name of a pool"
             self._fault(name.line, what, "write 1 to 255 visible ASCII characters without blanks")
         for entry in self._section.entries:
             self._entry(entry)
@@ -140,10 +140,9 @@ class _Reader:
             return
         read = _DIRECTIVES.get(key)
         if read is None:
-            near = nearest.nearest(key, [*_DIRECTIVES, syntax.LIST])
-            hint = f"did you mean {near}?" if near else f"leave it out; there are {_KNOWN}"
-            what = f"{self._section.name.text}: {units.shown(key)} is no directive"
-            self._fault(entry.key.line, what, hint)
+            shown = units.shown(syntax.shown(key))
+            what = f"{self._section.name.text}: {shown} is no directive"
+            self._fault(entry.key.line, what, _hint(key))
             return
         self._lines[key] = entry.key.line
         try:
@@ -189,6 +188,16 @@ class _Reader:
     def _fault(self, line: int, what: str, remedy: str) -> None:
         self._is_bad = True
         self._found.add(line, what, remedy)
+
+
+def _hint(key: str) -> str:
+    """Return what to write in place of an unknown directive."""
+    known = [*_DIRECTIVES, syntax.LIST]
+    word = syntax.shown(key).removesuffix(syntax.MORE)
+    if word != key and word in known:
+        return f"write a colon and a blank behind {word}"
+    near = nearest.nearest(word, known)
+    return f"did you mean {near}?" if near else f"leave it out; there are {_KNOWN}"
 
 
 def _number(text: str) -> int:

@@ -7,6 +7,7 @@ here is good there.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,21 @@ class Section:
 
     name: Text
     entries: tuple[Entry, ...]
+
+
+_WORD = re.compile(r"[!-9;<>-~]*")
+MORE = " …"
+"""Stands for what is not shown."""
+
+
+def shown(name: str) -> str:
+    """Return what of a name may be shown: its first word.
+
+    Behind it may stand a password, where somebody forgot the colon behind `redis_auth`.
+    """
+    word = _WORD.match(name)
+    first = "" if word is None else word[0]
+    return first if first == name else first + MORE
 
 
 class _RefusedError(Exception):
@@ -137,7 +153,7 @@ def _sections(root: yaml.MappingNode, found: faults.Faults) -> Iterator[Section]
         elif not isinstance(value, yaml.MappingNode):
             found.add(
                 name.line,
-                f"{name.text}: has no directives",
+                f"{shown(name.text)}: has no directives",
                 "write listen: and servers: beneath it, indented",
             )
         else:
@@ -168,7 +184,9 @@ def _entries(pool: str, node: yaml.MappingNode, found: faults.Faults) -> Iterato
         elif isinstance(value, yaml.ScalarNode):
             yield Entry(name, (_text(value),))
         else:
-            found.add(name.line, f"{pool}.{name.text}: is no single value", "write one beside it")
+            found.add(
+                name.line, f"{pool}.{shown(name.text)}: is no single value", "write one beside it"
+            )
 
 
 def _text(node: yaml.Node) -> Text:
