@@ -204,7 +204,7 @@ impl Runtime {
                 Err(error) => {
                     let owner = self.owner(address);
                     self.give_back(opened);
-                    return Err(refuse_address(index, address, owner.as_deref(), &error));
+                    return Err(refuse_address((index, name), address, owner.as_deref(), &error));
                 }
             }
         }

@@ -47,37 +47,39 @@ pub fn overtaken(current: &Document, document: &Document, word: Succession) -> R
     ))
 }
 
-/// Says why a listener's address cannot be had.
-pub fn refuse_address(index: usize, address: &str, owner: Option<&str>, error: &io::Error) -> Refused {
+/// Says why the address of a listener, which is known by its place and its name, cannot be had.
+pub fn refuse_address((index, name): (usize, &str), address: &str, owner: Option<&str>, error: &io::Error) -> Refused {
     let path = format!("listeners[{index}].address");
+    // Who wrote another file than the document knows the name alone.
+    let who = format!("listener {name:?}");
     match (error.kind(), owner) {
         (io::ErrorKind::AddrInUse, Some(owner)) => Refused::AddressTaken(Problem::new(
             path,
-            format!("{address} is taken by listener {owner:?} of this process"),
+            format!("{who}: {address} is taken by listener {owner:?} of this process"),
             "choose another port, or apply a document without that listener first",
         )),
         (io::ErrorKind::AddrInUse, None) => Refused::AddressTaken(Problem::new(
             path,
-            format!("{address} is taken"),
+            format!("{who}: {address} is taken"),
             "choose another port or stop its owner",
         )),
         _ if is_exhausted(error) => Refused::Exhausted(Problem::new(
             path,
-            format!("cannot listen on {address}: {error}"),
+            format!("{who}: cannot listen on {address}: {error}"),
             "raise the process's limit of open files",
         )),
         _ => Refused::Wrong(vec![Problem::new(
             path,
-            format!("cannot listen on {address}: {error}"),
+            format!("{who}: cannot listen on {address}: {error}"),
             "choose an address of this machine",
         )]),
     }
 }
 
 /// Says why a pool's UNIX socket cannot be had.
-pub fn refuse_socket(index: usize, socket: &Path, error: &io::Error) -> Refused {
+pub fn refuse_socket((index, pool): (usize, &str), socket: &Path, error: &io::Error) -> Refused {
     let problem = |remedy| {
-        let what = format!("cannot listen on {}: {error}", socket.display());
+        let what = format!("pool {pool:?}: cannot listen on {}: {error}", socket.display());
         Problem::new(format!("pools[{index}].socket.path"), what, remedy)
     };
     match error.kind() {

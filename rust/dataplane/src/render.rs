@@ -113,7 +113,8 @@ impl Render {
     }
 
     fn unprinted(&self, why: &str, is_passing: bool) -> Unprinted {
-        let what = format!("{:?} printed no document: {why}", self.words.join(" "));
+        // Its flags are of nobody who mends what it reads.
+        let what = format!("{:?} printed no document: {why}", self.words[0]);
         let problems = vec![Problem::new("", what, "mend what it reads; the document in force stays")];
         Unprinted { problems, is_passing }
     }

@@ -59,7 +59,7 @@ impl Locals {
                 Ok(one) => bound.push(one),
                 Err(error) => {
                     bound.iter().for_each(|one| one.file.remove());
-                    return Err(refuse_socket(index, written.path.as_path(), &error));
+                    return Err(refuse_socket((index, pool.name.as_str()), written.path.as_path(), &error));
                 }
             }
         }
