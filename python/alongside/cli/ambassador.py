@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,25 +20,38 @@ from alongside.contract.catalogue import ambassador
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from alongside.base import environment
+    from alongside.base import environment, log
 
 CONTRACT = ambassador.CONTRACT
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was settled just before the data plane begins, and what it is told of that."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    """Of its command line."""
+    shown: tuple[str, ...] = ()
+    """The command line that others see before its own; none where it is no other program's."""
 
 
 def start(
     words: Sequence[str],
     variables: environment.Environment,
     *,
-    before: Callable[[documents.Made], dict[str, str]] | None = None,
+    before: Callable[[documents.Made], Settled] | None = None,
     tell: Callable[[str], object] | None = None,
+    level: log.Level = "info",
 ) -> None:
     """Become the data plane by the words after the command's name, or only say what is odd.
 
     Args:
         words: flags of the contract.
         variables: the whole environment.
-        before: what is done when all is right, just before; returns variables for the data plane.
+        before: what is done when all is right, just before.
         tell: takes the lines of `--lint`; by default stdout does.
+        level: which of the log lines are written.
 
     Raises:
         errors.UsageError: every mistake of flags, environment and file at once.
@@ -55,16 +69,18 @@ def start(
     # Before it is read: what changes meanwhile is read again.
     made_of = launch.state(resolved.text("config"))
     made, content = _looked_at(resolved, variables, binary)
-    more = {} if before is None else before(made)
-    lines = nodes.say(resolved)
+    settled = Settled() if before is None else before(made)
+    lines = nodes.say(resolved, level)
     for line in made.told(is_whole=False):
         lines.warning("odd", told=line)
     followed = launch.Followed(_rendering(words), os.path.abspath(made.file), made_of)
 
     def execute(path: str, arguments: list[str]) -> NoReturn:
-        os.execve(path, arguments, variables.with_variables(more))  # noqa: S606 - our own binary
+        environ = variables.with_variables(settled.variables)
+        os.execve(path, arguments, environ)  # noqa: S606 - our own binary
 
-    launch.become(binary, content, followed=followed, execute=execute)
+    more = (*followed.words(), *settled.words)
+    launch.become(binary, content, more=more, shown=settled.shown, execute=execute)
 
 
 def _looked_at(

@@ -56,9 +56,9 @@ def find(variables: environment.Environment) -> str:
     return launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
 
 
-def say(given: values.Values) -> log.Log:
-    """Log what a component was told; return its log."""
-    lines = log.Log(clock.SystemClock()).bind(component=given.contract.component)
+def say(given: values.Values, level: log.Level = "info") -> log.Log:
+    """Log what a component was told; return its log, which writes lines from a level on."""
+    lines = log.Log(clock.SystemClock(), level=level).bind(component=given.contract.component)
     for warning in given.warnings():
         lines.warning("name_goes", told=warning)
     lines.info("effective_values", values=given.effective())

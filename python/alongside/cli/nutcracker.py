@@ -19,7 +19,8 @@ from alongside.components.dataplane.nutcracker import addresses
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from alongside.components.dataplane.nutcracker import documents
+    from alongside.base import log
+    from alongside.components.dataplane.nutcracker import documents, reading
 
 VERSION = "0.5.0"
 """The version of twemproxy whose flags, file and figures these are."""
@@ -27,6 +28,7 @@ CONFIGS = ("/etc/nutcracker/nutcracker.yml", "conf/nutcracker.yml")
 """Where the file is looked for when none is named: Debian's place, then twemproxy's own."""
 STATS_PORT, STATS_ADDRESS = 22_222, "0.0.0.0"  # noqa: S104 - as twemproxy has it
 MBUF_MIN, MBUF_MAX = 512, 16 * 2**20
+VERBOSITY, VERBOSITY_MAX = 5, 11
 
 _LONG = {
     "help": "h",
@@ -47,13 +49,15 @@ _NAMES = {"--config": "-c", "--stats-port": "-s", "--stats-address": "-a"}
 """The flags here of what the ambassador calls otherwise."""
 _SHORT = "hVtdDv:o:c:s:i:a:p:m:"
 _IGNORED = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2)
-"""Sent to twemproxy for its log's level, or for nothing; left alone they would stop or end us."""
-_NUMBERS = {
-    "v": (0, 2**31),
+"""Before the data plane answers them: left alone they would stop or end us."""
+_NUMBERS: dict[str, tuple[int, int | None]] = {
+    "v": (0, None),
     "s": (1, addresses.PORT_MAX),
-    "i": (0, 2**31),
+    "i": (0, None),
     "m": (MBUF_MIN, MBUF_MAX),
 }
+_STATS = "twemproxy_stats"
+"""What the data plane calls its socket of figures."""
 
 USAGE = f"""\
 Usage: nutcracker [-hVtdD] [-c FILE] [-s PORT] [-a ADDRESS] [-o FILE] [-p FILE]
@@ -63,13 +67,14 @@ Usage: nutcracker [-hVtdD] [-c FILE] [-s PORT] [-a ADDRESS] [-o FILE] [-p FILE]
   -s, --stats-port PORT     where figures are read ({STATS_PORT})
   -a, --stats-addr ADDRESS  on which address of this machine ({STATS_ADDRESS})
   -t, --test-conf           say whether the file is right, and what is odd in it, and end
-  -d, --daemonize           go on in the background, when what is listened on is bound
-  -o, --output FILE         where log lines are added (stderr)
-  -p, --pid-file FILE       where the process's number is written (nowhere)
+  -d, --daemonize           go on in the background, when clients are served
+  -o, --output FILE         where log lines are added (stderr); SIGHUP opens it anew
+  -p, --pid-file FILE       where the process's number is written while it runs (nowhere)
+  -v, --verbose N           how much is logged: 4 only what is odd or wrong, 3 only what is
+                            wrong ({VERBOSITY}); SIGTTIN and SIGTTOU make it more and less
   -D, --describe-stats      say what the figures are, and end
   -V, --version             say the version, and end
   -h, --help                say this, and end
-  -v, --verbose N           read, without effect: log lines have one level
   -i, --stats-interval MS   read, without effect: figures are of the moment they are read
   -m, --mbuf-size BYTES     read, without effect: buffers have the size they need
 
@@ -111,10 +116,18 @@ class Told:
 
     flags: frozenset[str]
     values: dict[str, str]
+    words: tuple[str, ...] = ()
+    """All of them, as they were given."""
 
     def value(self, flag: str) -> str | None:
         """Return what a flag was given; None where it was not."""
         return self.values.get(flag)
+
+    @property
+    def verbosity(self) -> int:
+        """How much is to be logged, from 0 to the most that there is."""
+        digits = self.values.get("v", str(VERBOSITY)).lstrip("0")
+        return VERBOSITY_MAX if len(digits) > 2 else min(int(digits or "0"), VERBOSITY_MAX)
 
 
 def main() -> NoReturn:
@@ -132,7 +145,7 @@ def run(words: Sequence[str], variables: environment.Environment) -> int:
     if told.flags & {"h", "V", "D"}:
         _describe(told)
         return int(errors.ExitCode.DONE)
-    config = told.value("c") or next(filter(os.path.exists, CONFIGS), CONFIGS[0])
+    config = told.values.get("c", next(filter(os.path.exists, CONFIGS), CONFIGS[0]))
     try:
         _start(told, config, variables)
     except errors.AlongsideError as error:
@@ -160,38 +173,50 @@ def read(words: Sequence[str]) -> Told:
         raise errors.UsageError(error.msg) from error
     pairs = [(_LONG.get(flag.lstrip("-"), flag.lstrip("-")), text) for flag, text in found]
     values = {flag: text for flag, text in pairs if f"{flag}:" in _SHORT}
-    problems = []
-    for flag, text in values.items():
-        least, most = _NUMBERS.get(flag, (0, 0))
-        is_number = text.isascii() and text.isdigit() and len(text) <= 10
-        if flag in _NUMBERS and not (is_number and least <= int(text) <= most):
-            problems.append(
-                f"-{flag}: {units.shown(text)} is no number from {least} to {most}; write one"
-            )
-    if problems:
-        raise errors.UsageError(*problems)
-    return Told(frozenset(flag for flag, _ in pairs), values)
+    problems = [_problem(flag, text) for flag, text in values.items() if flag in _NUMBERS]
+    if any(problems):
+        raise errors.UsageError(*filter(None, problems))
+    return Told(frozenset(flag for flag, _ in pairs), values, tuple(words))
+
+
+def _problem(flag: str, text: str) -> str:
+    """Return what is wrong with a number; nothing where it is right."""
+    least, most = _NUMBERS[flag]
+    # twemproxy takes any count of digits.
+    is_number = text.isascii() and text.isdigit() and (most is None or len(text) <= 10)
+    if is_number and (most is None or least <= int(text) <= most):
+        return ""
+    wanted = f"of {least} or more" if most is None else f"from {least} to {most}"
+    return f"-{flag}: {units.shown(text)} is no number {wanted}; write one"
 
 
 def _start(told: Told, config: str, variables: environment.Environment) -> None:
     """Become the data plane; return where only the file was to be tested."""
-    words = [
-        f"--config={config}",
-        f"--stats-port={told.value('s') or STATS_PORT}",
-        f"--stats-address={told.value('a') or STATS_ADDRESS}",
+    words = [f"--config={config}"]
+    stats = [
+        f"--stats-port={told.values.get('s', STATS_PORT)}",
+        f"--stats-address={told.values.get('a', STATS_ADDRESS)}",
     ]
     if "t" in told.flags:
-        ambassador.start([*words, "--lint"], variables, tell=_tell)
+        # Where nobody names an address, there is none to be called odd.
+        more = stats if "a" in told.flags else []
+        ambassador.start([*words, *more, "--lint"], variables, tell=_tell)
         return
+    words += stats
+    for one in _IGNORED:
+        signal.signal(one, signal.SIG_IGN)
+    if "d" in told.flags:
+        # As with twemproxy: everybody may connect to a UNIX socket whose mode is not written.
+        os.umask(0)
 
-    def before(made: documents.Made) -> dict[str, str]:
+    def before(made: documents.Made) -> ambassador.Settled:
         return _settle(told, made)
 
-    ambassador.start(words, variables, before=before)
+    ambassador.start(words, variables, before=before, level=_level(told.verbosity))
 
 
 def _tell(text: str) -> None:
-    sys.stdout.write("".join(_translated(line) for line in text.splitlines(keepends=True)))
+    sys.stderr.write("".join(_translated(line) for line in text.splitlines(keepends=True)))
 
 
 def _translated(line: str) -> str:
@@ -200,34 +225,74 @@ def _translated(line: str) -> str:
     return f"{_NAMES.get(flag, flag)}{colon}{rest}"
 
 
-def _settle(told: Told, made: documents.Made) -> dict[str, str]:
-    """Do what -o, -d and -p ask for; return what the data plane finds among its variables."""
-    for one in _IGNORED:
-        signal.signal(one, signal.SIG_IGN)
-    output, pid = told.value("o"), told.value("p")
-    log = None if output is None else daemon.open_log(output)
-    if pid is not None:
-        daemon.check_writable("-p", pid)
-    more: dict[str, str] = {}
-    if "d" in told.flags:
-        listeners = made.document.listeners
-        sockets = daemon.bind(listeners)
-        more = daemon.leave([one.name for one in listeners], sockets, log)
+def _settle(told: Told, made: documents.Made) -> ambassador.Settled:
+    """Do what -o, -d and -p ask for; return what the data plane is told.
+
+    What cannot be is said before anything is written, and while the terminal is there.
+    """
+    log = daemon.open_log(told.values["o"]) if told.value("o") else None
+    for pool in made.pools:
+        if pool.listen.path is not None:
+            daemon.check_path(pool.listen.path, _place(made, pool))
+    wanted = _addresses(made)
+    is_leaving = "d" in told.flags
+    if not is_leaving:
+        daemon.check(wanted)
+    sockets = daemon.bind(wanted) if is_leaving else []
+    pid = told.value("p")
+    held = None if pid is None else daemon.hold(pid, count=len(sockets))
+    caller = daemon.leave(count=len(sockets)) if is_leaving else None
+    if held is not None:
+        daemon.write_number(held)
+    if caller is not None:
+        daemon.let_go(log)
     elif log is not None:
         daemon.write_to(log)
-    if pid is not None:
-        daemon.write_pid(pid)
-    return more
+    variables = daemon.passed_on([one.name for one in wanted], sockets)
+    words = [*_habits(told), *([] if caller is None else ["--tell", f"fd:{caller}"])]
+    return ambassador.Settled(variables, tuple(words), (sys.argv[0], *told.words))
+
+
+def _addresses(made: documents.Made) -> list[daemon.Address]:
+    """Return what the pools of a file listen on, and the port of figures behind it."""
+    found = [
+        daemon.Address(pool.name, pool.listen.address, _place(made, pool), _place(made, pool))
+        for pool in made.pools
+        if pool.listen.address is not None
+    ]
+    stats = made.document.twemproxy_stats
+    if stats is not None:
+        found.append(daemon.Address(_STATS, stats.address, "-a", "-s"))
+    return found
+
+
+def _place(made: documents.Made, pool: reading.Pool) -> str:
+    return f"{made.file}:{pool.line_of('listen')}: {pool.name}.listen"
+
+
+def _habits(told: Told) -> list[str]:
+    """Return the words of the data plane for what tools expect of twemproxy."""
+    files = {"--log": told.value("o"), "--pid-file": told.value("p")}
+    named = {flag: os.path.abspath(path) for flag, path in files.items() if path}
+    words = [word for pair in named.items() for word in pair]
+    return [*words, "--verbosity", str(told.verbosity)]
+
+
+def _level(verbosity: int) -> log.Level:
+    """Return which lines are written before the data plane writes its own, by the same steps."""
+    levels: dict[int, log.Level] = {VERBOSITY: "info", 4: "warning"}
+    return levels.get(min(verbosity, VERBOSITY), "error")
 
 
 def _describe(told: Told) -> None:
-    _say(f"This is nutcracker-{VERSION}, as alongside {release.version()} has it")
+    # The first line is twemproxy's own: it is cut into pieces by who looks for a version.
+    _say(f"This is nutcracker-{VERSION}", f"alongside: {release.version()}", "")
     if "h" in told.flags:
-        _say("", USAGE.rstrip("\n"))
+        _say(USAGE)
     if "D" in told.flags:
         for title, figures in FIGURES.items():
             lines = [f'  {name:<20}"{text}"' for name, text in figures.items()]
-            _say("", f"{title}:", *lines)
+            _say(f"{title}:", *lines, "")
 
 
 def _say(*lines: str) -> None:

@@ -1,5 +1,6 @@
 //! The binary's few arguments; people use `alongside`, which has the many.
 
+use crate::habits::{Habits, VERBOSITY_MAX};
 use crate::render::Render;
 use crate::source::Source;
 use crate::standby::Standby;
@@ -10,9 +11,10 @@ use std::sync::Arc;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-alongside-dataplane --document PATH|fd:N [--state DIR] [--standby[=SOCKET]]
-alongside-dataplane --render COMMAND --watch PATH... [--document PATH|fd:N [--made-of STATE]] [--state DIR]
-                    [--standby[=SOCKET]]
+alongside-dataplane --document PATH|fd:N [--state DIR] [--standby[=SOCKET]] [--log PATH] [--pid-file PATH]
+                    [--verbosity N] [--tell fd:N]
+alongside-dataplane --render COMMAND --watch PATH... [--document PATH|fd:N [--made-of STATE]] [the others]
+alongside-dataplane and words that others see, then -- and all of that
 alongside-dataplane --check PATH|fd:N
 alongside-dataplane --version
 
@@ -25,6 +27,10 @@ alongside-dataplane --version
   --state     a directory for the last good document, used where the given one cannot be read at a start
   --standby   let nobody in before POST /serve at the admin door: for a successor on the sockets of one that still serves,
               whose own admin door is SOCKET; where the process that started it is gone, it drains that one and serves
+  --log       the file that stderr is: SIGHUP opens it anew
+  --pid-file  a file with this process's number, which is removed at the end
+  --verbosity 0 to 11: 4 leaves out what is no warning, 3 and less what is no error. SIGTTIN and SIGTTOU make it more and less
+  --tell      a pipe where somebody waits for a byte: it is written when the process serves
   --check     read a document and the certificates that it names, print what is wrong with them, exit 0 or 2
 
 Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound. One that
@@ -55,6 +61,8 @@ pub struct Args {
     pub state: Option<PathBuf>,
     /// How to wait for the word before connections are let in, where it is to.
     pub standby: Option<Standby>,
+    /// What is expected of it by its name.
+    pub habits: Habits,
 }
 
 /// Reads the command line, the program's name first.
@@ -62,6 +70,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
     let mut parser = lexopt::Parser::from_iter(words);
     let (mut document, mut state, mut standby) = (None, None, None);
     let (mut render, mut watched, mut made_of) = (None, Vec::new(), None);
+    let mut habits = Habits::default();
     while let Some(word) = parser.next().map_err(|error| error.to_string())? {
         match word {
             Long("version") => return Ok(Command::Version),
@@ -69,10 +78,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
             Long("check") => return Ok(Command::Check(source(&mut parser)?)),
             Long("document") => document = Some(source(&mut parser)?),
             Long("render") => render = Some(text(&mut parser)?),
-            Long("watch") => watched.push(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
+            Long("watch") => watched.push(path(&mut parser)?),
             Long("made-of") => made_of = Some(text(&mut parser)?),
+            Long("log") => habits.log = Some(path(&mut parser)?),
+            Long("pid-file") => habits.pid_file = Some(path(&mut parser)?),
+            Long("verbosity") => habits.verbosity = Some(verbosity(&mut parser)?),
             Long("standby") => standby = Some(Standby::new(parser.optional_value().map(PathBuf::from))),
-            Long("state") => state = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
+            Long("tell") => habits.waits = Some(descriptor(&text(&mut parser)?)?),
+            Long("state") => state = Some(path(&mut parser)?),
             other => return Err(format!("{}; see --help", other.unexpected())),
         }
     }
@@ -84,7 +97,17 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
         (None, Some(document)) => (document, None),
         (None, None) => return Err("--document is missing: what should be served? see --help".to_owned()),
     };
-    Ok(Command::Run(Args { document, first, state, standby }))
+    Ok(Command::Run(Args { document, first, state, standby, habits }))
+}
+
+fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(parser.value().map_err(|error| error.to_string())?))
+}
+
+fn verbosity(parser: &mut lexopt::Parser) -> Result<u8, String> {
+    let value = text(parser)?;
+    let number = value.parse().ok().filter(|number| *number <= VERBOSITY_MAX);
+    number.ok_or_else(|| format!("--verbosity {value:?} is no number from 0 to {VERBOSITY_MAX}"))
 }
 
 fn command_of(command: &str, watched: Vec<PathBuf>, made_of: Option<String>) -> Result<Source, String> {
@@ -98,13 +121,15 @@ fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
 
 fn source(parser: &mut lexopt::Parser) -> Result<Source, String> {
     let value = parser.value().map_err(|error| error.to_string())?;
-    match value.to_str().and_then(|text| text.strip_prefix("fd:")) {
-        Some(number) => match number.parse() {
-            Ok(number) => Ok(Source::Descriptor(number)),
-            Err(_) => Err(format!("fd:{number} names no descriptor; write fd:3")),
-        },
+    match value.to_str().filter(|text| text.starts_with("fd:")) {
+        Some(text) => Ok(Source::Descriptor(descriptor(text)?)),
         None => Ok(Source::File(PathBuf::from(value))),
     }
+}
+
+fn descriptor(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix("fd:").and_then(|number| number.parse().ok());
+    number.ok_or_else(|| format!("{text} names no descriptor; write fd:3"))
 }
 
 #[cfg(test)]
@@ -138,7 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn reads_what_is_expected_by_its_name() {
+        let Ok(Command::Run(args)) = words("x --document a --log l --pid-file p --verbosity 7 --tell fd:9") else {
+            panic!()
+        };
+        let expected = Habits { log: Some("l".into()), pid_file: Some("p".into()), verbosity: Some(7), waits: Some(9) };
+        assert_eq!(args.habits, expected);
+    }
+
+    #[test]
     fn says_what_is_wrong() {
+        assert!(words("x --document a --verbosity 12").unwrap_err().contains("0 to 11"));
         assert!(words("x").unwrap_err().contains("--document"));
         assert!(words("x --document fd:x").unwrap_err().contains("fd:x"));
         assert!(words("x --nothing").unwrap_err().contains("--nothing"));

@@ -65,6 +65,10 @@ pub async fn run(args: Args) -> Exit {
             return Exit::Usage;
         }
     };
+    if let Err(error) = args.habits.begin() {
+        tracing::error!(event = "start_failed", error = %error);
+        return Exit::Failed;
+    }
     let last_good = LastGood::new(args.state.as_deref());
     let watched = args.document.begun_with(args.first.is_none());
     let (document, origin) = match first_document(args.first.as_ref().unwrap_or(&args.document), &last_good) {
@@ -80,6 +84,9 @@ pub async fn run(args: Args) -> Exit {
     };
     let exit = match result {
         Ok(()) => {
+            // When this task first waits, signals are caught.
+            let habits = args.habits;
+            tokio::spawn(async move { habits.tell() });
             if let Some(standby) = args.standby {
                 tokio::spawn(Arc::clone(&control).serve_when_orphaned(standby));
             }

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-pub use writing::dropped;
+pub use writing::{ALWAYS_TARGET, dropped, set_verbosity, verbosity};
 
 /// How long the end of the process waits for its last lines to be read.
 const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);

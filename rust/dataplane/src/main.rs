@@ -12,6 +12,7 @@ mod control;
 mod doors;
 mod explain;
 mod figures;
+mod habits;
 mod log;
 mod pools;
 mod refused;
@@ -43,7 +44,9 @@ impl From<Exit> for ExitCode {
 }
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args_os()) {
+    let (program, words) = habits::part(std::env::args_os());
+    program.iter().for_each(habits::go_by);
+    match args::parse(words) {
         Ok(Command::Version) => {
             log::say(concat!("alongside-dataplane ", env!("CARGO_PKG_VERSION")));
             Exit::Done.into()
@@ -55,9 +58,11 @@ fn main() -> ExitCode {
         Ok(Command::Check(source)) => check(&source).into(),
         Ok(Command::Run(args)) => {
             log::start();
+            let pid_file = args.habits.pid_file.clone();
             let exit = run(args);
+            pid_file.iter().for_each(|path| habits::take_away(path));
             log::flush();
-            exit.into()
+            habits::told_exit(exit, program.is_some()).into()
         }
         Err(message) => {
             log::complain(&message);

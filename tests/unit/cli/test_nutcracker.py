@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
+from tests.contract import loopback
 
 from alongside import document
 from alongside.base import environment, errors
@@ -42,7 +44,12 @@ def test_flags_are_read_as_getopt_reads_them(
     words: list[str], flags: str, values: dict[str, str]
 ) -> None:
     told = nutcracker.read(words)
-    assert (told.flags, told.values) == (frozenset(flags), values)
+    assert (told.flags, told.values, told.words) == (frozenset(flags), values, tuple(words))
+
+
+def test_how_much_is_logged_is_bounded_as_twemproxy_bounds_it() -> None:
+    for text, level in (("", 5), ("0", 0), ("07", 7), ("11", 11), ("12", 11), ("9" * 30, 11)):
+        assert nutcracker.read(["-v", text] if text else []).verbosity == level
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,9 @@ def test_what_is_odd_is_told_by_the_flags_of_twemproxy(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("-t", "-c", str(config), "-a", "0.0.0.0") == 0  # noqa: S104 - nothing is started
-    assert capsys.readouterr().out.startswith("-a: 0.0.0.0 lets everybody read the figures")
+    said = capsys.readouterr()
+    assert said.err.startswith("-a: 0.0.0.0 lets everybody read the figures")
+    assert said.out == ""
     assert run("-c", f"{config}.absent", "-t") == 1
     assert capsys.readouterr().err.startswith(f"nutcracker: -c: {config}.absent does not exist")
 
@@ -87,14 +96,17 @@ def test_what_is_odd_is_told_by_the_flags_of_twemproxy(
 def test_the_figures_are_described_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("-D") == 0
     said = capsys.readouterr().err
-    assert said.startswith("This is nutcracker-0.5.0, ")
+    assert said.startswith("This is nutcracker-0.5.0\n")
     for name in ("client_eof", "fragments", "server_ejected_at", "out_queue_bytes"):
         assert f"  {name} " in said
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("-V") == 0
-    assert capsys.readouterr().err.count("\n") == 1
+    # As twemproxy's: a line for itself, one more, and an empty one.
+    first, second, *rest = capsys.readouterr().err.splitlines()
+    assert (first, rest) == ("This is nutcracker-0.5.0", [""])
+    assert second.startswith("alongside: ")
     assert run("--help") == 0
     said = capsys.readouterr().err
     for flag in nutcracker._LONG:
@@ -148,40 +160,108 @@ def test_the_data_plane_is_told_how_its_document_is_made_anew(
         raise Replaced(path, words, dict(variables))
 
     monkeypatch.setattr(os, "execve", execute)
+    port, own = loopback.free_port(), loopback.free_port()
+    config.write_text(GOOD.replace("11211", str(own)))
     with pytest.raises(Replaced) as caught:
-        run("-c", str(config), "-a", "127.0.0.1")
+        run("-c", str(config), "-a", "127.0.0.1", "-s", str(port))
     path, words, variables = caught.value.args
     assert path.endswith("alongside-dataplane")
     at = words.index("--render")
     assert "render ambassador --config=" in words[at + 1]
-    assert "--stats-port=22222" in words[at + 1]
+    assert f"--stats-port={port}" in words[at + 1]
     state = config.stat()
-    made_of = f"{state.st_mtime_ns}:{state.st_size}:{state.st_ino}"
-    assert words[at + 2 :] == ["--watch", str(config), "--made-of", made_of]
+    made_of = ("--made-of", f"{state.st_mtime_ns}:{state.st_size}:{state.st_ino}")
+    assert words[at + 2 :] == ["--watch", str(config), *made_of, "--verbosity", "5"]
+    # Tools find it by what it was called with.
+    assert words[1 : words.index("--")] == ["-c", str(config), "-a", "127.0.0.1", "-s", str(port)]
     assert "LISTEN_FDS" not in variables
 
 
-def test_a_taken_address_is_told_before_the_terminal_is_left(
-    config: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("flags", [(), ("-d",)])
+def test_a_taken_address_is_told_where_it_is_written(
+    config: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]
 ) -> None:
+    pid = config.with_name("pid")
+    pid.write_text("1")
+    words = ("-c", str(config), "-p", str(pid), "-a", "127.0.0.1", *flags)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         config.write_text(GOOD.replace("11211", str(port)))
-        assert run("-d", "-c", str(config)) == 1
-    assert f"a.listen: 127.0.0.1:{port} is taken" in capsys.readouterr().err
+        assert run(*words) == 1
+        told = capsys.readouterr().err
+        assert f"nutcracker: {config}:2: a.listen: 127.0.0.1:{port} is taken; choose" in told
+        config.write_text(GOOD.replace("11211", str(loopback.free_port())))
+        assert run(*words, "-s", str(port)) == 1
+        assert f"nutcracker: -s: 127.0.0.1:{port} is taken; choose" in capsys.readouterr().err
+    assert pid.read_text() == "1"
+
+
+@pytest.mark.parametrize("host", ["300.0.0.1", "", "a b", "192.0.2.1", "no.such.host.invalid"])
+def test_an_address_of_figures_that_is_none_here_is_told_by_its_flag(
+    config: Path, capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    config.write_text(GOOD.replace("11211", str(loopback.free_port())))
+    assert run("-c", str(config), "-a", host) == 1
+    assert capsys.readouterr().err.startswith("nutcracker: -a: ")
+
+
+def test_a_file_that_is_named_emptily_is_not_another_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("-c", "") == 1
+    assert capsys.readouterr().err.startswith("nutcracker: -c: ")
+
+
+def test_what_stands_at_the_path_of_a_socket_is_told(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as owner:
+        path = Path(folder) / "s"
+        config.write_text(GOOD.replace("127.0.0.1:11211", str(path)))
+        words = ("-c", str(config), "-a", "127.0.0.1", "-s", str(loopback.free_port()))
+        path.write_text("precious")
+        assert run(*words) == 1
+        assert f"{config}:2: a.listen: {path} is no socket" in capsys.readouterr().err
+        assert path.read_text() == "precious"
+        path.unlink()
+        owner.bind(str(path))
+        owner.listen()
+        assert run(*words) == 1
+        assert f"{config}:2: a.listen: somebody serves {path}" in capsys.readouterr().err
+        config.write_text(GOOD.replace("127.0.0.1:11211", f"{folder}/absent/s"))
+        assert run(*words) == 1
+        assert "is no folder that this user may write" in capsys.readouterr().err
+
+
+def test_a_file_of_a_process_that_runs_is_left(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(GOOD.replace("11211", str(loopback.free_port())))
+    pid = config.with_name("pid")
+    held = daemon.hold(str(pid), count=0)
+    try:
+        daemon.write_number(held)
+        words = ("-c", str(config), "-p", str(pid), "-a", "127.0.0.1")
+        assert run(*words, "-s", str(loopback.free_port())) == 1
+    finally:
+        os.close(held)
+    assert f"-p: {pid} is the file of process {os.getpid()}, which runs" in capsys.readouterr().err
+    assert pid.read_text() == str(os.getpid())
 
 
 def test_addresses_that_are_not_ours_are_told() -> None:
     for address in ("192.0.2.1:0", "no.such.host.invalid:1"):
-        with pytest.raises(errors.UsageError, match=r"a\.listen: "):
-            daemon.bind([document.Listener(name="a", address=address, serves="a")])
+        with pytest.raises(errors.UsageError, match="the host: "):
+            daemon.bind([daemon.Address("a", address, "the host", "the port")])
 
 
 def test_a_file_that_cannot_be_written_is_told(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    config.write_text(GOOD.replace("11211", str(loopback.free_port())))
     for flag in ("-o", "-p"):
-        assert run(flag, "/absent/file", "-c", str(config)) == 1
+        stats = str(loopback.free_port())
+        assert run("-a", "127.0.0.1", "-s", stats, flag, "/absent/file", "-c", str(config)) == 1
         assert f"{flag}: cannot write /absent/file" in capsys.readouterr().err
 
 

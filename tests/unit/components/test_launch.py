@@ -79,6 +79,21 @@ def test_the_document_is_read_from_the_inherited_descriptor() -> None:
     }
 
 
+def test_others_see_the_command_line_of_what_it_stands_for() -> None:
+    seen: list[str] = []
+
+    def execute(path: str, arguments: list[str], /) -> NoReturn:
+        seen.extend([path, *arguments])
+        raise Replaced
+
+    shown, more = ("bin/old", "-c", "--", "f"), ("--state", "s")
+    with pytest.raises(Replaced):
+        launch.become("/bin/x", b"{}", shown=shown, more=more, execute=execute)
+    descriptor = seen.pop(-3)
+    assert seen == ["/bin/x", *shown, "--", "--document", *more]
+    os.close(int(descriptor.removeprefix("fd:")))
+
+
 def test_a_binary_that_cannot_run_is_answered_with_its_name(tmp_path: Path) -> None:
     broken = program(tmp_path)
     broken.write_bytes(b"\0not a program")

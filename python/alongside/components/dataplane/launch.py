@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from alongside.base import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from alongside.base import environment
 
@@ -92,7 +92,8 @@ def become(
     binary: str,
     document: bytes,
     *,
-    followed: Followed | None = None,
+    more: Sequence[str] = (),
+    shown: Sequence[str] = (),
     execute: Execute = os.execv,
 ) -> NoReturn:
     """Replace this process by the data plane with a document; sockets passed to us pass on.
@@ -103,16 +104,18 @@ def become(
     Args:
         binary: the data plane's path.
         document: what is served from the start.
-        followed: what the next documents come from; None where there are none.
+        more: further words of its command line.
+        shown: the command line that it goes by, where it stands for another program: tools find a
+            process by what it was called with. The binary's own comes behind it.
         execute: what replaces the process.
 
     Raises:
         errors.PermanentError: the binary cannot be run.
     """
     descriptor = _anonymous_file(document)
-    more = [] if followed is None else followed.words()
+    program = [*shown, "--"] if shown else [BINARY]
     try:
-        execute(binary, [BINARY, "--document", f"fd:{descriptor}", *more])
+        execute(binary, [*program, "--document", f"fd:{descriptor}", *more])
     except OSError as error:
         os.close(descriptor)
         raise errors.PermanentError(

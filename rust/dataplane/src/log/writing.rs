@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tracing::Metadata;
+use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes that wait to be written; twice as many where what is said is not the access log, which is by far the most.
@@ -12,6 +13,15 @@ const BYTES_MAX: usize = 1 << 20;
 
 /// The access log's event, of which there may be one for each request.
 const ACCESS_TARGET: &str = "alongside_http::access";
+
+/// Of lines that are said however little is said.
+pub const ALWAYS_TARGET: &str = "always";
+
+/// How much is said, in twemproxy's steps; by default all.
+static VERBOSITY: AtomicU8 = AtomicU8::new(u8::MAX);
+/// The least of them with which errors alone are not all, and with which what is no warning is said too.
+const WARNINGS: u8 = 4;
+const ALL: u8 = 5;
 
 /// Before a target that takes nothing now is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -57,6 +67,25 @@ fn begin(mut target: impl Write + Send + 'static) -> io::Result<Arc<Lines>> {
 /// Lines that were dropped so far.
 pub fn dropped() -> u64 {
     LINES.get().map_or(0, |lines| lines.lock().dropped)
+}
+
+/// How much is said.
+pub fn verbosity() -> u8 {
+    VERBOSITY.load(Ordering::Relaxed)
+}
+
+/// Says more, or less, from now on.
+pub fn set_verbosity(verbosity: u8) {
+    VERBOSITY.store(verbosity, Ordering::Relaxed);
+}
+
+fn is_said(metadata: &Metadata<'_>, verbosity: u8) -> bool {
+    let least = match *metadata.level() {
+        Level::ERROR => 0,
+        Level::WARN => WARNINGS,
+        _ => ALL,
+    };
+    verbosity >= least || metadata.target() == ALWAYS_TARGET
 }
 
 /// Waits until everything is written, at most so long.
@@ -148,24 +177,27 @@ pub struct Sink(Arc<Lines>);
 pub struct Line<'s> {
     lines: &'s Lines,
     bytes_max: usize,
+    is_said: bool,
 }
 
 impl<'s> MakeWriter<'s> for Sink {
     type Writer = Line<'s>;
 
     fn make_writer(&'s self) -> Line<'s> {
-        Line { lines: &self.0, bytes_max: 2 * BYTES_MAX }
+        Line { lines: &self.0, bytes_max: 2 * BYTES_MAX, is_said: true }
     }
 
     fn make_writer_for(&'s self, metadata: &Metadata<'_>) -> Line<'s> {
         let times = if metadata.target() == ACCESS_TARGET { 1 } else { 2 };
-        Line { lines: &self.0, bytes_max: times * BYTES_MAX }
+        Line { lines: &self.0, bytes_max: times * BYTES_MAX, is_said: is_said(metadata, verbosity()) }
     }
 }
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.lines.push(line.to_vec(), self.bytes_max);
+        if self.is_said {
+            self.lines.push(line.to_vec(), self.bytes_max);
+        }
         Ok(line.len())
     }
 

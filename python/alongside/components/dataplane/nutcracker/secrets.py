@@ -70,8 +70,10 @@ def make_folder(folder: Path) -> None:
         errors.PermanentError: it cannot be made, or is another's, or others may enter it.
     """
     try:
-        folder.parent.mkdir(mode=_MODE, parents=True, exist_ok=True)
-        folder.mkdir(mode=_MODE, exist_ok=True)
+        for one in (*reversed(folder.parents), folder):
+            # Each by itself: `parents=True` gives those above what the umask leaves.
+            if not one.is_dir():
+                one.mkdir(mode=_MODE, exist_ok=True)
         # A folder in /tmp may have been put there by somebody else.
         found = os.lstat(folder)
     except OSError as error:
