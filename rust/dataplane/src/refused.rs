@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn a_socket_that_cannot_be_had_now_may_be_later_and_no_other() {
-        let refused = |errno: Errno| refuse_socket(1, Path::new("/run/a.sock"), &errno.into());
+        let refused = |errno: Errno| refuse_socket((1, "cache"), Path::new("/run/a.sock"), &errno.into());
         assert!(matches!(refused(Errno::ADDRINUSE), Refused::AddressTaken(_)));
         assert!(matches!(refused(Errno::MFILE), Refused::Exhausted(_)));
         let wrong = refused(Errno::NOENT);
         assert!(matches!(wrong, Refused::Wrong(_)) && !wrong.is_passing());
-        assert!(wrong.problems()[0].to_string().starts_with("pools[1].socket.path: cannot listen on /run/a.sock"));
+        assert!(wrong.problems()[0].to_string().contains("pool \"cache\": cannot listen on /run/a.sock"));
     }
 }
