@@ -658,9 +658,13 @@ class Ejection(values.Value):
 class PoolLimits(values.Value):
     """What bounds a pool. Each thread has so much for itself, but for what is of one client."""
 
+    answers_bytes_max: int = 268435456
+    """Answers that wait for one client however they came about, in bytes, 64 KiB to 16 GiB: it is
+    closed when there are more, since one command of many keys may be answered with any number.
+    """
     client_bytes_max: int = 16777216
-    """What waits for one client, in bytes, 64 KiB to 16 GiB; no further command of it is begun
-    while there is more.
+    """What waits for one client, its commands and their answers, in bytes, 64 KiB to 16 GiB; no
+    further command of it is begun while there is more.
     """
     client_requests_max: int = 256
     """Commands that a client may wait for at once, 1 to 65536; it is not read from while it has so
@@ -668,11 +672,15 @@ class PoolLimits(values.Value):
     """
     keys_max: int = 65536
     """The most keys of one command, 1 to 1,048,576."""
+    request_bytes_max: int = 268435456
+    """Redis: the largest request, in bytes, 64 KiB to 2 GiB; but for a value of `value_bytes_max`
+    there is always room.
+    """
     requests_max: int = 262144
     """Commands that all clients together may wait for, 1 to 16,777,216; more get an error."""
     server_bytes_max: int = 268435456
-    """What waits for one server, in bytes, 64 KiB to 16 GiB; commands for it get an error while
-    there is more.
+    """What waits for one server, in bytes, 64 KiB to 2 GiB; commands for it get an error while
+    there is more. A Redis' answer that is larger is passed over, and its command gets an error.
     """
     value_bytes_max: int = 67108864
     """The largest value of one key, in bytes, 1 to 1 GiB."""
@@ -680,9 +688,11 @@ class PoolLimits(values.Value):
     def to_json(self) -> JsonObject:
         """Return the JSON object, every field written."""
         return {
+            "answers_bytes_max": self.answers_bytes_max,
             "client_bytes_max": self.client_bytes_max,
             "client_requests_max": self.client_requests_max,
             "keys_max": self.keys_max,
+            "request_bytes_max": self.request_bytes_max,
             "requests_max": self.requests_max,
             "server_bytes_max": self.server_bytes_max,
             "value_bytes_max": self.value_bytes_max,
@@ -692,9 +702,11 @@ class PoolLimits(values.Value):
     def from_json(cls, value: JsonObject) -> PoolLimits:
         """Return what a checked JSON object says, defaults filled in."""
         return cls(
+            answers_bytes_max=cast("int", value.get("answers_bytes_max", 268435456)),
             client_bytes_max=cast("int", value.get("client_bytes_max", 16777216)),
             client_requests_max=cast("int", value.get("client_requests_max", 256)),
             keys_max=cast("int", value.get("keys_max", 65536)),
+            request_bytes_max=cast("int", value.get("request_bytes_max", 268435456)),
             requests_max=cast("int", value.get("requests_max", 262144)),
             server_bytes_max=cast("int", value.get("server_bytes_max", 268435456)),
             value_bytes_max=cast("int", value.get("value_bytes_max", 67108864)),
