@@ -784,6 +784,28 @@ def test_a_service_answers_inside_by_name_and_on_the_host(tmp_path: Path) -> Non
     within(tmp_path, work)
 
 
+def test_who_knows_the_hub_still_reaches_it_when_pods_come_and_go(tmp_path: Path) -> None:
+    """Pods remember its hardware address for half a minute, and Services answer there."""
+
+    async def work(project: n.Project) -> None:
+        opened = project.runtime._project
+        assert opened is not None
+
+        def address() -> str:
+            words = [*opened.hub.entering(), "ip", "-oneline", "link", "show", hub.BRIDGE]
+            ran = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
+            return ran.stdout.partition("link/ether ")[2].split()[0]
+
+        before = address()
+        made = [await project.pod(_web(number)) for number in range(3)]
+        assert address() == before
+        for one in made:
+            await one.remove()
+        assert address() == before
+
+    within(tmp_path, work)
+
+
 def test_a_service_becomes_public_and_private_again(tmp_path: Path) -> None:
     port = _free_port()
 

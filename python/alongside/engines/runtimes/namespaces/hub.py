@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 BRIDGE = "alongside"
+_HARDWARE = "02:00:00:00:00:01"
+"""Of the bridge, which has that of one of its links otherwise, and another one when that link goes.
+Pods go on sending to the old one then, for half a minute, and what carries packets out takes them.
+"""
 ANSWER_S_MAX = 30.0
 _NAMES = ("user", "net")
 _ATTEMPTS = 3
@@ -77,7 +81,7 @@ class Hub:
         try:
             await self.link(
                 "link set lo up\n"
-                f"link add {BRIDGE} type bridge\n"
+                f"link add {BRIDGE} address {_HARDWARE} type bridge\n"
                 f"link set {BRIDGE} up\n"
                 f"address add {self.range.bridge}/16 dev {BRIDGE}\n"
             )
