@@ -82,6 +82,9 @@ def _cache(cache: status.CacheStatus) -> str:
 def _pool(pool: pooled.PoolStatus) -> str:
     """Return three lines of a cache of memcache or Redis, as of another one."""
     is_beside = pool["access"] == "ambassador"
+    pods = len(pool.get("pods", ()))  # an older supervisor knows none
+    where = f"each of {pods} pods" if pods > 1 else "a pod"
+    beside = f", and one in {where}" if pods else ""
     left = [server["name"] for server in pool["servers"] if server["left"]]
     told = []
     if pool["requests_per_s"] is not None:
@@ -94,7 +97,7 @@ def _pool(pool: pooled.PoolStatus) -> str:
         f'cache "{pool["name"]}" ({pool["protocol"]}) at {pool["address"]}\n'
         f"  {_count(len(pool['servers']), 'server')} by {pool['function']}({pool['hash']}), "
         f"{units.format_size(pool['memory_bytes'])} each, "
-        f"{_count(len(pool['routers']), 'router')}{' at localhost' * is_beside}\n"
+        f"{_count(len(pool['routers']), 'router')}{' at localhost' * is_beside}{beside}\n"
         f"  {', '.join(told) or 'no router answers'}"
     )
 

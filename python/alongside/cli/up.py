@@ -82,8 +82,8 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
         images=tuple(reading.load(images)),
         console=resolved.text("console"),
     )
-    planning.draft(order, project)
     places = folders.of_project(project, variables)
+    planning.draft(order, project, places)
     found = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
     binary = Path(found).absolute()
     setting = engine.Setting(project, places, binary, variables)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.plan import (
+    accompanying,
+    ambassadors,
     choosing,
     claiming,
     collisions,
@@ -56,11 +58,12 @@ class Draft:
         for service in self.resources.services:
             yield from claiming.of_service(service)
         for cache in self.resources.sharded:
-            spec = cache.model.spec
-            if spec.port is not None:
+            port = accompanying.port(cache, engine, self.translated.units)
+            if port is not None:
                 owner = f"{cache.model.kind}/{cache.name}"
                 place = cache.problem(("spec", "port"), "")
-                yield collisions.Claim(dataplane.HOSTS[spec.expose], spec.port, owner, owner, place)
+                host = dataplane.HOSTS[cache.model.spec.expose]
+                yield collisions.Claim(host, port, owner, owner, place)
 
 
 def draft(
@@ -111,10 +114,13 @@ def finish(
         tuple(builder.caches),
         (*drafted.resources.warnings, *translated.warnings, *builder.warnings),
         tuple(builder.places.items()),
-        (*translated.services, *builder.origins.services()),
+        (*translated.services, *builder.services, *builder.origins.services()),
         choice.engine,
         choice.reason if drafted.has_pods else "",
-        (*_workloads(drafted.resources), *map(pooling.workload, builder.pools)),
+        (
+            *_workloads(drafted.resources),
+            *(one for pool in builder.pools for one in pooling.workloads(pool)),
+        ),
         tuple(_jobs(drafted.resources)),
         tuple(builder.pools),
     )
@@ -166,6 +172,7 @@ class _Builder:
         self.processes: list[shape.Process] = []
         self.caches: list[shape.Cache] = []
         self.pools: list[shape.Pool] = []
+        self.services: list[pods.Service] = []
         self.found = drafted.clashes(engine)
         self.names: dict[str, str] = {}
         self.places: dict[str, str] = {}
@@ -181,7 +188,7 @@ class _Builder:
             self.add_pool(pool)
 
     def add_pod(self, unit: translating.Unit) -> None:
-        pod = self.settled(unit)
+        pod = self.accompanied(unit, self.settled(unit))
         claims = claiming.of_unit(unit, self.engine, self.drafted.site)
         for claim in claims:
             self.places[f"{pod.name}:{claim.port}"] = str(claim.place)
@@ -214,6 +221,16 @@ class _Builder:
                 self.found += [problem] if problem not in self.found else []
         settled = tuple(self.known.settled(one) for one in unit.pod.containers)
         return replace(unit.pod, containers=settled)
+
+    def accompanied(self, unit: translating.Unit, pod: pods.Pod) -> pods.Pod:
+        """Return a pod with what it needs to reach the caches that it asks."""
+        found = list(accompanying.mistakes(unit, self.drafted.resources))
+        self.found += (one for one in found if one not in self.found)
+        if self.engine == "process":
+            return accompanying.linked(pod, self.drafted.resources)
+        if found or not ambassadors.has_own(pod, self.engine):
+            return pod
+        return ambassadors.added(pod, self.drafted.site.places)
 
     def check_origins(self) -> None:
         """Warn of containers that are asked by caches and counted as ready before they answer."""
@@ -282,19 +299,30 @@ class _Builder:
         owner = f"{cache.model.kind}/{cache.name}"
         for name in (*planned.servers, *planned.routers):
             self.claim_name(owner, cache.problem(("metadata", "name"), ""), name)
-        if planned.access == "ambassador" and self.engine != "process":
-            self.warnings.append(str(cache.problem(("spec", "access"), self.afar())))
-        host = dataplane.HOSTS[spec.expose]
-        self.processes += pooling.processes(planned, host=host, port=spec.port or 0)
         self.pools.append(planned)
+        self.processes += pooling.servers(planned)
+        units = self.drafted.translated.units
+        if planned.access == "service" and self.engine != "process" and units:
+            self.add_router_pods(cache, planned)
+            return
+        afar = accompanying.afar(cache.name, self.engine, units)
+        if planned.access == "ambassador" and afar:
+            self.warnings.append(str(cache.problem(("spec", "access"), afar)))
+        host, port = dataplane.HOSTS[spec.expose], accompanying.port(cache, self.engine, units)
+        self.processes += pooling.routers(planned, host=host, port=port or 0)
 
-    def afar(self) -> str:
-        """Return what an ambassador of this machine is to pods with a network of their own."""
-        return (
-            f"pods of --engine {self.engine} have a localhost of their own, where it is not; "
-            "use --engine process, or give the pod a container of the image alongside whose "
-            "args begin with ambassador"
-        )
+    def add_router_pods(
+        self, cache: reading.Resource[pools.PooledCache], planned: shape.Pool
+    ) -> None:
+        """Plan routers in the network of the pods, and the Service by which these reach them."""
+        where = cache.problem(("metadata", "name"), "")
+        if any(one.name == cache.name for one in self.drafted.resources.services):
+            reason = "a Service has its name, by which pods are to reach it; rename one of the two"
+            self.found.append(replace(where, message=reason))
+        place = f"{where.file}:{where.line}: ShardedCache/{cache.name}"
+        is_published = cache.model.spec.expose == "public"
+        self.processes += pooling.router_pods(planned, self.drafted.site.places, place)
+        self.services.append(pooling.service(planned, is_published=is_published, place=place))
 
     def check_scale(self, cache: reading.Resource[kinds.ShardedCache]) -> None:
         """Note more nodes than there may be, and warn of a scale that nobody changes yet."""

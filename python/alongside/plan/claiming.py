@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alongside.plan import collisions, loopback
+from alongside.plan import places as shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ class Site:
     """As named by its user."""
     has_loopbacks: bool = True
     """Whether there is more than one address."""
+    places: shared.Places = field(default_factory=shared.Below)
 
     def address(self, pod: pods.Pod) -> str:
         """Return where the process engine has a pod listen."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from alongside import document, native
 from alongside.base import errors
-from alongside.plan import pooling, shape
+from alongside.plan import pods, pooling, shape
 
 Addresses = Mapping[str, str]
 """The address HOST:PORT of each process's listener, as far as it is bound; of a Service that is an
@@ -121,12 +121,25 @@ def render(
         if all(name in addresses for name in (*cache.nodes, *cache.routers)):
             for name in cache.routers:
                 result[name] = _router(cache, name, addresses, admin_path(name))
+    return result | _of_pools(plan, addresses, admin_path)
+
+
+def _of_pools(
+    plan: shape.Plan, addresses: Addresses, admin_path: Callable[[str], str]
+) -> dict[str, Wanted]:
+    """Return the documents of the routers of memcache and Redis, and of pods' ambassadors."""
+    result: dict[str, Wanted] = {}
     for pool in plan.pools:
         if all(name in addresses for name in (*pool.servers, *pool.routers)):
             routers = pool.routers
             result |= {
                 name: _pool_router(pool, name, addresses, admin_path(name)) for name in routers
             }
+    for process in plan.processes:
+        if process.pod is not None and process.has_document:
+            found = map(plan.pool, process.pod.pools)
+            asked = [one for one in found if one is not None]
+            result[process.name] = _beside(process.pod, asked, addresses)
     return result
 
 
@@ -214,6 +227,11 @@ def _pool_router(pool: shape.Pool, name: str, addresses: Addresses, admin: str) 
     whole = pooling.document_of(pool, address=addresses[name], servers=addresses, admin=admin)
     servers = frozenset(pool.servers)
     return _wanted(whole, needs=servers, uses=servers)
+
+
+def _beside(pod: pods.Pod, asked: Sequence[shape.Pool], addresses: Addresses) -> Wanted:
+    servers = frozenset(name for pool in asked for name in pool.servers)
+    return _wanted(pooling.document_beside(pod, asked, addresses), needs=servers, uses=servers)
 
 
 def _origin(cache: shape.Cache) -> document.Origin:

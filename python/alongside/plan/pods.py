@@ -69,12 +69,14 @@ class Port:
 class Look:
     """A probe of a container, as Kubernetes has it; times in seconds."""
 
-    way: Literal["http", "tcp", "exec", "grpc"]
+    way: Literal["http", "tcp", "exec", "grpc", "admin"]
+    """The last one asks a data plane at its admin socket."""
     port: int = 0
-    """0 for exec."""
+    """0 for exec and admin."""
     host: str = ""
     """Empty for the pod's own address."""
     path: str = "/"
+    """Of admin: of the socket, as this machine sees it."""
     scheme: Literal["HTTP", "HTTPS"] = "HTTP"
     headers: tuple[tuple[str, str], ...] = ()
     service: str = ""
@@ -158,6 +160,8 @@ class Container:
     is_terminal: bool = False
     pull: Literal["never", "missing", "always"] = "never"
     """Of imagePullPolicy, where it is written: whether the image may be fetched from a registry."""
+    is_ours: bool = False
+    """Our data plane, told what to do by a document; whichever image has it."""
     written: str = field(default="", repr=False)
     """What the user wrote of command, arguments, variables and mounts: by it they are compared."""
 
@@ -188,6 +192,8 @@ class Pod:
     """activeDeadlineSeconds of the pod itself."""
     names: tuple[str, ...] = field(compare=False, default=())
     """Further names that it answers to among the project's pods, such as `memcache-0.memcache`."""
+    pools: tuple[str, ...] = field(compare=False, default=())
+    """The sharded caches of memcache and Redis that it asks at its localhost."""
     links_services: bool = True
     """Whether its containers get `NAME_SERVICE_HOST` and the like of each Service."""
     place: str = field(default="", compare=False)

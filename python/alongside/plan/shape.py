@@ -82,6 +82,12 @@ class Process:
         """Whether our binary runs it by a document."""
         return self.role in {"node", "router"}
 
+    @property
+    def has_document(self) -> bool:
+        """Whether something in it is told what to do by a document of the plan's."""
+        containers = self.pod.containers if self.pod is not None else ()
+        return self.is_data_plane or any(one.is_ours for one in containers)
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -170,6 +176,8 @@ class Pool:
     memory_bytes: int
     """Of each server."""
     drain_timeout_ms: int
+    port: int | None = None
+    """Where clients reach it, as written."""
     place: str = field(default="", compare=False)
     """Where a user wrote the protocol: `file:line: kind/name: field`."""
 

@@ -173,7 +173,7 @@ class _Now:
         )
 
     def is_startable(self, process: shape.Process) -> bool:
-        if process.is_data_plane and process.name not in self.wanted:
+        if process.has_document and process.name not in self.wanted:
             return False
         return not self.awaited(process) and not self.missing(process)
 

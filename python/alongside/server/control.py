@@ -73,9 +73,10 @@ class Control:
 
     async def apply(self, order: orders.Order) -> orders.Applied:
         """Make an order's files the goal; raises as `Supervisor.apply` does."""
-        project = self.engine.setting.project
+        setting = self.engine.setting
+        project = setting.project
         # Large files take seconds to read, in which the loop has to look after processes.
-        drafted = await asyncio.to_thread(planning.draft, order, project)
+        drafted = await asyncio.to_thread(planning.draft, order, project, setting.folders)
         plan = planning.changed(order, drafted, self.watched.runs_on, project)
         await self.engine.open(plan)
         self._check_is_staying()

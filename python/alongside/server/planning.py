@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from alongside.server import orders
 
 
-def draft(order: orders.Order, project: str) -> building.Draft:
+def draft(order: orders.Order, project: str, places: folders.Folders) -> building.Draft:
     """Return what an order's files ask for; may run in another thread.
+
+    Args:
+        order: with the files' content.
+        project: whose they are.
+        places: of that project.
 
     Raises:
         problems.ResourceError: every mistake in the files that is one whatever runs the pods.
@@ -31,7 +36,7 @@ def draft(order: orders.Order, project: str) -> building.Draft:
         found += error.found
     try:
         resources = reading.read(order.sources)
-        site = claiming.Site(project, has_loopbacks=sys.platform == "linux")
+        site = claiming.Site(project, has_loopbacks=sys.platform == "linux", places=places)
         drafted = building.draft(resources, grace_s=order.grace_s, site=site)
     except problems.ResourceError as error:
         raise problems.ResourceError([*found, *error.found]) from error
@@ -112,5 +117,8 @@ def rendered(
 
 def servers(plan: shape.Plan, places: folders.Folders) -> dict[str, str]:
     """Return the address of each server of memcache or Redis, which is known before it runs."""
-    names = [name for pool in plan.pools for name in pool.servers]
-    return {name: f"unix:{places.server(name)}" for name in names}
+    return {
+        name: f"unix:{places.server(name, pool.name)}"
+        for pool in plan.pools
+        for name in pool.servers
+    }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import errors
+from alongside.plan import pooling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from alongside.plan import shape
     from alongside.server import sampling, supervisor
@@ -21,7 +22,8 @@ class ServerStatus(TypedDict):
 
     name: str
     left: dict[str, str]
-    """The routers that do not use it just now, and why: `down` or `ejected`."""
+    """The routers, and pods with an ambassador, that do not use it just now, and why: `down` or
+    `ejected`."""
     in_flight: int | None
     """Commands that wait for its answer, of all routers."""
 
@@ -38,9 +40,11 @@ class PoolStatus(TypedDict):
     memory_bytes: int
     """Of each server."""
     routers: list[str]
+    pods: list[str]
+    """Those that have an ambassador of their own for it."""
     servers: list[ServerStatus]
     requests_per_s: float | None
-    """Of all routers that answer."""
+    """Of all routers and ambassadors that answer."""
     clients: int | None
     """Their connections now."""
 
@@ -49,20 +53,24 @@ def status(
     watched: supervisor.Supervisor, pool: shape.Pool, samples: Mapping[str, sampling.Sample]
 ) -> PoolStatus:
     """Return how a pool does, by its routers' last readings."""
-    answering = [name for name in pool.routers if name in samples]
+    pods = list(accompanied(watched.plan, pool))
+    answering = [name for name in (*pool.routers, *pods) if name in samples]
     sights = {
-        name: sight for name in answering if (sight := samples[name].reading.pool) is not None
+        name: sight
+        for name in answering
+        if (sight := samples[name].reading.pools.get(pool.name)) is not None
     }
-    rates = [samples[name].rate.requests_per_s for name in answering]
+    rates = [samples[name].rate.pools.get(pool.name, 0.0) for name in answering]
     return PoolStatus(
         name=pool.name,
         protocol=pool.protocol,
         access=pool.access,
-        address=watched.engine.sockets.address(pool.routers[0]),
+        address=_address(watched, pool),
         function=pool.function,
         hash=pool.hash,
         memory_bytes=pool.memory_bytes,
         routers=list(pool.routers),
+        pods=pods,
         servers=[
             ServerStatus(
                 name=server,
@@ -76,6 +84,21 @@ def status(
         requests_per_s=round(sum(rates), 1) if rates else None,
         clients=sum(one.clients for one in sights.values()) if sights else None,
     )
+
+
+def _address(watched: supervisor.Supervisor, pool: shape.Pool) -> str | None:
+    """Return where this machine reaches a pool; routers that are pods by their Service."""
+    bound = watched.engine.sockets.address(pool.routers[0])
+    return bound or watched.engine.published().get(f"{pool.name}:{pooling.port_of(pool)}")
+
+
+def accompanied(plan: shape.Plan, pool: shape.Pool) -> Iterator[str]:
+    """Yield the pods that have an ambassador of their own for a pool."""
+    for process in plan.processes:
+        pod = process.pod
+        is_asking = pod is not None and process.has_document and pool.name in pod.pools
+        if is_asking and process.name not in pool.routers:
+            yield process.name
 
 
 async def explain(

@@ -372,7 +372,9 @@ def groups(plan: shape.Plan, names: Collection[str]) -> Iterator[rollout.Group]:
     for cache in plan.caches:
         yield _group(plan, cache.name, "router", cache.routers, asked)
     for pool in plan.pools:
-        yield _group(plan, pool.name, "router", pool.routers, asked)
+        routers = [one for one in plan.processes if one.name in pool.routers]
+        if all(one.is_data_plane for one in routers):  # others are pods, each an application
+            yield _group(plan, pool.name, "router", pool.routers, asked)
 
 
 def _group(

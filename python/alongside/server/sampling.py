@@ -42,7 +42,7 @@ class Sampler:
         names = [
             name
             for name, child in self._engine.children.items()
-            if child.process.is_data_plane and child.state == "ready"
+            if child.process.has_document and child.state == "ready"
         ]
         self._silent.intersection_update(names)
         await asyncio.gather(*[self._ask(name) for name in names])

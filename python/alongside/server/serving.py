@@ -125,7 +125,7 @@ async def _supervisor(
 
 
 async def _plan(setting: engine.Setting, order: orders.Order) -> shape.Plan:
-    drafted = await asyncio.to_thread(planning.draft, order, setting.project)
+    drafted = await asyncio.to_thread(planning.draft, order, setting.project, setting.folders)
     facts = choosing.Facts()
     if planning.needs_facts(order, drafted):
         facts = await runtimes.facts(setting.environment)

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import release
+from alongside.plan import pooling
 from alongside.server import pooled
 
 if TYPE_CHECKING:
@@ -262,7 +263,8 @@ def _process(
     if address is None and process is not None:
         address = next(iter(process.claims), None)
         if process.role == "server":
-            address = f"unix:{watched.engine.setting.folders.server(name)}"
+            places = watched.engine.setting.folders
+            address = f"unix:{places.server(name, pooling.owner(process))}"
     if pod is not None and pod.address and (address is None or pod.address not in address):
         address = pod.address
     containers = _containers(pod, now_s) if pod is not None else []

@@ -83,8 +83,9 @@ class Supervisor:
             errors.UsageError: what the data plane would refuse in the documents they lead to.
             errors.AddressTakenError: every address that someone else has.
         """
-        project = self.engine.setting.project
-        drafted = planning.draft(order, project)
+        setting = self.engine.setting
+        project = setting.project
+        drafted = planning.draft(order, project, setting.folders)
         return self.adopt(planning.changed(order, drafted, self.runs_on, project), order)
 
     @property

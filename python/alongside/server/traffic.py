@@ -43,7 +43,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class PoolSight:
-    """What a router of memcache or Redis says of its servers, by name, and of its clients."""
+    """What a router says of one pool: its servers, by name, its clients and their commands."""
 
     left: Mapping[str, str] = field(default_factory=dict)
     """Why each server that it does not use is not used: `down` or `ejected`."""
@@ -51,6 +51,7 @@ class PoolSight:
     """Commands that wait for each server's answer."""
     clients: int = 0
     """Connections of clients that are open."""
+    commands: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ class Reading:
     """None where the process is no router."""
     origin_requests: float = 0.0
     """Sent to the origin by a cache node."""
-    pool: PoolSight | None = None
-    """None where the process is no router of memcache or Redis."""
+    pools: Mapping[str, PoolSight] = field(default_factory=dict)
+    """By name; none where the process is no router of memcache or Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Rate:
 
     requests_per_s: float
     hit_ratio: float | None
+    pools: Mapping[str, float] = field(default_factory=dict)
+    """Of those that are of one pool, by its name."""
 
 
 def reading(text: str, *, at_s: float) -> Reading:
@@ -96,7 +99,7 @@ def reading(text: str, *, at_s: float) -> Reading:
         _only(counts["alongside_document_generation"]),
         _sight(counts) if is_router else None,
         sum(value for _, value in counts["alongside_cache_origin_requests_total"]),
-        _pool_sight(counts) if counts["alongside_ambassador_commands_total"] else None,
+        _pool_sights(counts),
     )
 
 
@@ -139,19 +142,33 @@ def _sight(counts: Mapping[str, list[tuple[dict[str, str], float]]]) -> Sight:
     )
 
 
-def _pool_sight(counts: Mapping[str, list[tuple[dict[str, str], float]]]) -> PoolSight:
-    def of(family: str) -> list[tuple[dict[str, str], float]]:
-        return counts.get(f"alongside_ambassador_{family}", [])
+def _pool_sights(
+    counts: Mapping[str, list[tuple[dict[str, str], float]]],
+) -> dict[str, PoolSight]:
+    names = [labels.get("pool", "") for labels, _ in counts["alongside_ambassador_commands_total"]]
 
-    return PoolSight(
-        left={
-            labels.get("server", ""): labels.get("standing", "")
-            for labels, value in of("server_left")
-            if value
-        },
-        in_flight={labels.get("server", ""): int(value) for labels, value in of("unanswered_now")},
-        clients=int(sum(value for _, value in of("open_clients"))),
-    )
+    def of(pool: str, family: str) -> list[tuple[dict[str, str], float]]:
+        found = counts.get(f"alongside_ambassador_{family}", [])
+        return [(labels, value) for labels, value in found if labels.get("pool") == pool]
+
+    def total(pool: str, family: str) -> float:
+        return sum(value for _, value in of(pool, family))
+
+    return {
+        pool: PoolSight(
+            left={
+                labels.get("server", ""): labels.get("standing", "")
+                for labels, value in of(pool, "server_left")
+                if value
+            },
+            in_flight={
+                labels.get("server", ""): int(value) for labels, value in of(pool, "unanswered_now")
+            },
+            clients=int(total(pool, "open_clients")),
+            commands=total(pool, "commands_total"),
+        )
+        for pool in names
+    }
 
 
 def _whole(found: Mapping[str, float]) -> dict[str, int]:
@@ -169,9 +186,13 @@ def rate(before: Reading | None, after: Reading) -> Rate:
     if after.hits is not None and after.requests:
         ratio = after.hits / after.requests
     if before is None or after.at_s <= before.at_s:
-        return Rate(0.0, ratio)
-    count = after.requests - before.requests
-    return Rate(max(0.0, count) / (after.at_s - before.at_s), ratio)
+        return Rate(0.0, ratio, dict.fromkeys(after.pools, 0.0))
+    passed_s, none = after.at_s - before.at_s, PoolSight()
+    pools = {
+        name: max(0.0, one.commands - before.pools.get(name, none).commands) / passed_s
+        for name, one in after.pools.items()
+    }
+    return Rate(max(0.0, after.requests - before.requests) / passed_s, ratio, pools)
 
 
 def warmth_ratio(text: str) -> float:

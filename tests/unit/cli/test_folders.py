@@ -28,6 +28,20 @@ def test_each_incarnation_has_a_socket_and_a_document_of_its_own(name: str) -> N
     assert all(len(bytes(path)) <= folders.SOCKET_PATH_BYTES_MAX for path in sockets)
 
 
+@pytest.mark.parametrize("runtime", ["/run/user/1000/alongside/photos", f"/{'r' * 69}"])
+@pytest.mark.parametrize("name", ["sessions", "n" * 90])
+def test_servers_and_ambassadors_have_folders_with_room_for_sockets(
+    name: str, runtime: str
+) -> None:
+    places = folders.of_project("p", {"XDG_RUNTIME_DIR": runtime, "HOME": "/home/me"})
+    sockets = [places.server(f"{name}-{at}", name) for at in range(3)]
+    assert {path.parent for path in sockets} == {places.servers(name)}
+    assert places.ambassador(name) != places.servers(name)
+    sockets.append(places.ambassador(name) / "admin.sock")
+    assert len(set(sockets)) == 4
+    assert all(len(bytes(path)) <= folders.SOCKET_PATH_BYTES_MAX for path in sockets)
+
+
 def test_what_the_dead_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     places = folders.Folders(tmp_path / "state", tmp_path / "run")
     places.tidy()

@@ -124,8 +124,8 @@ def test_pods_with_a_localhost_of_their_own_are_warned_of() -> None:
     assert quiet.warnings == ()
     assert told.warnings == (
         "f.yaml:8: ShardedCache/sessions: spec.access: pods of --engine namespaces have a "
-        "localhost of their own, where it is not; use --engine process, or give the pod a "
-        "container of the image alongside whose args begin with ambassador",
+        "localhost of their own, where it is not; write annotations: "
+        "{alongside.dev/ambassador: sessions} into the metadata of those that ask it",
     )
 
 

@@ -62,6 +62,11 @@ def test_says_why_a_key_is_where_it_is(
 def test_reads_what_a_router_says_of_its_servers() -> None:
     found = traffic.reading(METRICS, at_s=1.0)
     assert (found.requests, found.hits, found.sight) == (7, None, None)
-    assert found.pool == traffic.PoolSight(
-        left={"sessions-0": "down"}, in_flight={"sessions-0": 0, "sessions-1": 2}, clients=3
-    )
+    assert found.pools == {
+        "sessions": traffic.PoolSight(
+            left={"sessions-0": "down"},
+            in_flight={"sessions-0": 0, "sessions-1": 2},
+            clients=3,
+            commands=7,
+        )
+    }

@@ -201,6 +201,12 @@ _FAILURES = (
         "clients that it was serving: a cut connection. `alongside status` shows the restart",
     ),
     promise.Failure(
+        "The ambassador of a pod is killed",
+        "it is started again in the pod, after 0.1s at first, while the pod's other containers "
+        "run on; the pod counts as unready meanwhile",
+        "the pod: cut and refused connections. `alongside status` shows the restart",
+    ),
+    promise.Failure(
         "A memcached or Redis of a sharded cache dies, freezes or is started again",
         "it begins empty, and routers use it again when it answers a look of theirs; meanwhile its "
         "keys fail at once, or go to the others where `eject` says so",

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors, files, log
 from alongside.engines.local import (
+    beside,
     children,
+    finishing,
     hosting,
     keeping,
     launching,
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 
 DOCUMENT_WAIT_S = 10.0
 DOCUMENT_RETRY_S = 0.05
-FINISHING_S = 5.0
-"""For answers on their way from an application that no document names any more."""
 
 Setting = launching.Setting
 
@@ -66,8 +66,7 @@ class Engine:
         self._on_the_way: dict[str, documents.Wanted] = {}
         """What was sent and not answered: it may be in force, or come into force later."""
         self._stops: dict[str, asyncio.Task[None]] = {}
-        self._finishing: dict[str, asyncio.Task[None]] = {}
-        """The applications that documents named until a moment ago; each task ends it."""
+        self._finishing = finishing.Finishing(clock_, changed)
         self._seeing_off: set[asyncio.Task[None]] = set()
         """Each closes a socket that another one took over from, when nobody waits in it."""
         self.killed: dict[str, float] = {}
@@ -161,6 +160,7 @@ class Engine:
 
         What runs and stays has the plan's grace from now on, and the files of its volumes.
         """
+        beside.make(self.setting.folders, plan)
         self.sockets.release(prepared)
         self.sockets = prepared
         if self.hosting is not None:
@@ -191,7 +191,7 @@ class Engine:
                 child.process,
                 "stopping" if name in self._stops else child.state,
                 self._document(name),
-                frozenset(self._finishing) if child.process.is_data_plane else frozenset(),
+                self._finishing.names if child.process.has_document else frozenset(),
                 has_succeeded=members.has_succeeded(child),
             )
             for name, child in self.children.items()
@@ -230,6 +230,8 @@ class Engine:
             child: members.Member = self._child(process, number, content)
         elif self.hosting is not None:
             child = self.hosting.child(process)
+            if content is not None:
+                beside.give(self.setting.folders, name, content)
         else:
             raise errors.PermanentError(f"{name} is a pod, and nothing here runs pods")
         if document is not None and content is not None:
@@ -363,16 +365,11 @@ class Engine:
         for name in names:
             child = self.children.get(name)
             if child is not None and not child.process.is_data_plane:
-                if (before := self._finishing.get(name)) is not None:
-                    before.cancel()
-                self._finishing[name] = asyncio.create_task(self._finish(name))
-
-    async def _finish(self, name: str) -> None:
-        await self._clock.sleep(FINISHING_S)
-        del self._finishing[name]
-        self._changed()
+                self._finishing.begin({name})
 
     def _document_path(self, name: str) -> Path:
+        if isinstance(self.children.get(name), driver.PodChild):
+            return beside.document(self.setting.folders, name)
         return self.setting.folders.document(name, self.incarnation(name))
 
     def _take_back(self, name: str, before: documents.Wanted | None) -> None:
@@ -387,7 +384,7 @@ class Engine:
         door = self.admin(name)
         deadline_s = self._clock.monotonic_s() + DOCUMENT_WAIT_S
         child = self.children.get(name)
-        while child is not None and child.identity is not None and self.children.get(name) is child:
+        while child is not None and members.listens(child) and self.children.get(name) is child:
             try:
                 await door.put_document(content)
                 break
@@ -434,6 +431,7 @@ class Engine:
         finally:
             del self.children[name]
             self._forget(name, self.incarnation(name))
+            beside.forget(self.setting.folders, name)
             self._succession.charge(name, self._succession.next_number(name))
             self._documents.pop(name, None)
             self._contents.pop(name, None)
@@ -449,8 +447,7 @@ class Engine:
     async def close(self) -> None:
         """End whatever still runs, all at once, and close the sockets."""
         self.sockets.give_up()
-        for task in self._finishing.values():
-            task.cancel()
+        self._finishing.give_up()
         for name in reversed(list(self.children)):
             self.stop(name)
         while self._stops:
@@ -472,6 +469,8 @@ class Engine:
 
     def admin_path(self, name: str) -> Path:
         """Return where that door is, or will be."""
+        if isinstance(self.children.get(name), driver.PodChild):
+            return beside.admin(self.setting.folders, name)
         return self.setting.folders.admin(name, self.incarnation(name))
 
     def use(self, binary: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
+from alongside.plan import ambassadors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SOCKET_PATH_BYTES_MAX = 107
 _SHORTEST_NAME_BYTES = 24
+_DIGEST_LENGTH = 8
 _APART = "~"
 """Stands in no name that a user may give."""
 
@@ -97,9 +99,25 @@ class Folders:
             path = self.runtime / f"{digest}.sock"
         return path
 
-    def server(self, name: str) -> Path:
+    @property
+    def shared(self) -> Path:
+        """What pods see of it: folders of sockets, each pod those that it needs."""
+        return self.runtime / "p"
+
+    def servers(self, pool: str) -> Path:
+        """Where the servers of a cache of memcache or Redis listen; nothing else is there."""
+        return _fitting(self.shared / pool, f"/{'x' * _DIGEST_LENGTH}.sock")
+
+    def server(self, name: str, pool: str) -> Path:
         """Where a memcached or Redis of a plan listens, in all its incarnations."""
-        return self.admin(name)
+        path = self.servers(pool) / f"{name}.sock"
+        if len(bytes(path)) > SOCKET_PATH_BYTES_MAX:
+            path = path.with_name(f"{_digest(name)}.sock")
+        return path
+
+    def ambassador(self, pod: str) -> Path:
+        """The folder of a pod's own ambassador: its document and its admin socket."""
+        return _fitting(self.shared / f"{pod}{_APART}", f"/{ambassadors.ADMIN}")
 
     def tidy(self) -> None:
         """Remove what a dead supervisor left: sockets, documents, binaries and rooms.
@@ -116,6 +134,7 @@ class Folders:
         for path in (*self.runtime.glob("*.sock"), *documents.glob("*.json"), *unfinished):
             with contextlib.suppress(OSError):
                 path.unlink()
+        shutil.rmtree(self.shared, ignore_errors=True)
 
     def make(self) -> None:
         """Create the folders, for this user alone; raises PermanentError where that fails."""
@@ -162,6 +181,16 @@ def state_of(project: str, environment: Mapping[str, str]) -> Path:
 
 def _of(name: str, incarnation: int) -> str:
     return f"{name}{_APART}{incarnation}" if incarnation else name
+
+
+def _fitting(folder: Path, longest: str) -> Path:
+    """Return a folder of sockets, hashed where its own name leaves them too little room."""
+    is_short = len(bytes(folder)) + len(longest) <= SOCKET_PATH_BYTES_MAX
+    return folder if is_short else folder.with_name(_digest(folder.name))
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def _absolute(path: str | None) -> str | None:

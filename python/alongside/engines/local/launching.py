@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alongside.engines.local import children
 from alongside.engines.processes import ending, groups, spawning
-from alongside.plan import shape
+from alongside.plan import pooling, shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def launch(
         document = setting.folders.document(process.name, number)
         argv = (str(setting.binary), "--document", str(document), *words)
     elif process.role == "server":
-        door = setting.folders.server(process.name)
+        door = setting.folders.server(process.name, pooling.owner(process))
         argv = tuple(str(door) if word == shape.OWN_SOCKET else word for word in argv)
     log = setting.folders.log(process.name)
     program = spawning.Program(argv, variables, process.directory, log, passed)

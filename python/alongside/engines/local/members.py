@@ -26,6 +26,15 @@ def has_succeeded(member: Member) -> bool:
     return member.reason == children.SUCCESS
 
 
+def listens(member: Member) -> bool:
+    """Return whether something runs in it that takes documents at its admin door."""
+    if isinstance(member, driver.PodChild):
+        pod = member.process.pod
+        ours = [one.name for one in pod.containers if one.is_ours] if pod is not None else []
+        return any(one.name in ours and one.identity for one in member.containers())
+    return member.identity is not None
+
+
 def pids(identities: Iterable[groups.Identity], home: Path) -> frozenset[int]:
     """Return every process of a project: ours, theirs, and what left their groups.
 

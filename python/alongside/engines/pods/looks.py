@@ -9,9 +9,11 @@ import socket
 import ssl
 import urllib.parse
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import errors, units
+from alongside.engines.processes import probing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,6 +59,9 @@ async def _why_not(sandbox: runtime.Sandbox, running: runtime.Running, look: pod
         case "exec":
             code = await running.run(look.command, timeout_s=look.timeout_s)
             return "" if code == 0 else f"{look.command[0]} ended with {code}"
+        case "admin":
+            is_good = await probing.admin(Path(look.path))
+            return "" if is_good else "it is not ready"
         case "grpc":
             return await _grpc(sandbox, look)
 

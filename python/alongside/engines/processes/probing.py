@@ -47,7 +47,7 @@ async def is_good(probe: shape.Probe, program: spawning.Program, door: Path) -> 
                 case "exec":
                     return await _exec(probe, program)
                 case "admin":
-                    return await _admin(door)
+                    return await admin(door)
                 case "memcache" | "redis":
                     return await _server(door, *_QUESTIONS[probe.way])
     except (TimeoutError, OSError, ValueError, errors.AlongsideError):
@@ -82,8 +82,14 @@ async def _http(probe: shape.Probe) -> bool:
     return 200 <= status < 400
 
 
-async def _admin(door: Path) -> bool:
-    """Ask without a client library, which would cost ten times as much, each period, at rest."""
+async def admin(door: Path) -> bool:
+    """Return whether a data plane says at its admin socket that it is ready.
+
+    It is asked without a client library, which would cost ten times as much, each period, at rest.
+
+    Raises:
+        OSError: nobody answers there.
+    """
     reader, writer = await asyncio.open_unix_connection(door, limit=STATUS_LINE_BYTES_MAX)
     return await _status(reader, writer, "admin", "/readyz") == 200
 

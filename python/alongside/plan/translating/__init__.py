@@ -65,11 +65,9 @@ def pods(resources: reading.Resources, *, grace_s: float = GRACE_S) -> Translate
         problems.ResourceError: every mistake between two places, in the order of file and line.
     """
     noted = notes.Notes()
-    links = {
-        name
-        for service in resources.services
-        for name in variables.links(serving.outline(service), "")
-    }
+    shared = [one for one in resources.pooled if one.model.spec.access == "service"]
+    linked = [*map(serving.outline, resources.services), *map(serving.of_cache, shared)]
+    links = {name for service in linked for name in variables.links(service, "")}
     around = single.Surroundings(stored.Store(resources), noted, frozenset(links), grace_s)
     units = []
     for ordered in _ordered(resources, noted):

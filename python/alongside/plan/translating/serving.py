@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from alongside.plan import pods
+from alongside.plan import ambassadors, pods
 from alongside.plan.translating import notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alongside.plan.translating import written
-    from alongside.resources import problems, reading
+    from alongside.resources import pools, problems, reading
     from alongside.resources.kubernetes import services, workloads
 
 Made = tuple["written.Template", pods.Pod]
@@ -31,6 +31,13 @@ def outline(resource: reading.Resource[services.Service]) -> pods.Service:
         announces_unready=spec.publish_not_ready_addresses,
         place=f"{document.file}:{document.line(('metadata', 'name'))}: Service/{resource.name}",
     )
+
+
+def of_cache(cache: reading.Resource[pools.PooledCache]) -> pods.Service:
+    """Return the Service of a cache's routers, of which nothing is known but how it is called."""
+    protocol, port = cache.model.spec.protocol, cache.model.spec.port
+    number = ambassadors.USUAL_PORTS[protocol] if port is None else port
+    return pods.Service(cache.name, (pods.ServicePort(number, protocol),), ((),))
 
 
 def service(

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from alongside.base import errors
-from alongside.plan import commands, pods, variables
+from alongside.plan import ambassadors, commands, pods, variables
 from alongside.plan.translating import environment, filling, looking, notes
 from alongside.resources.kubernetes import containers, quantities
 
@@ -70,6 +70,7 @@ def pod(template: written.Template, who: identity.Identity, around: Surroundings
         folder=template.resource.folder,
         owner=who.owner,
         deadline_s=None if deadline is None else float(deadline),
+        pools=made.pools(),
         links_services=spec.enable_service_links,
         place=place,
     )
@@ -280,6 +281,17 @@ class _Maker:
                     f'init container "{container.name}" runs to its end, so it has no {name}; '
                     "leave it out, or write restartPolicy: Always",
                 )
+
+    def pools(self) -> tuple[str, ...]:
+        """Return the caches that the pod asks at its localhost."""
+        text = self.template.annotations.get(ambassadors.ANNOTATION)
+        if text is None:
+            return ()
+        names = ambassadors.named(text)
+        if "" in names or len(set(names)) < len(names):
+            path = ("metadata", "annotations", ambassadors.ANNOTATION)
+            self.refuse(path, f'"{text}" is no list of names; write NAME, or NAME,OTHER')
+        return tuple(dict.fromkeys(name for name in names if name))
 
     def stand_ins(self) -> dict[str, tuple[str, ...]]:
         """Return what annotations say that runs in place of images, by container."""

@@ -21,8 +21,9 @@ def launched(process: shape.Process, number: int) -> children.Launch:
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_server_listens_at_one_path_in_all_its_incarnations(number: int) -> None:
     words = ("memcached", "-s", shape.OWN_SOCKET, "-a", "0600")
-    found = launched(shape.Process("sessions-0", "server", argv=words), number)
-    path = "/run/p/sessions-0.sock"
+    server = shape.Process("sessions-0", "server", argv=words, group="ShardedCache/sessions")
+    found = launched(server, number)
+    path = "/run/p/p/sessions/sessions-0.sock"
     assert found.program.argv == ("memcached", "-s", path, "-a", "0600")
     assert (str(found.door), found.is_data_plane) == (path, False)
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from alongside.plan import pods
 
 
+_ELSEWHERE = (
+    "its ambassador reaches servers by their UNIX sockets, which do not lead into this engine's "
+    "machine; use --engine process"
+)
+
+
 def problems(
     asked: client.Client, wanted: Sequence[pods.Pod], labels: dict[str, str]
 ) -> Iterator[str]:
@@ -30,12 +36,17 @@ def problems(
         errors.AlongsideError: the engine does not answer.
     """
     known: dict[str, answers.Json] = {}
-    is_rootless = facts.is_rootless(answers.record(asked.get("/info").value()))
+    info = answers.record(asked.get("/info").value())
+    is_rootless = facts.is_rootless(info)
     look = programs.Look(asked, labels)
     try:
         for pod in wanted:
             where = pod.place or f"Pod/{pod.name}"
             for one, path in _places(pod.containers):
+                if one.is_ours:
+                    if facts.is_elsewhere(info):
+                        yield f"{where}: {_ELSEWHERE}"
+                    continue
                 if not one.image:
                     yield f"{where}: {path}.image: is missing; the docker engine runs images"
                     continue
@@ -53,8 +64,12 @@ def problems(
 
 
 def _places(containers: Iterable[pods.Container]) -> Iterator[tuple[pods.Container, str]]:
+    """Yield containers with their paths; of those that nobody wrote the path is empty."""
     counts = {"initContainers": 0, "containers": 0}
     for one in containers:
+        if one.is_ours:
+            yield one, ""
+            continue
         key = "containers" if one.kind == "main" else "initContainers"
         yield one, f"spec.{key}[{counts[key]}]"
         counts[key] += 1

@@ -75,6 +75,12 @@ def is_rootless(info: answers.Json) -> bool:
     return any("rootless" in one for one in answers.texts(info, "SecurityOptions"))
 
 
+def is_elsewhere(info: answers.Json) -> bool:
+    """Return whether an engine's containers are on another machine, such as Docker Desktop's."""
+    is_desktop = "docker desktop" in answers.text(info, "OperatingSystem").lower()
+    return sys.platform != "linux" or is_desktop
+
+
 def _version(info: answers.Json, version: answers.Json) -> Fact:
     parts = answers.records(version.get("Components"))
     is_podman = any("podman" in answers.text(one, "Name").lower() for one in parts)
@@ -123,8 +129,7 @@ def _limits(info: answers.Json) -> Fact:
 
 
 def _reach(info: answers.Json) -> Fact:
-    is_elsewhere = "docker desktop" in answers.text(info, "OperatingSystem").lower()
-    if sys.platform != "linux" or is_elsewhere or is_rootless(info):
+    if is_elsewhere(info) or is_rootless(info):
         return Fact(
             "reach",
             is_there=False,

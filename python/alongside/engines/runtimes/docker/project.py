@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ class Project:
     """What the engine is."""
     addresses: addresses.Addresses | None = None
     """Of pods; None where the engine gives them."""
+    user: str = "0:0"
+    """As whom our data plane reaches sockets of this user in a container."""
     is_slave: bool = True
     """Whether mounts of volumes can follow later ones; the engine says when they cannot."""
     sees_mounts: bool = False
@@ -80,6 +83,8 @@ async def opened(
         image=made,
         network=network,
         addresses=ours,
+        # In a rootless engine this user is its containers' root.
+        user="0:0" if facts.is_rootless(info) else f"{os.getuid()}:{os.getgid()}",
         facts=tuple(found),
         sees_mounts=await seeing.sees_mounts(asked, body, name, setting_.folder),
         is_reached=any(fact.name == "reach" and fact.is_there for fact in found),

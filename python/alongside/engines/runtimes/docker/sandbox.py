@@ -258,10 +258,14 @@ class PodSandbox:
         """Return the configuration of a container's image, empty where nothing of it counts."""
         if container.group is None or container.user is not None:
             return {}  # a question for each start, and an image that is missing is told anyway
-        found = await image.config(self._project.asked, container.image)
+        name = self._image_name(container)
+        found = await image.config(self._project.asked, name)
         if not found:
-            raise errors.PermanentError(image.missing(container.image))
+            raise errors.PermanentError(image.missing(name))
         return answers.record(found, "Config")
+
+    def _image_name(self, container: pods.Container) -> str:
+        return self._project.image if container.is_ours else container.image
 
     async def _begin(self, container: pods.Container, attempt: int, config: answers.Json) -> str:
         """Make a container and start it, a second time where the engine itself failed.
@@ -315,7 +319,8 @@ class PodSandbox:
         if all(bind.target != HOSTS for bind in bound):
             bound.append(specs.Bind(self._hosts, HOSTS, container.is_read_only, is_slave=False))
         around = specs.Surroundings(
-            image=container.image,
+            image=self._image_name(container),
+            user=self._project.user,
             image_user=answers.text(config, "User"),
             sandbox=self._id,
             binds=bound,

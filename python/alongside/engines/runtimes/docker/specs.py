@@ -30,6 +30,7 @@ _LOGS = {"Type": "json-file", "Config": {"max-size": "8m", "max-file": "2"}}
 # program that it started, and reaps orphans. Otherwise a program that says nothing about SIGTERM
 # would not hear it, as the first process of its process ids.
 _INIT = {"TINI_KILL_PROCESS_GROUP": "1"}
+_RESTRICTED: Mapping[str, object] = {"CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
 _UNPRIVILEGED = {"net.ipv4.ip_unprivileged_port_start": "0"}
 
 Binding = tuple[str, int]
@@ -50,6 +51,8 @@ class Surroundings:
     labels: Mapping[str, str]
     links: Mapping[str, str]
     """Variables that say where Services are."""
+    user: str
+    """As whom our own data plane runs, where the container is that."""
     network: str = ""
     """Without a sandbox: the project's network."""
     address: str = ""
@@ -145,7 +148,7 @@ def container(one: pods.Container, pod: pods.Pod, around: Surroundings) -> answe
         "Image": around.image,
         "Labels": dict(around.labels),
         "Env": [f"{name}={value}" for name, value in environment.items()],
-        "User": _user(one, around.image_user),
+        "User": around.user if one.is_ours else _user(one, around.image_user),
         "Tty": one.is_terminal,
         "HostConfig": _host(one, pod, around),
     }
@@ -219,6 +222,8 @@ def _host(one: pods.Container, pod: pods.Pod, around: Surroundings) -> dict[str,
         "CapAdd": list(one.added_capabilities),
         "LogConfig": _LOGS,
     }
+    if one.is_ours:
+        host |= _RESTRICTED
     if one.memory_bytes is not None:
         # Without this an engine lets as much again be swapped.
         host["Memory"] = host["MemorySwap"] = one.memory_bytes
@@ -245,8 +250,7 @@ def _small(bindings: Mapping[int, Sequence[Binding]]) -> dict[str, object]:
     return {
         "Init": True,
         "ReadonlyRootfs": True,
-        "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges"],
+        **_RESTRICTED,
         "PortBindings": {
             f"{port}/tcp": [{"HostIp": host, "HostPort": str(number or "")} for host, number in on]
             for port, on in bindings.items()

@@ -17,6 +17,7 @@ def made(one: pods.Container, *, shares_pids: bool = False, user: str = "") -> a
         binds=(),
         labels={"a": "b"},
         links={"A_SERVICE_HOST": "10.0.0.2", "MINE": "theirs"},
+        user="7:8",
     )
     return specs.container(one, pods.Pod("p", (one,), shares_pids=shares_pids), around)
 
@@ -61,6 +62,7 @@ def test_the_first_process_is_an_init_but_in_shared_process_ids() -> None:
 
 def test_a_container_without_a_sandbox_holds_its_pods_network_and_name() -> None:
     around = specs.Surroundings(
+        user="0:0",
         image="i:1",
         image_user="",
         sandbox="",
