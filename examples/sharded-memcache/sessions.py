@@ -1,4 +1,4 @@
-"""Keep the visits of each user in a memcache at localhost, and say them over HTTP.
+"""Keep the visits of each user in a memcache, and say them over HTTP.
 
 It knows one address and memcache's text protocol, and nothing of shards.
 
@@ -112,11 +112,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until the end."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--memcache", default="localhost:11211", metavar="HOST:PORT")
     arguments = parser.parse_args()
     Handler.memcache = arguments.memcache
-    http.server.ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler).serve_forever()
+    where = (arguments.host, arguments.port)
+    http.server.ThreadingHTTPServer(where, Handler).serve_forever()
 
 
 main()

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.e2e import fleets, pooled
@@ -22,85 +17,13 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "sharded-memcache"
 KEYS = [f"key-{at}" for at in range(400)]
-
-
-class Example:
-    """The example's folder, copied, with ports that nobody has, and the lines of its README."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.folder = base / "sharded-memcache"
-        shutil.copytree(EXAMPLE, self.folder)
-        self.ports = {port: str(fleets.free_port()) for port in ("11211", "8000")}
-        for path in (*self.folder.glob("*.yaml"), self.folder / "README.md"):
-            text = path.read_text()
-            for port, own in self.ports.items():
-                text = text.replace(port, own)
-            path.write_text(text)
-
-    def run(self, line: str) -> str:
-        """Run a line of a shell with our command on its path; return what it prints."""
-        variables = {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "XDG_STATE_HOME": f"{self.base}/s",
-            "XDG_RUNTIME_DIR": f"{self.base}/r",
-        }
-        ran = subprocess.run(
-            ["bash", "-ec", line],
-            cwd=self.folder,
-            env=variables,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert ran.returncode == 0, f"{line}: {ran.stdout}{ran.stderr}"
-        return ran.stdout
-
-    def block(self, number: int) -> list[str]:
-        """Return the lines of a block of commands of the README."""
-        text = (self.folder / "README.md").read_text()
-        blocks: list[str] = re.findall(r"```\n(.*?)```", text, flags=re.DOTALL)
-        return blocks[number].splitlines()
-
-
-@pytest.fixture
-def example() -> Iterator[Example]:
-    with fleets.short_folder() as base:
-        made = Example(base)
-        yield made
-        subprocess.run(
-            [sys.executable, "-m", "alongside", "down"],
-            cwd=made.folder,
-            env={**os.environ, "XDG_STATE_HOME": f"{base}/s", "XDG_RUNTIME_DIR": f"{base}/r"},
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
 
 
 @pytest.fixture
 def pool() -> Iterator[pooled.Pool]:
     with pooled.project() as made:
         yield made
-
-
-@pytest.mark.needs("curl")
-def test_the_example_runs_as_its_readme_says(example: Example) -> None:
-    _, up, visit, visits, explain = example.block(0)
-    assert "start sessions-router-0" in example.run(up)
-    assert json.loads(example.run(visit)) == {"ada": 1}
-    assert json.loads(example.run(visits)) == {"ada": 1}
-    assert re.search(r"reason .* gives the key to sessions-\d, one of 3", example.run(explain))
-    shared, kill, again, status, down = example.block(1)
-    example.run(shared)
-    example.run(kill)
-    assert json.loads(example.run(again)) == {"ada": 2}  # what the servers held is still there
-    assert "3 servers by ketama(fnv1a_64), 16Mi each, 3 routers" in example.run(status)
-    example.run(down)
 
 
 def test_keys_are_where_twemproxy_would_put_them(pool: pooled.Pool) -> None:
