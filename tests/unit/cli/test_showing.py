@@ -80,3 +80,6 @@ def test_a_cache_of_memcache_is_told_with_who_was_left() -> None:
         "7.0 commands/s, 1 client, sessions-0 left",
     ]
     assert "unix:…/sessions-0.sock" in lines[-1]
+    for pods, told in ((["web"], "a pod"), (["web-0", "web-1"], "each of 2 pods")):
+        line = shown(pools=[{**pool, "pods": pods}])[1]
+        assert line.endswith(f"1 router at localhost, and one in {told}")

@@ -82,3 +82,16 @@ def test_a_rate_never_goes_below_zero(
     before: traffic.Reading | None, expected: traffic.Rate
 ) -> None:
     assert traffic.rate(before, traffic.reading(NODE, at_s=1.0)) == expected
+
+
+def test_rates_of_pools_are_told_apart() -> None:
+    def counted(sessions: int, carts: int, at_s: float) -> traffic.Reading:
+        text = "\n".join(
+            f'alongside_ambassador_commands_total{{pool="{name}"}} {count}'
+            for name, count in (("sessions", sessions), ("carts", carts))
+        )
+        return traffic.reading(text, at_s=at_s)
+
+    found = traffic.rate(counted(10, 5, 0.0), counted(30, 6, 2.0))
+    assert (found.requests_per_s, found.pools) == (10.5, {"sessions": 10.0, "carts": 0.5})
+    assert traffic.rate(None, counted(1, 1, 0.0)).pools == {"sessions": 0.0, "carts": 0.0}

@@ -51,6 +51,37 @@ def see(
     return asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("status", "seen"), [("200 OK", (True, "")), ("503 Busy", (False, "it is not ready"))]
+)
+def test_a_data_plane_is_asked_at_its_admin_socket_of_this_machine(
+    tmp_path: Path, status: str, seen: tuple[bool, str]
+) -> None:
+    asked: list[str] = []
+    serve = answers(f"HTTP/1.1 {status}\r\n\r\n", asked=asked)
+    look = pods.Look("admin", path=str(tmp_path / "a.sock"), timeout_s=10.0)
+
+    async def run() -> tuple[bool, str]:
+        async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await serve(reader, writer)
+            writer.close()
+            await writer.wait_closed()
+
+        server = await asyncio.start_unix_server(served, look.path)
+        async with server:
+            found = await looks.see(sandbox(tmp_path), _NOBODY, look)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            if others:
+                await asyncio.wait(others, timeout=10.0)
+        return found
+
+    assert asyncio.run(run()) == seen
+    assert asked[0].startswith("GET /readyz ")
+    gone = replace(look, path=str(tmp_path / "b.sock"))
+    is_good, _ = asyncio.run(looks.see(sandbox(tmp_path), _NOBODY, gone))
+    assert not is_good
+
+
 class _Nobody:
     """A container in which nothing is run."""
 

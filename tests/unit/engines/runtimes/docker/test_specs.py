@@ -45,6 +45,15 @@ def test_a_group_alone_keeps_the_images_user(
     assert made(pods.Container("c", user=user, group=group), user=image_user)["User"] == wanted
 
 
+def test_our_data_plane_runs_as_who_owns_the_sockets_and_may_do_nothing_else() -> None:
+    ours = made(pods.Container("ambassador", is_ours=True, is_read_only=True), user="1:1")
+    host = answers.record(ours, "HostConfig")
+    assert (ours["User"], host["CapDrop"], host["ReadonlyRootfs"]) == ("7:8", ["ALL"], True)
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    theirs = answers.record(made(pods.Container("c")), "HostConfig")
+    assert not {"CapDrop", "SecurityOpt"} & theirs.keys()
+
+
 def test_limits_may_be_more_than_the_machine_has() -> None:
     host = answers.record(made(pods.Container("c", cpu_millis=64_000, memory_bytes=1 << 30)))
     host = answers.record(host, "HostConfig")
