@@ -90,7 +90,7 @@ pub fn memcache(bytes: &[u8]) {
 fn check_memcache(request: &mc::Request<'_>) {
     assert_eq!(request.keys().count(), request.key_count);
     for key in request.keys() {
-        assert!(!key.is_empty() && key.len() <= mc::KEY_BYTES_MAX && key.iter().all(|&byte| byte > b' '));
+        assert!(!key.is_empty() && key.len() <= mc::KEY_BYTES_MAX && !key.iter().any(|byte| b" \0\r\n".contains(byte)));
     }
     let mut room = [0; mc::KEY_ROOM_BYTES];
     let placed = request.placement_key(&mut room).to_vec();

@@ -179,14 +179,17 @@ impl<'a> Line<'a, '_> {
         }
     }
 
+    /// Tell whether a word of a clean line can be a key.
     #[inline]
     fn is_key(self, word: &[u8]) -> bool {
-        !word.is_empty() && word.len() <= self.limits.key_bytes_max && key_end(word) == word.len()
+        !word.is_empty() && word.len() <= self.limits.key_bytes_max
     }
 
-    /// Tell whether no byte of the line is a control: memcached ends a line at a NUL, and others are for trouble only.
+    /// Tell whether the line ends where everybody sees its end: memcached ends it at a NUL, twemproxy a key at a CR.
+    ///
+    /// Other controls may stand in a key, as with both of them: memcaslap's keys are full of them.
     fn is_clean(self) -> bool {
-        self.line.iter().fold(true, |is_clean, &byte| is_clean & (byte >= b' '))
+        self.line.iter().fold(true, |is_clean, &byte| is_clean & (byte != 0) & (byte != b'\r'))
     }
 
     fn whole(self, verb: Verb, from_key: &'a [u8], key_count: usize, is_quiet: bool) -> Outcome<'a> {

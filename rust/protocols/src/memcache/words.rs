@@ -52,7 +52,7 @@ fn space(text: &[u8]) -> usize {
     text[at..].iter().position(|&byte| byte == b' ').map_or(text.len(), |more| at + more)
 }
 
-/// Return where the first byte is that no key has, a space or a control, or how long the text is.
+/// Return where the first byte is that ends a key or that few keys have, a space or a control, or how long the text is.
 #[inline]
 pub(super) fn key_end(text: &[u8]) -> usize {
     let mut at = 0;
