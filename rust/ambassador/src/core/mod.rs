@@ -44,6 +44,7 @@ use fleet::Fleet;
 use ids::Slab;
 
 pub use effects::{Effect, Why};
+pub(crate) use ids::give_back;
 pub use ids::{ClientId, LinkId};
 pub use terms::{Credentials, Explained, Terms, TermsError};
 

@@ -8,7 +8,7 @@ use super::links::Link;
 use super::socket::Socket;
 use super::who::Who;
 use super::{Clock, Common};
-use crate::core::{ClientId, Core, Effect, LinkId, Terms, Why};
+use crate::core::{ClientId, Core, Effect, LinkId, Terms, Why, give_back};
 use alongside_transport::accept::Failures;
 use alongside_transport::admission::Admitted;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -260,7 +260,7 @@ impl Reactor {
     }
 
     pub(super) fn client_failed(&mut self, index: usize) {
-        if let Some(client) = self.clients.get_mut(index).and_then(Option::take) {
+        if let Some(client) = self.take_client_at(index) {
             self.core.client_failed(client.id, self.now_us);
         }
     }
@@ -348,7 +348,13 @@ impl Reactor {
 
     fn take_client(&mut self, id: ClientId) -> Option<Client> {
         self.client(id)?;
-        self.clients.get_mut(id.index())?.take()
+        self.take_client_at(id.index())
+    }
+
+    fn take_client_at(&mut self, index: usize) -> Option<Client> {
+        let client = self.clients.get_mut(index)?.take();
+        give_back(&mut self.clients, Option::is_none);
+        client
     }
 
     /// Writes to everything that has something new to be written, and to what takes something again.
