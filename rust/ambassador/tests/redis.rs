@@ -107,7 +107,7 @@ fn what_concerns_no_server_is_answered_here() {
         ("ECHO hi", "$2\r\nhi\r\n"),
         ("SELECT 0", "+OK\r\n"),
         ("SELECT 1", "-ERR DB index is out of range\r\n"),
-        ("HELLO 3", "-NOPROTO unsupported protocol version\r\n"),
+        ("HELLO 3", "-NOPROTO unsupported protocol version; tell the client to speak RESP2 (protocol=2)\r\n"),
         ("COMMAND DOCS", "*0\r\n"),
         ("CLIENT SETINFO LIB-NAME redis-py", "+OK\r\n"),
         ("CLIENT SETNAME me", "+OK\r\n"),

@@ -24,9 +24,8 @@ pub(super) fn memcache(client: &mut Client, pool: &Pool, request: &memcache::Req
         Kind::Version => VERSION.as_bytes(),
         Kind::Verbosity => b"OK\r\n",
         Kind::Stats if request.rest().next().is_none() => return client.answer(&stats(pool), context),
-        Kind::Stats => {
-            b"CLIENT_ERROR only the ambassador's own statistics are shown here; ask a server for its own\r\n"
-        }
+        // libmemcached's memccapable takes no error of 80 bytes or more.
+        Kind::Stats => b"CLIENT_ERROR no such statistics here; ask a server for its own\r\n",
         Kind::FlushAll => {
             pool.lane.refused.add(1);
             b"SERVER_ERROR flush_all is not allowed for this pool\r\n"
@@ -114,7 +113,10 @@ fn hello(client: &mut Client, pool: &Pool, request: &Request<'_>, context: &mut 
     let mut args = request.args().skip(1);
     if args.next().is_some_and(|version| version != b"2") {
         pool.lane.refused.add(1);
-        return client.answer(b"-NOPROTO unsupported protocol version\r\n", context);
+        return client.answer(
+            b"-NOPROTO unsupported protocol version; tell the client to speak RESP2 (protocol=2)\r\n",
+            context,
+        );
     }
     let mut name = None;
     while let Some(option) = args.next() {
