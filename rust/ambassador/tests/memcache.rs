@@ -405,6 +405,88 @@ fn bytes_that_are_no_request_are_answered_and_the_rest_goes_on_if_it_can() {
 }
 
 #[test]
+fn a_gat_of_many_keys_is_asked_in_lines_that_servers_wait_for() {
+    let (mut world, terms, keys) = world(2, &json!({}));
+    let client = world.connect();
+    let sets: String = keys.iter().map(|key| format!("set {key} 0 0 1\r\nx\r\n")).collect();
+    ask(&mut world, client, &sets);
+    let before = terms.servers[0].sum().requests;
+    let asked = format!("gats {}0   {} none\r\n", " ".repeat(3_000), format!("{} {} ", keys[0], keys[1]).repeat(1_000));
+    let got = ask(&mut world, client, &asked);
+    assert!(keys.iter().all(|key| got.matches(&format!("VALUE {key} ")).count() == 1_000));
+    assert!(got.ends_with("x\r\nEND\r\n") && got.matches("END").count() == 1);
+    assert!((5..9).contains(&(terms.servers[0].sum().requests - before)), "{}", terms.servers[0].sum().requests);
+    assert_eq!(world.core.holdings().waiting, 0);
+}
+
+#[test]
+fn a_get_of_many_long_keys_is_asked_whatever_its_line_has() {
+    let (mut world, _, _) = world(2, &json!({"limits": {"keys_max": 40_000}}));
+    let client = world.connect();
+    world.is_cutting = false;
+    let keys: String = (0..20_000).map(|i| format!(" {i:0220}")).collect();
+    assert_eq!(ask(&mut world, client, &format!("get{keys}\r\n")), "END\r\n");
+}
+
+#[test]
+fn lines_that_no_server_waits_for_reach_none() {
+    let (mut world, terms, keys) = world(2, &json!({}));
+    let client = world.connect();
+    let (k, spaces) = (&keys[0], " ".repeat(1_100));
+    let long =
+        format!("mg {k}{spaces}v\r\nset {k} 0 0 9{spaces}\r\nflush_all\r\ndelete {k} noreply{spaces}\r\nget {k}\r\n");
+    let refused = "CLIENT_ERROR bad command line format\r\n";
+    assert_eq!(ask(&mut world, client, &long), format!("{refused}{refused}END\r\n"));
+    assert_eq!((terms.counters.sum().refused, terms.servers[0].sum().requests), (3, 1));
+}
+
+#[test]
+fn a_value_that_is_too_large_leaves_no_old_one_behind() {
+    let (mut world, _, keys) = world(2, &json!({"limits": {"value_bytes_max": 10}}));
+    let client = world.connect();
+    let large = |verb: &str| format!("{verb} {} 0 0 100\r\n{}\r\n", keys[0], "x".repeat(100));
+    let put = format!("set {} 0 0 1\r\na\r\n", keys[0]);
+    let get = format!("get {}\r\n", keys[0]);
+    let got = ask(&mut world, client, &format!("{put}{}{get}{put}{}{get}", large("set"), large("append")));
+    let refused = "SERVER_ERROR object too large for cache\r\n";
+    let value = format!("VALUE {} 0 1\r\na\r\nEND\r\n", keys[0]);
+    assert_eq!(got, format!("STORED\r\n{refused}END\r\nSTORED\r\n{refused}{value}"));
+    assert_eq!(world.core.holdings().waiting, 0);
+}
+
+#[test]
+fn what_a_server_says_in_place_of_values_is_passed_on() {
+    let (mut world, terms, keys) = world(2, &json!({}));
+    let client = world.connect();
+    ask(&mut world, client, &format!("get {}\r\n", keys[0]));
+    world.server(0).health = Health::Silent;
+    for (more, answer) in [(&keys[0], "SERVER_ERROR out of memory\r\n"), (&keys[1], "END\r\n")] {
+        world.send(client, format!("get {} {more}\r\n", keys[0]).as_bytes());
+        world.settle();
+        world.say(0, b"SERVER_ERROR out of memory\r\n");
+        world.settle();
+        assert_eq!(world.take(client), answer);
+    }
+    assert_eq!(terms.counters.sum().keys_lost, 3);
+}
+
+#[test]
+fn a_server_that_takes_a_block_for_commands_shifts_nobodys_answers() {
+    let (mut world, _, keys) = world(1, &json!({}));
+    let (client, other) = (world.connect(), world.connect());
+    ask(&mut world, client, &format!("get {}\r\n", keys[0]));
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("ms {} 9\r\nflush_all\r\n", keys[0]).as_bytes());
+    world.settle();
+    world.send(other, format!("delete {}\r\n", keys[0]).as_bytes());
+    world.settle();
+    world.say(0, b"ERROR\r\nOK\r\nNOT_FOUND\r\n");
+    world.settle();
+    assert_eq!(world.take(client), "ERROR\r\n");
+    assert_eq!(world.take(other), "SERVER_ERROR Server sent an invalid answer\r\n");
+}
+
+#[test]
 fn servers_are_connected_to_beforehand_where_that_is_asked_for() {
     let (mut world, terms, _) = world(3, &json!({"preconnect": true, "connections": 2}));
     world.settle();

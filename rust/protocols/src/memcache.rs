@@ -14,8 +14,8 @@ mod words;
 
 pub use crate::incremental::{Parsed, Progress};
 pub use fault::{Fault, Reason};
-pub use meta::{KEY_ROOM_BYTES, KeyRoom};
-pub use reply::{Expect, Outcome, Piece, Reply, Stray, Value, Values, piece, reply};
+pub use meta::{Hides, KEY_ROOM_BYTES, KeyRoom};
+pub use reply::{Expect, Outcome, Piece, Reply, Stray, Value, piece, reply};
 pub use request::{Request, request};
 pub use verb::{Kind, Verb};
 pub use words::Words;

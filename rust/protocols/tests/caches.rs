@@ -180,8 +180,16 @@ proptest! {
             prop_assert!(matches!(parsed, Parsed::More { .. }), "{parsed:?}");
         }
         let parsed = memcache::reply(&bytes, memcache::Expect::Values, &mut progress);
-        let Parsed::Whole(Ok(reply)) = parsed else { return Err(TestCaseError::fail(format!("{parsed:?}"))) };
-        prop_assert!(reply.values().map(|value| value.key).eq(values.iter().map(|(key, _)| key.as_slice())));
+        prop_assert!(matches!(parsed, Parsed::Whole(Ok(reply)) if reply.bytes == bytes), "{parsed:?}");
+        let mut rest = &bytes[..];
+        for (key, _) in &values {
+            let parsed = memcache::piece(rest, &mut Progress::default());
+            let Parsed::Whole(Ok(memcache::Piece::Value(value))) = parsed else {
+                return Err(TestCaseError::fail(format!("{parsed:?}")));
+            };
+            prop_assert_eq!(value.key, &key[..]);
+            rest = &rest[value.bytes.len()..];
+        }
     }
 
     #[test]

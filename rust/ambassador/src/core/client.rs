@@ -283,6 +283,16 @@ impl Client {
         self.early_bytes += bytes.len();
     }
 
+    /// A part of a slot of several parts is over with a server's own error, a whole line. The first is kept.
+    pub(crate) fn part_refused(&mut self, number: u32, line: &[u8], context: &mut Context) {
+        let place = self.slots.place(number);
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        if slot.error.is_none() {
+            slot.error = Some(line.into());
+        }
+        self.end_part(number, Some(Why::Other), context);
+    }
+
     /// A part of a slot is over; `failed` says why if it failed.
     pub(crate) fn part(&mut self, number: u32, failed: Option<Why>, context: &mut Context) {
         let place = self.slots.place(number);
@@ -349,7 +359,10 @@ impl Client {
         let before = slot.early.len();
         let failure = |out: &mut Vec<u8>, why| write_failure(out, PoolProtocol::Memcache, why);
         match (slot.kind, slot.failed) {
-            (SlotKind::Values, Some(why)) if !slot.has_good => failure(&mut slot.early, why),
+            (SlotKind::Values, Some(why)) if !slot.has_good => match slot.error.take() {
+                Some(line) => slot.early.extend_from_slice(&line),
+                None => failure(&mut slot.early, why),
+            },
             (SlotKind::ValuesTogether, Some(why)) => {
                 self.early_bytes -= before;
                 slot.early.clear();

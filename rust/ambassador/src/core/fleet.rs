@@ -30,6 +30,8 @@ pub(crate) struct Seen {
     pub(crate) answers: usize,
     /// Those of them that clients asked for.
     pub(crate) responses: usize,
+    /// Keys that count as missing since the server refused them.
+    pub(crate) keys_lost: u64,
     /// What more is to be done.
     pub(crate) verdict: Verdict,
 }
@@ -81,6 +83,7 @@ impl Fleet {
             link.input.put(all, seen.done, &mut context.buffers);
             seen
         };
+        pool.lane.keys_lost.add(seen.keys_lost);
         link.lane.responses.add(seen.responses as u64);
         link.lane.response_bytes.add(bytes.len() as u64);
         link.show_queues();
@@ -159,7 +162,7 @@ fn read(link: &mut Link, pool: &Pool, bytes: &[u8], clients: &mut Slab<Client>, 
 pub(crate) fn fail_ask(ask: Ask, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
     let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return };
     match ask.what {
-        What::Line | What::Values | What::Meta | What::Reply => client.fail(ask.slot, why, context),
+        What::Line | What::Values | What::Meta | What::MetaSet | What::Reply => client.fail(ask.slot, why, context),
         What::ValuesPart | What::LinePart => client.part(ask.slot, Some(why), context),
         What::ReplyPart => client.merge(ask.slot, ask.part, Err(why), context),
         What::Setup | What::Probe => {}

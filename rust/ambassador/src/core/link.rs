@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use alongside_protocols::incremental::Progress;
-use alongside_protocols::memcache::{Outcome, Verb};
+use alongside_protocols::memcache::Hides;
 use alongside_protocols::resp::{Passing, ReplyProgress};
 
 use super::buffers::{Input, Output};
@@ -65,6 +65,8 @@ pub(crate) enum What {
     ValuesPart,
     /// memcache: a meta command's answer.
     Meta,
+    /// memcache: the answer to a meta command with a block.
+    MetaSet,
     /// memcache: one server's `OK` of all servers'.
     LinePart,
     /// Redis: any reply, passed on as it is.
@@ -75,37 +77,6 @@ pub(crate) enum What {
     Setup,
     /// A look whether the server can be used.
     Probe,
-}
-
-/// Which answers the client of a quiet command is not shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hides {
-    Nothing,
-    Misses,
-    Done,
-    DoneAndHits,
-}
-
-impl Hides {
-    /// Return what a meta command hides.
-    pub(crate) fn of(verb: Verb, is_quiet: bool) -> Hides {
-        match verb {
-            _ if !is_quiet => Hides::Nothing,
-            Verb::MetaGet => Hides::Misses,
-            Verb::MetaSet | Verb::MetaDelete => Hides::Done,
-            Verb::MetaArithmetic => Hides::DoneAndHits,
-            _ => Hides::Nothing,
-        }
-    }
-
-    pub(crate) fn hides(self, outcome: Outcome) -> bool {
-        match self {
-            Hides::Nothing => false,
-            Hides::Misses => outcome == Outcome::Miss,
-            Hides::Done => outcome == Outcome::Done,
-            Hides::DoneAndHits => matches!(outcome, Outcome::Done | Outcome::Hit),
-        }
-    }
 }
 
 /// How far a link is.
@@ -233,8 +204,14 @@ impl Link {
     /// Count what was asked last, now that it is written.
     pub(crate) fn count_last(&self) {
         self.lane.requests.add(1);
+        self.lane.request_bytes.add(self.last_bytes() as u64);
+    }
+
+    /// Return how many bytes are written of what was asked last.
+    #[inline]
+    pub(crate) fn last_bytes(&self) -> usize {
         let start = self.asks.back().map_or(self.end, |ask| ask.start);
-        self.lane.request_bytes.add(u64::from(self.end.wrapping_sub(start)));
+        self.end.wrapping_sub(start) as usize
     }
 
     /// Write what `write` appends.

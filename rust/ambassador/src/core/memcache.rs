@@ -1,12 +1,12 @@
 //! What memcache clients ask, and where it goes.
 
 use alongside_protocols::incremental::Parsed;
-use alongside_protocols::memcache::{Fault, KEY_ROOM_BYTES, Kind, Request, Verb, request};
+use alongside_protocols::memcache::{Fault, KEY_ROOM_BYTES, Kind, Reason, Request, Verb, Words, request};
 
 use super::client::Client;
 use super::context::Context;
 use super::ids::Slab;
-use super::link::{Ask, Hides, Link, What};
+use super::link::{Ask, Link, NOBODY, What};
 use super::pool::Pool;
 use super::slots::{Slot, SlotKind};
 use super::{LinkId, Why, local, memcache_many};
@@ -36,6 +36,9 @@ pub(super) fn read(
             }
             Parsed::Whole(Err(fault)) => {
                 let skip = usize::try_from(fault.skip).unwrap_or(usize::MAX).min(bytes.len() - done);
+                if fault.reason == Reason::TooLarge {
+                    forget_old(client, pool, links, &bytes[done..], context);
+                }
                 done += skip;
                 client.skip = fault.skip - skip as u64;
                 refuse(client, pool, &fault, context);
@@ -47,6 +50,22 @@ pub(super) fn read(
     }
     pool.lane.commands.add(commands);
     done
+}
+
+/// Delete what a value that is too large was to replace, as memcached does: nobody shall read it as the new one.
+#[cold]
+fn forget_old(client: &Client, pool: &mut Pool, links: &mut Slab<Link>, bytes: &[u8], context: &mut Context) {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut words = Words::new(line);
+    let (Some(b"set"), Some(key)) = (words.next(), words.next()) else { return };
+    let found = pool.choose(key, context).and_then(|server| pool.link(server, client.id.index, links, context));
+    match found {
+        Ok(id) => {
+            let line = [b"delete ", key, b"\r\n"].concat();
+            ask_on(pool, links, id, Ask::new(NOBODY, 0, What::Line, Class::Write), &line, context);
+        }
+        Err(why) => count_failure(pool, why),
+    }
 }
 
 fn refuse(client: &mut Client, pool: &Pool, fault: &Fault, context: &mut Context) {
@@ -93,8 +112,9 @@ fn begin(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: 
                 Verb::MetaSet | Verb::MetaDelete | Verb::MetaArithmetic => Class::Write,
                 _ => Class::Other,
             };
-            let mut ask = Ask::new(client.id, 0, What::Meta, class);
-            ask.hides = Hides::of(request.verb, request.is_quiet);
+            let what = if request.verb == Verb::MetaSet { What::MetaSet } else { What::Meta };
+            let mut ask = Ask::new(client.id, 0, what, class);
+            ask.hides = request.hides();
             pass_on(client, pool, links, request, ask, context);
         }
         Kind::FlushAll if pool.terms.pool.may_flush => flush(client, pool, links, request, context),
@@ -114,11 +134,12 @@ fn pass_on(
     context: &mut Context,
 ) {
     let mut room = [0; KEY_ROOM_BYTES];
-    let key = if ask.what == What::Meta { request.placement_key(&mut room) } else { request.key() };
+    let is_meta = request.verb.is_meta();
+    let key = if is_meta { request.placement_key(&mut room) } else { request.key() };
     pool.sample(key, context);
     let found = pool.choose(key, context).and_then(|server| pool.link(server, client.id.index, links, context));
     // memcached answers some quiet commands all the same: none is sent quietly, so that each has its answer, and is waited for.
-    let is_unheard = request.is_quiet && ask.what != What::Meta;
+    let is_unheard = request.is_quiet && !is_meta;
     let kind = if is_unheard { SlotKind::Unheard } else { SlotKind::Whole };
     let link = found.and_then(|id| links.get_mut(id.index, id.generation).ok_or(Why::Other));
     match link {

@@ -1,6 +1,6 @@
-//! memcache commands with several keys: a part for each server.
+//! memcache commands with several keys: a part for each server, of a `gat` as many as its server takes.
 
-use alongside_protocols::memcache::Request;
+use alongside_protocols::memcache::{Kind, Request, Words};
 
 use super::client::Client;
 use super::context::Context;
@@ -11,6 +11,9 @@ use super::pool::Pool;
 use super::slots::{Slot, SlotKind};
 use super::{ClientId, Why};
 use crate::counters::Class;
+
+/// The longest line of a `gat`, which memcached does not wait for as it does for a `get`.
+const GAT_BYTES_MAX: usize = 1_000;
 
 /// What became of the keys.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +65,7 @@ pub(super) fn send(
     let mark = context.next_mark();
     let mut sent = Sent::default();
     let mut servers = std::mem::take(&mut context.servers);
-    let before_keys = before_keys(request);
+    let is_gat = request.kind() == Kind::Gat;
     for key in request.keys() {
         let server = match pool.choose(key, context) {
             Ok(server) => server,
@@ -75,7 +78,10 @@ pub(super) fn send(
         pool.sample(key, context);
         if pool.servers[server].part.mark != mark {
             servers.push(server as u32);
-            start(asker, pool, links, (server, mark, before_keys), context);
+            start(asker, pool, links, (server, mark, request), context);
+        } else if is_gat && last_bytes(pool, links, server) + 1 + key.len() + 2 > GAT_BYTES_MAX {
+            sent.parts += end(pool, links, server, context);
+            start(asker, pool, links, (server, mark, request), context);
         }
         let part = &pool.servers[server].part;
         let link = match part.number {
@@ -95,13 +101,7 @@ pub(super) fn send(
         }
     }
     for server in servers.drain(..) {
-        let part = &pool.servers[server as usize].part;
-        let Some(link) = part.number.ok().and_then(|_| links.get_mut(part.link.index, part.link.generation)) else {
-            continue;
-        };
-        link.write(b"\r\n", context);
-        link.count_last();
-        sent.parts += 1;
+        sent.parts += end(pool, links, server as usize, context);
     }
     context.servers = servers;
     pool.waiting += sent.parts as usize;
@@ -117,7 +117,7 @@ fn start(
     asker: Asker,
     pool: &mut Pool,
     links: &mut Slab<Link>,
-    (server, mark, before_keys): (usize, u32, &[u8]),
+    (server, mark, request): (usize, u32, &Request<'_>),
     context: &mut Context,
 ) {
     let found = pool.link(server, asker.client.index, links, context);
@@ -130,13 +130,28 @@ fn start(
         let mut ask = Ask::new(asker.client, asker.slot, What::ValuesPart, Class::ReadMany);
         ask.moves = asker.moves;
         link.ask(ask, context);
-        link.write(before_keys, context);
+        link.write(request.verb.as_str().as_bytes(), context);
+        if let Some(time) = Words::new(request.line).nth(1).filter(|_| request.kind() == Kind::Gat) {
+            link.write_word(time, context);
+        }
     }
 }
 
-/// Return the command with a time, if it has one: what stands before the first key, without spaces behind it.
-fn before_keys<'a>(request: &Request<'a>) -> &'a [u8] {
-    let start = request.line.as_ptr() as usize;
-    let length = request.keys().next().map_or(request.line.len(), |key| key.as_ptr() as usize - start);
-    request.line[..length].trim_ascii_end()
+/// Return the link on which a server's part is being written.
+fn link_of<'l>(pool: &Pool, links: &'l mut Slab<Link>, server: usize) -> Option<&'l mut Link> {
+    let part = &pool.servers[server].part;
+    part.number.ok().and_then(|_| links.get_mut(part.link.index, part.link.generation))
+}
+
+/// Return how long a server's part is by now.
+fn last_bytes(pool: &Pool, links: &mut Slab<Link>, server: usize) -> usize {
+    link_of(pool, links, server).map_or(0, |link| link.last_bytes())
+}
+
+/// End a server's part; return how many there are of it: none, where there is no link.
+fn end(pool: &Pool, links: &mut Slab<Link>, server: usize, context: &mut Context) -> u32 {
+    let Some(link) = link_of(pool, links, server) else { return 0 };
+    link.write(b"\r\n", context);
+    link.count_last();
+    1
 }

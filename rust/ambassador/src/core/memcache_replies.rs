@@ -43,7 +43,7 @@ pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, co
 fn expect(what: What) -> Expect {
     match what {
         What::Values => Expect::Values,
-        What::Meta => Expect::Meta,
+        What::Meta | What::MetaSet => Expect::Meta,
         _ => Expect::Line,
     }
 }
@@ -70,6 +70,10 @@ fn whole(
     link.observe(ask, context);
     if !link.pop() {
         deliver(ask, &reply, seen, clients, context);
+    }
+    if ask.what == What::MetaSet && reply.line == b"ERROR" {
+        // It does not know the command, as memcached before 1.6, and takes the block for commands: it answers these too.
+        seen.verdict = Verdict::Broken(Why::Stray);
     }
     true
 }
@@ -104,7 +108,7 @@ fn values_part(
         match piece(&rest[values_bytes..], &mut link.progress) {
             Parsed::Whole(Ok(Piece::Value(value))) => values_bytes += value.bytes.len(),
             Parsed::Whole(Ok(Piece::End(line))) => break Some((line.len(), None)),
-            Parsed::Whole(Ok(Piece::Error(line))) => break Some((line.len(), Some(Why::Other))),
+            Parsed::Whole(Ok(Piece::Error(line))) => break Some((line.len(), Some(line))),
             Parsed::Whole(Err(_)) => {
                 seen.verdict = Verdict::Broken(Why::Stray);
                 break None;
@@ -119,10 +123,16 @@ fn values_part(
     {
         client.values(ask.slot, &rest[..values_bytes], context);
     }
-    let Some((line_bytes, failed)) = end else { return false };
+    let Some((line_bytes, error)) = end else { return false };
     seen.done += line_bytes;
     if let Some(client) = client {
-        client.part(ask.slot, failed, context);
+        match error {
+            Some(line) => {
+                seen.keys_lost += ask.keys();
+                client.part_refused(ask.slot, line, context);
+            }
+            None => client.part(ask.slot, None, context),
+        }
     }
     link.observe(ask, context);
     link.pop();

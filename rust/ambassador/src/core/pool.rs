@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use alongside_document::{PoolFunction, PoolProtocol};
+use alongside_protocols::memcache::KEY_BYTES_MAX;
 use alongside_protocols::{memcache, resp};
 
 use super::context::Context;
@@ -19,6 +20,8 @@ const UNKNOWN_ELEMENTS_MAX: usize = 10;
 const UNKNOWN_BULK_BYTES_MAX: u64 = 16 * 1024;
 /// What a request of one value has besides it.
 const AROUND_VALUE_BYTES: u64 = 64 * 1024;
+/// What a line has beside its keys: a command, a time, an end, a few spaces.
+const BESIDE_KEYS_BYTES: usize = 64;
 
 /// A pool.
 #[derive(Debug)]
@@ -75,6 +78,8 @@ impl Pool {
         let limits = &self.terms.pool.limits;
         self.memcache_limits.value_bytes_max = limits.value_bytes_max;
         self.memcache_limits.keys_max = limits.keys_max as usize;
+        let keys_bytes = self.memcache_limits.keys_max.saturating_mul(KEY_BYTES_MAX + 1) + BESIDE_KEYS_BYTES;
+        self.memcache_limits.line_bytes_max = keys_bytes.max(memcache::Limits::default().line_bytes_max);
         self.resp_limits.bulk_bytes_max = limits.value_bytes_max;
         let request_bytes_max = limits.request_bytes_max.max(limits.value_bytes_max + AROUND_VALUE_BYTES);
         self.request_bytes_max = usize::try_from(request_bytes_max).unwrap_or(usize::MAX);

@@ -23,6 +23,8 @@ pub(crate) struct Slot {
     pub(crate) has_good: bool,
     /// A part failed, for that reason.
     pub(crate) failed: Option<Why>,
+    /// What a server said in place of values: a whole line.
+    pub(crate) error: Option<Box<[u8]>>,
 }
 
 /// How a slot's parts become one answer.

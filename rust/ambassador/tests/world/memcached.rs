@@ -9,10 +9,12 @@ use alongside_protocols::memcache::{Kind, Limits, Request, Verb, request};
 pub fn serve(store: &mut HashMap<Vec<u8>, Vec<u8>>, input: &mut Vec<u8>, out: &mut Vec<u8>) {
     let limits = Limits { value_bytes_max: 1 << 20, ..Limits::default() };
     let mut done = 0;
+    see_whether_it_would_wait(input);
     while let Parsed::Whole(parsed) = request(&input[done..], &limits, &mut Progress::default()) {
         match parsed {
             Ok(request) => {
                 done += request.bytes.len();
+                see_whether_it_would_wait(&input[done..]);
                 answer(store, &request, out);
             }
             Err(fault) => {
@@ -22,6 +24,14 @@ pub fn serve(store: &mut HashMap<Vec<u8>, Vec<u8>>, input: &mut Vec<u8>, out: &m
         }
     }
     input.drain(..done);
+}
+
+/// Fail where memcached would close the connection: it waits for the end of a long line only if it sees a `get`.
+fn see_whether_it_would_wait(bytes: &[u8]) {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap();
+    let spaces = line.iter().take_while(|&&byte| byte == b' ').count();
+    let is_get = spaces <= 100 && (line[spaces..].starts_with(b"get ") || line[spaces..].starts_with(b"gets "));
+    assert!(line.len() < 1024 || is_get, "a line of {} bytes: {}", line.len(), line[..64].escape_ascii());
 }
 
 fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, request: &Request<'_>, out: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
 //! Requests that go to no server, and what answers them.
 
-/// Why a request is refused. The word is a metric's label.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// No such command, or not with so many words; an empty line too.
@@ -31,29 +31,6 @@ pub enum Reason {
     EndlessLine,
     /// The binary protocol.
     Binary,
-}
-
-impl Reason {
-    /// Return the metric's label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Reason::Unknown => "unknown_command",
-            Reason::Line => "bad_line",
-            Reason::Usage => "bad_usage",
-            Reason::Time => "bad_time",
-            Reason::Delta => "bad_delta",
-            Reason::Chunk => "bad_chunk",
-            Reason::TooLarge => "too_large",
-            Reason::TooManyKeys => "too_many_keys",
-            Reason::Flag => "bad_flag",
-            Reason::FlagAgain => "flag_again",
-            Reason::TooManyFlags => "too_many_flags",
-            Reason::Base64 => "bad_base64",
-            Reason::EndlessLine => "endless_line",
-            Reason::Binary => "binary",
-        }
-    }
 }
 
 /// A request that goes to no server.

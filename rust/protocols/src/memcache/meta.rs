@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 
 use super::fault::Reason;
-use super::reply::{Outcome, Reply};
+use super::reply::Outcome;
 use super::request::Request;
 use super::verb::{Kind, Verb};
 use super::words::{Words, number};
@@ -46,13 +46,33 @@ fn decoded<'r>(key: &[u8], room: &'r mut KeyRoom) -> Option<&'r [u8]> {
     Some(&room[..length])
 }
 
-impl<'a> Request<'a> {
-    /// Tell whether a meta command has that flag.
-    #[must_use]
-    pub fn has_flag(&self, letter: u8) -> bool {
-        self.flags().any(|flag| flag[0] == letter)
-    }
+/// Which replies the client of a quiet meta command is not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hides {
+    /// All are shown.
+    Nothing,
+    /// That there is no value.
+    Misses,
+    /// That it is done.
+    Done,
+    /// That it is done, with a value or without.
+    DoneAndHits,
+}
 
+impl Hides {
+    /// Tell whether a reply of that kind is hidden.
+    #[must_use]
+    pub const fn hides(self, outcome: Outcome) -> bool {
+        match self {
+            Hides::Nothing => false,
+            Hides::Misses => matches!(outcome, Outcome::Miss),
+            Hides::Done => matches!(outcome, Outcome::Done),
+            Hides::DoneAndHits => matches!(outcome, Outcome::Done | Outcome::Hit),
+        }
+    }
+}
+
+impl<'a> Request<'a> {
     /// Return a meta command's flags with what is behind their letters; nothing for other commands.
     #[must_use]
     pub fn flags(&self) -> Words<'a> {
@@ -72,24 +92,22 @@ impl<'a> Request<'a> {
         'a: 'r,
     {
         let key = self.key();
-        if self.kind() == Kind::Meta && self.has_flag(b'b') {
+        if self.kind() == Kind::Meta && self.flags().any(|flag| flag[0] == b'b') {
             return decoded(key, room).unwrap_or_default();
         }
         key
     }
 
-    /// Tell whether the client of a quiet request is not shown that reply.
+    /// Return which replies the client of a meta command is not shown.
     #[must_use]
-    pub fn hides(&self, reply: &Reply<'_>) -> bool {
-        let usual: &[Outcome] = match self.verb {
-            _ if !self.is_quiet => &[],
-            Verb::MetaGet => &[Outcome::Miss],
-            Verb::MetaSet | Verb::MetaDelete => &[Outcome::Done],
-            Verb::MetaArithmetic => &[Outcome::Done, Outcome::Hit],
-            Verb::MetaNoop | Verb::MetaDebug => &[],
-            _ => return true,
-        };
-        usual.contains(&reply.outcome)
+    pub const fn hides(&self) -> Hides {
+        match self.verb {
+            _ if !self.is_quiet => Hides::Nothing,
+            Verb::MetaGet => Hides::Misses,
+            Verb::MetaSet | Verb::MetaDelete => Hides::Done,
+            Verb::MetaArithmetic => Hides::DoneAndHits,
+            _ => Hides::Nothing,
+        }
     }
 
     /// Append the same request, but so that a server always answers it: without `noreply` or `q`.

@@ -21,8 +21,6 @@ pub enum Expect {
     Values,
     /// One line of a meta command, a block behind it if it is `VA`.
     Meta,
-    /// `STAT` lines until `END`, or one line.
-    Stats,
 }
 
 /// What a reply says.
@@ -30,7 +28,7 @@ pub enum Expect {
 pub enum Outcome {
     /// Stored, deleted, touched, counted: `STORED`, `DELETED`, `TOUCHED`, `OK`, a number, `VERSION …`, `HD`, `MN`.
     Done,
-    /// Values are there: `VALUE …`, `VA`, `ME`, `STAT …`.
+    /// Values are there: `VALUE …`, `VA`, `ME`.
     Hit,
     /// No value is there: `END` alone, `EN`, `NOT_FOUND`, `NF`.
     Miss,
@@ -86,37 +84,11 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// The values of a reply, in its order.
-#[derive(Clone, Copy, Debug)]
-pub struct Values<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Values<'a> {
-    type Item = Value<'a>;
-
-    fn next(&mut self) -> Option<Value<'a>> {
-        match piece(self.rest, &mut Progress::default()) {
-            Parsed::Whole(Ok(Piece::Value(value))) => {
-                self.rest = &self.rest[value.bytes.len()..];
-                Some(value)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl<'a> Reply<'a> {
+impl Reply<'_> {
     /// Tell whether it is, or ends with, an error's line.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.outcome == Outcome::Error
-    }
-
-    /// Return the values of a reply to [`Expect::Values`]; nothing for others.
-    #[must_use]
-    pub fn values(&self) -> Values<'a> {
-        Values { rest: self.bytes }
     }
 }
 
@@ -131,7 +103,6 @@ pub fn reply<'a>(bytes: &'a [u8], expect: Expect, progress: &mut Progress) -> Pa
         Expect::Line => line_reply(bytes, progress),
         Expect::Values => values_reply(bytes, progress),
         Expect::Meta => meta_reply(bytes, progress),
-        Expect::Stats => stats_reply(bytes, progress),
     };
     if let Parsed::Whole(_) = parsed {
         *progress = Progress::default();
@@ -325,29 +296,6 @@ fn meta_reply<'a>(bytes: &'a [u8], progress: &mut Progress) -> Replied<'a> {
         _ => return Parsed::Whole(Err(Stray)),
     };
     Parsed::Whole(Ok(reply(outcome, found.end)))
-}
-
-fn stats_reply<'a>(bytes: &'a [u8], progress: &mut Progress) -> Replied<'a> {
-    loop {
-        let start = progress.left;
-        let found = match line(bytes, start, progress) {
-            Ok(Some(found)) => found,
-            Ok(None) => return Parsed::More { need: 0 },
-            Err(stray) => return Parsed::Whole(Err(stray)),
-        };
-        let outcome = match word_of(found.text) {
-            b"END" if start > 0 => Outcome::Hit,
-            b"END" => Outcome::Miss,
-            _ if start == 0 && line_outcome(found.text).is_some() => line_outcome(found.text).unwrap_or(Outcome::Error),
-            _ if is_error(found.text) => Outcome::Error,
-            b"STAT" | b"ITEM" | b"PREFIX" => {
-                *progress = Progress { seen: found.end, need: 0, left: found.end };
-                continue;
-            }
-            _ => return Parsed::Whole(Err(Stray)),
-        };
-        return Parsed::Whole(Ok(Reply { bytes: &bytes[..found.end], outcome, line: found.text }));
-    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn every_command_has_one_word() {
     }
 }
 
-/// What memcached 1.6 answers too; `tests/agreement/test_memcached.py` compares with it.
+/// What memcached 1.6 answers too; `tests/agreement/test_memcached_refusals.py` compares with it.
 #[test]
 fn what_is_wrong_is_answered_and_passed_over() {
     let long = [b'k'; 251];
@@ -162,6 +162,34 @@ fn a_value_too_long_is_answered_at_once_and_passed_over() {
     assert_eq!(fault(huge), wanted);
     // Of the meta commands memcached answers errors in spite of `q`.
     assert!(!fault(b"ms k 1001 q\r\n").is_quiet);
+}
+
+/// Of `head`, so many spaces, and an end.
+fn spaced(head: &str, bytes: usize, end: &str) -> Vec<u8> {
+    format!("{head}{}{end}", " ".repeat(bytes - head.len() - end.len())).into_bytes()
+}
+
+#[test]
+fn a_line_that_a_server_would_not_wait_for_is_passed_over() {
+    for head in ["delete k", "gat 0 k", "touch k 0", "incr k 1", "mg k v", "md k", "me k", "mn", "flush_all", "version"]
+    {
+        assert!(matches!(read(&spaced(head, 1024, "\r\n")), Parsed::Whole(Ok(_))), "{head}");
+        let long = spaced(head, 1025, "\r\n");
+        let wanted = Fault { reason: Reason::Line, skip: 1025, is_quiet: false };
+        assert_eq!(fault(&[&long, &b"get next\r\n"[..]].concat()), wanted, "{head}");
+    }
+    for (head, is_quiet) in [("set k 0 0 9", false), ("set k 0 0 9 noreply", true), ("ms k 9 T0 q", false)] {
+        let long = [&spaced(head, 1025, "\r\n"), &b"flush_all\r\nget next\r\n"[..]].concat();
+        assert_eq!(fault(&long), Fault { reason: Reason::Line, skip: 1036, is_quiet }, "{head}");
+    }
+    assert!(fault(&spaced("delete k noreply", 1025, "\r\n")).is_quiet);
+    let of_get = [spaced("get k", 2000, "\r\n"), spaced("gets k", 2000, "\r\n"), spaced("", 200, "get k\r\n")];
+    for long in of_get.iter().chain(&[spaced("get a b", 2000, "\r\n"), spaced("gat 0 a", 2000, " b\r\n")]) {
+        assert!(matches!(read(long), Parsed::Whole(Ok(_))), "{}", long.escape_ascii());
+    }
+    let hidden = [b" ".repeat(101), spaced("get k", 1900, "\r\n")].concat();
+    assert!(matches!(read(&hidden[1..]), Parsed::Whole(Ok(_))));
+    assert_eq!(fault(&hidden).reason, Reason::Line);
 }
 
 #[test]
