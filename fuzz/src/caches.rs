@@ -6,7 +6,7 @@ use alongside_protocols::{memcache as mc, resp as redis};
 const MEMCACHE: mc::Limits =
     mc::Limits { key_bytes_max: mc::KEY_BYTES_MAX, line_bytes_max: 512, value_bytes_max: 64, keys_max: 16 };
 
-const REDIS: redis::Limits = redis::Limits { bulk_bytes_max: 64, elements_max: 16, line_bytes_max: 128, depth_max: 4 };
+const REDIS: redis::Limits = redis::Limits { bulk_bytes_max: 64, elements_max: 16, line_bytes_max: 128 };
 
 /// A message: its bytes and what it says. Or why it is refused, behind how much is passed over.
 type Found = Result<(usize, String), (u64, String)>;

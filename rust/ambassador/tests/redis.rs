@@ -90,6 +90,12 @@ fn a_strict_pool_fails_the_whole_array_and_answers_no_quit() {
     let got = ask(&mut world, client, &[&format!("MGET {} {}", k[1], k[0]), &format!("GET {}", k[0]), "QUIT"]);
     assert_eq!(got, "-ERR Connection refused\r\n$-1\r\n");
     assert!(world.client(client).is_closed);
+    for empty in [b"\r\n".as_slice(), b"*0\r\n", b"*-1\r\n"] {
+        let client = world.connect();
+        world.send(client, empty);
+        world.settle();
+        assert!(world.client(client).is_closed, "{}", empty.escape_ascii());
+    }
     for refused in ["ECHO a", "GET", "SELECT 0", "FROB"] {
         let client = world.connect();
         assert_eq!(ask(&mut world, client, &[refused]), "");
@@ -110,10 +116,16 @@ fn what_concerns_no_server_is_answered_here() {
         ("HELLO 3", "-NOPROTO unsupported protocol version; tell the client to speak RESP2 (protocol=2)\r\n"),
         ("COMMAND DOCS", "*0\r\n"),
         ("CLIENT SETINFO LIB-NAME redis-py", "+OK\r\n"),
+        ("CLIENT GETNAME", "$-1\r\n"),
         ("CLIENT SETNAME me", "+OK\r\n"),
         ("CLIENT GETNAME", "$2\r\nme\r\n"),
+        ("AUTH default any", "+OK\r\n"),
+        ("AUTH me any", "-WRONGPASS invalid username-password pair or user is disabled.\r\n"),
         ("FROB a", "-ERR unknown command 'FROB'\r\n"),
         ("GET", "-ERR wrong number of arguments for 'get' command\r\n"),
+        ("XREAD BLOCK 0 STREAMS a $", "-ERR 'XREAD' is not supported: it would block the requests of others\r\n"),
+        ("SCRIPT KILL", "-ERR 'SCRIPT KILL' is not supported: it concerns a server, not keys\r\n"),
+        ("SCRIPT", "-ERR wrong number of arguments for 'script' command\r\n"),
         ("MSET a 1 b", "-ERR wrong number of arguments for 'mset' command\r\n"),
         ("MULTI", "-ERR 'MULTI' is not supported: transactions need a connection to one server\r\n"),
     ];
@@ -134,8 +146,68 @@ fn keys_that_must_be_together_are_refused_when_they_are_not() {
     let (mut world, _, k) = world(2, &json!({"placement": {"hash_tag": "{}"}}));
     let client = world.connect();
     assert!(ask(&mut world, client, &[&format!("RENAME {} {}", k[0], k[1])]).starts_with("-CROSSSLOT "));
-    let together = ask(&mut world, client, &["RENAME {a}1 {a}2", "EVAL return 1 {a}1 {a}2", "EVAL return 0"]);
-    assert_eq!(together.matches("unknown command").count(), 3, "servers were asked: {together}");
+    for words in ["LMPOP 2 {} {} LEFT", "ZUNION 2 {} {}", "XREAD STREAMS {} {} 0 0", "SINTERCARD 2 {} {}"] {
+        let words = words.replacen("{}", &k[0], 1).replacen("{}", &k[1], 1);
+        assert!(ask(&mut world, client, &[&words]).starts_with("-CROSSSLOT "), "{words}");
+    }
+    let eval = format!("EVAL script 2 {} {}", k[0], k[1]);
+    let asked =
+        ["RENAME {a}1 {a}2", "EVAL return 1 {a}1 {a}2", "EVAL return 0", "ZUNION 2 {a}1 {a}2", "ZUNION 0 a", &eval];
+    let together = ask(&mut world, client, &asked);
+    assert_eq!(together.matches("unknown command").count(), 6, "servers were asked: {together}");
+}
+
+#[test]
+fn every_server_knows_every_script() {
+    let (mut world, _, k) = world(3, &json!({"ejection": {"failures": 2}}));
+    let client = world.connect();
+    let load = ["SCRIPT LOAD s"; 1];
+    assert_eq!(ask(&mut world, client, &load), "$2\r\ns!\r\n");
+    assert!((0..3).all(|index| world.server(index).store.contains_key(b"script s!".as_slice())));
+    world.server(1).store.clear();
+    assert_eq!(ask(&mut world, client, &["SCRIPT EXISTS s! t!"]), "*2\r\n:0\r\n:0\r\n");
+    let again = ask(&mut world, client, &["script load s", "SCRIPT EXISTS s! t!", "SCRIPT LOAD", "SCRIPT FLUSH"]);
+    assert_eq!(again, "$2\r\ns!\r\n*2\r\n:1\r\n:0\r\n-ERR syntax\r\n+OK\r\n");
+    world.kill(1);
+    assert_eq!(ask(&mut world, client, &load), "-ERR Connection refused\r\n");
+    ask(&mut world, client, &[&format!("GET {}", k[1])]);
+    assert_eq!(ask(&mut world, client, &load), "$2\r\ns!\r\n", "who is left out is not asked");
+    world.kill(0);
+    world.kill(2);
+    ask(&mut world, client, &[&format!("GET {}", k[0]), &format!("GET {}", k[2])]);
+    assert!(ask(&mut world, client, &load).starts_with("-ERR "));
+}
+
+#[test]
+fn a_typed_command_over_a_limit_has_its_answer_too() {
+    let (mut world, _, _) = world(2, &json!({"limits": {"keys_max": 100, "value_bytes_max": 50}}));
+    let client = world.connect();
+    world.send(client, format!("DEL{}\r\nPING\r\n", " k".repeat(300)).as_bytes());
+    world.settle();
+    assert_eq!(world.take(client), "-ERR too many keys in one command\r\n+PONG\r\n");
+    let pushed = ask(&mut world, client, &[&format!("RPUSH k{}", " v".repeat(1_000)), "PING"]);
+    assert_eq!(pushed, "-ERR unknown command 'RPUSH'\r\n+PONG\r\n", "values are no keys");
+    world.send(client, format!("GET {}\r\nPING\r\n", "k".repeat(51)).as_bytes());
+    world.settle();
+    assert_eq!(world.take(client), "-ERR Protocol error: invalid bulk length\r\n");
+    assert!(world.client(client).is_closed);
+}
+
+#[test]
+fn answers_that_redis_gives_are_passed_on_however_deep_and_long() {
+    let (mut world, terms, k) = world(1, &json!({}));
+    let client = world.connect();
+    let get = format!("GET {}", k[0]);
+    ask(&mut world, client, &[&get]);
+    world.server(0).health = Health::Silent;
+    for answer in [format!("{}:1\r\n", "*1\r\n".repeat(500)), format!("+{}\r\n", "x".repeat(200_000))] {
+        world.send(client, &command(&get.split(' ').map(str::as_bytes).collect::<Vec<_>>()));
+        world.settle();
+        world.say(0, answer.as_bytes());
+        world.settle();
+        assert!(world.take(client) == answer);
+    }
+    assert_eq!(terms.servers[0].sum().server_err, 0);
 }
 
 #[test]

@@ -307,7 +307,10 @@ impl Continuum {
     }
 }
 
-fn inside(key: &[u8], [open, close]: [u8; 2]) -> Option<&[u8]> {
+/// Return what is between the first opening character of a tag and the first closing one behind it; `None` where that
+/// is nothing.
+#[must_use]
+pub fn inside(key: &[u8], [open, close]: [u8; 2]) -> Option<&[u8]> {
     let start = key.iter().position(|&byte| byte == open)? + 1;
     let length = key[start..].iter().position(|&byte| byte == close)?;
     (length > 0).then(|| &key[start..start + length])

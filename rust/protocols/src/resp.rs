@@ -14,7 +14,7 @@ pub use crate::incremental::{Parsed, Progress};
 pub use fault::{Fault, Reason};
 pub use inline::Inline;
 pub use passing::Passing;
-pub use reply::{DEPTH_MAX, Elements, Reply, ReplyProgress, Stray, Type, reply};
+pub use reply::{Elements, Reply, ReplyProgress, Stray, Type, reply};
 pub use request::{Args, Message, Request, request};
 
 /// What a request or a reply may be at most.
@@ -26,17 +26,10 @@ pub struct Limits {
     pub elements_max: usize,
     /// Bytes of an inline command, or of a reply's simple string or error, with the line's end.
     pub line_bytes_max: usize,
-    /// How deep arrays of a reply may lie in each other, at most [`DEPTH_MAX`].
-    pub depth_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            bulk_bytes_max: 512 * 1024 * 1024,
-            elements_max: 1024 * 1024,
-            line_bytes_max: 64 * 1024,
-            depth_max: DEPTH_MAX,
-        }
+        Limits { bulk_bytes_max: 512 * 1024 * 1024, elements_max: 1024 * 1024, line_bytes_max: 64 * 1024 }
     }
 }

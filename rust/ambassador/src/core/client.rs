@@ -93,9 +93,9 @@ impl Client {
         self.name = Some(name[..name.len().min(NAME_BYTES_MAX)].into());
     }
 
-    /// Return what it calls itself.
-    pub(crate) fn name(&self) -> &[u8] {
-        self.name.as_deref().unwrap_or_default()
+    /// Return what it calls itself, if it does.
+    pub(crate) fn name(&self) -> Option<&[u8]> {
+        self.name.as_deref().filter(|name| !name.is_empty())
     }
 
     /// Have other limits from now on.

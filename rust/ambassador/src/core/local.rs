@@ -3,13 +3,14 @@
 use alongside_protocols::memcache::{self, Kind, Verb};
 use alongside_protocols::resp::Request;
 use alongside_protocols::resp::commands::{ALL, Local};
+use alongside_protocols::write_decimal;
 
 use super::client::Client;
 use super::context::Context;
 use super::pool::Pool;
 use super::redis::{refuse, repeated};
 use super::users;
-use super::words::{write_array, write_bulk, write_decimal};
+use super::words::{write_array, write_bulk};
 
 /// What we call ourselves; the number before it is memcached's whose commands we know.
 const VERSION: &str = concat!("VERSION 1.6.18-alongside-", env!("CARGO_PKG_VERSION"), "\r\n");
@@ -168,7 +169,7 @@ fn hello(client: &mut Client, pool: &Pool, request: &Request<'_>, context: &mut 
 
 fn write_integer(out: &mut Vec<u8>, number: u64) {
     out.push(b':');
-    write_decimal(out, number);
+    write_decimal(number, out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -224,7 +225,10 @@ fn about_client(client: &mut Client, pool: &Pool, word: &[u8], request: &Request
             client.call(name);
             out.extend_from_slice(b"+OK\r\n");
         }
-        (b"GETNAME", None) => write_bulk(&mut out, client.name()),
+        (b"GETNAME", None) => match client.name() {
+            Some(name) => write_bulk(&mut out, name),
+            None => out.extend_from_slice(b"$-1\r\n"),
+        },
         (b"SETINFO", Some(_)) => out.extend_from_slice(b"+OK\r\n"),
         (b"ID", None) => write_integer(&mut out, number_of(client)),
         _ => {

@@ -1,17 +1,14 @@
 //! How the parts of a Redis command become its answer.
 
 use alongside_protocols::resp::commands::Split;
-use alongside_protocols::resp::{Limits, Parsed, Reply, ReplyProgress, Type, reply};
+use alongside_protocols::resp::{Elements, Reply, Type};
+use alongside_protocols::write_decimal;
 
 use super::Why;
-use super::words::{write_decimal, write_error};
+use super::words::{write_array, write_error};
 
 /// What is kept of a merge that is used again.
 const KEPT_BYTES: usize = 64 * 1024;
-
-/// What the answer's parts, which were read once already, may be.
-const NO_LIMITS: Limits =
-    Limits { bulk_bytes_max: u64::MAX, elements_max: usize::MAX, line_bytes_max: usize::MAX, depth_max: 32 };
 
 /// A split command that waits for its parts.
 #[derive(Debug, Default)]
@@ -22,7 +19,7 @@ pub(crate) struct Merge {
     /// Whether one failed part is the whole answer's failure, as with twemproxy.
     pub(crate) is_strict: bool,
     parts: Vec<Part>,
-    /// The parts' elements.
+    /// The parts' elements; of parts that each have all, what they say together.
     bytes: Vec<u8>,
     sum: i64,
     /// The first error, as a whole line.
@@ -76,8 +73,28 @@ impl Merge {
             }
             (Some(Split::Sum), Type::Integer) => self.sum = self.sum.saturating_add(answer.integer().unwrap_or(0)),
             (Some(Split::Mset), Type::Simple) => {}
+            (Some(Split::Same), _) if self.bytes.is_empty() => self.bytes.extend_from_slice(answer.bytes),
+            (Some(Split::Same), _) if self.bytes == answer.bytes => {}
+            (Some(Split::Least), Type::Array) if self.bytes.is_empty() => self.bytes.extend_from_slice(answer.bytes),
+            (Some(Split::Least), Type::Array) if self.lessen(answer) => {}
             _ => self.fail(part, Why::Stray),
         }
+    }
+
+    /// Take the lesser of each number that is there and an answer's; tell whether both have the same form.
+    fn lessen(&mut self, answer: &Reply<'_>) -> bool {
+        let known = Elements::new(&self.bytes[head_bytes(&self.bytes)..], answer.elements().len());
+        let mut least = Vec::with_capacity(self.bytes.len());
+        write_array(&mut least, known.len());
+        for (one, other) in known.zip(answer.elements()) {
+            let is_less = other.integer() < one.integer();
+            least.extend_from_slice(if is_less { other.bytes } else { one.bytes });
+        }
+        let is_alike = least.len() == self.bytes.len() && least.len() == answer.bytes.len();
+        if is_alike {
+            self.bytes = least;
+        }
+        is_alike
     }
 
     /// A part failed.
@@ -105,17 +122,16 @@ impl Merge {
             _ if !self.error.is_empty() => out.extend_from_slice(&self.error),
             Some(Split::Sum) => {
                 out.push(b':');
-                write_decimal(out, self.sum.unsigned_abs());
+                write_decimal(self.sum.unsigned_abs(), out);
                 out.extend_from_slice(b"\r\n");
             }
+            Some(Split::Same | Split::Least) => out.extend_from_slice(&self.bytes),
             _ => out.extend_from_slice(b"+OK\r\n"),
         }
     }
 
     fn finish_mget(&mut self, out: &mut Vec<u8>) {
-        out.push(b'*');
-        write_decimal(out, self.parts_of_keys.len() as u64);
-        out.extend_from_slice(b"\r\n");
+        write_array(out, self.parts_of_keys.len());
         for &part in &self.parts_of_keys {
             let Some(part) = self.parts.get_mut(part as usize) else { continue };
             match element_bytes(&self.bytes[part.at..part.end]) {
@@ -140,8 +156,5 @@ fn element_bytes(bytes: &[u8]) -> Option<usize> {
     if bytes.starts_with(b"$-1\r\n") {
         return Some(5);
     }
-    match reply(bytes, &NO_LIMITS, &mut ReplyProgress::default()) {
-        Parsed::Whole(Ok(element)) => Some(element.bytes.len()),
-        _ => None,
-    }
+    Elements::new(bytes, 1).next().map(|element| element.bytes.len())
 }

@@ -84,7 +84,8 @@ impl Pool {
         let request_bytes_max = limits.request_bytes_max.max(limits.value_bytes_max + AROUND_VALUE_BYTES);
         self.request_bytes_max = usize::try_from(request_bytes_max).unwrap_or(usize::MAX);
         // MSET has two arguments for each key.
-        self.resp_limits.elements_max = (limits.keys_max as usize).saturating_mul(2) + 8;
+        let arguments = (limits.keys_max as usize).saturating_mul(2) + 8;
+        self.resp_limits.elements_max = arguments.max(resp::Limits::default().elements_max);
         self.is_random = self.terms.pool.placement.function == PoolFunction::Random;
         self.choose_anew();
     }
@@ -100,7 +101,8 @@ impl Pool {
 
     /// Return what a server's answer may be at most; one with more bytes than a server may have waiting is passed over.
     pub(crate) fn reply_limits(&self) -> resp::Limits {
-        resp::Limits { bulk_bytes_max: u64::from(u32::MAX), elements_max: u32::MAX as usize, ..resp::Limits::default() }
+        let most = u32::MAX as usize;
+        resp::Limits { bulk_bytes_max: most as u64, elements_max: most, line_bytes_max: most }
     }
 
     /// Return what a request of Redis may be at most, by whether its client said who it is.

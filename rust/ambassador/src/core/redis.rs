@@ -1,8 +1,8 @@
 //! What Redis clients ask, and where it goes.
 
 use alongside_protocols::incremental::{Parsed, Progress};
-use alongside_protocols::resp::commands::{Command, Kind, Local, find};
-use alongside_protocols::resp::{Message, Request, request};
+use alongside_protocols::resp::commands::{Command, Kind, Local, Split, Why as Refusal, find};
+use alongside_protocols::resp::{Fault, Inline, Message, Request, request};
 
 use super::Why;
 use super::client::Client;
@@ -49,31 +49,51 @@ pub(super) fn read(
                 commands += u64::from(!matches!(message, Message::Empty { .. }));
                 match message {
                     Message::Command(request) => begin(client, pool, links, &request, context),
-                    Message::Inline(inline) => {
-                        let mut array = context.buffers.take();
-                        inline.write(&mut array);
-                        if pool.is_strict() {
-                            break_off(client, pool, context);
-                        } else if let Parsed::Whole(Ok(Message::Command(request))) =
-                            request(&array, &pool.resp_limits, &mut Progress::default())
-                        {
-                            begin(client, pool, links, &request, context);
-                        }
-                        context.buffers.give(array);
-                    }
+                    Message::Inline(inline) => begin_inline(client, pool, links, &inline, context),
+                    // twemproxy ends the connection.
+                    Message::Empty { .. } if pool.is_strict() => break_off(client, pool, context),
                     Message::Empty { .. } => {}
                 }
             }
             Parsed::Whole(Err(fault)) => {
                 done = bytes.len();
-                let mut line = Vec::new();
-                fault.write(&mut line);
-                end_with(client, pool, &line, context);
+                end_with_fault(client, pool, &fault, context);
             }
         }
     }
     pool.lane.commands.add(commands);
     done
+}
+
+/// Begin a command that was typed: as an array, which every server reads.
+#[cold]
+fn begin_inline(
+    client: &mut Client,
+    pool: &mut Pool,
+    links: &mut Slab<Link>,
+    inline: &Inline<'_>,
+    context: &mut Context,
+) {
+    if pool.is_strict() {
+        return break_off(client, pool, context);
+    }
+    let mut array = context.buffers.take();
+    inline.write(&mut array);
+    match request(&array, &pool.resp_limits, &mut Progress::default()) {
+        Parsed::Whole(Ok(Message::Command(request))) => begin(client, pool, links, &request, context),
+        Parsed::Whole(Err(fault)) => end_with_fault(client, pool, &fault, context),
+        // Whatever it was: it has one answer.
+        _ => refuse(client, pool, &[b"this is no command"], context),
+    }
+    context.buffers.give(array);
+}
+
+/// Answer bytes that are no request: nobody knows where the next one begins.
+#[cold]
+fn end_with_fault(client: &mut Client, pool: &Pool, fault: &Fault, context: &mut Context) {
+    let mut line = Vec::new();
+    fault.write(&mut line);
+    end_with(client, pool, &line, context);
 }
 
 /// Tell a client what cannot be read on of what it sends, and end its connection.
@@ -120,11 +140,17 @@ fn begin(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: 
     };
     if !client.is_known && !users::is_free(command) {
         pool.lane.refused.add(1);
-        return client.answer(b"-NOAUTH Authentication required.\r\n", context);
+        let lines: [&[u8]; 2] = [b"-NOAUTH Authentication required.\r\n", b"-NOAUTH Authentication required\r\n"];
+        return client.answer(lines[usize::from(pool.is_strict())], context);
+    }
+    let keys_max = pool.terms.pool.limits.keys_max as usize;
+    if request.count > keys_max && command.keys(request).nth(keys_max).is_some() {
+        return refuse(client, pool, &[b"too many keys in one command"], context);
     }
     match command.kind {
-        Kind::ByKey(_) | Kind::Counted => by_key(client, pool, links, (command, request), context),
-        Kind::Script => script(client, pool, links, (command, request), context),
+        Kind::ByKey(_) => by_key(client, pool, links, (command, request), context),
+        Kind::Streams if command.is_blocking(request) => refuse_for(client, pool, command, Refusal::Blocking, context),
+        Kind::Counted | Kind::Script | Kind::Streams => movable(client, pool, links, (command, request), context),
         Kind::Split(split) => {
             if command.keys(request).nth(1).is_none() {
                 by_key(client, pool, links, (command, request), context);
@@ -133,14 +159,17 @@ fn begin(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: 
             }
         }
         Kind::Together => together(client, pool, links, (command, request), context),
+        Kind::Scripts => scripts(client, pool, links, request, context),
         Kind::Anywhere => anywhere(client, pool, links, request, context),
         Kind::Local(Local::Command) if pool.is_strict() => anywhere(client, pool, links, request, context),
         Kind::Local(which) => local::redis(client, pool, which, request, context),
-        Kind::Refused(why) => {
-            let text: [&[u8]; 4] = [b"'", command.name.as_bytes(), b"' is not supported: ", why.text().as_bytes()];
-            refuse(client, pool, &text, context);
-        }
+        Kind::Refused(why) => refuse_for(client, pool, command, why, context),
     }
+}
+
+fn refuse_for(client: &mut Client, pool: &Pool, command: &Command, why: Refusal, context: &mut Context) {
+    let text: [&[u8]; 4] = [b"'", command.name.as_bytes(), b"' is not supported: ", why.text().as_bytes()];
+    refuse(client, pool, &text, context);
 }
 
 /// Pass a command on to the server of its first key.
@@ -184,8 +213,9 @@ fn pass_on(
     }
 }
 
-/// A script without keys may run anywhere.
-fn script(
+/// Pass a command on whose words say which of them are keys. With none, a script may run anywhere, and any server says
+/// what is wrong with another command. A script is not asked for all of its keys, which are the client's matter.
+fn movable(
     client: &mut Client,
     pool: &mut Pool,
     links: &mut Slab<Link>,
@@ -193,9 +223,28 @@ fn script(
     context: &mut Context,
 ) {
     if command.key(request).is_none() && request.count >= 3 && !pool.is_strict() {
-        return anywhere(client, pool, links, request, context);
+        anywhere(client, pool, links, request, context);
+    } else if command.kind == Kind::Script {
+        by_key(client, pool, links, (command, request), context);
+    } else {
+        together(client, pool, links, (command, request), context);
     }
-    together(client, pool, links, (command, request), context);
+}
+
+/// Let every server know, or forget, a script.
+fn scripts(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: &Request<'_>, context: &mut Context) {
+    let Some(word) = request.arg(1) else {
+        return refuse(client, pool, &[b"wrong number of arguments for 'script' command"], context);
+    };
+    let split = match word.to_ascii_uppercase().as_slice() {
+        b"LOAD" | b"FLUSH" => Split::Same,
+        b"EXISTS" => Split::Least,
+        _ => {
+            let why = Refusal::Server.text().as_bytes();
+            return refuse(client, pool, &[b"'SCRIPT ", &repeated(word), b"' is not supported: ", why], context);
+        }
+    };
+    redis_many::everywhere(client, pool, links, (request, split), context);
 }
 
 fn anywhere(
@@ -240,7 +289,7 @@ pub(super) fn class_of(command: &Command) -> Class {
         | "HKEYS" | "HLEN" | "HMGET" | "HRANDFIELD" | "HSCAN" | "HSTRLEN" | "HVALS" | "LCS" | "LINDEX" | "LLEN" | "LPOS"
         | "LRANGE" | "MGET" | "PEXPIRETIME" | "PFCOUNT" | "PTTL" | "SCARD" | "SDIFF" | "SINTER" | "SINTERCARD"
         | "SISMEMBER" | "SMEMBERS" | "SMISMEMBER" | "SORT_RO" | "SRANDMEMBER" | "SSCAN" | "STRLEN" | "SUBSTR" | "SUNION"
-        | "TTL" | "TYPE" | "XINFO" | "XLEN" | "XPENDING" | "XRANGE" | "XREVRANGE" | "ZCARD" | "ZCOUNT" | "ZDIFF" | "ZINTER"
+        | "TTL" | "TYPE" | "XINFO" | "XLEN" | "XPENDING" | "XRANGE" | "XREAD" | "XREVRANGE" | "ZCARD" | "ZCOUNT" | "ZDIFF" | "ZINTER"
         | "ZINTERCARD" | "ZLEXCOUNT" | "ZMSCORE" | "ZRANDMEMBER" | "ZRANGE" | "ZRANGEBYLEX" | "ZRANGEBYSCORE" | "ZRANK"
         | "ZREVRANGE" | "ZREVRANGEBYLEX" | "ZREVRANGEBYSCORE" | "ZREVRANK" | "ZSCAN" | "ZSCORE" | "ZUNION" => Class::Read,
         _ => Class::Write,

@@ -7,14 +7,15 @@ use super::client::Client;
 use super::context::Context;
 use super::ids::Slab;
 use super::link::{Ask, Link, What};
-use super::memcache::count_failure;
+use super::memcache::{ask_on, count_failure};
 use super::merge::Merge;
 use super::pool::Pool;
 use super::redis::refuse;
+use super::server::Server;
 use super::slots::{Slot, SlotKind};
 use super::words::{write_array, write_bulk};
 use super::{Why, redis};
-use crate::counters::Class;
+use crate::counters::{Class, Standing};
 
 /// Begin a command of several keys.
 pub(super) fn begin(
@@ -62,6 +63,45 @@ pub(super) fn begin(
     pool.lane.fragments.add(u64::from(left));
     let asked_bytes = request.bytes.len();
     let slot = Slot { kind: SlotKind::Merged, left, merge: Some(merge), asked_bytes, ..Slot::default() };
+    client.push_merged(slot, context);
+}
+
+/// Begin a command that every server gets which gets commands at all.
+pub(super) fn everywhere(
+    client: &mut Client,
+    pool: &mut Pool,
+    links: &mut Slab<Link>,
+    (request, split): (&Request<'_>, Split),
+    context: &mut Context,
+) {
+    let is_asked = |server: &Server| server.standing != Standing::Ejected;
+    let parts = pool.servers.iter().filter(|server| is_asked(server)).count();
+    if parts == 0 {
+        count_failure(pool, Why::Refused);
+        return client.answer_failure(Why::Refused, context);
+    }
+    let mut merge = context.merge();
+    merge.begin(split, parts, pool.is_strict());
+    let mut ask = Ask::new(client.id, client.slots.next(), What::ReplyPart, Class::Other);
+    let mut left = 0;
+    for server in 0..pool.servers.len() {
+        if !is_asked(&pool.servers[server]) {
+            continue;
+        }
+        match pool.link(server, client.id.index, links, context) {
+            Ok(id) => {
+                ask_on(pool, links, id, ask, request.bytes, context);
+                left += 1;
+            }
+            Err(why) => {
+                count_failure(pool, why);
+                merge.fail(ask.part, why);
+            }
+        }
+        ask.part += 1;
+    }
+    pool.lane.fragments.add(u64::from(left));
+    let slot = Slot { kind: SlotKind::Merged, left, merge: Some(merge), ..Slot::default() };
     client.push_merged(slot, context);
 }
 

@@ -187,14 +187,9 @@ impl Place {
     }
 }
 
-/// Return what is between the first opening character of a tag and the first closing one behind it, else all.
+/// Return what is within a key's tag, else all.
 fn inside(key: &[u8], tag: Option<[u8; 2]>) -> &[u8] {
-    let between = |[open, close]: [u8; 2]| {
-        let start = key.iter().position(|&byte| byte == open)? + 1;
-        let length = key[start..].iter().position(|&byte| byte == close)?;
-        (length > 0).then(|| &key[start..start + length])
-    };
-    tag.and_then(between).unwrap_or(key)
+    tag.and_then(|tag| twemproxy::inside(key, tag)).unwrap_or(key)
 }
 
 fn tag(text: &str) -> Result<[u8; 2], TermsError> {

@@ -20,7 +20,7 @@ pub(super) fn auth(client: &mut Client, pool: &Pool, request: &Request<'_>, cont
         (Some(user), Some(password), 3) => (user, password),
         _ => return refuse(client, pool, &[b"wrong number of arguments for 'auth' command"], context),
     };
-    if pool.terms.users.is_empty() {
+    if pool.terms.users.is_empty() && (request.count == 2 || pool.is_strict()) {
         let text: &[u8] = if pool.is_strict() {
             b"Client sent AUTH, but no password is set"
         } else {
@@ -45,11 +45,14 @@ pub(super) fn wrong(client: &mut Client, pool: &Pool, context: &mut Context) {
     client.answer(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n", context);
 }
 
-/// Tell whether a user has that password. It takes as long whichever of its bytes are wrong.
+/// Tell whether a user has that password; where none is wanted, the user that is everybody has any. It takes as long whichever of its bytes are wrong.
 pub(super) fn is_one_of(pool: &Pool, user: &[u8], password: &[u8]) -> bool {
     let is_same = |known: &[u8]| {
         let difference = known.iter().zip(password).fold(0, |seen, (a, b)| seen | (a ^ b));
         std::hint::black_box(difference) == 0 && known.len() == password.len()
     };
+    if pool.terms.users.is_empty() {
+        return user == b"default";
+    }
     pool.terms.users.iter().any(|known| known.name.as_bytes() == user && is_same(&known.password))
 }

@@ -1,23 +1,9 @@
 //! Words that the ambassador writes itself.
 
 use alongside_document::PoolProtocol;
+use alongside_protocols::write_decimal;
 
 use super::Why;
-
-/// Append a number.
-pub(crate) fn write_decimal(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
 
 /// Append an error of Redis.
 pub(crate) fn write_error(out: &mut Vec<u8>, text: &[u8]) {
@@ -41,7 +27,7 @@ pub(crate) fn write_failure(out: &mut Vec<u8>, protocol: PoolProtocol, why: Why)
 /// Append an argument of Redis.
 pub(crate) fn write_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'$');
-    write_decimal(out, bytes.len() as u64);
+    write_decimal(bytes.len() as u64, out);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
@@ -50,7 +36,7 @@ pub(crate) fn write_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Append how an array of so many begins.
 pub(crate) fn write_array(out: &mut Vec<u8>, count: usize) {
     out.push(b'*');
-    write_decimal(out, count as u64);
+    write_decimal(count as u64, out);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -53,6 +53,8 @@ fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec
             let count = args[1..].iter().filter(|&key| store.contains_key(key)).count();
             out.extend_from_slice(format!(":{count}\r\n").as_bytes());
         }
+        ("SCRIPT", 2) if args[1] == b"LOAD" => out.extend_from_slice(b"-ERR syntax\r\n"),
+        ("SCRIPT", _) => script(store, args, out),
         ("LRANGE", 4) => out.extend_from_slice(b"*2\r\n*1\r\n:1\r\n$-1\r\n"),
         _ => out.extend_from_slice(format!("-ERR unknown command '{name}'\r\n").as_bytes()),
     }
@@ -61,6 +63,30 @@ fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec
 /// What the server is set to by a key of that name.
 fn set(store: &HashMap<Vec<u8>, Vec<u8>>, name: &[u8], unless_set: &[u8]) -> Vec<u8> {
     store.get(name).map_or(unless_set, Vec::as_slice).to_vec()
+}
+
+/// Keep scripts beside the values; a script's sum is the script with a `!`.
+fn script(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec<u8>) {
+    let place = |sum: &[u8]| [b"script ", sum].concat();
+    match args[1].to_ascii_uppercase().as_slice() {
+        b"LOAD" => {
+            let sum = [&args[2], &b"!"[..]].concat();
+            store.insert(place(&sum), args[2].clone());
+            out.extend_from_slice(&bulk(Some(&sum)));
+        }
+        b"EXISTS" => {
+            out.extend_from_slice(format!("*{}\r\n", args.len() - 2).as_bytes());
+            for sum in &args[2..] {
+                let found = u8::from(store.contains_key(&place(sum)));
+                out.extend_from_slice(format!(":{found}\r\n").as_bytes());
+            }
+        }
+        b"FLUSH" => {
+            store.retain(|key, _| !key.starts_with(b"script "));
+            out.extend_from_slice(b"+OK\r\n");
+        }
+        other => panic!("SCRIPT {}", other.escape_ascii()),
+    }
 }
 
 /// A value as a bulk string, or none.

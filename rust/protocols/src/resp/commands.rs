@@ -1,9 +1,11 @@
 //! The table of Redis' commands: which go where, which are answered here, which are refused.
 
 mod find;
+mod streams;
 mod table;
 
 use super::{Args, Request};
+use streams::Streams;
 
 pub use find::find;
 pub use table::ALL;
@@ -57,10 +59,14 @@ pub enum Kind {
     Split(Split),
     /// It goes where all its keys live; with keys on several servers it would not be what it says.
     Together,
-    /// As [`Kind::ByKey`], of keys whose number stands at index 1. (twemproxy takes that number for the key.)
+    /// As [`Kind::Together`], of keys whose number stands at index 1. (twemproxy takes that number for the key.)
     Counted,
     /// As [`Kind::ByKey`], of keys whose number stands at index 2; with none it goes to any server.
     Script,
+    /// SCRIPT: each server gets what concerns scripts, since each may be asked to run them.
+    Scripts,
+    /// XREAD, XREADGROUP: as [`Kind::Together`], of the keys behind `STREAMS`; refused where it would wait for more.
+    Streams,
     /// It goes to any server.
     Anywhere,
     /// It is answered here.
@@ -78,6 +84,10 @@ pub enum Split {
     Mset,
     /// DEL, UNLINK, EXISTS, TOUCH: the integers' sum.
     Sum,
+    /// SCRIPT LOAD, SCRIPT FLUSH: what all say.
+    Same,
+    /// SCRIPT EXISTS: each integer as the least of the parts has it.
+    Least,
 }
 
 /// A command that is answered here.
@@ -103,7 +113,7 @@ pub enum Local {
     Client,
 }
 
-/// Why a command is refused. The word is a metric's label.
+/// Why a command is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
     /// A transaction needs a connection to one server for itself.
@@ -121,19 +131,6 @@ pub enum Why {
 }
 
 impl Why {
-    /// Return the metric's label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Why::Transaction => "transaction",
-            Why::Blocking => "blocking",
-            Why::PubSub => "pubsub",
-            Why::AllKeys => "all_keys",
-            Why::Server => "server",
-            Why::Database => "database",
-        }
-    }
-
     /// Return the reason for an error's text.
     #[must_use]
     pub const fn text(self) -> &'static str {
@@ -177,6 +174,10 @@ impl Command {
         match self.kind {
             Kind::Counted => counted(1),
             Kind::Script => counted(2),
+            Kind::Streams => {
+                let streams = Streams::of(request);
+                KeyArgs::new(request, streams.first, streams.count, 1)
+            }
             _ if self.keys.first == 0 => KeyArgs::new(request, 0, 0, 1),
             _ => {
                 let (first, step) = (usize::from(self.keys.first), usize::from(self.keys.step));
@@ -187,6 +188,12 @@ impl Command {
                 KeyArgs::new(request, first, end.saturating_sub(first).div_ceil(step), step)
             }
         }
+    }
+
+    /// Tell whether a request would hold up what is behind it, though its command need not.
+    #[must_use]
+    pub fn is_blocking(&self, request: &Request<'_>) -> bool {
+        self.kind == Kind::Streams && Streams::of(request).is_blocking
     }
 
     /// Return the key by which a request is placed, `None` if it has none.

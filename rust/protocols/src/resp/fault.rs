@@ -1,6 +1,6 @@
 //! Requests that cannot be read.
 
-/// Why a request cannot be read. The word is a metric's label.
+/// Why a request cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The number of arguments is none, or more than the limit.
@@ -17,22 +17,6 @@ pub enum Reason {
     Quotes,
     /// HTTP: a page made a browser send its commands to us.
     Http,
-}
-
-impl Reason {
-    /// Return the metric's label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Reason::Count => "bad_count",
-            Reason::Length => "bad_length",
-            Reason::NoBulk(_) => "no_bulk",
-            Reason::End => "bad_end",
-            Reason::InlineTooLong => "inline_too_long",
-            Reason::Quotes => "bad_quotes",
-            Reason::Http => "http",
-        }
-    }
 }
 
 /// Bytes that are no request. Nobody can know where the next one begins: answer, and close the connection, as Redis does.

@@ -5,9 +5,6 @@ use memchr::memchr;
 use super::number::{NoNumber, number, value};
 use super::{Limits, Parsed};
 
-/// How deep arrays may lie in each other.
-pub const DEPTH_MAX: usize = 32;
-
 /// How far the reader of one reply is, as [`super::Progress`] for requests; fresh again when a reply was whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplyProgress {
@@ -17,10 +14,8 @@ pub struct ReplyProgress {
     seen: usize,
     /// Bytes that the reply has at least.
     need: usize,
-    /// How many arrays are open.
-    depth: usize,
-    /// Elements that each open array still lacks.
-    left: [u32; DEPTH_MAX],
+    /// Elements that are still to come of the arrays which are open, however deep they lie.
+    left: u64,
 }
 
 /// What a reply is.
@@ -90,9 +85,9 @@ impl<'a> Reply<'a> {
     pub fn elements(&self) -> Elements<'a> {
         match (self.kind, number(self.bytes, 1)) {
             (Type::Array, Ok((count, start))) => {
-                Elements { rest: &self.bytes[start..], left: usize::try_from(count).unwrap_or(0) }
+                Elements::new(&self.bytes[start..], usize::try_from(count).unwrap_or(0))
             }
-            _ => Elements { rest: &[], left: 0 },
+            _ => Elements::new(&[], 0),
         }
     }
 }
@@ -104,13 +99,16 @@ pub struct Elements<'a> {
     left: usize,
 }
 
-/// An array that was read is within whatever its limits were.
-const NO_LIMITS: Limits = Limits {
-    bulk_bytes_max: u64::MAX,
-    elements_max: u32::MAX as usize,
-    line_bytes_max: usize::MAX,
-    depth_max: DEPTH_MAX,
-};
+impl<'a> Elements<'a> {
+    /// Return the elements that `bytes` begin with, which were read once already: they are within whatever the limits were.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8], count: usize) -> Elements<'a> {
+        Elements { rest: bytes, left: count }
+    }
+}
+
+const NO_LIMITS: Limits =
+    Limits { bulk_bytes_max: u64::MAX, elements_max: u32::MAX as usize, line_bytes_max: usize::MAX };
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Reply<'a>;
@@ -207,23 +205,17 @@ fn element(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Resul
         _ => return Err(Pause::Stray),
     };
     (progress.at, progress.seen) = (end, 0);
-    while let Some(depth) = progress.depth.checked_sub(1) {
-        progress.left[depth] -= 1;
-        if progress.left[depth] > 0 {
-            return Ok(false);
-        }
-        progress.depth = depth;
-    }
-    Ok(true)
+    progress.left = progress.left.saturating_sub(1);
+    Ok(progress.left == 0)
 }
 
 fn open(count: i64, limits: &Limits, progress: &mut ReplyProgress) -> Result<(), Pause> {
     let count = u32::try_from(count).map_err(|_| Pause::Stray)?;
-    if count as usize > limits.elements_max || progress.depth >= limits.depth_max.min(DEPTH_MAX) {
+    if count as usize > limits.elements_max {
         return Err(Pause::Stray);
     }
-    progress.left[progress.depth] = count;
-    progress.depth += 1;
+    // The array itself is one of those that were to come.
+    progress.left = progress.left.saturating_sub(1).saturating_add(u64::from(count));
     Ok(())
 }
 

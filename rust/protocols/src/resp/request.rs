@@ -198,8 +198,7 @@ fn line<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcom
     let end = progress.seen + end;
     *progress = Progress::default();
     let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
-    // As Redis: else lines of a request's body, which a page chose, would be commands.
-    if line.starts_with(b"POST ") || line.starts_with(b"Host:") {
+    if is_http(line) {
         return fault(Reason::Http);
     }
     match Inline::new(&bytes[..=end], line) {
@@ -207,6 +206,13 @@ fn line<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcom
         Some(inline) if inline.count == 0 => Parsed::Whole(Ok(Message::Empty { bytes: end + 1 })),
         Some(inline) => Parsed::Whole(Ok(Message::Inline(inline))),
     }
+}
+
+/// Tell whether a line is of HTTP, as Redis does in any case: else lines of a request's body, which a page chose, would be
+/// commands.
+fn is_http(line: &[u8]) -> bool {
+    let begins = |word: &[u8]| line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    begins(b"POST ") || begins(b"Host:")
 }
 
 #[cfg(test)]

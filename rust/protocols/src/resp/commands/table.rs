@@ -4,7 +4,9 @@
 //! `tests/agreement/test_redis_commands.py` asks them again.
 
 use super::Arity::{AtLeast, Exactly, Pairs, Unknown};
-use super::Kind::{Anywhere, ByKey, Counted, Local as Here, Refused, Script, Split as Parts, Together};
+use super::Kind::{
+    Anywhere, ByKey, Counted, Local as Here, Refused, Script, Scripts, Split as Parts, Streams, Together,
+};
 use super::Local::{Auth, Client, Command as Commands, Echo, Hello, Info, Ping, Quit, Select};
 use super::Split::{Mget, Mset, Sum};
 use super::Why::{AllKeys, Blocking, Database, PubSub, Server, Transaction};
@@ -171,7 +173,7 @@ pub const ALL: &[Command] = &[
     row("SAVE", Unknown, Refused(Server), NONE),
     row("SCAN", Unknown, Refused(AllKeys), NONE),
     row("SCARD", Exactly(2), ByKey(1), ONE),
-    row("SCRIPT", Unknown, Refused(Server), NONE),
+    row("SCRIPT", Unknown, Scripts, NONE),
     row("SDIFF", AtLeast(2), ByKey(1), ALL_ARGS),
     row("SDIFFSTORE", AtLeast(2), ByKey(1), ALL_ARGS),
     row("SELECT", Unknown, Here(Select), NONE),
@@ -226,8 +228,8 @@ pub const ALL: &[Command] = &[
     row("XLEN", Unknown, ByKey(1), ONE),
     row("XPENDING", Unknown, ByKey(1), ONE),
     row("XRANGE", Unknown, ByKey(1), ONE),
-    row("XREAD", Unknown, Refused(Blocking), NONE),
-    row("XREADGROUP", Unknown, Refused(Blocking), NONE),
+    row("XREAD", Unknown, Streams, NONE),
+    row("XREADGROUP", Unknown, Streams, NONE),
     row("XREVRANGE", Unknown, ByKey(1), ONE),
     row("XSETID", Unknown, ByKey(1), ONE),
     row("XTRIM", Unknown, ByKey(1), ONE),

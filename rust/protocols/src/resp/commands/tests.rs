@@ -54,11 +54,35 @@ fn keys_are_where_redis_has_them() {
     assert_eq!(keys("EVAL s 0 a"), [""; 0]);
     assert_eq!(keys("ZUNION 2 a b WITHSCORES"), ["a", "b"]);
     assert_eq!(keys("ZINTER 9 a"), ["a"]);
-    for none in
-        ["GET", "PING", "MSET", "EVAL s", "EVAL s x a", "EVAL s -1 a", "ZUNION", "RENAME", "OBJECT HELP", "TIME"]
-    {
+    assert_eq!(keys("XREAD COUNT 2 streams a b 0 0"), ["a", "b"]);
+    assert_eq!(keys("XREADGROUP GROUP STREAMS block NOACK STREAMS a >"), ["a"]);
+    assert_eq!(keys("XREAD STREAMS STREAMS 0"), ["STREAMS"]);
+    for none in [
+        "GET",
+        "PING",
+        "MSET",
+        "XREAD STREAMS a",
+        "XREAD COUNT 1",
+        "EVAL s",
+        "EVAL s x a",
+        "EVAL s -1 a",
+        "ZUNION",
+        "RENAME",
+        "OBJECT HELP",
+        "TIME",
+    ] {
         assert_eq!(keys(none), [""; 0], "{none}");
     }
+}
+
+#[test]
+fn reading_streams_blocks_where_it_says_so() {
+    let is_blocking = |words| with(words, |command, request| command.is_blocking(request));
+    assert!(
+        is_blocking("XREAD block 0 STREAMS a $") && is_blocking("XREADGROUP GROUP g c COUNT 1 BLOCK 5 STREAMS a >")
+    );
+    assert!(!is_blocking("XREAD STREAMS BLOCK 0") && !is_blocking("XREADGROUP GROUP BLOCK BLOCK STREAMS a >"));
+    assert!(!is_blocking("XREAD COUNT BLOCK STREAMS a 0") && !is_blocking("SET BLOCK BLOCK"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
 
-const LIMITS: Limits = Limits { bulk_bytes_max: 1000, elements_max: 100, line_bytes_max: 100, depth_max: 4 };
+const LIMITS: Limits = Limits { bulk_bytes_max: 1000, elements_max: 100, line_bytes_max: 100 };
 
 fn read(bytes: &[u8]) -> Parsed<Result<Message<'_>, Fault>> {
     request(bytes, &LIMITS, &mut Progress::default())
@@ -66,7 +66,7 @@ fn a_line_is_a_request_too() {
 #[test]
 fn what_is_no_request_ends_the_connection_with_an_error() {
     let endless = [b'a'; 100];
-    let cases: [(&[u8], Reason, &str); 25] = [
+    let cases: [(&[u8], Reason, &str); 27] = [
         (b"*1-\r\n", Reason::Count, "invalid multibulk length"),
         (b"*x\r\n", Reason::Count, "invalid multibulk length"),
         (b"*\r\n", Reason::Count, "invalid multibulk length"),
@@ -92,6 +92,8 @@ fn what_is_no_request_ends_the_connection_with_an_error() {
         (b"set k \"a\\\r\n", Reason::Quotes, "unbalanced quotes"),
         (b"POST / HTTP/1.1\r\n", Reason::Http, "HTTP"),
         (b"Host: localhost\r\n", Reason::Http, "HTTP"),
+        (b"host:localhost\r\n", Reason::Http, "HTTP"),
+        (b"post / HTTP/1.1\r\n", Reason::Http, "HTTP"),
     ];
     for (bytes, reason, text) in cases {
         assert_eq!(read(bytes), Parsed::Whole(Err(Fault { reason })), "{}", bytes.escape_ascii());
