@@ -186,10 +186,20 @@ FAILURES = (
     ),
     promise.Failure(
         "A client sends what is malformed, too large, or no command that can be split by its key",
-        "it is answered with the protocol's error and the connection stays; with compat strict the "
-        "connection is closed, as twemproxy does",
+        "it is answered with the protocol's error and the connection stays, unless nobody can know "
+        "where the next command begins: behind bytes that are no request, a Redis argument over "
+        "value-max, a memcache line longer than keys-max keys can be, the binary protocol. With "
+        "compat strict the connection is closed, as twemproxy does. A memcache value over "
+        "value-max takes the key's old value with it, as a memcached does",
         "client: `ERROR`, `CLIENT_ERROR …`, `SERVER_ERROR object too large for cache` or `-ERR …`. "
         "Operator: `alongside_ambassador_refused_total`",
+    ),
+    promise.Failure(
+        "A memcached before 1.6, which knows no meta commands, gets `ms`",
+        "it takes the block for commands, so the connection to it is closed and what else was "
+        "asked on it fails; other meta commands are errors. Meta commands need memcached 1.6",
+        "client: `ERROR`; who asked at the same time: `SERVER_ERROR …`. Operator: "
+        "`alongside_ambassador_server_errors_total`",
     ),
     promise.Failure(
         "A client asks more than requests-max or client-requests-max allow, or does not read",
