@@ -246,8 +246,20 @@ def test_redis_py_has_what_twemproxy_refuses(ours: redis.Redis) -> None:
     assert ours.getdel("{a}3") == b"1"
     assert ours.xadd("x", {"a": "1"}, id="1-1") == b"1-1"
     assert ours.xrange("x") == [(b"1-1", {b"a": b"1"})]
-    assert ours.lock("lock", timeout=100).acquire()
-    assert ours.lock("lock", blocking=False).acquire() is False
+
+
+def test_redis_py_registers_scripts_at_every_server(ours: redis.Redis) -> None:
+    add = ours.register_script(ADD)
+    names = [f"{number}:of-scripts" for number in range(30)]
+    assert [add(keys=[name], args=[2]) for name in names] == [2] * 30
+    with ours.pipeline(transaction=False) as many:
+        for name in names:
+            add(keys=[name], args=[3], client=many)
+        assert many.execute() == [5] * 30
+    # The end of a lock is a script.
+    for _ in range(2):
+        with ours.lock("ended", timeout=100):
+            assert ours.lock("ended", blocking=False).acquire() is False
 
 
 def ping(many: redis.client.Pipeline) -> None:
