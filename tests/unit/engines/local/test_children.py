@@ -197,7 +197,7 @@ def await_a_dead_child() -> None:
 
 
 def test_tidying_takes_no_status_that_someone_waits_for(tmp_path: Path) -> None:
-    process = python("raise SystemExit(3)", restart="never")
+    process = python("import time; time.sleep(0.5); raise SystemExit(3)", restart="never")
 
     async def work(made: engine.Engine) -> None:
         made.start(process, None, None)
