@@ -151,6 +151,15 @@ def hold(path: str, *, count: int) -> int:
     Raises:
         errors.UsageError: it cannot be written, or another process holds it.
     """
+    while True:
+        held = _held(path, count)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(held), os.stat(path)):
+                return held
+        os.close(held)  # who held it before took the file away in that moment
+
+
+def _held(path: str, count: int) -> int:
     try:
         made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:

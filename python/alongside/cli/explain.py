@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alongside.base import environment
+from alongside.base import environment, errors
 from alongside.cli import projects
 from alongside.engines.processes import admin
 from alongside.server import client, pooled
@@ -47,6 +47,8 @@ def command(  # noqa: PLR0913 - one for each flag
     Of a cache of memcache or Redis, write a key in place of the URL. With --admin, NAME is a pool
     or a route of that process.
     """
+    if door is not None and project is not None:
+        raise errors.UsageError("--project: the process of --admin is asked; leave one of them out")
     if door is not None:
         answer = asyncio.run(_of_process(admin.Admin(door), name, url, headers, address))
     else:
@@ -72,10 +74,16 @@ async def _of_process(
     told = (await door.snapshot()).get("pools")
     pools = told if isinstance(told, list) else []
     if any(isinstance(one, dict) and one.get("name") == name for one in pools):
+        if headers or address is not None:
+            raise errors.UsageError(
+                f'pool "{name}" is of commands that have neither fields nor addresses; leave '
+                "--header and --ip out"
+            )
         answer = await door.explain([("pool", name), ("key", url)])
         return {"name": name, "key": url, **pooled.placed(answer), "reason": answer.get("why")}
     parameters = [("route", name), ("url", url), *[("header", header) for header in headers]]
-    return await door.explain(parameters + ([("ip", address)] if address is not None else []))
+    answer = await door.explain(parameters + ([("ip", address)] if address is not None else []))
+    return {"name": name, "url": url, **answer}
 
 
 def _lines(value: object) -> list[str]:

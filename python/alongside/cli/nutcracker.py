@@ -48,7 +48,7 @@ _LONG = {
 _NAMES = {"--config": "-c", "--stats-port": "-s", "--stats-address": "-a"}
 """The flags here of what the ambassador calls otherwise."""
 _SHORT = "hVtdDv:o:c:s:i:a:p:m:"
-_IGNORED = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2)
+_IGNORED = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2)
 """Before the data plane answers them: left alone they would stop or end us."""
 _NUMBERS: dict[str, tuple[int, int | None]] = {
     "v": (0, None),
@@ -56,6 +56,8 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "i": (0, None),
     "m": (MBUF_MIN, MBUF_MAX),
 }
+_KEEPS_NO_MODULES = "PYTHONDONTWRITEBYTECODE"
+"""Tells the Python that reads a changed file to write down no compiled modules."""
 _STATS = "twemproxy_stats"
 """What the data plane calls its socket of figures."""
 
@@ -206,11 +208,13 @@ def _start(told: Told, config: str, variables: environment.Environment) -> None:
     for one in _IGNORED:
         signal.signal(one, signal.SIG_IGN)
     if "d" in told.flags:
-        # As with twemproxy: everybody may connect to a UNIX socket whose mode is not written.
+        # As with twemproxy: everybody may connect to a UNIX socket whose mode is not written. What
+        # Python keeps of its modules would be everybody's to change then.
         os.umask(0)
+        sys.dont_write_bytecode = True
 
     def before(made: documents.Made) -> ambassador.Settled:
-        return _settle(told, made)
+        return _settle(told, made, passed="LISTEN_FDS" in variables)
 
     ambassador.start(words, variables, before=before, level=_level(told.verbosity))
 
@@ -225,20 +229,25 @@ def _translated(line: str) -> str:
     return f"{_NAMES.get(flag, flag)}{colon}{rest}"
 
 
-def _settle(told: Told, made: documents.Made) -> ambassador.Settled:
+def _settle(told: Told, made: documents.Made, *, passed: bool) -> ambassador.Settled:
     """Do what -o, -d and -p ask for; return what the data plane is told.
 
     What cannot be is said before anything is written, and while the terminal is there.
+
+    Args:
+        told: the command line.
+        made: of the file.
+        passed: whether sockets were passed to this process.
     """
-    log = daemon.open_log(told.values["o"]) if told.value("o") else None
     for pool in made.pools:
         if pool.listen.path is not None:
             daemon.check_path(pool.listen.path, _place(made, pool))
     wanted = _addresses(made)
     is_leaving = "d" in told.flags
-    if not is_leaving:
+    if not is_leaving and not passed:  # what was passed to us is taken, by ourselves
         daemon.check(wanted)
     sockets = daemon.bind(wanted) if is_leaving else []
+    log = daemon.open_log(told.values["o"]) if told.value("o") else None
     pid = told.value("p")
     held = None if pid is None else daemon.hold(pid, count=len(sockets))
     caller = daemon.leave(count=len(sockets)) if is_leaving else None
@@ -249,6 +258,8 @@ def _settle(told: Told, made: documents.Made) -> ambassador.Settled:
     elif log is not None:
         daemon.write_to(log)
     variables = daemon.passed_on([one.name for one in wanted], sockets)
+    if is_leaving:
+        variables |= {_KEEPS_NO_MODULES: "1"}
     words = [*_habits(told), *([] if caller is None else ["--tell", f"fd:{caller}"])]
     return ambassador.Settled(variables, tuple(words), (sys.argv[0], *told.words))
 

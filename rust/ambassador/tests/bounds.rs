@@ -96,6 +96,34 @@ fn an_answer_too_large_to_be_kept_fails_its_command_alone() {
 }
 
 #[test]
+fn an_answer_is_passed_over_for_as_long_as_it_comes() {
+    let more = json!({"ejection": {"failures": 1}, "timeout_ms": 400, "limits": {"server_bytes_max": 65_536}});
+    let (mut world, terms, k) = world("redis", 1, &more);
+    let (one, other) = (world.connect(), world.connect());
+    ask(&mut world, one, &command(&[b"GET", k[0].as_bytes()]));
+    world.server(0).health = Health::Silent;
+    world.send(one, &command(&[b"GET", b"large"]));
+    world.settle();
+    world.say(0, format!("${}\r\n", 100_000).as_bytes());
+    for _ in 0..40 {
+        world.say(0, &[b'v'; 2_500]);
+        world.run_ms(100);
+    }
+    world.send(other, &command(&[b"GET", k[0].as_bytes()]));
+    world.settle();
+    world.say(0, b"\r\n$1\r\nx\r\n");
+    world.settle();
+    assert_eq!(world.take(one), "-ERR The server's answer is too large\r\n");
+    assert_eq!(world.take(other), "$1\r\nx\r\n");
+    let sum = terms.servers[0].sum();
+    assert_eq!(
+        (terms.servers[0].standing(), sum.server_timedout, sum.failed, sum.timed_out),
+        (Standing::Good, 0, 1, 0)
+    );
+    assert_eq!((world.open_links().len(), world.core.holdings().asks), (1, 0));
+}
+
+#[test]
 fn quiet_commands_are_waited_for_as_others_are() {
     let (mut world, terms, keys) = world("memcache", 1, &json!({"limits": {"client_requests_max": 8}}));
     let (client, other) = (world.connect(), world.connect());
@@ -131,6 +159,16 @@ fn what_a_client_asks_counts_with_its_bytes() {
     world.settle();
     world.settle();
     assert_eq!(world.take(client), "STORED\r\n".repeat(5));
+}
+
+#[test]
+fn what_every_server_is_asked_counts_with_all_its_bytes() {
+    let (mut world, _, _) = world("redis", 3, &json!({"limits": {"client_bytes_max": 65_536}}));
+    let client = world.connect();
+    (0..3).for_each(|index| world.server(index).health = Health::Silent);
+    world.send(client, &command(&[b"SCRIPT", b"LOAD", &[b's'; 10_000]]).repeat(9));
+    world.settle();
+    assert_eq!(world.core.holdings().asks, 3 * 3, "no more than a third of it is begun");
 }
 
 #[test]

@@ -472,7 +472,7 @@ fn what_a_server_says_in_place_of_values_is_passed_on() {
 
 #[test]
 fn a_server_that_takes_a_block_for_commands_shifts_nobodys_answers() {
-    let (mut world, _, keys) = world(1, &json!({}));
+    let (mut world, terms, keys) = world(2, &json!({"ejection": {"failures": 1}}));
     let (client, other) = (world.connect(), world.connect());
     ask(&mut world, client, &format!("get {}\r\n", keys[0]));
     world.server(0).health = Health::Silent;
@@ -483,7 +483,8 @@ fn a_server_that_takes_a_block_for_commands_shifts_nobodys_answers() {
     world.say(0, b"ERROR\r\nOK\r\nNOT_FOUND\r\n");
     world.settle();
     assert_eq!(world.take(client), "ERROR\r\n");
-    assert_eq!(world.take(other), "SERVER_ERROR Server sent an invalid answer\r\n");
+    assert_eq!(world.take(other), "SERVER_ERROR Server does not know a command that came before\r\n");
+    assert_eq!(terms.servers[0].standing(), Standing::Good, "a client's command is no fault of its");
 }
 
 #[test]

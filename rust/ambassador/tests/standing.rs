@@ -98,6 +98,24 @@ fn a_server_that_has_no_room_for_us_refuses_the_connection() {
 }
 
 #[test]
+fn who_has_answered_already_refuses_no_connection_by_the_same_words() {
+    let full =
+        [("memcache", "ERROR Too many open connections\r\n"), ("redis", "-ERR max number of clients reached\r\n")];
+    for (protocol, said) in full {
+        let (mut world, terms, k) = world(protocol, 2, &json!({"ejection": {"failures": 1}}));
+        let client = world.connect();
+        let ask = if protocol == "redis" { get_redis } else { get };
+        ask(&mut world, client, &k[0]);
+        world.server(0).health = Health::Silent;
+        ask(&mut world, client, &k[0]);
+        world.say(0, said.as_bytes());
+        world.settle();
+        assert_eq!(world.take(client), said);
+        assert_eq!(terms.servers[0].standing(), Standing::Good);
+    }
+}
+
+#[test]
 fn an_old_link_says_nothing_of_the_server_that_has_its_place() {
     let counters = Arc::default();
     let mut swapped = document("memcache", 2, &json!({"ejection": {"failures": 1}}));

@@ -172,9 +172,10 @@ impl<S: Stream, V: Service> Served<'_, S, V> {
         match self.connection.poll_accept(context) {
             Poll::Ready(Some(Ok((request, respond)))) => Poll::Ready(Met::Request(Box::new(request), respond)),
             Poll::Ready(Some(Err(error))) => {
-                // By the frames' reader: the client broke the protocol, and was told so.
+                // By the frames' reader: the client broke the protocol, or gave up too much, and was told so.
                 if error.is_library() {
-                    self.listener.metrics.refused("h2_frames");
+                    let is_flood = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+                    self.listener.metrics.refused(if is_flood { "h2_resets" } else { "h2_frames" });
                 }
                 Poll::Ready(Met::End)
             }

@@ -46,9 +46,11 @@ impl Said<'_> {
     }
 }
 
-/// Whether this is an answer of which nothing is over or has yet to begin: time alone changes it.
-pub fn is_current(bytes: &[u8], now_s: i64) -> bool {
-    Answer::read(bytes).is_some_and(|answer| !answer.said.iter().any(|it| it.is_early(now_s) || it.is_over(now_s)))
+/// Returns a number that changes when the time of something in an answer begins or is over: time alone changes it.
+pub fn phase(bytes: &[u8], now_s: i64) -> u64 {
+    let Some(answer) = Answer::read(bytes) else { return 0 };
+    let begun = |it: &Said<'_>| u64::from(!it.is_early(now_s)) + u64::from(it.is_over(now_s));
+    answer.said.iter().map(begun).sum()
 }
 
 /// Checks that an answer may be shown with a certificate; its signature where the issuer is known.
@@ -64,7 +66,7 @@ pub fn check(
     let answer = Answer::read(bytes)
         .ok_or_else(|| Reason::Broken("it is no OCSP answer in DER with a status of 0".to_owned()))?;
     let said = answer.said.iter().find(|said| said.serial == leaf.raw_serial()).ok_or(Reason::OtherStaple)?;
-    if issuer.is_some_and(|issuer| !answer.is_signed_for(issuer, now_s)) {
+    if issuer.is_some_and(|issuer| !answer.is_signed_for(issuer, said.begins)) {
         return Err(Reason::ForeignStaple);
     }
     match (said.status, said.ends) {
@@ -104,28 +106,38 @@ impl<'d> Answer<'d> {
         Some(Self { signed, algorithm, signature, certificates: certificates.unwrap_or_default(), said })
     }
 
-    /// Whether the certificate's issuer signed it, or somebody whom the issuer lets sign answers. What nobody here can
-    /// check is left to the clients.
-    fn is_signed_for(&self, issuer: &X509Certificate<'_>, now_s: i64) -> bool {
-        self.is_signed_by(issuer.public_key())
+    /// Whether the certificate's issuer signed it, or somebody whom the issuer let sign answers when it was made: that an
+    /// answer is old is another fault. What nobody here can check is left to the clients.
+    fn is_signed_for(&self, issuer: &X509Certificate<'_>, made: ASN1Time) -> bool {
+        let key = issuer.public_key();
+        self.is_signed_by(key)
             || self.certificates.iter().any(|responder| {
-                let validity = responder.validity();
-                let is_current = validity.not_before.timestamp() <= now_s && now_s < validity.not_after.timestamp();
                 let usage = responder.extended_key_usage().ok().flatten();
-                is_current
+                responder.validity().is_valid_at(made)
                     && usage.is_some_and(|usage| usage.value.ocsp_signing)
-                    && is_good(&responder.verify_signature(Some(issuer.public_key())))
+                    && is_good(key, &responder.signature_algorithm, &responder.verify_signature(Some(key)))
                     && self.is_signed_by(responder.public_key())
             })
     }
 
     fn is_signed_by(&self, key: &SubjectPublicKeyInfo<'_>) -> bool {
-        is_good(&verify_signature(key, &self.algorithm, &self.signature, self.signed))
+        let verified = verify_signature(key, &self.algorithm, &self.signature, self.signed);
+        is_good(key, &self.algorithm, &verified)
     }
 }
 
-const fn is_good(verified: &Result<(), X509Error>) -> bool {
-    matches!(verified, Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm))
+/// Whether a signature is the key's, or of a kind that nobody here can check though it is one for such a key.
+fn is_good(key: &SubjectPublicKeyInfo<'_>, how: &AlgorithmIdentifier<'_>, verified: &Result<(), X509Error>) -> bool {
+    match verified {
+        Ok(()) => true,
+        Err(X509Error::SignatureUnsupportedAlgorithm) => family(&key.algorithm) == family(how),
+        Err(_) => false,
+    }
+}
+
+/// Returns the numbers that a kind of key and its signatures have in common: those of RSA's, of elliptic curves', of Ed25519.
+fn family(algorithm: &AlgorithmIdentifier<'_>) -> Vec<u64> {
+    algorithm.algorithm.iter().into_iter().flatten().take(4).collect()
 }
 
 /// Bytes of DER that are read part by part.

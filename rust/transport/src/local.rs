@@ -22,12 +22,17 @@ const PLAIN: &str = "reno";
 /// accepts; one that connects is told before it does, for a connection that paced once goes on.
 pub fn unpace(socket: impl AsFd, other: IpAddr) {
     static PACES: OnceLock<bool> = OnceLock::new();
-    let socket = socket.as_fd();
-    let paces = || sockopt::tcp_congestion(socket).is_ok_and(|name| name.starts_with(PACING));
+    let paces = || usual().is_ok_and(|name| name.starts_with(PACING));
     if other.to_canonical().is_loopback() && *PACES.get_or_init(paces) {
         // A system that refuses has a dearer connection, and no worse one.
         let _ = sockopt::set_tcp_congestion(socket, PLAIN);
     }
+}
+
+/// Returns what sockets have of which nobody says anything; one that is passed to us may have been told before.
+fn usual() -> io::Result<String> {
+    let fresh = socket2::Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    Ok(sockopt::tcp_congestion(&fresh)?)
 }
 
 /// Opens a connection without delay for small writes.

@@ -94,7 +94,9 @@ fn look_at(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &m
         fail_ask(ask, Why::TimedOut, clients, context);
     }
     if let Some(oldest) = link.asks.front().filter(|_| link.graves > 0) {
-        let age_us = u64::from(context.at_us().wrapping_sub(oldest.at_us));
+        // Answers come in turn: as long as something comes, it is this one's.
+        let age_us =
+            u64::from(context.at_us().wrapping_sub(oldest.at_us)).min(context.now_us.saturating_sub(link.heard_us));
         let until_us = (2 * timeout_us + GRAVE_US).min(AGE_US_MAX).saturating_sub(age_us);
         look.is_over |= until_us == 0 || link.graves > GRAVES_MAX || link.is_draining && link.has_no_askers();
         context.wake(context.now_us + until_us);

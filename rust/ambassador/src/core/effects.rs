@@ -50,6 +50,8 @@ pub enum Why {
     Full,
     /// The server's answer is larger than what may wait.
     TooLarge,
+    /// The server took the block behind a command that it does not know for commands.
+    Misread,
     /// This process or machine has too little of something: the server has nothing to do with it.
     Own,
     /// Anything else, also here.
@@ -71,6 +73,7 @@ impl Why {
             Why::Tls => "tls",
             Why::Full => "full",
             Why::TooLarge => "too_large",
+            Why::Misread => "misread",
             Why::Own => "own",
             Why::Other => "other",
         }
@@ -89,6 +92,7 @@ impl Why {
             Why::Tls => "TLS to the server failed",
             Why::Full => "Too many commands wait",
             Why::TooLarge => "The server's answer is too large",
+            Why::Misread => "Server does not know a command that came before",
             Why::Own => "No more connections can be made here",
             Why::Other => "Server is not available",
         }

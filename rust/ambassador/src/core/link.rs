@@ -129,6 +129,8 @@ pub(crate) struct Link {
     /// Nothing more is asked: it is closed when all is answered.
     pub(crate) is_draining: bool,
     is_dirty: bool,
+    /// An answer came on it.
+    pub(crate) was_answered: bool,
 }
 
 impl Link {
@@ -156,6 +158,7 @@ impl Link {
             is_probe: false,
             is_draining: false,
             is_dirty: false,
+            was_answered: false,
         }
     }
 
@@ -247,6 +250,7 @@ impl Link {
     /// Take off the ask that was answered; tell whether it is a grave.
     #[inline]
     pub(crate) fn pop(&mut self) -> bool {
+        self.was_answered = true;
         self.asks.pop_front();
         if self.asks.is_empty() && self.asks.capacity() > ASKS_KEPT {
             self.asks = VecDeque::new();

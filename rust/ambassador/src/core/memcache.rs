@@ -6,7 +6,7 @@ use alongside_protocols::memcache::{Fault, KEY_ROOM_BYTES, Kind, Reason, Request
 use super::client::Client;
 use super::context::Context;
 use super::ids::Slab;
-use super::link::{Ask, Link, NOBODY, What};
+use super::link::{Ask, Link, What};
 use super::pool::Pool;
 use super::slots::{Slot, SlotKind};
 use super::{LinkId, Why, local, memcache_many};
@@ -54,7 +54,7 @@ pub(super) fn read(
 
 /// Delete what a value that is too large was to replace, as memcached does: nobody shall read it as the new one.
 #[cold]
-fn forget_old(client: &Client, pool: &mut Pool, links: &mut Slab<Link>, bytes: &[u8], context: &mut Context) {
+fn forget_old(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, bytes: &[u8], context: &mut Context) {
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let mut words = Words::new(line);
     let (Some(b"set"), Some(key)) = (words.next(), words.next()) else { return };
@@ -62,7 +62,8 @@ fn forget_old(client: &Client, pool: &mut Pool, links: &mut Slab<Link>, bytes: &
     match found {
         Ok(id) => {
             let line = [b"delete ", key, b"\r\n"].concat();
-            ask_on(pool, links, id, Ask::new(NOBODY, 0, What::Line, Class::Write), &line, context);
+            let slot = client.expect(SlotKind::Unheard, line.len());
+            ask_on(pool, links, id, Ask::new(client.id, slot, What::Line, Class::Write), &line, context);
         }
         Err(why) => count_failure(pool, why),
     }

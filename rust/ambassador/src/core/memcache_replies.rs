@@ -23,7 +23,7 @@ pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, co
         };
         let rest = &bytes[seen.done..];
         // memcached says so before anything else, and ends the connection: it answers nothing.
-        if rest.starts_with(FULL) {
+        if !link.was_answered && rest.starts_with(FULL) {
             seen.verdict = Verdict::Broken(Why::Refused);
             break;
         }
@@ -73,7 +73,7 @@ fn whole(
     }
     if ask.what == What::MetaSet && reply.line == b"ERROR" {
         // It does not know the command, as memcached before 1.6, and takes the block for commands: it answers these too.
-        seen.verdict = Verdict::Broken(Why::Stray);
+        seen.verdict = Verdict::Broken(Why::Misread);
     }
     true
 }

@@ -65,7 +65,10 @@ impl<'a> Key<'a> {
             }
             PoolProtocol::Redis => match resp::request(bytes, &pool.resp_limits, &mut Progress::default()) {
                 Parsed::Whole(Ok(Message::Command(request))) => {
-                    commands::find(request.name())?.key(&request).map(Key::Sent)
+                    // Keys that one server has need not have one elsewhere.
+                    let mut keys = commands::find(request.name())?.keys(&request);
+                    let first = keys.next()?;
+                    keys.next().is_none().then_some(Key::Sent(first))
                 }
                 _ => None,
             },

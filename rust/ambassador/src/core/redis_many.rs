@@ -101,7 +101,8 @@ pub(super) fn everywhere(
         ask.part += 1;
     }
     pool.lane.fragments.add(u64::from(left));
-    let slot = Slot { kind: SlotKind::Merged, left, merge: Some(merge), ..Slot::default() };
+    let asked_bytes = request.bytes.len() * left as usize;
+    let slot = Slot { kind: SlotKind::Merged, left, merge: Some(merge), asked_bytes, ..Slot::default() };
     client.push_merged(slot, context);
 }
 

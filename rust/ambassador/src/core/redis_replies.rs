@@ -37,7 +37,7 @@ pub(super) fn read(
         }
         let reply = match reply(rest, &limits, &mut link.reply_progress) {
             // Redis says so before anything else, and ends the connection: it answers nothing.
-            Parsed::Whole(Ok(reply)) if FULL.contains(&reply.bytes) => {
+            Parsed::Whole(Ok(reply)) if !link.was_answered && FULL.contains(&reply.bytes) => {
                 seen.verdict = Verdict::Broken(Why::Refused);
                 break;
             }
@@ -75,6 +75,8 @@ fn give_up(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &m
         pool.lane.limited.add(1);
         fail_ask(ask, Why::TooLarge, clients, context);
     }
+    // Nobody waits for it any more.
+    link.graves = link.graves.max(1);
 }
 
 /// Pass over what came of an answer that is too large.

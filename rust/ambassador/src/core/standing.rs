@@ -169,7 +169,10 @@ impl Fleet {
         if link.is_probe {
             link.lane.probes_failed.add(1);
             pool.probe_failed(index, why, can_try, &mut self.links, context);
-        } else if link.is_draining || index >= pool.servers.len() || matches!(why, Why::TooLarge | Why::Own) {
+        } else if link.is_draining
+            || index >= pool.servers.len()
+            || matches!(why, Why::TooLarge | Why::Misread | Why::Own)
+        {
             // What becomes of its server is not told by this link any more, or the server is not at fault.
         } else if was_idle && was_long && !pool.is_retired && matches!(why, Why::Ended | Why::Reset) {
             // Servers end idle connections, and also end: connecting tells which, before a command needs to.
@@ -189,15 +192,20 @@ impl Pool {
     /// A look brought nothing. Where commands do not try, looks alone tell when a server is to be ejected.
     fn probe_failed(&mut self, index: usize, why: Why, can_try: bool, links: &mut Slab<Link>, context: &mut Context) {
         let retry_us = self.terms.pool.retry_ms * 1_000;
+        let look_us = context.now_us + self.terms.pool.retry_ms.min(DOWN_LOOK_MS_MAX) * 1_000;
         let Some(server) = self.servers.get_mut(index) else { return };
-        let is_own = why == Why::Own;
-        if !is_own {
-            server.why = why;
+        if why == Why::Own {
+            // Nothing was learnt about it.
+            if server.standing != Standing::Good {
+                server.look_at(look_us, context);
+            }
+            return;
         }
+        server.why = why;
         let standing = server.standing;
         match standing {
             Standing::Ejected => server.look_at(context.now_us + retry_us, context),
-            Standing::Down if !is_own && self.failed(index, why, context) => self.drain_server(index, links, context),
+            Standing::Down if self.failed(index, why, context) => self.drain_server(index, links, context),
             Standing::Down => self.is_down(index, can_try, context),
             Standing::Good => {}
         }

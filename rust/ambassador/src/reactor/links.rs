@@ -28,6 +28,8 @@ pub(crate) struct Link {
     deadline_us: u64,
     /// When this address is given up, where there is another.
     patience_us: u64,
+    /// Why an address was left that could be used here.
+    left: Option<Why>,
 }
 
 impl Link {
@@ -60,6 +62,7 @@ impl Reactor {
             others: numeric.into_iter().collect(),
             deadline_us: self.now_us + terms.pool.connect_timeout_ms * 1_000,
             patience_us: 0,
+            left: None,
             terms: Arc::clone(&terms),
             server,
         };
@@ -96,7 +99,7 @@ impl Reactor {
             match Socket::to_address(address) {
                 Ok(socket) => return self.begin(index, socket),
                 Err(error) if link.others.is_empty() => return self.link_failed(index, &error),
-                Err(_) => {}
+                Err(error) => link.left = link.left.or_else(|| why(&error)),
             }
         }
     }
@@ -135,6 +138,7 @@ impl Reactor {
             let is_it = |link: &&mut Link| link.id == id && link.is_connecting && link.patience_us == at_us;
             if let Some(link) = self.links.get_mut(id.index()).and_then(Option::as_mut).filter(is_it) {
                 link.connection = None;
+                link.left = Some(Why::TimedOut);
                 self.try_next(id.index());
             }
         }
@@ -152,8 +156,9 @@ impl Reactor {
         match connection.socket.is_connected() {
             Ok(true) => self.connected(index),
             Ok(false) => {}
-            Err(_) if !link.others.is_empty() => {
+            Err(error) if !link.others.is_empty() => {
                 link.connection = None;
+                link.left = link.left.or_else(|| why(&error));
                 self.try_next(index);
             }
             Err(error) => self.link_failed(index, &error),
@@ -218,17 +223,11 @@ impl Reactor {
     }
 
     pub(super) fn link_failed(&mut self, index: usize, error: &io::Error) {
-        if is_own_fault(error) {
-            return self.lack(index, error);
+        match why(error) {
+            None => self.lack(index, error),
+            Some(Why::Tls) => self.tls_failed(index, error),
+            Some(why) => self.close(index, why),
         }
-        let why = match error.kind() {
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Why::Refused,
-            io::ErrorKind::TimedOut => Why::TimedOut,
-            io::ErrorKind::InvalidData => return self.tls_failed(index, error),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => Why::Reset,
-            _ => Why::Other,
-        };
-        self.close(index, why);
     }
 
     /// Closes a link that could not be made for want of something that this process or machine has too little of.
@@ -236,7 +235,9 @@ impl Reactor {
         if let Some(count) = self.failures.count() {
             tracing::warn!(event = "server_connection_not_made", error = %error, count);
         }
-        self.close(index, Why::Own);
+        // A server that refused us at one address is not excused by another that this machine has no way to.
+        let left = self.links.get(index).and_then(Option::as_ref).and_then(|link| link.left);
+        self.close(index, left.unwrap_or(Why::Own));
     }
 
     fn tls_failed(&mut self, index: usize, reason: &dyn std::fmt::Display) {
@@ -293,4 +294,18 @@ mod tests {
         assert_eq!(super::host("[::1]:6379"), "::1");
         assert_eq!(super::host("unix:/run/redis.sock"), "localhost");
     }
+}
+
+/// Returns what an error says of the other side; nothing where it is this side's.
+fn why(error: &io::Error) -> Option<Why> {
+    if is_own_fault(error) {
+        return None;
+    }
+    Some(match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Why::Refused,
+        io::ErrorKind::TimedOut => Why::TimedOut,
+        io::ErrorKind::InvalidData => Why::Tls,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => Why::Reset,
+        _ => Why::Other,
+    })
 }

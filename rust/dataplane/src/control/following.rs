@@ -64,13 +64,13 @@ impl Control {
                 () = self.drained.notified() => return self.finish(signals, &mut terminate, &mut interrupt).await,
                 _ = hangup.recv() => self.read_again(source, Look::Always),
                 () = changed.notified() => {
-                    watch.renew();
                     self.read_again(source, Look::IfChanged);
+                    watch.renew();
                 }
                 _ = retry.tick() => self.try_again(source),
                 _ = look.tick() => {
-                    watch.renew();
                     self.read_again(source, Look::IfChanged);
+                    watch.renew();
                 }
             }
         }

@@ -3,8 +3,8 @@
 use super::{Authority, Folder, Leaf, Server, ders, document, key_der};
 use crate::files::Part;
 use crate::pair::{Pair, Place};
-use crate::staple::is_current;
-use rcgen::{ExtendedKeyUsagePurpose, KeyPair, SerialNumber, SigningKey};
+use crate::staple::phase;
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair, SerialNumber, SigningKey, date_time_ymd};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -151,6 +151,15 @@ fn who_signs_an_answer_is_the_issuer_or_whom_it_lets_sign() {
     assert_eq!(by(&may(&stapled.authority, ExtendedKeyUsagePurpose::OcspSigning)), None);
     let foreign = Some("holds an OCSP answer that the certificate's authority did not sign".to_owned());
     assert_eq!(by(&may(&stapled.authority, ExtendedKeyUsagePurpose::ServerAuth)), foreign);
+    let until = |last: u8| {
+        stapled.authority.leaf_by(&["ocsp.example"], |params| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+            (params.not_before, params.not_after) = (date_time_ymd(2023, 12, 1), date_time_ymd(2024, 1, last));
+        })
+    };
+    // Who could sign when it was made may be gone by now, a day later: then the answer alone says how old it is.
+    assert_eq!(by(&until(2)), None);
+    assert_eq!(by(&until(31)), None);
     assert_eq!(by(&may(&other, ExtendedKeyUsagePurpose::OcspSigning)), foreign);
     assert_eq!(stapled.fault(&answer.signed(other.0.key(), None)), foreign);
     // Nobody knows here who signs for a certificate without its issuer.
@@ -160,10 +169,17 @@ fn who_signs_an_answer_is_the_issuer_or_whom_it_lets_sign() {
 
 #[test]
 fn time_alone_begins_and_ends_an_answer() {
-    let answer = Answer::default().signed(Authority::new("authority").0.key(), None);
-    let current = |days: i64| is_current(&answer, NEW_YEAR_S + days * DAY_S);
-    assert_eq!([-1, 0, 6, 7, 8].map(current), [false, true, true, false, false]);
-    assert!(!is_current(b"none", NEW_YEAR_S));
+    let stapled = Stapled::new();
+    let answer = Answer::default().signed(stapled.authority.0.key(), None);
+    let at = |days: i64| NEW_YEAR_S + days * DAY_S;
+    assert_eq!([-1, 0, 6, 7, 8].map(|days| phase(&answer, at(days))), [0, 1, 1, 2, 2]);
+    assert_eq!(phase(b"none", at(0)), 0);
+    // The same files are looked at anew then.
+    stapled.put(&answer);
+    let files = stapled.place.read().unwrap();
+    assert_eq!(files.digest(at(1)), files.digest(at(6)));
+    assert_ne!(files.digest(at(6)), files.digest(at(7)));
+    assert_ne!(files.digest(at(-1)), files.digest(at(0)));
 }
 
 #[tokio::test]

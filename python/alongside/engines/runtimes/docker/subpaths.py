@@ -73,6 +73,7 @@ class Held:
             return
         try:
             had = Counter(_mounted(Path(f"/proc/{pid}")))
+            os.stat(f"/proc/{pid}/root")  # who has ended meanwhile has lost its mounts
             if identity not in Path(f"/proc/{pid}/cgroup").read_text():
                 raise ProcessLookupError(pid)
         except OSError:  # it has ended, is another user's, or the engine counts otherwise
@@ -180,18 +181,20 @@ def _mounted(process: Path) -> Iterator[_Inode]:
 
     No symlink is followed, so that nothing else is shown in its stead.
     """
-    for line in (process / "mountinfo").read_text(errors="surrogateescape").splitlines():
-        point = memory.plain(line.split()[4])
-        if point == "/":
-            continue
-        try:
-            found = beneath.descended(f"{process}/root", point.strip("/"), makes=False)
-        except OSError:  # it lies below another mount, or has gone
-            continue
-        try:
-            yield _inode(found)
-        finally:
-            os.close(found)
+    root = os.open(process / "root", os.O_PATH | os.O_CLOEXEC)  # of a process that we may look into
+    try:
+        for line in (process / "mountinfo").read_text(errors="surrogateescape").splitlines():
+            point = memory.plain(line.split()[4]).strip("/")
+            try:
+                found = beneath.descended(f"/proc/self/fd/{root}", point, makes=False)
+            except OSError:  # the root itself, or what lies below another mount
+                continue
+            try:
+                yield _inode(found)
+            finally:
+                os.close(found)
+    finally:
+        os.close(root)
 
 
 def _inode(descriptor: int) -> _Inode:
