@@ -91,10 +91,7 @@ impl Render {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Whatever it starts ends with it.
-        let mut child = command.process_group(0).spawn().map_err(|error| {
-            let is_lasting = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
-            self.unprinted(&error.to_string(), !is_lasting)
-        })?;
+        let mut child = command.process_group(0).spawn().map_err(|error| self.passing(&error.to_string()))?;
         let deadline = Instant::now() + time_max;
         let (printed, said) = (read(child.stdout.take()), read(child.stderr.take()));
         let ended = wait(&mut child, &printed, deadline);
