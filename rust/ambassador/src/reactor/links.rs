@@ -286,16 +286,6 @@ fn host(target: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn knows_whose_certificate_is_asked_for() {
-        assert_eq!(super::host("cache-0.cache:11211"), "cache-0.cache");
-        assert_eq!(super::host("[::1]:6379"), "::1");
-        assert_eq!(super::host("unix:/run/redis.sock"), "localhost");
-    }
-}
-
 /// Returns what an error says of the other side; nothing where it is this side's.
 fn why(error: &io::Error) -> Option<Why> {
     if is_own_fault(error) {
@@ -308,4 +298,14 @@ fn why(error: &io::Error) -> Option<Why> {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => Why::Reset,
         _ => Why::Other,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn knows_whose_certificate_is_asked_for() {
+        assert_eq!(super::host("cache-0.cache:11211"), "cache-0.cache");
+        assert_eq!(super::host("[::1]:6379"), "::1");
+        assert_eq!(super::host("unix:/run/redis.sock"), "localhost");
+    }
 }
