@@ -14,7 +14,6 @@ import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.contract import loopback
 
 from alongside.base import environment, errors
 from alongside.components.dataplane import launch
@@ -87,11 +87,7 @@ def pod(name: str, port: int, *, word: str = "") -> str:
     return POD.format(name=name, port=port, word=word, python=sys.executable)
 
 
-def free_port() -> int:
-    """Return a port that nobody has just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+free_port = loopback.free_port
 
 
 def until(what: str, condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:

@@ -22,15 +22,13 @@ from typing import Self
 from urllib.parse import quote
 
 import pytest
+from tests.contract import loopback
 from tests.e2e import plane, steady, wire
 
 NAMES = ("a", "b", "c")
 
 
-def free_port() -> int:
-    """Return a port that nobody has at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+free_port = loopback.free_port
 
 
 def program(name: str) -> str:

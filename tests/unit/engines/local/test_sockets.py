@@ -7,13 +7,13 @@ import contextlib
 import errno
 import math
 import os
-import random
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from tests.contract import loopback
 
 from alongside.base import errors
 from alongside.engines.local import sockets, yielding
@@ -57,15 +57,7 @@ def listening(host: str, port: int) -> Iterator[int]:
         process.kill()
 
 
-def free_port() -> int:
-    """Return a free port that no client is given, on none of this machine's addresses."""
-    ports = list(range(20_000, 32_000))
-    random.shuffle(ports)
-    for port in ports:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((EVERYWHERE, port))
-            return port
-    raise AssertionError("no port is free")
+free_port = loopback.free_port
 
 
 def reaches(listener: sockets.Bound, host: str, port: int) -> bool:
