@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.contract.loopback import free_port
+
 # Nothing listens behind the upstream: a refused connection tells as well which server was chosen.
 CONFIGURATION = """
 daemon off; master_process off; worker_processes 1; user root;
@@ -94,13 +96,6 @@ class Nginx:
                 yield [self._index[address] for address in tried[1].decode().split(", ")]
                 end, count = answer.end(), count - 1
             received = received[end:]
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port: int = door.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

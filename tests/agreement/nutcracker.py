@@ -9,8 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.agreement import backends, nginx
+from tests.contract.loopback import free_port
+
+if TYPE_CHECKING:
+    from tests.agreement import backends
 
 COMMAND = "/usr/sbin/nutcracker"
 """By its path: a program of ours has the same name."""
@@ -142,7 +146,7 @@ def running(
     """
     file = folder / "nutcracker.yml"
     file.write_text("".join(pool.section(folder, servers.addresses) for pool in pools))
-    stats = ["-a", "127.0.0.1", "-s", str(nginx.free_port())]
+    stats = ["-a", "127.0.0.1", "-s", str(free_port())]
     files = ["-c", str(file), "-p", str(folder / "pid"), "-o", str(folder / "log")]
     process = subprocess.Popen([COMMAND, *stats, *files], stdin=subprocess.DEVNULL)
     try:

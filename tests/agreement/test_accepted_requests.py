@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypedDict
 
@@ -136,36 +136,39 @@ def wrong(row: Row, theirs: bytes, ours: bytes, replies: int) -> Iterator[str]:
         yield f"{about}: {replies} replies"
 
 
+def check(
+    table: str,
+    server: memcaches.Server,
+    process: plane.Plane,
+    last: tuple[bytes, bytes],
+    replies: Callable[[bytes], Iterator[bytes]],
+) -> None:
+    """Ask a server and ours everything of a table; no connection to servers may end meanwhile."""
+    host, port = server.address.rsplit(":", 1)
+    found: list[str] = []
+    for row in rows(table):
+        theirs = answered((host, int(port)), sent(row), last)
+        ours = answered(process.address, sent(row), last)
+        found += wrong(row, theirs, ours, len(list(replies(ours))))
+    assert not found, "\n".join(found)
+    assert process.metric("alongside_ambassador_server_ends") == 0
+    assert process.metric("alongside_ambassador_failed") == 0
+
+
 @pytest.mark.needs("memcached")
 def test_memcached_answers_alike_through_us() -> None:
     last = (b"mn\r\n", b"MN\r\n")
     with memcaches.memcached() as direct, memcaches.pooled(count=1) as (process, _):
-        host, port = direct.address.rsplit(":", 1)
-        found: list[str] = []
-        for row in rows("accepted.json"):
-            theirs = answered((host, int(port)), sent(row), last)
-            ours = answered(process.address, sent(row), last)
-            found += wrong(row, theirs, ours, len(list(memcache_replies(ours))))
-        assert not found, "\n".join(found)
-        assert process.metric("alongside_ambassador_server_ends") == 0
-        assert process.metric("alongside_ambassador_failed") == 0
+        check("accepted.json", direct, process, last, memcache_replies)
 
 
 @pytest.mark.needs("redis-server")
 def test_redis_answers_alike_through_us() -> None:
     last = (words(["ECHO", "that was all"]), b"$12\r\nthat was all\r\n")
     with memcaches.redis() as direct, memcaches.redis() as behind:
-        host, port = direct.address.rsplit(":", 1)
         document = memcaches.document({"a": behind.address}, protocol="redis")
         with plane.running(document) as process:
-            found: list[str] = []
-            for row in rows("accepted_redis.json"):
-                theirs = answered((host, int(port)), sent(row), last)
-                ours = answered(process.address, sent(row), last)
-                found += wrong(row, theirs, ours, len(list(redis_replies(ours))))
-            assert not found, "\n".join(found)
-            assert process.metric("alongside_ambassador_server_ends") == 0
-            assert process.metric("alongside_ambassador_failed") == 0
+            check("accepted_redis.json", direct, process, last, redis_replies)
 
 
 def test_where_we_differ_the_tables_say_why() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TypeAlias, TypedDict
 
 import pytest
+from tests.contract.loopback import free_port
 
 TABLE = Path(__file__).parent.parent / "caches" / "commands.json"
 DEADLINE_S = 30.0
@@ -129,13 +130,6 @@ def connected(path: Path) -> socket.socket:
             time.sleep(0.01)
         else:
             return link
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 @contextlib.contextmanager

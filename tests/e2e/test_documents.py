@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.contract.loopback import free_port
 from tests.e2e import dataplane, plane, upstream, wire
 
 REFUSED = "alongside_document_refused"
@@ -151,11 +152,6 @@ def test_an_unknown_field_is_named_with_its_nearest() -> None:
             status, answer = process.put(newer(first, 2, threads=4))
             assert status == 400
             assert "threads" in str(answer["errors"])
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def listener(name: str, port: int, serves: str = "main") -> dict[str, object]:

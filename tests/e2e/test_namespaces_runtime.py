@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.contract.loopback import free_port
 from tests.e2e import namespaced as n
 
 from alongside.base import clock, errors
@@ -807,7 +808,7 @@ def test_who_knows_the_hub_still_reaches_it_when_pods_come_and_go(tmp_path: Path
 
 
 def test_a_service_becomes_public_and_private_again(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
 
     async def work(project: n.Project) -> None:
         web = await project.pod(_web(0))
@@ -828,7 +829,7 @@ def test_a_service_becomes_public_and_private_again(tmp_path: Path) -> None:
 
 
 def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     container = n.main(n.listening(8000, "web"), ports=(pods.Port(8000, host_port=port),))
     pod = pods.Pod("web", (container,))
 
@@ -849,11 +850,6 @@ def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -
             await _until_answered(one, {"web"})
 
     within(tmp_path, work)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
 
 
 def test_two_services_of_one_port_have_addresses_of_their_own(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.loopback import free_port
 from tests.unit.engines.runtimes import rooms
 
 from alongside.base import errors
@@ -30,11 +31,6 @@ while True:
     peer.sendall(sys.argv[3].encode())
     peer.close()
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
 
 
 def server(name: str, port: int, host: str = "127.0.0.1", **more: object) -> pods.Pod:

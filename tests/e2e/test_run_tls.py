@@ -6,13 +6,13 @@ import contextlib
 import os
 import re
 import shlex
-import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.contract.loopback import free_port
 from tests.e2e import fleets, sidecar
 
 SERVER = """
@@ -54,11 +54,6 @@ def started(folder: Path, option: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def refused(folder: Path, option: str) -> str:

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from tests.contract.loopback import free_port
 
 COMMAND = Path(sys.executable).parent / "alongside"
 _Seen = TypeVar("_Seen")
@@ -99,12 +99,6 @@ def template(folder: Path, text: str) -> tuple[str, str, Path]:
     (folder / "t.j2").write_text(text)
     target = folder / "made.conf"
     return "--template", f"{folder / 't.j2'}:{target}", target
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_program_runs_with_its_words_and_its_exit_code_passes(contract: Path) -> None:

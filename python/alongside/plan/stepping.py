@@ -76,6 +76,17 @@ Action = Start | Configure | Stop
 Observed = Mapping[str, Seen]
 
 
+def words(action: Action) -> str:
+    """Return an action as people read it."""
+    match action:
+        case Start(process, _):
+            return f"start {process.name}"
+        case Configure(name, _):
+            return f"configure {name}"
+        case Stop(name):
+            return f"stop {name}"
+
+
 def step(
     plan: shape.Plan, wanted: Mapping[str, documents.Wanted], observed: Observed
 ) -> list[Action]:

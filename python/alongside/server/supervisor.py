@@ -100,7 +100,7 @@ class Supervisor:
         try:
             addresses = documents.unpublished(plan) | prepared.addresses()
             documents.check(self._rendered(plan, addresses))
-            changes = tuple(_words(action) for action in stepping.changes(self.plan, plan))
+            changes = tuple(stepping.words(action) for action in stepping.changes(self.plan, plan))
         except Exception:
             prepared.release(self.engine.sockets)
             raise
@@ -406,13 +406,3 @@ def _limited(old: shape.Plan, new: shape.Plan) -> list[str]:
     """Return the Jobs that get other limits."""
     before = {one.name: one for one in old.jobs}
     return [one.name for one in new.jobs if before.get(one.name, one) != one]
-
-
-def _words(action: stepping.Action) -> str:
-    match action:
-        case stepping.Start(process, _):
-            return f"start {process.name}"
-        case stepping.Configure(name, _):
-            return f"configure {name}"
-        case stepping.Stop(name):
-            return f"stop {name}"

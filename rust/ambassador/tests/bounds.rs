@@ -8,22 +8,12 @@ use alongside_ambassador::counters::Standing;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use world::redis::command;
-use world::terms::terms;
-use world::{Health, World};
+use world::{Health, World, ask};
 
 fn world(protocol: &str, servers: usize, more: &Value) -> (World, Arc<Terms>, Vec<String>) {
-    let terms = terms(protocol, servers, more);
-    let key_of = |server| (0..).map(|i| format!("key{i}")).find(|key| terms.explain(key.as_bytes()).home == server);
-    let keys = (0..servers).map(|server| key_of(server).unwrap()).collect();
-    let mut world = World::new(&terms, 7);
+    let (mut world, terms, keys) = world::of(protocol, servers, more);
     world.is_cutting = false;
     (world, terms, keys)
-}
-
-fn ask(world: &mut World, client: usize, bytes: &[u8]) -> String {
-    world.send(client, bytes);
-    world.settle();
-    world.take(client)
 }
 
 #[test]
@@ -215,4 +205,51 @@ fn who_has_not_said_who_it_is_may_say_little() {
     let client = world.connect();
     let said = [command(&[b"AUTH", b"secret"]), command(&[b"GET", &long])].concat();
     assert_eq!(ask(&mut world, client, &said), "+OK\r\n$-1\r\n");
+}
+
+#[test]
+fn a_client_that_asks_for_too_much_is_not_read_until_it_has_less() {
+    let (mut world, _, keys) = world::of("memcache", 2, &json!({"limits": {"client_requests_max": 4}}));
+    let client = world.connect();
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("get {}\r\n", keys[0]).repeat(10).as_bytes());
+    world.settle();
+    assert!(world.client(client).is_paused);
+    assert_eq!(world.core.holdings().slots, 4);
+    world.server(0).health = Health::Good;
+    world.settle();
+    assert_eq!(world.take(client), "END\r\n".repeat(10));
+    assert!(!world.client(client).is_paused);
+}
+
+#[test]
+fn a_client_that_reads_nothing_holds_no_more_than_its_limit() {
+    let (mut world, _, keys) = world::of("memcache", 1, &json!({"limits": {"client_bytes_max": 65_536}}));
+    let client = world.connect();
+    world.server(0).store.insert(keys[0].clone().into_bytes(), vec![b'v'; 20_000]);
+    world.client(client).is_slow = true;
+    world.is_cutting = false;
+    for _ in 0..100 {
+        world.send(client, format!("get {}\r\n", keys[0]).as_bytes());
+        world.step(100);
+    }
+    assert!(world.core.holdings().bytes < 65_536 + 5 * 21_000, "{:?}", world.core.holdings());
+    world.client(client).is_slow = false;
+    world.run_ms(50);
+    assert_eq!(world.take(client).matches("END\r\n").count(), 100);
+    assert_eq!(world.core.holdings().bytes, 0);
+}
+
+#[test]
+fn commands_beyond_the_pools_limit_get_an_error() {
+    let (mut world, terms, keys) = world::of("memcache", 1, &json!({"limits": {"requests_max": 3}}));
+    let client = world.connect();
+    world.server(0).health = Health::Silent;
+    world.send(client, format!("get {}\r\n", keys[0]).repeat(5).as_bytes());
+    world.settle();
+    world.server(0).health = Health::Good;
+    world.settle();
+    let full = "SERVER_ERROR Too many commands wait\r\n";
+    assert_eq!(world.take(client), format!("{}{}", "END\r\n".repeat(3), full.repeat(2)));
+    assert_eq!(terms.counters.sum().limited, 2);
 }

@@ -8,24 +8,10 @@ use alongside_ambassador::counters::Standing;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use world::terms::{document, terms, terms_of};
-use world::{Health, World};
-
-/// A key of each server's own.
-fn key_of(terms: &Terms, server: usize) -> String {
-    (0..).map(|i| format!("key{i}")).find(|key| terms.explain(key.as_bytes()).home == server).unwrap()
-}
+use world::{Health, World, ask, key_of};
 
 fn world(servers: usize, more: &Value) -> (World, Arc<Terms>, Vec<String>) {
-    let terms = terms("memcache", servers, more);
-    let keys = (0..servers).map(|server| key_of(&terms, server)).collect();
-    (World::new(&terms, 7), terms, keys)
-}
-
-/// Send, let it be answered, return what came.
-fn ask(world: &mut World, client: usize, bytes: &str) -> String {
-    world.send(client, bytes.as_bytes());
-    world.settle();
-    world.take(client)
+    world::of("memcache", servers, more)
 }
 
 #[test]
@@ -204,53 +190,6 @@ fn strict_pools_close_as_twemproxy_does() {
     let got = ask(&mut world, client, &format!("get {1}\r\nget {0} {1}\r\nget {1}\r\n", keys[0], keys[1]));
     assert_eq!(got, "END\r\nSERVER_ERROR Connection refused\r\n");
     assert!(world.client(client).is_closed);
-}
-
-#[test]
-fn a_client_that_asks_for_too_much_is_not_read_until_it_has_less() {
-    let (mut world, _, keys) = world(2, &json!({"limits": {"client_requests_max": 4}}));
-    let client = world.connect();
-    world.server(0).health = Health::Silent;
-    world.send(client, format!("get {}\r\n", keys[0]).repeat(10).as_bytes());
-    world.settle();
-    assert!(world.client(client).is_paused);
-    assert_eq!(world.core.holdings().slots, 4);
-    world.server(0).health = Health::Good;
-    world.settle();
-    assert_eq!(world.take(client), "END\r\n".repeat(10));
-    assert!(!world.client(client).is_paused);
-}
-
-#[test]
-fn a_client_that_reads_nothing_holds_no_more_than_its_limit() {
-    let (mut world, _, keys) = world(1, &json!({"limits": {"client_bytes_max": 65_536}}));
-    let client = world.connect();
-    world.server(0).store.insert(keys[0].clone().into_bytes(), vec![b'v'; 20_000]);
-    world.client(client).is_slow = true;
-    world.is_cutting = false;
-    for _ in 0..100 {
-        world.send(client, format!("get {}\r\n", keys[0]).as_bytes());
-        world.step(100);
-    }
-    assert!(world.core.holdings().bytes < 65_536 + 5 * 21_000, "{:?}", world.core.holdings());
-    world.client(client).is_slow = false;
-    world.run_ms(50);
-    assert_eq!(world.take(client).matches("END\r\n").count(), 100);
-    assert_eq!(world.core.holdings().bytes, 0);
-}
-
-#[test]
-fn commands_beyond_the_pools_limit_get_an_error() {
-    let (mut world, terms, keys) = world(1, &json!({"limits": {"requests_max": 3}}));
-    let client = world.connect();
-    world.server(0).health = Health::Silent;
-    world.send(client, format!("get {}\r\n", keys[0]).repeat(5).as_bytes());
-    world.settle();
-    world.server(0).health = Health::Good;
-    world.settle();
-    let full = "SERVER_ERROR Too many commands wait\r\n";
-    assert_eq!(world.take(client), format!("{}{}", "END\r\n".repeat(3), full.repeat(2)));
-    assert_eq!(terms.counters.sum().limited, 2);
 }
 
 #[test]

@@ -8,17 +8,10 @@ use alongside_ambassador::counters::Standing;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use world::redis::command;
-use world::terms::terms;
 use world::{Health, World};
 
-fn key_of(terms: &Terms, server: usize) -> String {
-    (0..).map(|i| format!("key{i}")).find(|key| terms.explain(key.as_bytes()).home == server).unwrap()
-}
-
 fn world(servers: usize, more: &Value) -> (World, Arc<Terms>, Vec<String>) {
-    let terms = terms("redis", servers, more);
-    let keys = (0..servers).map(|server| key_of(&terms, server)).collect();
-    (World::new(&terms, 7), terms, keys)
+    world::of("redis", servers, more)
 }
 
 /// Send commands whose words spaces part, let them be answered, return what came.

@@ -3,36 +3,19 @@
 
 mod world;
 
-use alongside_ambassador::core::Terms;
 use alongside_ambassador::counters::Standing;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use world::redis::command;
-use world::terms::{document, terms, terms_of};
-use world::{Health, World};
-
-fn world_of(terms: &Arc<Terms>) -> (World, Vec<String>) {
-    let key_of = |server| (0..).map(|i| format!("key{i}")).find(|key| terms.explain(key.as_bytes()).home == server);
-    let keys = (0..terms.pool.servers.len()).map(|server| key_of(server).unwrap()).collect();
-    (World::new(terms, 7), keys)
-}
-
-fn world(protocol: &str, servers: usize, more: &Value) -> (World, Arc<Terms>, Vec<String>) {
-    let terms = terms(protocol, servers, more);
-    let (world, keys) = world_of(&terms);
-    (world, terms, keys)
-}
+use world::terms::{document, terms_of};
+use world::{Health, World, ask, key_of, of as world};
 
 fn get(world: &mut World, client: usize, key: &str) -> String {
-    world.send(client, format!("get {key}\r\n").as_bytes());
-    world.settle();
-    world.take(client)
+    ask(world, client, &format!("get {key}\r\n"))
 }
 
 fn get_redis(world: &mut World, client: usize, key: &str) -> String {
-    world.send(client, &command(&[b"GET", key.as_bytes()]));
-    world.settle();
-    world.take(client)
+    ask(world, client, &command(&[b"GET", key.as_bytes()]))
 }
 
 /// Let time pass without a step where nothing happens.
@@ -122,7 +105,7 @@ fn an_old_link_says_nothing_of_the_server_that_has_its_place() {
     let before = terms_of(&swapped, &counters);
     swapped["servers"].as_array_mut().unwrap().reverse();
     let after = terms_of(&swapped, &counters);
-    let (mut world, keys) = world_of(&before);
+    let (mut world, keys) = (World::new(&before, 7), [key_of(&before, 0)]);
     let client = world.connect();
     world.server(0).health = Health::Silent;
     get(&mut world, client, &keys[0]);

@@ -35,15 +35,21 @@ fn usual() -> io::Result<String> {
     Ok(sockopt::tcp_congestion(&fresh)?)
 }
 
+/// Returns a socket that is to be connected: it never waits, does not hold small writes back, and paces nothing here.
+fn socket(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    unpace(&socket, address.ip());
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// Opens a connection without delay for small writes.
 ///
 /// # Errors
 /// The connection's.
 pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    unpace(&socket, address.ip());
-    socket.set_nodelay(true)?;
-    socket.connect(address).await
+    TcpSocket::from_std_stream(socket(address)?.into()).connect(address).await
 }
 
 /// Begins to open a connection without delay for small writes; the stream never waits, and says when it is there.
@@ -51,10 +57,7 @@ pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 /// # Errors
 /// The connection's, where it is known at once.
 pub fn begin(address: SocketAddr) -> io::Result<std::net::TcpStream> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    unpace(&socket, address.ip());
-    socket.set_tcp_nodelay(true)?;
-    socket.set_nonblocking(true)?;
+    let socket = socket(address)?;
     match socket.connect(&address.into()) {
         Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => Err(error),
         _ => Ok(socket.into()),

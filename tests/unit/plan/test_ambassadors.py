@@ -118,26 +118,16 @@ def test_its_document_names_servers_where_it_sees_them() -> None:
 
 def test_another_server_restarts_no_pod_and_is_there_before_it_is_named() -> None:
     two, three = plan(cache() + pod()), plan(cache(shards=3) + pod())
-    assert [_words(one) for one in stepping.changes(two, three)] == [
+    assert [stepping.words(one) for one in stepping.changes(two, three)] == [
         "start sessions-2",
         "configure web",
         "configure sessions-router-0",
     ]
-    assert [_words(one) for one in stepping.changes(three, two)] == [
+    assert [stepping.words(one) for one in stepping.changes(three, two)] == [
         "configure web",
         "configure sessions-router-0",
         "stop sessions-2",
     ]
-
-
-def _words(action: stepping.Action) -> str:
-    match action:
-        case stepping.Start(process, _):
-            return f"start {process.name}"
-        case stepping.Configure(name, _):
-            return f"configure {name}"
-        case stepping.Stop(name):
-            return f"stop {name}"
 
 
 @pytest.mark.parametrize(

@@ -47,16 +47,7 @@ def rendered(planned: shape.Plan) -> dict[str, documents.Wanted]:
 
 
 def words(old: shape.Plan, new: shape.Plan) -> list[str]:
-    def one(action: stepping.Action) -> str:
-        match action:
-            case stepping.Start(process, _):
-                return f"start {process.name}"
-            case stepping.Configure(name, _):
-                return f"configure {name}"
-            case stepping.Stop(name):
-                return f"stop {name}"
-
-    return [one(action) for action in stepping.changes(old, new)]
+    return [stepping.words(action) for action in stepping.changes(old, new)]
 
 
 def test_each_shard_is_a_memcached_at_a_socket_of_its_own() -> None:

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use alongside_ambassador::core::{ClientId, Core, Effect, LinkId, Terms, Why};
 use alongside_document::PoolProtocol;
 use random::Random;
+use serde_json::Value;
 
 /// Bytes that one read gives at most.
 const READ_BYTES: usize = 16 * 1024;
@@ -95,6 +96,25 @@ pub struct World {
     terms: Arc<Terms>,
     /// Whether bytes arrive in pieces.
     pub is_cutting: bool,
+}
+
+/// Return a key of a server's own.
+pub fn key_of(terms: &Terms, server: usize) -> String {
+    (0..).map(|i| format!("key{i}")).find(|key| terms.explain(key.as_bytes()).home == server).unwrap()
+}
+
+/// Return the world of such a pool, its terms, and for each server a key of its own.
+pub fn of(protocol: &str, servers: usize, more: &Value) -> (World, Arc<Terms>, Vec<String>) {
+    let terms = terms::terms(protocol, servers, more);
+    let keys = (0..servers).map(|server| key_of(&terms, server)).collect();
+    (World::new(&terms, 7), terms, keys)
+}
+
+/// Send, let it be answered, return what came.
+pub fn ask(world: &mut World, client: usize, bytes: &(impl AsRef<[u8]> + ?Sized)) -> String {
+    world.send(client, bytes.as_ref());
+    world.settle();
+    world.take(client)
 }
 
 impl World {
