@@ -91,7 +91,7 @@ impl Render {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Whatever it starts ends with it.
-        let mut child = command.process_group(0).spawn().map_err(|error| self.passing(&error.to_string()))?;
+        let mut child = command.process_group(0).spawn().map_err(|error| self.unstarted(&error))?;
         let deadline = Instant::now() + time_max;
         let (printed, said) = (read(child.stdout.take()), read(child.stderr.take()));
         let ended = wait(&mut child, &printed, deadline);
@@ -117,6 +117,13 @@ impl Render {
         let what = format!("{:?} printed no document: {why}", self.words[0]);
         let problems = vec![Problem::new("", what, "mend what it reads; the document in force stays")];
         Unprinted { problems, is_passing }
+    }
+
+    /// It may be there in a moment, as where its package is being replaced.
+    fn unstarted(&self, error: &io::Error) -> Unprinted {
+        let what = format!("{:?} cannot be run: {error}", self.words[0]);
+        let remedy = "install it there again; the document in force stays, and it is tried again";
+        Unprinted { problems: vec![Problem::new("", what, remedy)], is_passing: true }
     }
 }
 

@@ -264,7 +264,8 @@ CONTRACT = promise.Contract(
         "without a host, a mode that is not octal are refused; times over an hour, more than 64 "
         "connections to a server and more than 1000 failures are taken as that much. `backlog` and "
         "`reuseport` have no effect. `client_connections`, which twemproxy forgets, bounds the "
-        "clients of the whole process by the pools' sum, where every pool has one."
+        "clients of the whole process by the pools' sum, where every pool has one and there is "
+        "no `connections-max`."
     ),
     parameters=(
         *_FILE,

@@ -246,7 +246,8 @@ FAILURES = (
     ),
     promise.Failure(
         "The file changes to one that is wrong",
-        "the old one stays in force, whole; the file is looked at again when it changes",
+        "the old one stays in force, whole; the file is looked at again when it changes, and where "
+        "what reads it could not run, after 3 s and then less and less often",
         "operator: one line in the log with each mistake's line and remedy, "
         "`alongside_document_refused_total`",
     ),

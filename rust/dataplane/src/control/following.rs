@@ -18,6 +18,9 @@ const WATCH_LOOK: Duration = Duration::from_secs(30);
 /// How often a document is tried again that was refused for a reason that may pass, such as a taken address.
 const RETRY_LOOK: Duration = Duration::from_secs(3);
 
+/// A command that prints nothing for one reason is left alone for twice as long each time, up to so many looks: five minutes.
+const LOOKS_MAX: u32 = 100;
+
 /// When a followed file is judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -37,6 +40,39 @@ pub struct Seen {
     is_wanted: bool,
     /// It was refused, or not printed, for a reason that may pass.
     is_due_again: bool,
+    /// Why the command printed nothing, as it was told last, and how often since then it did so again.
+    unprinted: Option<(String, u32)>,
+    /// How many looks it is left alone for.
+    looks_left: u32,
+}
+
+impl Seen {
+    /// Returns whether it is to be tried again in this look.
+    fn is_due(&mut self) -> bool {
+        let is_left_alone = self.looks_left > 0;
+        self.looks_left = self.looks_left.saturating_sub(1);
+        !is_left_alone && std::mem::take(&mut self.is_due_again)
+    }
+
+    fn has_told(&self, why: &str) -> bool {
+        self.unprinted.as_ref().is_some_and(|(told, _)| told == why)
+    }
+
+    /// Remembers that the command printed nothing, and when it is run again.
+    fn is_unprinted(&mut self, why: String) {
+        let times = match self.unprinted.take() {
+            Some((told, times)) if told == why => times + 1,
+            _ => 0,
+        };
+        self.looks_left = 2_u32.saturating_pow(times).min(LOOKS_MAX) - 1;
+        self.unprinted = Some((why, times));
+        self.is_due_again = true;
+    }
+}
+
+fn join(problems: &[Problem]) -> String {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    problems.join(" | ")
 }
 
 impl Control {
@@ -86,7 +122,7 @@ impl Control {
     }
 
     fn try_again(self: &Arc<Self>, source: &Source) {
-        if std::mem::take(&mut self.seen().is_due_again) {
+        if self.seen().is_due() {
             self.read_again(source, Look::Always);
         }
         self.lock().bind_due();
@@ -137,10 +173,17 @@ impl Control {
                 Ok(_) => answer.await.unwrap_or_else(|_| Err(render.passing("it was lost"))),
                 Err(error) => Err(render.passing(&format!("no thread can run it: {error}"))),
             };
-            let is_passing = printed.as_ref().is_err_and(|unprinted| unprinted.is_passing);
-            self.take(printed.map_err(|unprinted| unprinted.problems), |document| self.number(document));
+            let passing = printed.as_ref().err().filter(|unprinted| unprinted.is_passing);
+            let passing = passing.map(|unprinted| join(&unprinted.problems));
+            let is_told = passing.as_ref().is_some_and(|why| self.seen().has_told(why));
+            if !is_told {
+                self.take(printed.map_err(|unprinted| unprinted.problems), |document| self.number(document));
+            }
             let mut seen = self.seen();
-            seen.is_due_again |= is_passing;
+            match passing {
+                Some(why) => seen.is_unprinted(why),
+                None => (seen.unprinted, seen.looks_left) = (None, 0),
+            }
             if !std::mem::take(&mut seen.is_wanted) {
                 seen.is_rendering = false;
                 return;
@@ -178,8 +221,7 @@ impl Control {
             }
             Err(problems) => {
                 self.process.refused.inc();
-                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                tracing::error!(event = "document_refused", problems = problems.join(" | "));
+                tracing::error!(event = "document_refused", problems = join(&problems));
             }
         }
     }
@@ -187,5 +229,30 @@ impl Control {
     fn is_overtaken(&self, document: &Document) -> bool {
         let runtime = self.lock();
         runtime.document().is_some_and(|current| succeeds(current, document) == Succession::Older)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns after how many looks each it is run again, if it never prints anything.
+    fn looks(seen: &mut Seen, why: &str, times: usize) -> Vec<u32> {
+        let mut waits = Vec::new();
+        for _ in 0..times {
+            seen.is_unprinted(why.to_owned());
+            waits.push((1..).find(|_| seen.is_due()).unwrap());
+        }
+        waits
+    }
+
+    #[test]
+    fn a_command_that_is_missing_for_good_is_run_less_and_less_often_and_told_once() {
+        let mut seen = Seen::default();
+        assert!(!seen.has_told("absent"));
+        assert_eq!(looks(&mut seen, "absent", 9), [1, 2, 4, 8, 16, 32, 64, 100, 100]);
+        assert!(seen.has_told("absent") && !seen.has_told("killed"));
+        assert_eq!(looks(&mut seen, "killed", 2), [1, 2], "another reason is tried at once");
+        assert!(!seen.is_due(), "nothing is due that was tried");
     }
 }

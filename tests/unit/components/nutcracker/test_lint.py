@@ -14,11 +14,12 @@ NEIGHBOURS = {"fnv1a_64", "fnv1_64", "fnv1_32", "crc16"}
 SERVERS = ("10.0.0.1:11211:1", "10.0.0.2:11211:1")
 
 
-def findings(directives: str, *servers: str) -> list[lint.Finding]:
+def findings(directives: str, *servers: str, is_signed: bool = True) -> list[lint.Finding]:
     lines = "".join(f"  {line}\n" for line in ("timeout: 400", *directives.splitlines()))
     listed = "".join(f"   - {one}\n" for one in servers or SERVERS)
     content = f"a:\n  listen: h:1\n{lines}  servers:\n{listed}".encode()
-    return lint.findings(reading.pools(content, file="n.yml"), is_bounded=True)
+    pools = reading.pools(content, file="n.yml")
+    return lint.findings(pools, is_bounded=True, is_signed=is_signed)
 
 
 def loud(directives: str, *servers: str) -> list[str]:
@@ -63,6 +64,7 @@ def test_hashes_that_hang_on_the_processor(word: str) -> None:
     [found] = findings(f"hash: {word}")
     assert found.is_quiet
     assert "--char unsigned" in found.remedy
+    assert findings(f"hash: {word}", is_signed=False) == []
 
 
 @pytest.mark.parametrize("word", reading.HASHES)
@@ -80,6 +82,10 @@ def test_the_list_of_those_hashes_is_what_they_do(word: str) -> None:
     [
         ("client_connections: 9", "n.yml:4: a.client_connections: twemproxy reads it and takes no"),
         ("auto_eject_hosts: true\nserver_connections: 3", "write server_failure_limit: 4 or more"),
+        (
+            "auto_eject_hosts: true\nserver_connections: 2\nserver_failure_limit: 2",
+            "2 connections close at once when the network fails for a moment; 2 are enough",
+        ),
         ("redis_db: 3", "has no effect without redis: true"),
         ("server_connections: 65", "65 is out of range, 64 is taken; write 1 to 64"),
         ("server_retry_timeout: 0", "0 is out of range, 10 is taken; write 10 to 3600000 ms"),
@@ -100,7 +106,8 @@ def test_a_bound_of_clients_is_said_to_hold_where_it_does() -> None:
     def told(*counts: int, is_bounded: bool) -> list[str]:
         text = "".join(pool(f"p{at}", 1 + at, count) for at, count in enumerate(counts))
         pools = reading.pools(text.encode(), file="n.yml")
-        return [one.text("n.yml") for one in lint.findings(pools, is_bounded=is_bounded)]
+        found = lint.findings(pools, is_bounded=is_bounded, is_signed=True)
+        return [one.text("n.yml") for one in found]
 
     first, second = told(3, 4, is_bounded=True)
     assert first.startswith(
@@ -119,7 +126,8 @@ def test_weights_without_effect() -> None:
 
 def test_no_time_out() -> None:
     content = b"a:\n  listen: h:1\n  hash: md5\n  servers:\n   - b:1:1\n"
-    [found] = lint.findings(reading.pools(content, file="n.yml"), is_bounded=False)
+    pools = reading.pools(content, file="n.yml")
+    [found] = lint.findings(pools, is_bounded=False, is_signed=True)
     assert found.text("n.yml").startswith("n.yml:1: a.timeout: there is none")
 
 

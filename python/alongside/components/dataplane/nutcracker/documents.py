@@ -171,8 +171,12 @@ class _Making:
         is_bounded = _is_bounded(pools, values)
         if is_bounded:
             whole = _bounded(whole, pools)
-        odd = tuple(lint.findings(pools, is_bounded=is_bounded))
+        is_signed = self._is_signed()
+        odd = tuple(lint.findings(pools, is_bounded=is_bounded, is_signed=is_signed))
         return Made(whole, pools, self._file, tuple(self._secrets), odd, self._stats_odd())
+
+    def _is_signed(self) -> bool:
+        return self._values.text("char") == "signed"
 
     def _pools(self) -> tuple[reading.Pool, ...]:
         try:
@@ -198,7 +202,7 @@ class _Making:
                 function=_FUNCTIONS[pool.distribution],
                 hash=pool.hash,
                 hash_tag=pool.hash_tag,
-                is_signed=values.text("char") == "signed",
+                is_signed=self._is_signed(),
             ),
             servers=tuple(
                 document.Server(name=one.name, address=one.target, weight=one.weight)

@@ -40,14 +40,17 @@ class Finding:
         return f"{file}:{self.line}: {self.what}; {self.remedy}"
 
 
-def findings(pools: Sequence[reading.Pool], *, is_bounded: bool) -> list[Finding]:
+def findings(pools: Sequence[reading.Pool], *, is_bounded: bool, is_signed: bool) -> list[Finding]:
     """Return what is odd in the pools of a file, by line.
 
     Args:
         pools: all of the file.
         is_bounded: whether their `client_connections` bound the clients.
+        is_signed: whether keys are placed as where a `char` is signed, as nobody said otherwise.
     """
     found = [one for pool in pools for look in _LOOKS for one in look(pool)]
+    if is_signed:
+        found += [one for pool in pools for one in _signs(pool)]
     found += _clients(pools, is_bounded=is_bounded)
     return sorted(found, key=lambda one: one.line)
 
@@ -129,7 +132,9 @@ def _clients(pools: Sequence[reading.Pool], *, is_bounded: bool) -> Iterator[Fin
 
 
 def _ejection(pool: reading.Pool) -> Iterator[Finding]:
-    if pool.auto_eject_hosts and pool.server_connections > pool.server_failure_limit:
+    # One connection and a limit of one is what somebody meant who wrote it.
+    count = pool.server_connections
+    if pool.auto_eject_hosts and 1 < count >= pool.server_failure_limit:
         yield Finding(
             pool.line_of("server_connections"),
             f"{pool.name}.server_connections: {pool.server_connections} connections close at once "
@@ -172,7 +177,7 @@ def _effects(pool: reading.Pool) -> Iterator[Finding]:
             )
 
 
-_LOOKS = (_hash, _order, _points, _signs, _ejection, _timeout, _effects)
+_LOOKS = (_hash, _order, _points, _ejection, _timeout, _effects)
 
 
 def _some(names: list[str]) -> str:
