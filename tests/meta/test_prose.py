@@ -30,6 +30,13 @@ def commands() -> frozenset[str]:
     return frozenset(re.findall(r"^  ([a-z]+) ", help_text.partition("Commands:")[2], flags=re.M))
 
 
+def test_a_word_stands_in_the_lexicon_once_and_in_its_place() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", tree.text(Path("LEXICON.md")), flags=re.M)
+    words = [row for row in rows if row not in {"word", "---"}]
+    assert len(words) > 50
+    assert words == sorted(set(words), key=str.casefold)
+
+
 def test_links_lead_somewhere() -> None:
     pages = tree.named(".md")
     assert [c for p in pages for c in prose.broken_links(tree.ROOT / p, tree.text(p))] == []

@@ -50,6 +50,10 @@ def command(  # noqa: PLR0913 - one for each flag
     if door is not None and project is not None:
         raise errors.UsageError("--project: the process of --admin is asked; leave one of them out")
     if door is not None:
+        if not door.is_socket():
+            raise errors.UsageError(
+                f"--admin: {door} is no socket; give what the process was given as its --admin"
+            )
         answer = asyncio.run(_of_process(admin.Admin(door), name, url, headers, address))
     else:
         places = projects.found(project, environment.of_process())

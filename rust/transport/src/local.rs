@@ -22,11 +22,15 @@ const PLAIN: &str = "reno";
 /// accepts; one that connects is told before it does, for a connection that paced once goes on.
 pub fn unpace(socket: impl AsFd, other: IpAddr) {
     static PACES: OnceLock<bool> = OnceLock::new();
-    let paces = || usual().is_ok_and(|name| name.starts_with(PACING));
+    let paces = || usual().is_ok_and(|name| is_pacing(&name));
     if other.to_canonical().is_loopback() && *PACES.get_or_init(paces) {
         // A system that refuses has a dearer connection, and no worse one.
         let _ = sockopt::set_tcp_congestion(socket, PLAIN);
     }
+}
+
+fn is_pacing(name: &str) -> bool {
+    name.starts_with(PACING)
 }
 
 /// Returns what sockets have of which nobody says anything; one that is passed to us may have been told before.
@@ -73,12 +77,19 @@ mod tests {
     }
 
     #[test]
+    fn tells_what_paces() {
+        let paces = |name: &&str| is_pacing(name);
+        let all = ["bbr", "bbr2", "cubic", "reno", "dctcp", ""];
+        assert_eq!(all.iter().copied().filter(paces).collect::<Vec<_>>(), ["bbr", "bbr2"]);
+    }
+
+    #[test]
     fn both_sides_within_this_machine_do_without_pacing() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = crate::listen::bind("127.0.0.1:0").unwrap();
             let usual = control(&listener);
-            let expected = if usual.starts_with(PACING) { PLAIN } else { &usual };
+            let expected = if is_pacing(&usual) { PLAIN } else { &usual };
             unpace(&listener, "192.0.2.1".parse().unwrap());
             assert_eq!(control(&listener), usual, "its other side is elsewhere");
             unpace(&listener, "::ffff:127.0.0.1".parse().unwrap());
