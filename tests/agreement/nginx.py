@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.contract.loopback import free_port
+from tests import ports
 
 # Nothing listens behind the upstream: a refused connection tells as well which server was chosen.
 CONFIGURATION = """
@@ -110,7 +110,7 @@ def running(
         servers: in the order of the file.
         tries_all: go on to the next server after a refused connection, else stop at the first.
     """
-    port = free_port()
+    port = ports.free_port()
     file = folder / "nginx.conf"
     file.write_text(
         CONFIGURATION.format(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.contract.loopback import free_port
+from tests import ports
 
 if TYPE_CHECKING:
     from tests.agreement import backends
@@ -146,7 +146,7 @@ def running(
     """
     file = folder / "nutcracker.yml"
     file.write_text("".join(pool.section(folder, servers.addresses) for pool in pools))
-    stats = ["-a", "127.0.0.1", "-s", str(free_port())]
+    stats = ["-a", "127.0.0.1", "-s", str(ports.free_port())]
     files = ["-c", str(file), "-p", str(folder / "pid"), "-o", str(folder / "log")]
     process = subprocess.Popen([COMMAND, *stats, *files], stdin=subprocess.DEVNULL)
     try:

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import io
 import json
-import shutil
 import socket
 import socketserver
 import subprocess
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import IO, TypeAlias, TypedDict
 
 import pytest
-from tests.contract.loopback import free_port
+from tests import ports
+from tests.agreement import nutcracker
 
 TABLE = Path(__file__).parent.parent / "caches" / "commands.json"
 DEADLINE_S = 30.0
@@ -93,7 +93,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
 @contextlib.contextmanager
 def running(command: str, *args: str) -> Iterator[None]:
     """Run a program."""
-    path = shutil.which(command) or f"/usr/sbin/{command}"
+    path = nutcracker.COMMAND if command == "nutcracker" else command
     quiet = subprocess.DEVNULL
     process = subprocess.Popen([path, *args], stdout=quiet, stderr=quiet)
     try:
@@ -144,7 +144,7 @@ def twemproxy(folder: Path, got: set[int]) -> Iterator[Path]:
         settings = folder / "nutcracker.yml"
         settings.write_text("\n".join(lines) + "\n")
         # Its door of statistics needs a port, which nobody asks.
-        door = ("-a", "127.0.0.1", "-s", str(free_port()))
+        door = ("-a", "127.0.0.1", "-s", str(ports.free_port()))
         stack.enter_context(running("nutcracker", "-c", str(settings), *door))
         yield folder / "door"
 

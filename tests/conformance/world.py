@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import yaml
+from tests import ports
 
 from alongside.engines.local import folders
 from alongside.server import client
@@ -78,9 +79,7 @@ class World:
     def port(self, key: str) -> int:
         """Return a port of this world that was free when it was first asked for."""
         if key not in self._ports:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self._ports[key] = free.getsockname()[1]
+            self._ports[key] = ports.free_port()
         return self._ports[key]
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.contract import loopback
+from tests import ports
 
 BINARY = Path(sys.executable).parent / "alongside-dataplane"
 RUST = Path(__file__).resolve().parents[2] / "rust"
@@ -21,7 +21,7 @@ PAGES = [*(DOCS / "contracts" / f"{one}.md" for one in COMPONENTS), DOCS / "bala
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Return the names of all metrics of a process that does everything at once."""
-    port = loopback.free_port()
+    port = ports.free_port()
     document = {
         "schema": 1,
         "epoch": 0,
@@ -58,7 +58,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     path.write_text(json.dumps(document))
     process = subprocess.Popen([BINARY, "--document", path], stderr=subprocess.DEVNULL)
     try:
-        text = loopback.get(f"http://127.0.0.1:{port}/metrics").decode()
+        text = ports.get(f"http://127.0.0.1:{port}/metrics").decode()
     finally:
         process.terminate()
         process.wait(timeout=20)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract import loopback, wheels
+from tests import ports
+from tests.contract import wheels
 
 pytestmark = pytest.mark.timeout(600)  # a first build without `make build` compiles everything
 
@@ -101,12 +102,12 @@ def test_a_router_in_front_of_a_cache_serves(
     installed: wheels.Installed, origin: tuple[str, list[str]]
 ) -> None:
     address, asked = origin
-    cache, web = (f"127.0.0.1:{loopback.free_port()}" for _ in range(2))
+    cache, web = (f"127.0.0.1:{ports.free_port()}" for _ in range(2))
     with (
         installed.running("cache", "--listen", cache, "--origin", f"http://{address}"),
         installed.running("route", "--listen", web, "--node", f"a={cache}"),
     ):
-        loopback.get(f"http://{cache}/ready")
-        bodies = [loopback.get(f"http://{web}/page") for _ in range(3)]
+        ports.get(f"http://{cache}/ready")
+        bodies = [ports.get(f"http://{web}/page") for _ in range(3)]
     assert bodies == [b"hello"] * 3
     assert asked.count("/page") == 1

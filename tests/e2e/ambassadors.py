@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.contract import loopback
+from tests import ports
 
 DEADLINE_S = 30.0
 SCRIPTS = Path(sys.executable).parent
@@ -32,13 +32,13 @@ class World:
         self.folder = folder
         self.config = folder / "conf" / "n.yml"
         self.config.parent.mkdir()
-        self.port = loopback.free_port()
+        self.port = ports.free_port()
         self.servers: list[int] = []
         self._started: list[subprocess.Popen[bytes]] = []
 
     def memcached(self) -> int:
         """Start a memcached; return its port."""
-        port = loopback.free_port()
+        port = ports.free_port()
         words = ["memcached", "-u", "root", "-l", "127.0.0.1", "-p", str(port), "-m", "16"]
         self._started.append(subprocess.Popen([*words, "-t", "1"]))
         wait_for(lambda: is_open(port), "memcached")

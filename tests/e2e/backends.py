@@ -9,12 +9,12 @@ Next:  test_tcp.py, test_tcp_backends.py.
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests import ports
 from tests.e2e import plane, upstream, wire
 
 # A server of its own, for what ends by a signal: greets with its name, then sends back what comes.
@@ -119,8 +119,7 @@ def resident_peak_bytes(process: plane.Plane) -> int:
 
 def closed_port() -> str:
     """Return an address of this machine that takes no connections for now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    return f"127.0.0.1:{ports.free_port()}"
 
 
 def is_reset(client: wire.Wire) -> bool:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract import loopback
+from tests import ports
 
 from alongside.base import environment, errors
 from alongside.components.dataplane import launch
@@ -85,9 +85,6 @@ def service(name: str, port: int) -> str:
 def pod(name: str, port: int, *, word: str = "") -> str:
     """Return the part of a file that runs an origin, which says a word before each path."""
     return POD.format(name=name, port=port, word=word, python=sys.executable)
-
-
-free_port = loopback.free_port
 
 
 def until(what: str, condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
@@ -224,7 +221,7 @@ def short_folder() -> Iterator[Path]:
 def project() -> Iterator[Fleet]:
     """Give a project that nothing runs of yet; all of it is ended, and nothing may be left."""
     base = Path(tempfile.mkdtemp(prefix="al"))
-    fleet = Fleet(base, free_port())
+    fleet = Fleet(base, ports.free_port())
     try:
         yield fleet
     finally:

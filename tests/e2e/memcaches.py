@@ -22,13 +22,10 @@ from typing import Self
 from urllib.parse import quote
 
 import pytest
-from tests.contract import loopback
+from tests import ports
 from tests.e2e import plane, steady, wire
 
 NAMES = ("a", "b", "c")
-
-
-free_port = loopback.free_port
 
 
 def program(name: str) -> str:
@@ -104,13 +101,13 @@ def memcached(*more: str, path: Path | None = None) -> Server:
     command = [program("memcached"), "-u", "root", "-U", "0", "-t", "1", "-m", "32", *more]
     if path is not None:
         return Server([*command, "-s", str(path)], f"unix:{path}")
-    port = free_port()
+    port = ports.free_port()
     return Server([*command, "-l", "127.0.0.1", "-p", str(port)], f"127.0.0.1:{port}")
 
 
 def redis(*more: str) -> Server:
     """Start a redis-server without a file."""
-    port = free_port()
+    port = ports.free_port()
     plain = [program("redis-server"), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     return Server([*plain, "--port", str(port), *more], f"127.0.0.1:{port}")
 

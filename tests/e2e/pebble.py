@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import urllib.request
@@ -25,6 +24,7 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from tests import ports
 from tests.e2e import sidecar
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alongside-tests"
@@ -62,15 +62,6 @@ def program(name: str) -> str:
     return str(folder / name)
 
 
-def free_ports(number: int) -> list[int]:
-    """Return ports that nobody has in this moment."""
-    with contextlib.ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)
-        ]
-        return [int(one.getsockname()[1]) for one in sockets]
-
-
 @dataclass(slots=True)
 class Pebble:
     """An authority; it forgets everything when it dies."""
@@ -78,7 +69,7 @@ class Pebble:
     folder: Path
     validity_s: int
     authority: sidecar.Authority
-    ports: list[int] = field(default_factory=lambda: free_ports(6))
+    ports: list[int] = field(default_factory=lambda: ports.free_ports(6))
     process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -72,7 +72,11 @@ class Plane:
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that carry these labels."""
         total = 0.0
-        for line in self.knock("GET", "/metrics")[1].splitlines():
+        text = self.knock("GET", "/metrics")[1]
+        # Of a name that nobody promises, there would be nothing for ever.
+        family = re.sub(r"_(?:total|count|sum|bucket)$", "", name)
+        assert re.search(rf"^# TYPE {family}(?:_total)? ", text, flags=re.M), f"no {family}"
+        for line in text.splitlines():
             sample = re.fullmatch(rf"{name}(?:_total)?(?:{{(.*)}})? ([0-9.e+-]+)", line)
             if sample and all(
                 f'{key}="{value}"' in (sample[1] or "") for key, value in labels.items()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.agreement import nutcracker
 from tests.e2e import memcaches, plane, wire
 
@@ -57,7 +58,7 @@ def serving(proxy: str, protocol: str, *, count: int = 3, **pool: object) -> Ite
 @contextlib.contextmanager
 def twemproxy(protocol: str, servers: dict[str, str]) -> Iterator[wire.Address]:
     """Run the packaged twemproxy before servers; yield its address."""
-    port = memcaches.free_port()
+    port = ports.free_port()
     lines = [
         "main:",
         f"  listen: 127.0.0.1:{port}",
@@ -71,7 +72,7 @@ def twemproxy(protocol: str, servers: dict[str, str]) -> Iterator[wire.Address]:
         folder = Path(name)
         file = folder / "nutcracker.yml"
         file.write_text("\n".join(lines) + "\n")
-        stats = ["-a", "127.0.0.1", "-s", str(memcaches.free_port())]
+        stats = ["-a", "127.0.0.1", "-s", str(ports.free_port())]
         files = ["-c", str(file), "-o", str(folder / "log")]
         with memcaches.Server([nutcracker.COMMAND, *stats, *files], f"127.0.0.1:{port}"):
             yield "127.0.0.1", port

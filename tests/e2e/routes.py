@@ -9,9 +9,9 @@ Next:  test_route_replicas.py, test_route_answers.py.
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Callable, Iterator
 
+from tests import ports
 from tests.e2e import upstream, wire
 
 MIB = 1 << 20
@@ -69,8 +69,7 @@ def answering(*answers: upstream.Answer) -> Iterator[list[upstream.Upstream]]:
 
 def free_address() -> str:
     """Return an address at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+    return f"127.0.0.1:{ports.free_port()}"
 
 
 def body_of(size: int) -> bytes:

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import ports
 from tests.e2e import docker, fleets, steady
 
 from alongside.engines.local import folders
@@ -41,7 +42,7 @@ class Example:
         self.engine = engine
         self.own = own
         shutil.copytree(EXAMPLE, self.folder)
-        ports = {port: str(fleets.free_port()) for port in ("11211", "8000")}
+        ports = {port: str(ports.free_port()) for port in ("11211", "8000")}
         self.port, self.cache_port = int(ports["8000"]), int(ports["11211"])
         for path in (*self.folder.glob("*.yaml"), self.folder / "README.md"):
             text = path.read_text()

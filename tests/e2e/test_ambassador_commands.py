@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract import loopback
+from tests import ports
 from tests.e2e import fleets, secure
 from tests.e2e.ambassadors import (
     DEADLINE_S,
@@ -42,7 +42,7 @@ def test_a_files_servers_are_one(world: World) -> None:
     for _ in range(3):
         world.memcached()
     world.write()
-    stats = loopback.free_port()
+    stats = ports.free_port()
     world.ambassador("--stats-port", str(stats))
     put(world.port, KEYS)
     wait_for(lambda: held(world.port, KEYS) == set(KEYS), "all keys")
@@ -205,7 +205,7 @@ def test_a_wrong_file_starts_nothing(world: World) -> None:
 
 @pytest.mark.needs("redis-server")
 def test_a_password_of_the_file_is_both_sides_and_may_change(world: World) -> None:
-    port = loopback.free_port()
+    port = ports.free_port()
     words = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     world.start(*words, "--requirepass", "old", name="redis.log")
     wait_for(lambda: is_open(port), "redis-server")

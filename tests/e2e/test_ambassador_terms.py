@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
+from tests.agreement import nutcracker
 from tests.e2e import dataplane, memcaches, plane, secure, wire
 from tests.e2e.memcaches import FailedError, Memcache, Redis
 
@@ -66,7 +68,7 @@ def test_servers_are_spoken_to_in_tls_and_must_be_who_they_say(folder: Path) -> 
     authority, other = secure.Authority(folder), secure.Authority(folder, "other")
     pair = authority.pair("redis.internal").put(folder / "pair")
     shown = authority.pair("client", use=secure.CLIENT).put(folder / "client")
-    port = memcaches.free_port()
+    port = ports.free_port()
     files = ["--tls-cert-file", f"{pair}/tls.crt", "--tls-key-file", f"{pair}/tls.key"]
     redis = memcaches.redis(
         "--tls-port", str(port), *files, "--tls-ca-cert-file", str(authority.path)
@@ -217,6 +219,7 @@ def test_servers_have_names_that_are_looked_up() -> None:
             assert len(process.events("server_name_not_found")) == 1
 
 
+@pytest.mark.needs("nutcracker")
 def test_figures_have_the_shape_of_twemproxys() -> None:
     with memcaches.memcached() as server, contextlib.ExitStack() as stack:
         contents = {
@@ -247,11 +250,11 @@ def test_figures_have_the_shape_of_twemproxys() -> None:
 @contextlib.contextmanager
 def twemproxy(address: str) -> Iterator[wire.Address]:
     """Run a nutcracker in front of a server; yield where its figures are."""
-    port, figures = memcaches.free_port(), memcaches.free_port()
+    port, figures = ports.free_port(), ports.free_port()
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "nutcracker.yaml"
         path.write_text(FOREIGN.format(port=port, address=address))
-        command = [memcaches.program("nutcracker"), "-c", str(path), "-a", "127.0.0.1"]
+        command = [nutcracker.COMMAND, "-c", str(path), "-a", "127.0.0.1"]
         with memcaches.Server([*command, "-s", str(figures)], f"127.0.0.1:{port}"):
             yield "127.0.0.1", figures
 

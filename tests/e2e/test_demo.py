@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.e2e import fleets
 
 from alongside.base import environment
@@ -86,13 +87,6 @@ def _answers(port: int) -> bool:
     return False
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
-
-
 @pytest.fixture
 def example(tmp_path: Path) -> Iterator[Example]:
     folder = tmp_path / "photos"
@@ -102,7 +96,7 @@ def example(tmp_path: Path) -> Iterator[Example]:
     runtime = Path(tempfile.mkdtemp(prefix="photos-"))  # a socket's path has at most 107 bytes
     variables = dict(environment.of_process())
     variables |= {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(runtime)}
-    made = Example(folder, variables, _free_ports())
+    made = Example(folder, variables, (ports.free_port(), ports.free_port()))
     made.edit("photos.yaml", "8000", str(made.ports[0]))
     made.edit("photos.yaml", "8080", str(made.ports[1]))
     made.edit("photos.yaml", "--data, data", f'--data, data, --originals, "{ORIGINALS}"')

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract import loopback
+from tests import ports
 from tests.e2e import dataplane, docker, pods_in_docker
 from tests.e2e.pods_in_docker import IMAGE, answer, echoing, opened, python, shell
 
@@ -67,7 +67,7 @@ def test_a_service_spreads_connections_and_follows_what_is_ready(
 ) -> None:
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
-            port = loopback.free_port()
+            port = ports.free_port()
             web = service("web", port)
             await project.runtime.serve([runtime.Served(web, ((),))])
             assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
@@ -96,7 +96,7 @@ def test_a_connection_stays_with_its_pod(engine: docker.Engine, tmp_path: Path) 
 
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
-            port = loopback.free_port()
+            port = ports.free_port()
             web = service("web", port)
             made, _ = await project.started(holds, until="listening")
             await project.runtime.serve([runtime.Served(web, ((f"{made.address}:9000",),))])
@@ -115,7 +115,7 @@ def test_a_service_answers_elsewhere_where_its_node_port_is_taken(
 ) -> None:
     async def body() -> None:
         server = await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", 0)
-        taken, port = server.sockets[0].getsockname()[1], loopback.free_port()
+        taken, port = server.sockets[0].getsockname()[1], ports.free_port()
         async with opened(engine, tmp_path) as project:
             backend = (f"{await serving(project, 'a')}:9000",)
             web = pods.Service("web", (pods.ServicePort(port, node_port=taken),), is_published=True)
@@ -139,7 +139,7 @@ def test_services_of_one_port_and_ports_that_are_taken_get_free_ones(
 ) -> None:
     async def body() -> None:
         server = await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", 0)
-        taken, free = server.sockets[0].getsockname()[1], loopback.free_port()
+        taken, free = server.sockets[0].getsockname()[1], ports.free_port()
         async with server, opened(engine, tmp_path) as project:
             backend = (f"{await serving(project, 'a')}:9000",)
             one, other = service("one", 80, taken), service("other", 80, free)
@@ -167,7 +167,7 @@ def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(
 ) -> None:
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
-            port = loopback.free_port()
+            port = ports.free_port()
             web = runtime.Served(service("web", port), ((),))
             await project.runtime.serve([web])
             assert project.runtime.addresses() == {f"web:{port}": f"127.0.0.1:{port}"}
@@ -189,7 +189,7 @@ def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(
 def test_a_balancer_that_is_killed_comes_back(engine: docker.Engine, tmp_path: Path) -> None:
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
-            port = loopback.free_port()
+            port = ports.free_port()
             backend = (f"{await serving(project, 'a')}:9000",)
             await project.runtime.serve([runtime.Served(service("web", port), (backend,))])
             label = "label=dev.alongside.service=web"
@@ -230,7 +230,7 @@ def test_a_service_of_this_machine_is_reached_at_all_its_addresses(
 ) -> None:
     async def body() -> None:
         async with opened(engine, tmp_path) as project:
-            port = loopback.free_port()
+            port = ports.free_port()
             web = service("web", port, is_published=True)
             backend = (f"{await serving(project, 'a')}:9000",)
             await project.runtime.serve([runtime.Served(web, (backend,))])

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.contract.loopback import free_port
+from tests import ports
 from tests.e2e import dataplane, plane, upstream, wire
 
 REFUSED = "alongside_document_refused"
@@ -160,7 +160,7 @@ def listener(name: str, port: int, serves: str = "main") -> dict[str, object]:
 
 def test_listeners_come_go_and_change_names_without_a_failed_request() -> None:
     with here("one") as one:
-        stays, comes, second = free_port(), free_port(), free_port()
+        stays, comes, second = ports.free_port(), ports.free_port(), ports.free_port()
         first = plane.document("route", one.address, listeners=[listener("stays", stays)])
         plans = [
             [listener("stays", stays), listener("comes", comes)],
@@ -207,7 +207,7 @@ def test_listeners_come_go_and_change_names_without_a_failed_request() -> None:
 
 def test_a_moved_listener_leaves_its_old_address() -> None:
     with here("one") as one:
-        old, new = free_port(), free_port()
+        old, new = ports.free_port(), ports.free_port()
         first = plane.document("route", one.address, listeners=[listener("web", old)])
         with plane.running(first) as process, wire.Wire(("127.0.0.1", old)) as client:
             assert client.ask("/").status == 200
@@ -228,9 +228,9 @@ def test_a_moved_listener_leaves_its_old_address() -> None:
 def test_a_taken_address_refuses_the_whole_document() -> None:
     with here("one") as one, socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        first = plane.document("route", one.address, listeners=[listener("web", free_port())])
+        first = plane.document("route", one.address, listeners=[listener("web", ports.free_port())])
         with plane.running(first) as process:
-            both = [listener("web", free_port()), listener("more", port)]
+            both = [listener("web", ports.free_port()), listener("more", port)]
             status, answer = process.put(newer(first, 2, listeners=both))
             assert (status, str(port) in str(answer["errors"])) == (409, True)
             assert served(process) == b"one"
@@ -239,7 +239,7 @@ def test_a_taken_address_refuses_the_whole_document() -> None:
 
 def test_a_file_refused_for_a_taken_address_is_tried_again() -> None:
     with here("one") as one, socket.create_server(("127.0.0.1", 0)) as taken:
-        first = plane.document("route", one.address, listeners=[listener("web", free_port())])
+        first = plane.document("route", one.address, listeners=[listener("web", ports.free_port())])
         with plane.running(first) as process:
             more = [*first["listeners"], listener("more", taken.getsockname()[1])]  # type: ignore[misc]
             before = process.metric(REFUSED)
@@ -257,7 +257,7 @@ def test_an_inherited_socket_outlives_refused_and_other_documents() -> None:
         socket.create_server(("127.0.0.1", 0)) as passed,
         socket.create_server(("127.0.0.1", 0)) as taken,
     ):
-        port, other = passed.getsockname()[1], free_port()
+        port, other = passed.getsockname()[1], ports.free_port()
         first = plane.document("route", one.address, listeners=[listener("else", other)])
         with plane.running(first, inherited={"web": passed}) as process:
             both = [listener("web", port), listener("more", taken.getsockname()[1])]

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.e2e import dataplane, plane, upstream, wire
 
 STATUS_PATHS = ["/healthz", "/readyz", "/metrics", "/version"]
@@ -27,8 +28,7 @@ def ok(_: wire.Message) -> bytes:
 @contextlib.contextmanager
 def with_status(origin: str) -> Iterator[tuple[wire.Address, plane.Plane]]:
     """Serve with a status door; yield its address and the process."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = ports.free_port()
     document = plane.document("route", origin, status={"address": f"127.0.0.1:{port}"})
     with plane.running(document) as process:
         yield ("127.0.0.1", port), process

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.e2e import fleets
 
 DEADLINE_S = 60.0
@@ -78,7 +79,7 @@ def test_doctor_names_a_data_plane_that_does_not_run(tmp_path: Path) -> None:
 
 @fleets.NEEDS_DATA_PLANE
 def test_init_writes_a_file_that_runs(tmp_path: Path, service: int) -> None:
-    listen = fleets.free_port()
+    listen = ports.free_port()
     path = tmp_path / "new" / "alongside.yaml"
     path.parent.mkdir()
     ran = run("init", "--port", str(service), "--listen", str(listen), "--output", str(path))

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from tests import ports
 from tests.e2e import dips, fleets
 
 from alongside.base import clock, errors
@@ -62,7 +63,7 @@ class System:
     def __init__(self, fleet: fleets.Fleet, objects: int = OBJECTS) -> None:
         self.fleet = fleet
         self.objects = objects
-        self.ports = {"app": fleet.port, "other": fleets.free_port()}
+        self.ports = {"app": fleet.port, "other": ports.free_port()}
         self.fields = dict(FIRST)
         self.ledger = load.Ledger()
         law = popularity.Zipf(objects=objects, exponent=1.0)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.conformance import writing
 from tests.e2e import docker, fleets
 
@@ -96,7 +97,7 @@ def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
             made = Ground(base, engine, own, docker.things(own))
         (base / "p").mkdir()
         files = [
-            FILE.format(at=at, port=fleets.free_port(), image=writing.IMAGE) for at in range(PODS)
+            FILE.format(at=at, port=ports.free_port(), image=writing.IMAGE) for at in range(PODS)
         ]
         (base / "p" / "pods.yaml").write_text("".join(files))
         yield made

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.loopback import free_port
+from tests import ports
 from tests.e2e import namespaced as n
 
 from alongside.base import clock, errors
@@ -808,7 +808,7 @@ def test_who_knows_the_hub_still_reaches_it_when_pods_come_and_go(tmp_path: Path
 
 
 def test_a_service_becomes_public_and_private_again(tmp_path: Path) -> None:
-    port = free_port()
+    port = ports.free_port()
 
     async def work(project: n.Project) -> None:
         web = await project.pod(_web(0))
@@ -829,7 +829,7 @@ def test_a_service_becomes_public_and_private_again(tmp_path: Path) -> None:
 
 
 def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -> None:
-    port = free_port()
+    port = ports.free_port()
     container = n.main(n.listening(8000, "web"), ports=(pods.Port(8000, host_port=port),))
     pod = pods.Pod("web", (container,))
 

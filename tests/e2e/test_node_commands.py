@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 
 from alongside.contract import written
 from alongside.contract.catalogue import cache, route
@@ -230,8 +231,7 @@ def test_a_router_in_front_of_caches_separates_what_differs_by_its_key(
 
 def test_a_dead_node_is_answered_with_502_and_its_keys_stay(start: Start, origins: Origins) -> None:
     alive = origins("alive")
-    with socket.create_server(("127.0.0.1", 0)) as unheard:
-        dead = f"127.0.0.1:{unheard.getsockname()[1]}"
+    dead = f"127.0.0.1:{ports.free_port()}"
     router = start(f"route --listen 127.0.0.1:0 --node a={alive.address} --node d={dead}")
     statuses = {get(router.ready(), f"/{number}")[0] for number in range(40)}
     assert statuses == {200, 502}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract import loopback
+from tests import ports
 from tests.e2e import fleets
 from tests.e2e.ambassadors import (
     DEADLINE_S,
@@ -46,7 +46,7 @@ class Old:
     def __init__(self, world: World, program: str) -> None:
         self.world = world
         self.log, self.pid_file = world.folder / "n.log", world.folder / "n.pid"
-        self.stats = loopback.free_port()
+        self.stats = ports.free_port()
         flags = ["-c", "conf/n.yml", "-a", "127.0.0.1", "-s", str(self.stats), "-o", str(self.log)]
         self.words = [program, *flags, "-p", str(self.pid_file), "-i", "1", "-m", "512"]
 
@@ -236,8 +236,8 @@ def test_a_second_one_with_the_same_file_changes_nothing(
     # Elsewhere altogether, but for the file of -p.
     other = one.world.folder / "other.yml"
     text = one.world.config.read_text()
-    other.write_text(text.replace(f":{port}\n", f":{loopback.free_port()}\n"))
-    words = [*one.words, "-s", str(loopback.free_port()), "-c", str(other), *more]
+    other.write_text(text.replace(f":{port}\n", f":{ports.free_port()}\n"))
+    words = [*one.words, "-s", str(ports.free_port()), "-c", str(other), *more]
     second = one.world.start(*words, name="second")
     assert second.process.wait(DEADLINE_S) == 1
     assert second.said(f"nutcracker: -p: {one.pid_file} is the file of process {first.pid}, which")

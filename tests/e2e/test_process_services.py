@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.contract.loopback import free_port
+from tests import ports
 from tests.unit.engines.runtimes import rooms
 
 from alongside.base import errors
@@ -70,7 +70,7 @@ async def start(project: rooms.Project, pod: pods.Pod) -> runtime.Sandbox:
 
 def test_a_service_answers_at_its_own_address_and_at_the_hosts(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        number, target = free_port(), free_port()
+        number, target = ports.free_port(), ports.free_port()
         pod = server("web-0", target)
         await project.runtime.serve([served(service("web", number))])
         address = project.runtime.addresses()[f"web:{number}"]
@@ -91,7 +91,7 @@ def test_a_service_answers_at_its_own_address_and_at_the_hosts(tmp_path: Path) -
 
 def test_containers_find_services_by_links(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        number = free_port()
+        number = ports.free_port()
         await project.runtime.serve(
             [served(service("my-db", number)), served(service("peers", 9999, is_headless=True))]
         )
@@ -109,7 +109,7 @@ def test_a_pod_may_listen_on_all_addresses_at_its_services_port(tmp_path: Path) 
     """As most programs do; the Service answers at another port then, which its links tell."""
 
     async def work(project: rooms.Project) -> None:
-        number = free_port()
+        number = ports.free_port()
         pod = server("web-0", number, host="0.0.0.0")  # noqa: S104 - what is tested
         web = service("web", number)
         await project.runtime.serve([served(web, beside=(pod,))])
@@ -131,7 +131,7 @@ def test_a_pod_may_listen_on_all_addresses_at_its_services_port(tmp_path: Path) 
 
 def test_a_port_that_two_services_have_is_published_for_neither(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        number = free_port()
+        number = ports.free_port()
         await project.runtime.serve([served(service("a", number)), served(service("b", number))])
         addresses = project.runtime.addresses()
         assert {address.split(":")[0] for address in addresses.values()} == set(
@@ -155,7 +155,7 @@ def test_a_port_that_somebody_has_is_left_to_them(tmp_path: Path) -> None:
 
 def test_addresses_stay_while_other_services_come_and_go(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        first, second = free_port(), free_port()
+        first, second = ports.free_port(), ports.free_port()
         await project.runtime.serve([served(service("a", first))])
         before = project.runtime.addresses()[f"a:{first}"]
         await project.runtime.serve([served(service("z", second)), served(service("a", first))])
@@ -168,10 +168,12 @@ def test_addresses_stay_while_other_services_come_and_go(tmp_path: Path) -> None
 
 def test_a_published_service_answers_at_the_machines_addresses(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        number, target, node = free_port(), free_port(), free_port()
+        number, target, node = ports.free_port(), ports.free_port(), ports.free_port()
         await start(project, server("web-0", target))
-        ports = (pods.ServicePort(number, node_port=node),)
-        web = pods.Service("web", ports, ((pods.Endpoint("web-0", target),),), is_published=True)
+        published = (pods.ServicePort(number, node_port=node),)
+        web = pods.Service(
+            "web", published, ((pods.Endpoint("web-0", target),),), is_published=True
+        )
         await project.runtime.serve([served(web, f"127.0.0.1:{target}")])
         (own,) = loopback.of_services("p", ["web"]).values()
         for address in (f"127.0.0.1:{number}", f"{own}:{number}", f"127.0.0.9:{node}"):
@@ -182,7 +184,7 @@ def test_a_published_service_answers_at_the_machines_addresses(tmp_path: Path) -
 
 def test_a_service_becomes_public_and_private_again_and_refuses_nobody(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        number, target = free_port(), free_port()
+        number, target = ports.free_port(), ports.free_port()
         await start(project, server("web-0", target))
         (own,) = loopback.of_services("p", ["web"]).values()
         asked: list[str] = []
@@ -214,7 +216,7 @@ def test_a_service_becomes_public_and_private_again_and_refuses_nobody(tmp_path:
 
 def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        number, target = free_port(), free_port()
+        number, target = ports.free_port(), ports.free_port()
         (own,) = loopback.of_services("p", ["web"]).values()
         await project.runtime.serve([served(service("web", number), f"127.0.0.1:{target}")])
         pod, backend = server("web-0", target, host_port=number), f"127.0.0.1:{target}"
@@ -235,7 +237,7 @@ def test_a_service_leaves_its_number_to_a_pod_that_asks_for_it(tmp_path: Path) -
 
 def test_a_hosts_port_leads_to_its_pod_and_goes_with_it(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        host_port, target = free_port(), free_port()
+        host_port, target = ports.free_port(), ports.free_port()
         sandbox = await start(project, server("web-0", target, host_port=host_port))
         assert await asyncio.to_thread(ask, f"127.0.0.1:{host_port}") == "web-0"
         await sandbox.remove()
@@ -250,14 +252,14 @@ def test_a_hosts_port_that_somebody_has_is_refused_with_their_name(tmp_path: Pat
         with socket.create_server(("127.0.0.1", 0)) as theirs:
             host_port = theirs.getsockname()[1]
             with pytest.raises(errors.AddressTakenError, match=f"pid {os.getpid()}"):
-                await project.create(server("web-0", free_port(), host_port=host_port))
+                await project.create(server("web-0", ports.free_port(), host_port=host_port))
 
     rooms.run(tmp_path, work)
 
 
 def test_closing_leaves_no_process_and_no_listener(tmp_path: Path) -> None:
     async def work(project: rooms.Project) -> None:
-        number, target = free_port(), free_port()
+        number, target = ports.free_port(), ports.free_port()
         await start(project, server("web-0", target))
         await project.runtime.serve([served(service("web", number), f"127.0.0.1:{target}")])
         await project.runtime.close()

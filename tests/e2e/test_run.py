@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.e2e import fleets
 
 DEADLINE_S = 30.0
@@ -65,12 +66,6 @@ def until(holds: Callable[[], object], what: str) -> None:
     while not holds():
         assert time.monotonic() < deadline_s, f"not within {DEADLINE_S:g} s: {what}"
         time.sleep(0.02)
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        made = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in made]
 
 
 def is_alive(pid: int) -> bool:
@@ -126,7 +121,7 @@ def test_what_the_program_left_behind_ends_with_it(tmp_path: Path) -> None:
 
 @fleets.NEEDS_DATA_PLANE
 def test_a_cache_stands_before_the_port_that_the_program_was_told(tmp_path: Path) -> None:
-    (listen,) = free_ports(1)
+    (listen,) = ports.free_ports(1)
     option = f"--with=cache:listen=127.0.0.1:{listen},memory=16Mi"
     with started(tmp_path, option, program=python(SERVER)) as process:
         until(
@@ -144,7 +139,7 @@ def test_a_cache_stands_before_the_port_that_the_program_was_told(tmp_path: Path
 
 @fleets.NEEDS_DATA_PLANE
 def test_each_further_component_stands_before_the_one_before(tmp_path: Path) -> None:
-    inner, outer = (f"127.0.0.1:{port}" for port in free_ports(2))
+    inner, outer = (f"127.0.0.1:{port}" for port in ports.free_ports(2))
     options = (f"--with=cache:listen={inner}", f"--with=cache:listen={outer},memory=16Mi")
     with started(tmp_path, *options, program=python(SERVER)):
         err = tmp_path / "err"
@@ -163,7 +158,7 @@ def test_each_further_component_stands_before_the_one_before(tmp_path: Path) -> 
 
 @fleets.NEEDS_DATA_PLANE
 def test_lists_the_candidates_where_the_program_listens_at_several_ports(tmp_path: Path) -> None:
-    first, second = sorted(free_ports(2))
+    first, second = sorted(ports.free_ports(2))
     program = python(SERVER, str(first), str(second))
     with started(tmp_path, "--with=cache", program=program):
         until(lambda: "--port" in (tmp_path / "err").read_text(), "it lists them")
@@ -173,7 +168,7 @@ def test_lists_the_candidates_where_the_program_listens_at_several_ports(tmp_pat
 
 @fleets.NEEDS_DATA_PLANE
 def test_a_component_that_dies_is_started_again(tmp_path: Path) -> None:
-    (listen,) = free_ports(1)
+    (listen,) = ports.free_ports(1)
     option = f"--with=cache:listen=127.0.0.1:{listen}"
     with started(tmp_path, option, program=python(SERVER)) as process:
         until(lambda: "at http" in (tmp_path / "err").read_text(), "it is there")
@@ -190,7 +185,7 @@ def test_a_component_that_dies_is_started_again(tmp_path: Path) -> None:
 @fleets.NEEDS_DATA_PLANE
 @pytest.mark.skipif(sys.platform != "linux", reason="setpriv is Linux's")
 def test_all_end_when_the_command_is_killed(tmp_path: Path) -> None:
-    (listen,) = free_ports(1)
+    (listen,) = ports.free_ports(1)
     option = f"--with=cache:listen=127.0.0.1:{listen}"
     with started(tmp_path, option, program=python(SERVER)) as process:
         until(lambda: "at http" in (tmp_path / "err").read_text(), "it is there")

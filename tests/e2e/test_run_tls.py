@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.contract.loopback import free_port
+from tests import ports
 from tests.e2e import fleets, sidecar
 
 SERVER = """
@@ -71,7 +71,7 @@ def refused(folder: Path, option: str) -> str:
 
 @fleets.NEEDS_DATA_PLANE
 def test_one_line_makes_a_url_that_who_is_told_may_believe(tmp_path: Path) -> None:
-    port = free_port()
+    port = ports.free_port()
     with started(tmp_path, f"--with=tls:listen=127.0.0.1:{port}") as told:
         assert f"tls is at https://127.0.0.1:{port}, in front of 127.0.0.1:" in told
         [line] = re.findall(r"ask it: (curl .*)", told)
@@ -88,7 +88,7 @@ def test_one_line_makes_a_url_that_who_is_told_may_believe(tmp_path: Path) -> No
 def test_the_next_run_shows_the_same_certificate(tmp_path: Path) -> None:
     prints = []
     for _ in range(2):
-        port = free_port()
+        port = ports.free_port()
         with started(tmp_path, f"--with=tls:listen=127.0.0.1:{port}"):
             cafile = authority(tmp_path) / "ca" / "ca.crt"
             context = ssl.create_default_context(cafile=str(cafile))
@@ -99,7 +99,7 @@ def test_the_next_run_shows_the_same_certificate(tmp_path: Path) -> None:
 @fleets.NEEDS_DATA_PLANE
 def test_a_certificate_of_the_users_own_is_served_and_none_made(tmp_path: Path) -> None:
     own = sidecar.Authority(tmp_path / "own")
-    port = free_port()
+    port = ports.free_port()
     option = f"--with=tls:listen=127.0.0.1:{port},certificate-path={own.made('site')}"
     with started(tmp_path, option) as told:
         assert sidecar.asked(("127.0.0.1", port), own.client())[0] == 200

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.e2e import fleets
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
@@ -97,7 +98,7 @@ def test_what_is_left_serves_on_when_the_next_file_cannot_be_run(
     fleet: fleets.Fleet, detach: list[str]
 ) -> None:
     path = fleet.write()
-    text = path.read_text().replace("shards: 3", f"shards: 3\n  port: {fleets.free_port()}")
+    text = path.read_text().replace("shards: 3", f"shards: 3\n  port: {ports.free_port()}")
     path.write_text(text)
     fleet.up(path)
     address = fleet.address()

@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import errno
 import itertools
-import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from tests import ports
 from tests.e2e import fleets
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
@@ -25,15 +25,6 @@ MOVES_OF_SOAK = 300
 def fleet() -> Iterator[fleets.Fleet]:
     with fleets.project() as made:
         yield made
-
-
-def port_of_nobody() -> int:
-    """Return a free port that no client of this machine is given."""
-    while True:
-        port = random.randint(20_000, 32_000)  # noqa: S311 - no secret
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - only looks
-            return port
 
 
 def write(fleet: fleets.Fleet, more: str) -> None:
@@ -80,7 +71,7 @@ def load(address: str) -> Iterator[list[tuple[float, str]]]:
 
 def check_moves(fleet: fleets.Fleet, count: int) -> None:
     """Move a listener between overlapping addresses, and lose no request."""
-    port = port_of_nobody()
+    port = ports.free_port()
     write(fleet, f"port: {port}")
     nodes = {name: pid for name, pid in fleet.pids().items() if name != "photos-router-0"}
     for expose in itertools.islice(itertools.cycle(("public", "local")), count):
@@ -107,7 +98,7 @@ def test_no_request_fails_in_hundreds_of_moves(fleet: fleets.Fleet) -> None:
 
 def test_a_cache_and_its_origin_change_their_ports_with_each_other(fleet: fleets.Fleet) -> None:
     first = fleet.port
-    other = dataclasses.replace(fleet, port=port_of_nobody())
+    other = dataclasses.replace(fleet, port=ports.free_port())
     write(fleet, f"port: {other.port}")
     assert fleets.get(f"127.0.0.1:{other.port}", "/a") == (200, b"/a")
     write(other, f"port: {first}")

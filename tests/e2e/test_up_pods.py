@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.e2e import fleets
 
 from alongside.engines.runtimes.namespaces import facts
@@ -167,8 +168,7 @@ def test_a_service_leaves_its_number_to_a_pod_that_comes_later(
         (address,) = fleet.status()["services"]["web"].values()  # type: ignore[index]
         return heard(address)
 
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        number = bound.getsockname()[1]
+    number = ports.free_port()
     web = deployment(fleet, "web", env=OWN_ADDRESS).replace("8090", str(number))
     edge = f"""\
 ---

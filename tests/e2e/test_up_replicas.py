@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.e2e import fleets
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
@@ -133,7 +134,7 @@ def test_an_origin_changes_under_load_and_the_old_one_ends(fleet: fleets.Fleet) 
     (path.parent / "origin.py").write_text(slow)
     fleet.up(path)
     old = path.read_text()
-    port = fleets.free_port()
+    port = ports.free_port()
     new = old.replace("name: app", "name: next").replace(str(fleet.port), str(port))
     with load(fleet.address(), is_kept=False) as failed:
         path.write_text(new.replace("service: app", "service: next").replace('""', '"new"'))
@@ -147,7 +148,7 @@ def test_no_answer_of_an_old_origin_is_given_when_the_new_one_is_in_force(
     fleet: fleets.Fleet,
 ) -> None:
     path = fleet.write(shards=2, more="replicas: 3\n  routers: 2")
-    port = fleets.free_port()
+    port = ports.free_port()
     both = path.read_text() + fleets.pod("next", port, word="new")
     path.write_text(both)
     fleet.up(path)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 import pytest
+from tests import ports
 from tests.e2e import fleets, namespaced, worlds
 
 pytestmark = [
@@ -195,8 +196,7 @@ def test_init_lists_services_of_others_as_such(user: worlds.World, roots: int) -
 def test_init_chooses_ones_own_service_before_those_of_others(
     user: worlds.World, roots: int
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = ports.free_port()
     own = subprocess.Popen(
         [*user.before, user.python, "-c", SERVER.format(port=port)], env=user.variables()
     )
@@ -231,7 +231,7 @@ def test_up_runs_a_pod_for_everyone_or_says_what_doctor_says(
     everyone: tuple[str, worlds.World], engine: str
 ) -> None:
     name, world = everyone
-    (world.home / "pod.yaml").write_text(POD.format(python=world.python, port=fleets.free_port()))
+    (world.home / "pod.yaml").write_text(POD.format(python=world.python, port=ports.free_port()))
     _, found, usable = doctor(world)
     options = ("--engine", engine, "--project", "p")
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from tests.contract.loopback import free_port
+from tests import ports
 
 COMMAND = Path(sys.executable).parent / "alongside"
 _Seen = TypeVar("_Seen")
@@ -414,7 +414,7 @@ def test_a_full_disk_keeps_the_old_file(contract: Path, tmp_path: Path, small_di
 @pytest.mark.needs("nginx")
 def test_nginx_runs_from_a_template(contract: Path, tmp_path: Path) -> None:
     *words, target = template(tmp_path, NGINX.replace("{{ folder }}", str(tmp_path)))
-    port = free_port()
+    port = ports.free_port()
     given = variables(
         WEB_PORT=str(port), WEB_TIMEOUT="1m30s", WEB_GREETING="good day", WEB_TOKEN=SECRET
     )

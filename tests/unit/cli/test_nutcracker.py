@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.contract import loopback
+from tests import ports
 
 from alongside import document
 from alongside.base import environment, errors
@@ -160,7 +160,7 @@ def test_the_data_plane_is_told_how_its_document_is_made_anew(
         raise Replaced(path, words, dict(variables))
 
     monkeypatch.setattr(os, "execve", execute)
-    port, own = loopback.free_port(), loopback.free_port()
+    port, own = ports.free_port(), ports.free_port()
     config.write_text(GOOD.replace("11211", str(own)))
     with pytest.raises(Replaced) as caught:
         run("-c", str(config), "-a", "127.0.0.1", "-s", str(port))
@@ -190,7 +190,7 @@ def test_a_taken_address_is_told_where_it_is_written(
         assert run(*words) == 1
         told = capsys.readouterr().err
         assert f"nutcracker: {config}:2: a.listen: 127.0.0.1:{port} is taken; choose" in told
-        config.write_text(GOOD.replace("11211", str(loopback.free_port())))
+        config.write_text(GOOD.replace("11211", str(ports.free_port())))
         assert run(*words, "-s", str(port)) == 1
         assert f"nutcracker: -s: 127.0.0.1:{port} is taken; choose" in capsys.readouterr().err
     assert pid.read_text() == "1"
@@ -200,7 +200,7 @@ def test_a_taken_address_is_told_where_it_is_written(
 def test_an_address_of_figures_that_is_none_here_is_told_by_its_flag(
     config: Path, capsys: pytest.CaptureFixture[str], host: str
 ) -> None:
-    config.write_text(GOOD.replace("11211", str(loopback.free_port())))
+    config.write_text(GOOD.replace("11211", str(ports.free_port())))
     assert run("-c", str(config), "-a", host) == 1
     assert capsys.readouterr().err.startswith("nutcracker: -a: ")
 
@@ -218,7 +218,7 @@ def test_what_stands_at_the_path_of_a_socket_is_told(
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as owner:
         path = Path(folder) / "s"
         config.write_text(GOOD.replace("127.0.0.1:11211", str(path)))
-        words = ("-c", str(config), "-a", "127.0.0.1", "-s", str(loopback.free_port()))
+        words = ("-c", str(config), "-a", "127.0.0.1", "-s", str(ports.free_port()))
         path.write_text("precious")
         assert run(*words) == 1
         assert f"{config}:2: a.listen: {path} is no socket" in capsys.readouterr().err
@@ -236,13 +236,13 @@ def test_what_stands_at_the_path_of_a_socket_is_told(
 def test_a_file_of_a_process_that_runs_is_left(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config.write_text(GOOD.replace("11211", str(loopback.free_port())))
+    config.write_text(GOOD.replace("11211", str(ports.free_port())))
     pid = config.with_name("pid")
     held = daemon.hold(str(pid), count=0)
     try:
         daemon.write_number(held)
         words = ("-c", str(config), "-p", str(pid), "-a", "127.0.0.1")
-        assert run(*words, "-s", str(loopback.free_port())) == 1
+        assert run(*words, "-s", str(ports.free_port())) == 1
     finally:
         os.close(held)
     assert f"-p: {pid} is the file of process {os.getpid()}, which runs" in capsys.readouterr().err
@@ -258,9 +258,9 @@ def test_addresses_that_are_not_ours_are_told() -> None:
 def test_a_file_that_cannot_be_written_is_told(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config.write_text(GOOD.replace("11211", str(loopback.free_port())))
+    config.write_text(GOOD.replace("11211", str(ports.free_port())))
     for flag in ("-o", "-p"):
-        stats = str(loopback.free_port())
+        stats = str(ports.free_port())
         assert run("-a", "127.0.0.1", "-s", stats, flag, "/absent/file", "-c", str(config)) == 1
         assert f"{flag}: cannot write /absent/file" in capsys.readouterr().err
 

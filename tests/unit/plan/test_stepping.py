@@ -11,16 +11,7 @@ from alongside.plan import shape, stepping
 
 
 def words(old: shape.Plan, new: shape.Plan) -> list[str]:
-    named = []
-    for action in stepping.changes(old, new):
-        match action:
-            case stepping.Start(process, _):
-                named.append(f"start {process.name}")
-            case stepping.Configure(name, _):
-                named.append(f"configure {name}")
-            case stepping.Stop(name):
-                named.append(f"stop {name}")
-    return named
+    return [stepping.words(action) for action in stepping.changes(old, new)]
 
 
 APP = fleet.app("app", port=8000)

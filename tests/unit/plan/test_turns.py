@@ -46,16 +46,8 @@ def web(
 
 
 def words(actions: list[stepping.Action]) -> list[str]:
-    named = []
-    for action in actions:
-        match action:
-            case stepping.Start(process, _):
-                named.append(f"start {process.name}")
-            case stepping.Stop(name):
-                named.append(f"stop {name}")
-            case _:
-                raise AssertionError(action)
-    return named
+    assert not any(isinstance(action, stepping.Configure) for action in actions)
+    return [stepping.words(action) for action in actions]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from tests.contract import loopback
+from tests import ports
 
 from alongside.base import errors
 from alongside.engines.local import sockets, yielding
@@ -55,9 +55,6 @@ def listening(host: str, port: int) -> Iterator[int]:
         process.stdout.readline()
         yield process.pid
         process.kill()
-
-
-free_port = loopback.free_port
 
 
 def reaches(listener: sockets.Bound, host: str, port: int) -> bool:
@@ -129,7 +126,7 @@ def test_a_port_that_was_chosen_can_be_asked_for() -> None:
 @pytest.mark.parametrize(("old", "new"), [(LOOPBACK, EVERYWHERE), (EVERYWHERE, LOOPBACK)])
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_a_listener_moves_when_its_process_leaves(old: str, new: str, name: str) -> None:
-    port = free_port()
+    port = ports.free_port()
     first = sockets.Sockets().prepare(plan(old, a=port))
     kept = first.held["a"]
     second = first.prepare(plan(new, **{name: port}))
@@ -147,7 +144,7 @@ def test_a_listener_moves_when_its_process_leaves(old: str, new: str, name: str)
 def test_an_address_is_open_at_each_moment_of_a_move(
     old: str, new: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
+    port = ports.free_port()
     first = sockets.Sockets().prepare(plan(old, a=port))
     second = first.prepare(plan(new, a=port))
     first.release(second)
@@ -172,7 +169,7 @@ def test_an_address_is_open_at_each_moment_of_a_move(
 
 
 def test_who_waits_in_an_old_listener_is_still_accepted_and_nobody_new_comes_to_it() -> None:
-    port = free_port()
+    port = ports.free_port()
     first = sockets.Sockets().prepare(plan(a=port))
     second = first.prepare(plan(EVERYWHERE, a=port))
     first.release(second)
@@ -229,7 +226,7 @@ def test_an_old_listener_whose_process_is_frozen_is_closed_in_a_second() -> None
 
 
 def test_an_address_is_shared_with_nobody_after_a_move() -> None:
-    port = free_port()
+    port = ports.free_port()
     first = sockets.Sockets().prepare(plan(a=port))
     second = first.prepare(plan(EVERYWHERE, a=port))
     first.release(second)
@@ -241,7 +238,7 @@ def test_an_address_is_shared_with_nobody_after_a_move() -> None:
 
 
 def test_a_move_that_is_taken_back_changes_nothing() -> None:
-    port = free_port()
+    port = ports.free_port()
     first = sockets.Sockets().prepare(plan(a=port))
     kept = first.held["a"].socket
     second = first.prepare(plan(EVERYWHERE, a=port))
@@ -256,7 +253,7 @@ def test_a_move_that_is_taken_back_changes_nothing() -> None:
 @pytest.mark.parametrize("asked", [0, 1])
 @pytest.mark.parametrize("shares", [False, True])
 def test_a_move_that_fails_loses_nobody(asked: int, *, shares: bool) -> None:
-    first = sockets.Sockets().prepare(plan(a=free_port() if asked else 0))
+    first = sockets.Sockets().prepare(plan(a=ports.free_port() if asked else 0))
     kept = first.held["a"]
     port = kept.place[1]
     second = first.prepare(plan(EVERYWHERE, a=port))
@@ -274,7 +271,7 @@ def test_a_move_that_fails_loses_nobody(asked: int, *, shares: bool) -> None:
 
 
 def test_what_a_process_of_ours_has_is_awaited() -> None:
-    port, other = free_port(), free_port()
+    port, other = ports.free_port(), ports.free_port()
     first = sockets.Sockets().prepare(plan(a=other))
     with listening(LOOPBACK, port) as pid:
         second = first.prepare(plan(a=port), lambda: {pid})
@@ -290,7 +287,7 @@ def test_what_a_process_of_ours_has_is_awaited() -> None:
 
 
 def test_what_a_stranger_has_beside_ours_is_taken() -> None:
-    port = free_port()
+    port = ports.free_port()
     first = sockets.Sockets().prepare(plan(a=port))
     with listening("127.0.0.2", port), pytest.raises(errors.AddressTakenError):
         first.prepare(plan(EVERYWHERE, a=port), lambda: {os.getpid()})
@@ -299,8 +296,8 @@ def test_what_a_stranger_has_beside_ours_is_taken() -> None:
 
 
 def test_only_what_all_holders_leave_is_not_taken() -> None:
-    port = free_port()
-    wanted = plan(a=port, b=free_port())
+    port = ports.free_port()
+    wanted = plan(a=port, b=ports.free_port())
     with listening(LOOPBACK, port) as pid:
         assert sockets.check(wanted, lambda: {pid}) == []
         assert f"127.0.0.1:{port} is taken by" in sockets.check(wanted, lambda: {1})[0]
@@ -315,7 +312,7 @@ def sharing(*names: str, host: str = LOOPBACK, port: int = 0) -> shape.Plan:
 
 
 def test_those_that_share_an_address_have_one_socket_that_stays() -> None:
-    for chosen in (0, free_port()):
+    for chosen in (0, ports.free_port()):
         one = sockets.Sockets().prepare(sharing("a", port=chosen))
         address = one.address("a")
         two = one.prepare(sharing("a", "b", port=chosen))
@@ -335,7 +332,7 @@ def test_a_taken_address_that_is_shared_is_told_of_once() -> None:
 
 
 def test_a_shared_socket_that_moves_is_there_for_all_at_once() -> None:
-    port = free_port()
+    port = ports.free_port()
     held = sockets.Sockets().prepare(sharing("a", "b", port=port))
     moved = held.prepare(sharing("a", "b", host=EVERYWHERE, port=port))
     held.release(moved)
