@@ -9,6 +9,7 @@ Next:  the engine's, the cache's and the doors' tests.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -26,6 +27,15 @@ from tests.e2e import dataplane, upstream, wire
 
 Json = dict[str, object]
 START_S = 10.0
+
+
+@functools.cache
+def promised() -> frozenset[str]:
+    """Return the names of all metrics that a page promises."""
+    pages = (dataplane.ROOT / "docs").rglob("*.md")
+    return frozenset(
+        name for page in pages for name in re.findall(r"`(alongside_\w+)[`{]", page.read_text())
+    )
 
 
 class Plane:
@@ -72,11 +82,10 @@ class Plane:
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that carry these labels."""
         total = 0.0
-        text = self.knock("GET", "/metrics")[1]
-        # Of a name that nobody promises, there would be nothing for ever.
+        # Of a name that nobody promises there would be nothing for ever.
         family = re.sub(r"_(?:total|count|sum|bucket)$", "", name)
-        assert re.search(rf"^# TYPE {family}(?:_total)? ", text, flags=re.M), f"no {family}"
-        for line in text.splitlines():
+        assert promised() & {family, f"{family}_total"}, f"no page promises {family}"
+        for line in self.knock("GET", "/metrics")[1].splitlines():
             sample = re.fullmatch(rf"{name}(?:_total)?(?:{{(.*)}})? ([0-9.e+-]+)", line)
             if sample and all(
                 f'{key}="{value}"' in (sample[1] or "") for key, value in labels.items()
