@@ -6,7 +6,8 @@ use alongside_protocols::{memcache as mc, resp as redis};
 const MEMCACHE: mc::Limits =
     mc::Limits { key_bytes_max: mc::KEY_BYTES_MAX, line_bytes_max: 512, value_bytes_max: 64, keys_max: 16 };
 
-const REDIS: redis::Limits = redis::Limits { bulk_bytes_max: 64, elements_max: 16, line_bytes_max: 128 };
+const REDIS: redis::Limits =
+    redis::Limits { bulk_bytes_max: 64, elements_max: 16, line_bytes_max: 128, version: redis::Version::Two };
 
 /// A message: its bytes and what it says. Or why it is refused, behind how much is passed over.
 type Found = Result<(usize, String), (u64, String)>;
@@ -131,17 +132,38 @@ pub fn resp(bytes: &[u8]) {
             Parsed::Whole(Err(fault)) => Parsed::Whole(Err((u64::MAX, format!("{fault:?}")))),
         })
     });
-    check(bytes, step, || {
-        let mut progress = redis::ReplyProgress::default();
-        Box::new(move |bytes| match redis::reply(bytes, &REDIS, &mut progress) {
-            Parsed::More { need } => Parsed::More { need },
-            Parsed::Whole(Ok(reply)) => {
-                check_elements(&reply);
-                Parsed::Whole(Ok((reply.bytes.len(), format!("{reply:?}"))))
-            }
-            Parsed::Whole(Err(stray)) => Parsed::Whole(Err((u64::MAX, format!("{stray:?}")))),
-        })
-    });
+    let [two, three] = [redis::Version::Two, redis::Version::Three].map(|version| redis::Limits { version, ..REDIS });
+    for limits in [two, three] {
+        check(bytes, step, || {
+            let mut progress = redis::ReplyProgress::default();
+            Box::new(move |bytes| match redis::reply(bytes, &limits, &mut progress) {
+                Parsed::More { need } => Parsed::More { need },
+                Parsed::Whole(Ok(reply)) => {
+                    check_elements(&reply);
+                    check_passing(reply.bytes, step, limits.version);
+                    Parsed::Whole(Ok((reply.bytes.len(), format!("{reply:?}"))))
+                }
+                Parsed::Whole(Err(stray)) => Parsed::Whole(Err((u64::MAX, format!("{stray:?}")))),
+            })
+        });
+    }
+    if let Parsed::Whole(Ok(reply)) = redis::reply(bytes, &two, &mut redis::ReplyProgress::default()) {
+        let found = redis::reply(bytes, &three, &mut redis::ReplyProgress::default());
+        assert_eq!(found, Parsed::Whole(Ok(reply)), "a reply of RESP2 is one of RESP3");
+    }
+}
+
+/// A reply is passed over to where it ends, in pieces of any length.
+fn check_passing(reply: &[u8], step: usize, version: redis::Version) {
+    if reply.starts_with(b">") {
+        return;
+    }
+    let mut passing = redis::Passing::new(version);
+    for piece in reply.chunks(step.max(1)) {
+        assert!(!passing.is_over(), "over before the end of {}", reply.escape_ascii());
+        assert_eq!(passing.pass(piece), Ok(piece.len()), "{}", reply.escape_ascii());
+    }
+    assert!(passing.is_over(), "not over at the end of {}", reply.escape_ascii());
 }
 
 /// A request's arguments are all of it; a line written as an array reads back.

@@ -96,6 +96,21 @@ fn resp_soup() -> impl Strategy<Value = Vec<u8>> {
         "-ERR x\r\n",
         ":1\r\n",
         ":-5\r\n",
+        "_\r\n",
+        "#t\r\n",
+        ",1.5\r\n",
+        ",x\r\n",
+        "(12\r\n",
+        "!3\r\nERR\r\n",
+        "=5\r\ntxt:a\r\n",
+        "%1\r\n",
+        "%9\r\n",
+        "~2\r\n",
+        "|1\r\n",
+        "|0\r\n",
+        ">1\r\n",
+        "%",
+        "=",
         "PING\r\n",
         "set k \"a",
         "\\x41\\n",
@@ -125,19 +140,52 @@ fn array(args: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// A reply of any shape, and how many arrays lie in each other in it.
+/// A reply of RESP2 of any shape.
 fn reply() -> impl Strategy<Value = Vec<u8>> {
-    let leaf = prop_oneof![
+    leaf().prop_recursive(4, 32, 5, |element| vec(element, 0..5).prop_map(|elements| aggregate('*', 1, &elements)))
+}
+
+fn leaf() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
         "[+-][A-Za-z ]{0,9}\r\n".prop_map(String::into_bytes),
         any::<i64>().prop_map(|number| format!(":{number}\r\n").into_bytes()),
-        vec(any::<u8>(), 0..20)
-            .prop_map(|data| { [format!("${}\r\n", data.len()).as_bytes(), &data, b"\r\n"].concat() }),
+        data().prop_map(|data| bulk('$', &data)),
         Just(b"$-1\r\n".to_vec()),
         Just(b"*-1\r\n".to_vec()),
+    ]
+}
+
+fn data() -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 0..20)
+}
+
+fn bulk(mark: char, data: &[u8]) -> Vec<u8> {
+    [format!("{mark}{}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat()
+}
+
+/// What has elements, so many of which are one of those that its head counts.
+fn aggregate(mark: char, each: usize, elements: &[Vec<u8>]) -> Vec<u8> {
+    let elements = &elements[..elements.len() / each * each];
+    [format!("{mark}{}\r\n", elements.len() / each).as_bytes(), &elements.concat()].concat()
+}
+
+/// A reply of RESP3 of any shape.
+fn reply_three() -> impl Strategy<Value = Vec<u8>> {
+    let newer = prop_oneof![
+        Just(b"_\r\n".to_vec()),
+        any::<bool>().prop_map(|is_so| if is_so { b"#t\r\n".to_vec() } else { b"#f\r\n".to_vec() }),
+        any::<f64>().prop_map(|number| format!(",{number}\r\n").into_bytes()),
+        any::<i128>().prop_map(|number| format!("({number}\r\n").into_bytes()),
+        data().prop_map(|data| bulk('!', &data)),
+        data().prop_map(|data| bulk('=', &[b"txt:", &data[..]].concat())),
     ];
-    leaf.prop_recursive(4, 32, 5, |element| {
-        vec(element, 0..5)
-            .prop_map(|elements| [format!("*{}\r\n", elements.len()).as_bytes(), &elements.concat()].concat())
+    prop_oneof![leaf(), newer].prop_recursive(4, 32, 5, |element| {
+        let marks = prop_oneof![Just(('*', 1)), Just(('~', 1)), Just(('%', 2))];
+        let open = (marks, vec(element.clone(), 0..6));
+        let open = open.prop_map(|((mark, each), elements)| aggregate(mark, each, &elements));
+        let attributed = (vec(element.clone(), 0..4), element);
+        let attributed = attributed.prop_map(|(pairs, of)| [aggregate('|', 2, &pairs), of].concat());
+        prop_oneof![3 => open, 1 => attributed]
     })
 }
 
@@ -210,13 +258,25 @@ proptest! {
 
     #[test]
     fn replies_end_where_they_end(bytes in reply(), step in 1..50_usize) {
-        let behind = [&bytes[..], b"+OK\r\n"].concat();
-        let mut progress = resp::ReplyProgress::default();
-        for end in (1..bytes.len()).step_by(step) {
-            let parsed = resp::reply(&behind[..end], &resp::Limits::default(), &mut progress);
-            prop_assert!(matches!(parsed, Parsed::More { .. }), "{parsed:?}");
-        }
-        let parsed = resp::reply(&behind, &resp::Limits::default(), &mut progress);
-        prop_assert!(matches!(parsed, Parsed::Whole(Ok(reply)) if reply.bytes == bytes), "{parsed:?}");
+        end_where_they_end(&bytes, step, resp::Version::Two)?;
+        end_where_they_end(&bytes, step, resp::Version::Three)?;
     }
+
+    #[test]
+    fn replies_of_resp3_end_where_they_end(bytes in reply_three(), step in 1..50_usize) {
+        end_where_they_end(&bytes, step, resp::Version::Three)?;
+    }
+}
+
+fn end_where_they_end(bytes: &[u8], step: usize, version: resp::Version) -> Result<(), TestCaseError> {
+    let limits = resp::Limits { version, ..resp::Limits::default() };
+    let behind = [bytes, b"+OK\r\n"].concat();
+    let mut progress = resp::ReplyProgress::default();
+    for end in (1..bytes.len()).step_by(step) {
+        let parsed = resp::reply(&behind[..end], &limits, &mut progress);
+        prop_assert!(matches!(parsed, Parsed::More { .. }), "{parsed:?}");
+    }
+    let parsed = resp::reply(&behind, &limits, &mut progress);
+    prop_assert!(matches!(parsed, Parsed::Whole(Ok(reply)) if reply.bytes == bytes), "{parsed:?}");
+    Ok(())
 }

@@ -102,7 +102,12 @@ impl Pool {
     /// Return what a server's answer may be at most; one with more bytes than a server may have waiting is passed over.
     pub(crate) fn reply_limits(&self) -> resp::Limits {
         let most = u32::MAX as usize;
-        resp::Limits { bulk_bytes_max: most as u64, elements_max: most, line_bytes_max: most }
+        resp::Limits {
+            bulk_bytes_max: most as u64,
+            elements_max: most,
+            line_bytes_max: most,
+            version: resp::Version::Two,
+        }
     }
 
     /// Return what a request of Redis may be at most, by whether its client said who it is.

@@ -1,7 +1,7 @@
 //! What Redis servers answer.
 
 use alongside_protocols::incremental::Parsed;
-use alongside_protocols::resp::{Passing, Reply, ReplyProgress, reply};
+use alongside_protocols::resp::{Passing, Reply, ReplyProgress, Version, reply};
 
 use super::Why;
 use super::client::Client;
@@ -48,7 +48,7 @@ pub(super) fn read(
             }
             Parsed::More { need } if need.max(rest.len()) as u64 > pool.terms.pool.limits.server_bytes_max => {
                 link.reply_progress = ReplyProgress::default();
-                link.passing = Some(Passing::default());
+                link.passing = Some(Passing::new(Version::Two));
                 give_up(link, pool, clients, context);
                 continue;
             }

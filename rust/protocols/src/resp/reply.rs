@@ -1,9 +1,10 @@
-//! Replies of RESP2, arrays in arrays too.
+//! Replies of RESP2 and RESP3, arrays in arrays too.
 
 use memchr::memchr;
 
+use super::newer::{self, Newer};
 use super::number::{NoNumber, number, value};
-use super::{Limits, Parsed};
+use super::{Limits, Parsed, Version};
 
 /// How far the reader of one reply is, as [`super::Progress`] for requests; fresh again when a reply was whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct ReplyProgress {
     seen: usize,
     /// Bytes that the reply has at least.
     need: usize,
-    /// Elements that are still to come of the arrays which are open, however deep they lie.
+    /// Elements that are still to come of the arrays, sets and maps which are open, however deep they lie.
     left: u64,
 }
 
@@ -31,39 +32,67 @@ pub enum Type {
     Bulk,
     /// `*…`
     Array,
-    /// `$-1` or `*-1`: no value.
+    /// `$-1`, `*-1` or `_`: no value.
     Null,
+    /// `,…`
+    Double,
+    /// `#t` or `#f`
+    Boolean,
+    /// `(…`: an integer of any size.
+    BigNumber,
+    /// `!…`: an error of any bytes.
+    BulkError,
+    /// `=…`: a bulk string that says what it is.
+    Verbatim,
+    /// `%…`
+    Map,
+    /// `~…`
+    Set,
+    /// `>…`: it answers nothing.
+    Push,
 }
 
 /// A reply as it came, whole. Nothing of it is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply<'a> {
-    /// All of it.
+    /// All of it, with the attributes before it.
     pub bytes: &'a [u8],
     /// What it is.
     pub kind: Type,
+    /// All of it but the attributes.
+    value: &'a [u8],
 }
 
-/// Bytes that are no reply of RESP2, or one beyond the limits: the connection's order is lost.
+/// Bytes that are no reply of that version, or one beyond the limits: the connection's order is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a server answered with what is no reply of RESP2")]
+#[error("a server answered with what is no reply")]
 pub struct Stray;
 
 impl<'a> Reply<'a> {
     /// Tell whether it is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        self.kind == Type::Error
+        matches!(self.kind, Type::Error | Type::BulkError)
     }
 
-    /// Return its text: a simple string's, an error's or an integer's line, a bulk string's data; else nothing.
+    /// Return all of it but the attributes before it.
+    #[must_use]
+    pub const fn bare(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// Return its text: the line of what is one, a string's or an error's data; nothing for what has elements or no value.
     #[must_use]
     pub fn text(&self) -> &'a [u8] {
-        let end = self.bytes.len() - 2;
+        let end = self.value.len() - 2;
+        let data = || number(self.value, 1).map_or(&[][..], |(_, start)| &self.value[start..end]);
         match self.kind {
-            Type::Simple | Type::Error | Type::Integer => &self.bytes[1..end],
-            Type::Bulk => number(self.bytes, 1).map_or(&[], |(_, start)| &self.bytes[start..end]),
-            Type::Array | Type::Null => &[],
+            Type::Simple | Type::Error | Type::Integer | Type::Double | Type::Boolean | Type::BigNumber => {
+                &self.value[1..end]
+            }
+            Type::Bulk | Type::BulkError => data(),
+            Type::Verbatim => data().get(newer::FORMAT_BYTES..).unwrap_or_default(),
+            Type::Array | Type::Map | Type::Set | Type::Push | Type::Null => &[],
         }
     }
 
@@ -80,19 +109,22 @@ impl<'a> Reply<'a> {
         if self.kind == Type::Integer { value(self.text()) } else { None }
     }
 
-    /// Return the elements of an array, in order; nothing for others.
+    /// Return the elements of an array, a set or a push, in order, and a map's keys and values by turns; nothing for others.
     #[must_use]
     pub fn elements(&self) -> Elements<'a> {
-        match (self.kind, number(self.bytes, 1)) {
-            (Type::Array, Ok((count, start))) => {
-                Elements::new(&self.bytes[start..], usize::try_from(count).unwrap_or(0))
-            }
-            _ => Elements::new(&[], 0),
+        let each = match self.kind {
+            Type::Array | Type::Set | Type::Push => 1,
+            Type::Map => 2,
+            _ => return Elements::new(&[], 0),
+        };
+        match number(self.value, 1) {
+            Ok((count, start)) => Elements::new(&self.value[start..], usize::try_from(count).unwrap_or(0) * each),
+            Err(_) => Elements::new(&[], 0),
         }
     }
 }
 
-/// The elements of an array, each a reply of its own.
+/// The elements of an array or the like, each a reply of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Elements<'a> {
     rest: &'a [u8],
@@ -105,10 +137,20 @@ impl<'a> Elements<'a> {
     pub const fn new(bytes: &'a [u8], count: usize) -> Elements<'a> {
         Elements { rest: bytes, left: count }
     }
+
+    /// Return the bytes of those that were not returned yet.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
-const NO_LIMITS: Limits =
-    Limits { bulk_bytes_max: u64::MAX, elements_max: u32::MAX as usize, line_bytes_max: usize::MAX };
+const NO_LIMITS: Limits = Limits {
+    bulk_bytes_max: u64::MAX,
+    elements_max: u32::MAX as usize,
+    line_bytes_max: usize::MAX,
+    version: Version::Three,
+};
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Reply<'a>;
@@ -154,19 +196,52 @@ pub fn reply<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut ReplyProgress)
         }
     };
     *progress = ReplyProgress::default();
-    let kind = match bytes[0] {
+    let bytes = &bytes[..end];
+    let value = if bytes[0] == b'|' { behind_attributes(bytes) } else { bytes };
+    Parsed::Whole(Ok(Reply { bytes, kind: kind(value), value }))
+}
+
+#[inline]
+fn kind(value: &[u8]) -> Type {
+    match value[0] {
         b'+' => Type::Simple,
         b'-' => Type::Error,
         b':' => Type::Integer,
-        _ if bytes[1] == b'-' => Type::Null,
+        b',' => Type::Double,
+        b'#' => Type::Boolean,
+        b'(' => Type::BigNumber,
+        b'_' => Type::Null,
+        _ if value[1] == b'-' => Type::Null,
         b'$' => Type::Bulk,
-        _ => Type::Array,
-    };
-    Parsed::Whole(Ok(Reply { bytes: &bytes[..end], kind }))
+        b'*' => Type::Array,
+        b'!' => Type::BulkError,
+        b'=' => Type::Verbatim,
+        b'%' => Type::Map,
+        b'~' => Type::Set,
+        _ => Type::Push,
+    }
+}
+
+/// Return what follows the attributes that a whole reply begins with. They may lie in each other however deep.
+#[cold]
+fn behind_attributes(bytes: &[u8]) -> &[u8] {
+    let mut progress = ReplyProgress::default();
+    while bytes.get(progress.at) == Some(&b'|') {
+        // The attribute's head adds what belongs to it to the one value that is always left; when that alone is left, it is over.
+        loop {
+            match element(bytes, &NO_LIMITS, &mut progress) {
+                Ok(false) if progress.left > 1 => {}
+                Ok(false) => break,
+                // It was read before, so that it ends.
+                Ok(true) | Err(_) => return bytes,
+            }
+        }
+    }
+    &bytes[progress.at..]
 }
 
 /// Why the reader stops before the end.
-enum Pause {
+pub(super) enum Pause {
     /// So many bytes must be there; 0 if that is not known.
     More(usize),
     /// This is no reply.
@@ -182,12 +257,12 @@ impl From<NoNumber> for Pause {
     }
 }
 
-/// Read one element, or the head of an array; tell whether the reply is whole with it.
+/// Read one element, or the head of what has elements; tell whether the reply is whole with it.
 #[inline]
 fn element(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Result<bool, Pause> {
     let start = progress.at;
     let end = match bytes.get(start).ok_or(Pause::More(0))? {
-        b'+' | b'-' => line(bytes, limits, progress)?,
+        b'+' | b'-' => line(bytes, start, limits, &mut progress.seen)?,
         b':' => number(bytes, start + 1)?.1,
         b'$' => bulk(bytes, start, limits)?,
         b'*' => {
@@ -202,7 +277,25 @@ fn element(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Resul
             }
             end
         }
-        _ => return Err(Pause::Stray),
+        _ if limits.version == Version::Two => return Err(Pause::Stray),
+        _ => match newer::element(bytes, start, limits, &mut progress.seen)? {
+            Newer::Whole { end } => end,
+            // What answers nothing stands between answers, and in none.
+            Newer::Push { .. } if start > 0 => return Err(Pause::Stray),
+            Newer::Open { count: 0, end } | Newer::Push { count: 0, end } => end,
+            Newer::Open { count, end } | Newer::Push { count, end } => {
+                open(count, limits, progress)?;
+                progress.at = end;
+                return Ok(false);
+            }
+            Newer::Attribute { count, end } => {
+                // The value that it belongs to is still to come.
+                progress.left = progress.left.max(1) + 1;
+                open(count, limits, progress)?;
+                progress.at = end;
+                return Ok(false);
+            }
+        },
     };
     (progress.at, progress.seen) = (end, 0);
     progress.left = progress.left.saturating_sub(1);
@@ -219,15 +312,16 @@ fn open(count: i64, limits: &Limits, progress: &mut ReplyProgress) -> Result<(),
     Ok(())
 }
 
-fn line(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Result<usize, Pause> {
-    let from = progress.at + progress.seen;
-    let seen = &bytes[..bytes.len().min(progress.at.saturating_add(limits.line_bytes_max))];
-    match memchr(b'\n', &seen[from..]) {
+/// Return where the line that begins at `at` ends; `seen` is how many of its bytes were looked at before.
+pub(super) fn line(bytes: &[u8], at: usize, limits: &Limits, seen: &mut usize) -> Result<usize, Pause> {
+    let from = at + *seen;
+    let known = &bytes[..bytes.len().min(at.saturating_add(limits.line_bytes_max))];
+    match memchr(b'\n', &known[from..]) {
         Some(length) if bytes[from + length - 1] == b'\r' => Ok(from + length + 1),
         Some(_) => Err(Pause::Stray),
-        None if seen.len() - progress.at == limits.line_bytes_max => Err(Pause::Stray),
+        None if known.len() - at == limits.line_bytes_max => Err(Pause::Stray),
         None => {
-            progress.seen = seen.len() - progress.at;
+            *seen = known.len() - at;
             Err(Pause::More(0))
         }
     }
@@ -239,6 +333,12 @@ fn bulk(bytes: &[u8], start: usize, limits: &Limits) -> Result<usize, Pause> {
     if length == -1 {
         return Ok(data);
     }
+    data_end(bytes, length, data, limits)
+}
+
+/// Return where data of a length ends that begin at `data`, their line's end included.
+#[inline]
+pub(super) fn data_end(bytes: &[u8], length: i64, data: usize, limits: &Limits) -> Result<usize, Pause> {
     let length = u64::try_from(length).ok().filter(|&length| length <= limits.bulk_bytes_max);
     let length = length.and_then(|length| usize::try_from(length).ok()).ok_or(Pause::Stray)?;
     let end = data.checked_add(length).and_then(|end| end.checked_add(2)).ok_or(Pause::Stray)?;

@@ -1,6 +1,7 @@
 use super::*;
+use crate::resp::Version;
 
-const LIMITS: Limits = Limits { bulk_bytes_max: 1000, elements_max: 100, line_bytes_max: 100 };
+const LIMITS: Limits = Limits { bulk_bytes_max: 1000, elements_max: 100, line_bytes_max: 100, version: Version::Two };
 
 fn read(bytes: &[u8]) -> Parsed<Result<Message<'_>, Fault>> {
     request(bytes, &LIMITS, &mut Progress::default())
