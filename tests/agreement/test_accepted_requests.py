@@ -114,10 +114,12 @@ def pass_over(stream: io.BytesIO, line: bytes) -> None:
     left = 1
     while left:
         left -= 1
-        if line.startswith(b"$") and line != b"$-1\r\n":
+        if line.startswith((b"$", b"=", b"!")) and line != b"$-1\r\n":
             stream.read(int(line[1:]) + 2)
-        if line.startswith(b"*"):
+        if line.startswith((b"*", b"~")):
             left += max(int(line[1:]), 0)
+        if line.startswith(b"%"):
+            left += 2 * int(line[1:])
         line = stream.readline() if left else b""
 
 
@@ -162,16 +164,46 @@ def test_memcached_answers_alike_through_us() -> None:
         check("accepted.json", direct, process, last, memcache_replies)
 
 
+LAST = (words(["ECHO", "that was all"]), b"$12\r\nthat was all\r\n")
+
+
 @pytest.mark.needs("redis-server")
 def test_redis_answers_alike_through_us() -> None:
-    last = (words(["ECHO", "that was all"]), b"$12\r\nthat was all\r\n")
     with memcaches.redis() as direct, memcaches.redis() as behind:
         document = memcaches.document({"a": behind.address}, protocol="redis")
         with plane.running(document) as process:
-            check("accepted_redis.json", direct, process, last, redis_replies)
+            check("accepted_redis.json", direct, process, LAST, redis_replies)
+
+
+def newer(address: wire.Address, request: bytes) -> bytes:
+    """Return what answers a request of a client that speaks RESP3, as it is after `HELLO`."""
+    begun = (words(["ECHO", "begun"]), b"$5\r\nbegun\r\n")
+    said = answered(address, words(["HELLO", "3"]) + begun[0] + request, LAST)
+    hello, _, replies = said.partition(begun[1])
+    assert hello.startswith(b"%7\r\n"), hello
+    return replies
+
+
+@pytest.mark.needs("redis-server")
+def test_redis_answers_alike_in_resp3() -> None:
+    with contextlib.ExitStack() as stack:
+        direct, *behind = [stack.enter_context(memcaches.redis()) for _ in range(4)]
+        named = dict(zip(memcaches.NAMES, behind, strict=True))
+        document = memcaches.document(memcaches.places(named), protocol="redis")
+        process = stack.enter_context(plane.running(document))
+        host, port = direct.address.rsplit(":", 1)
+        found: list[str] = []
+        for row in rows("accepted_resp3.json"):
+            theirs = newer((host, int(port)), sent(row))
+            ours = newer(process.address, sent(row))
+            found += wrong(row, theirs, ours, len(list(redis_replies(ours))))
+        assert not found, "\n".join(found)
+        assert process.metric("alongside_ambassador_server_ends") == 0
+        assert process.metric("alongside_ambassador_failed") == 0
+        assert process.metric("alongside_ambassador_fragments") > 0, "nothing was of many servers"
 
 
 def test_where_we_differ_the_tables_say_why() -> None:
-    for name in ("accepted.json", "accepted_redis.json"):
+    for name in ("accepted.json", "accepted_redis.json", "accepted_resp3.json"):
         for row in rows(name):
             assert ("answers" in row) == ("because" in row), row["about"]

@@ -40,6 +40,11 @@ def redises(request: pytest.FixtureRequest) -> Iterator[tuple[str, wire.Address]
         yield str(request.param), address
 
 
+@pytest.fixture(scope="module", params=["as it is", "RESP2"])
+def settings(request: pytest.FixtureRequest) -> dict[str, object]:
+    return {"protocol": 2} if request.param == "RESP2" else {}
+
+
 @pytest.fixture(scope="module")
 def our_redises() -> Iterator[wire.Address]:
     with proxied.serving(proxied.OURS, "redis") as address:
@@ -149,25 +154,27 @@ def test_pymemcaches_clients_of_many_servers_take_us_for_one(our_memcache: wire.
 
 
 def redis_py(address: wire.Address, **more: object) -> redis.Redis:
-    """Connect as redis-py does when it is told RESP2; no command is tried again."""
+    """Connect as redis-py does, in RESP3 unless it is told; no command is tried again."""
     host, port = address
-    settings = {"protocol": 2, "socket_timeout": TIMEOUT_S, **more}
+    settings = {"socket_timeout": TIMEOUT_S, **more}
     once = retry.Retry(backoff.NoBackoff(), 0)
     return redis.Redis(host=host, port=port, retry=once, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def client(redises: tuple[str, wire.Address]) -> Iterator[redis.Redis]:
+def client(redises: tuple[str, wire.Address], settings: dict[str, object]) -> Iterator[redis.Redis]:
     proxy, address = redises
-    # redis-py says who it is when it connects, which twemproxy hangs up at.
-    more = {"driver_info": None} if proxy == proxied.THEIRS else {}
+    # redis-py says who it is and what it speaks when it connects, which twemproxy hangs up at.
+    more = {"driver_info": None, "protocol": 2} if proxy == proxied.THEIRS else settings
     with redis_py(address, **more) as made:
+        made.delete("h", "l", "s", "z", "p", "k", "n", "of-scripts")
         yield made
 
 
 @pytest.fixture
-def ours(our_redises: wire.Address) -> Iterator[redis.Redis]:
-    with redis_py(our_redises) as made:
+def ours(our_redises: wire.Address, settings: dict[str, object]) -> Iterator[redis.Redis]:
+    with redis_py(our_redises, **settings) as made:
+        made.delete("{a}1", "{a}2", "{a}3", "x", *(f"{number}:of-scripts" for number in range(30)))
         yield made
 
 
@@ -281,30 +288,54 @@ def test_redis_py_is_told_what_cannot_be(ours: redis.Redis) -> None:
     assert ours.client_id() == connection
 
 
-def test_redis_py_looks_after_its_connections(our_redises: wire.Address) -> None:
-    many = redis_py(our_redises, health_check_interval=1, client_name="me", decode_responses=True)
+def test_redis_py_looks_after_its_connections(
+    our_redises: wire.Address, settings: dict[str, object]
+) -> None:
+    more = {"health_check_interval": 1, "client_name": "me", "decode_responses": True}
+    many = redis_py(our_redises, **more, **settings)
     with many:
         assert many.set("decoded", "ü")
         assert many.get("decoded") == "ü"
         assert many.client_getname() == "me"
         assert many.ping()
     pool = redis.BlockingConnectionPool.from_url(
-        f"redis://{our_redises[0]}:{our_redises[1]}/0?protocol=2", max_connections=2
+        f"redis://{our_redises[0]}:{our_redises[1]}/0", max_connections=2, **settings
     )
     with redis.Redis(connection_pool=pool) as pooled:
         assert [pooled.set(key, key) for key in KEYS[:20]] == [True] * 20
     pool.disconnect()
-    with redis_py(our_redises, db=1) as other, pytest.raises(redis.ResponseError, match="DB index"):
+    with (
+        redis_py(our_redises, db=1, **settings) as other,
+        pytest.raises(redis.ResponseError, match="DB index"),
+    ):
         other.ping()
 
 
-def test_redis_py_is_told_to_speak_resp2(our_redises: wire.Address) -> None:
-    for more in ({"protocol": None}, {"protocol": 3}):
-        with (
-            redis_py(our_redises, **more) as client,
-            pytest.raises(redis.ResponseError, match=r"NOPROTO .*RESP2 \(protocol=2\)"),
-        ):
-            client.ping()
+def test_redis_py_has_what_resp3_tells_apart(our_redises: wire.Address) -> None:
+    with redis_py(our_redises) as client:
+        assert client.get_connection_kwargs().get("protocol") is None
+        assert client.execute_command("HELLO")[b"proto"] == 3
+        script = "redis.setresp(3) return {1, true, {double = 1.5}, {map = {a = 1}}, false}"
+        assert client.eval(script, 0) == [1, True, 1.5, {b"a": 1}, False]
+
+
+def test_redis_py_is_told_to_speak_resp2_where_a_server_does_not_speak_more() -> None:
+    with contextlib.ExitStack() as stack:
+        servers = {name: stack.enter_context(memcaches.redis()) for name in ("a", "b")}
+        older = memcaches.redis("--rename-command", "HELLO", "GREET")
+        servers["c"] = stack.enter_context(older)
+        contents = memcaches.document(memcaches.places(servers), protocol="redis")
+        process = stack.enter_context(plane.running(contents))
+        for more in ({}, {"protocol": 3}):
+            with (
+                redis_py(process.address, **more) as client,
+                pytest.raises(redis.ResponseError, match=r"NOPROTO .*RESP2 \(protocol=2\)"),
+            ):
+                client.ping()
+        with redis_py(process.address, protocol=2) as client:
+            assert client.mset({key: key for key in KEYS})
+            assert client.mget(KEYS) == [key.encode() for key in KEYS]
+        assert process.metric("alongside_ambassador_server_ejects") == 0
 
 
 def test_redis_py_says_its_password(tmp_path: Path) -> None:

@@ -152,6 +152,13 @@ def test_redis_benchmark_runs_all_that_can_go_through(
 
 
 @REDIS
+def test_redis_benchmark_speaks_resp3() -> None:
+    with proxied.serving(proxied.OURS, "redis") as address:
+        rates = benchmark(address, "-3", "-t", "set,get,mset", "-n", "1000", "-P", "16", "-r", "50")
+    assert len(rates) == 3, rates
+
+
+@REDIS
 def test_redis_benchmark_runs_one_command_of_anybodys(redises: tuple[str, wire.Address]) -> None:
     _, address = redises
     words = ["-n", "1000", "-P", "8", "-r", "100"]
@@ -177,4 +184,5 @@ def test_redis_cli_asks_and_loads(redises: tuple[str, wire.Address]) -> None:
         printed = proxied.said(*where, "--pipe", given=many)
         assert "errors: 0, replies: 2000" in printed
         assert proxied.said(*where, "GET", "1999:k") == "1999\n"
-        assert "NOPROTO" in proxied.said(*where, "-3", "GET", "1999:k")
+        assert proxied.said(*where, "-3", "HGETALL", "absent") == "\n"
+        assert proxied.said(*where, "-3", "--json", "GET", "absent") == "null\n"

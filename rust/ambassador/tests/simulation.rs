@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use alongside_ambassador::core::{Holdings, Terms, Why};
 use alongside_document::PoolProtocol;
+use alongside_protocols::resp::Version;
 use serde_json::{Value, json};
 use world::random::Random;
 use world::speech::{Expected, Speaker, home, keys_of};
@@ -33,6 +34,8 @@ struct Talker {
     speaker: Speaker,
     /// What must be answered, and the keys that it is about.
     waiting: VecDeque<(Expected, Vec<String>)>,
+    /// What it is answered in.
+    version: Version,
     is_ended: bool,
 }
 
@@ -96,7 +99,10 @@ impl Simulation {
         let document = document(protocol, servers, &more);
         let terms = terms_of(&document, &Arc::default());
         let sick = (1..servers).filter(|_| random.is_so(600)).map(|number| format!("s{number}")).collect();
-        let world = World::new(&terms, seed);
+        let mut world = World::new(&terms, seed);
+        if random.is_so(200) {
+            world.server(random.place(servers)).newest = Version::Two;
+        }
         let (talkers, told) = (BTreeMap::new(), Told::new());
         Simulation { world, document, terms, random, sick, named: servers, talkers, told }
     }
@@ -107,8 +113,11 @@ impl Simulation {
 
     fn come(&mut self) {
         let number = self.world.connect();
-        let speaker = Speaker::new(number, self.terms.pool.is_strict);
-        let talker = Talker { speaker, waiting: VecDeque::new(), is_ended: false };
+        let old = |name: &String| self.world.servers[&address_of(&self.terms, name)].newest == Version::Two;
+        let names = self.terms.pool.servers.iter().map(|server| server.name.as_str().to_owned());
+        let may_speak_three = !names.filter(|name| !self.sick.contains(name)).any(|name| old(&name));
+        let speaker = Speaker::new(number, self.terms.pool.is_strict, may_speak_three);
+        let talker = Talker { speaker, waiting: VecDeque::new(), version: Version::Two, is_ended: false };
         self.talkers.insert(number, talker);
     }
 
@@ -137,8 +146,17 @@ impl Simulation {
             if client.got.is_empty() && !matches!(expected, Expected::Exactly(bytes) if bytes.is_empty()) {
                 break;
             }
-            if expected.take(&mut client.got, protocol).is_none() {
+            let before = talker.version;
+            if expected.take(&mut client.got, protocol, &mut talker.version).is_none() {
                 break;
+            }
+            if let Expected::Version { version, .. } = expected {
+                let told = match (before == talker.version, *version == talker.version) {
+                    (false, _) => "versions",
+                    (true, true) => "versions kept",
+                    (true, false) => "versions refused",
+                };
+                *self.told.entry(told).or_default() += 1;
             }
             talker.waiting.pop_front();
             *self.told.entry("answered").or_default() += 1;
@@ -336,6 +354,11 @@ fn simulate(protocol: &str, seed: u64) -> Told {
     told
 }
 
+fn address_of(terms: &Terms, name: &str) -> String {
+    let server = terms.pool.servers.iter().find(|server| server.name.as_str() == name).unwrap();
+    server.address.as_str().to_owned()
+}
+
 fn place_of(address: &str) -> usize {
     address.rsplit_once(':').unwrap().1.parse::<usize>().unwrap() - 7_000
 }
@@ -364,5 +387,6 @@ fn memcache_clients_get_their_own_answers_in_order() {
 
 #[test]
 fn redis_clients_get_their_own_answers_in_order() {
-    for_each_seed("redis", &HAPPENS, |seed| simulate("redis", seed));
+    let happens = [&HAPPENS[..], &["versions", "versions kept", "versions refused"]].concat();
+    for_each_seed("redis", &happens, |seed| simulate("redis", seed));
 }

@@ -9,7 +9,7 @@ use super::fleet::Fleet;
 use super::ids::Slab;
 use super::link::Link;
 use super::pool::Pool;
-use super::server::Server;
+use super::server::{PLACES_EACH, Server, Speaks};
 use super::{LinkId, Terms};
 use crate::counters::Standing;
 
@@ -41,9 +41,10 @@ impl Fleet {
         let free = self.pools.iter().position(Option::is_none);
         let place = free.unwrap_or(self.pools.len());
         let index = place as u32;
-        let links = terms.pool.connections as usize;
+        let connections = terms.pool.connections as usize;
         let named = terms.pool.servers.iter().zip(&terms.servers);
-        let servers = named.map(|(named, counters)| Server::new(named.name.as_str(), counters.lane(), links)).collect();
+        let servers =
+            named.map(|(named, counters)| Server::new(named.name.as_str(), counters.lane(), connections)).collect();
         let lane = terms.counters.lane();
         self.names.insert(terms.pool.name.as_str().to_owned(), index);
         let mut pool = Pool::new(index, terms, servers, lane);
@@ -142,13 +143,14 @@ fn keep(
         take_links(&mut server, left);
         server.stand(Standing::Good);
         server.failures = 0;
+        server.speaks = Speaks::Unknown;
     }
     if !is_counted_there {
         let lane = terms.servers[is].lane();
         lane.more.standing.set(server.standing as u64);
         server.lane = lane;
     }
-    let count = terms.pool.connections as usize;
+    let count = terms.pool.connections as usize * PLACES_EACH;
     left.extend(server.links.drain(count.min(server.links.len())..).flatten());
     server.links.resize(count, None);
     if server.standing == Standing::Ejected && terms.pool.ejection.is_none() {
@@ -169,7 +171,8 @@ impl Pool {
             return;
         }
         for server in 0..self.servers.len() {
-            for place in 0..self.servers[server].links.len() {
+            // What else is spoken is seen when somebody does.
+            for place in (0..self.servers[server].links.len()).step_by(PLACES_EACH) {
                 if self.servers[server].links[place].is_none() && self.servers[server].standing == Standing::Good {
                     self.connect(server, Some(place), links, context);
                 }

@@ -1,13 +1,13 @@
 //! A client's connection: what it sent that is not whole, what it waits for, what it gets.
 
 use alongside_protocols::incremental::Progress;
-use alongside_protocols::resp::Reply;
+use alongside_protocols::resp::{Reply, Version};
 
 use super::buffers::{Input, Output};
 use super::context::Context;
 use super::slots::{Slot, SlotKind, Slots};
 use super::words::write_failure;
-use super::{ClientId, Effect, Why};
+use super::{ClientId, Effect, Why, hello};
 use alongside_document::{PoolLimits, PoolProtocol};
 
 /// What is kept of what a client calls itself.
@@ -25,6 +25,10 @@ pub(crate) struct Client {
     /// Its pool's index.
     pub(crate) pool: u32,
     pub(crate) protocol: PoolProtocol,
+    /// Redis: which version of the protocol it is answered in.
+    pub(crate) version: Version,
+    /// That version changes: no further command is begun before all others have their answers.
+    is_turning: bool,
     pub(crate) input: Input,
     pub(crate) progress: Progress,
     /// Bytes to come that are passed over.
@@ -64,6 +68,8 @@ impl Client {
             id: ClientId { index: 0, generation: 0 },
             pool,
             protocol,
+            version: Version::Two,
+            is_turning: false,
             input: Input::default(),
             progress: Progress::default(),
             skip: 0,
@@ -98,6 +104,31 @@ impl Client {
         self.name.as_deref().filter(|name| !name.is_empty())
     }
 
+    /// Forget what it calls itself.
+    pub(crate) fn forget_name(&mut self) {
+        self.name = None;
+    }
+
+    /// Return by what its links are found.
+    #[inline]
+    pub(crate) const fn speaker(&self) -> (u32, Version) {
+        (self.id.index, self.version)
+    }
+
+    /// Be answered in that version from the next command on. It goes on other links: it is begun when all before it are
+    /// answered, else it might overtake them.
+    pub(crate) fn speak(&mut self, version: Version) {
+        if self.version != version {
+            self.version = version;
+            self.await_all();
+        }
+    }
+
+    /// Begin no further command before all others have their answers.
+    pub(crate) fn await_all(&mut self) {
+        self.is_turning = !self.slots.is_empty();
+    }
+
     /// Have other limits from now on.
     pub(crate) fn limit(&mut self, limits: &PoolLimits) {
         self.requests_max = limits.client_requests_max as usize;
@@ -108,7 +139,9 @@ impl Client {
     /// Tell whether it waits for too much.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.slots.len() >= self.under_way_max() || self.waiting_bytes() + self.slots.asked_bytes() > self.bytes_max
+        self.is_turning
+            || self.slots.len() >= self.under_way_max()
+            || self.waiting_bytes() + self.slots.asked_bytes() > self.bytes_max
     }
 
     /// Return how many bytes of answers wait for it.
@@ -375,6 +408,11 @@ impl Client {
             (SlotKind::Values | SlotKind::ValuesTogether, _) => slot.early.extend_from_slice(b"END\r\n"),
             (SlotKind::Lines, None) => slot.early.extend_from_slice(b"OK\r\n"),
             (SlotKind::Lines, Some(why)) => failure(&mut slot.early, why),
+            (SlotKind::Version, None) => {
+                self.version = Version::Three;
+                hello::write(&mut slot.early, self.id, Version::Three);
+            }
+            (SlotKind::Version, Some(_)) => slot.early.extend_from_slice(hello::REFUSED),
             (SlotKind::Merged | SlotKind::Whole, _) => {
                 if let Some(mut merge) = slot.merge.take() {
                     slot.bytes += merge.bytes();
@@ -416,6 +454,7 @@ impl Client {
             self.slots.pop();
             self.gauge(bytes);
         }
+        self.is_turning &= !self.slots.is_empty();
         self.dirty(context);
         if self.is_held || self.is_ending {
             self.look_again(context);

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::context::Context;
 use super::fleet::{Fleet, fail_ask};
 use super::ids::Slab;
-use super::link::{Link, State, What};
+use super::link::{Link, State};
 use super::pool::Pool;
 use super::{LinkId, Why};
 
@@ -84,7 +84,7 @@ fn look_at(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &m
             link.lane.server_timedout.add(1);
             look.is_silent = true;
         }
-        look.is_over |= ask.what == What::Setup;
+        look.is_over |= ask.what.is_set_up();
         if !ask.is_clients() {
             continue;
         }

@@ -44,6 +44,8 @@ pub enum Why {
     Stray,
     /// The server did not take our name and password, or not our database.
     Unauthorized,
+    /// The server does not speak RESP3.
+    Version,
     /// TLS failed.
     Tls,
     /// None was needed: too much waits already.
@@ -70,6 +72,7 @@ impl Why {
             Why::Ended => "ended",
             Why::Stray => "stray",
             Why::Unauthorized => "unauthorized",
+            Why::Version => "version",
             Why::Tls => "tls",
             Why::Full => "full",
             Why::TooLarge => "too_large",
@@ -89,6 +92,7 @@ impl Why {
             Why::Reset | Why::Ended => "Connection reset by peer",
             Why::Stray => "Server sent an invalid answer",
             Why::Unauthorized => "Server refused the password or database",
+            Why::Version => "Server does not speak RESP3",
             Why::Tls => "TLS to the server failed",
             Why::Full => "Too many commands wait",
             Why::TooLarge => "The server's answer is too large",

@@ -165,6 +165,8 @@ pub(crate) fn fail_ask(ask: Ask, why: Why, clients: &mut Slab<Client>, context: 
         What::Line | What::Values | What::Meta | What::MetaSet | What::Reply => client.fail(ask.slot, why, context),
         What::ValuesPart | What::LinePart => client.part(ask.slot, Some(why), context),
         What::ReplyPart => client.merge(ask.slot, ask.part, Err(why), context),
-        What::Setup | What::Probe => {}
+        // A server that says nothing now may speak it when it is back.
+        What::Version => client.end_part(ask.slot, Some(why).filter(|&why| why == Why::Version), context),
+        What::Setup | What::Greeting | What::Probe => {}
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alongside_protocols::incremental::Progress;
 use alongside_protocols::memcache::Hides;
-use alongside_protocols::resp::{Passing, ReplyProgress};
+use alongside_protocols::resp::{Passing, ReplyProgress, Version};
 
 use super::buffers::{Input, Output};
 use super::context::Context;
@@ -37,7 +37,7 @@ impl Ask {
     /// Tell whether a client asked it, and not we.
     #[inline]
     pub(crate) fn is_clients(&self) -> bool {
-        !matches!(self.what, What::Setup | What::Probe)
+        !matches!(self.what, What::Setup | What::Greeting | What::Probe)
     }
 
     /// Return how many keys count as missing if there is no answer.
@@ -73,10 +73,21 @@ pub(crate) enum What {
     Reply,
     /// Redis: a part's reply.
     ReplyPart,
+    /// Redis: whether its server speaks the version that a client asks for.
+    Version,
     /// Redis: who we are, which database.
     Setup,
+    /// Redis: which version of the protocol is spoken from here on.
+    Greeting,
     /// A look whether the server can be used.
     Probe,
+}
+
+impl What {
+    /// Tell whether it has to be answered before anything else is sent.
+    pub(crate) const fn is_set_up(self) -> bool {
+        matches!(self, What::Setup | What::Greeting)
+    }
 }
 
 /// How far a link is.
@@ -101,6 +112,8 @@ pub(crate) struct Link {
     /// Its server's index in the pool, or [`ORPHAN`].
     pub(crate) server: u32,
     pub(crate) lane: Arc<ServerLane>,
+    /// What is spoken on it when it is set up.
+    pub(crate) version: Version,
     pub(crate) state: State,
     pub(crate) output: Output,
     /// Bytes that were ever put into the output.
@@ -140,6 +153,7 @@ impl Link {
             pool,
             server,
             lane,
+            version: Version::Two,
             state: State::Connecting,
             output: Output::default(),
             end: 0,
@@ -286,7 +300,7 @@ impl Link {
     /// Tell whether its server still has to say that it takes us.
     #[inline]
     pub(crate) fn is_setting_up(&self) -> bool {
-        self.set_up_bytes > 0 && self.asks.front().is_some_and(|ask| ask.what == What::Setup)
+        self.set_up_bytes > 0 && self.asks.front().is_some_and(|ask| ask.what.is_set_up())
     }
 
     /// Return what may be written now.

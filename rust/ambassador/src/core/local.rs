@@ -3,20 +3,21 @@
 use alongside_protocols::memcache::{self, Kind, Verb};
 use alongside_protocols::resp::Request;
 use alongside_protocols::resp::commands::{ALL, Local};
-use alongside_protocols::write_decimal;
 
 use super::client::Client;
 use super::context::Context;
+use super::ids::Slab;
+use super::link::Link;
 use super::pool::Pool;
 use super::redis::{refuse, repeated};
-use super::users;
-use super::words::{write_array, write_bulk};
+use super::words::{write_array, write_bulk, write_integer, write_map, write_null, write_text};
+use super::{ClientId, hello, users};
 
 /// What we call ourselves; the number before it is memcached's whose commands we know.
 const VERSION: &str = concat!("VERSION 1.6.18-alongside-", env!("CARGO_PKG_VERSION"), "\r\n");
 
 /// The Redis whose commands we know.
-const REDIS_VERSION: &str = "7.0.0";
+pub(super) const REDIS_VERSION: &str = "7.0.0";
 
 /// Answer a memcache command.
 pub(super) fn memcache(client: &mut Client, pool: &Pool, request: &memcache::Request<'_>, context: &mut Context) {
@@ -70,7 +71,13 @@ fn stats(pool: &Pool) -> Vec<u8> {
 }
 
 /// Answer a Redis command.
-pub(super) fn redis(client: &mut Client, pool: &Pool, which: Local, request: &Request<'_>, context: &mut Context) {
+pub(super) fn redis(
+    client: &mut Client,
+    pool: &mut Pool,
+    links: &mut Slab<Link>,
+    (which, request): (Local, &Request<'_>),
+    context: &mut Context,
+) {
     pool.lane.answered_here.add(1);
     match (which, request.arg(1), request.count) {
         (Local::Ping, None, _) => client.answer(b"+PONG\r\n", context),
@@ -83,7 +90,8 @@ pub(super) fn redis(client: &mut Client, pool: &Pool, which: Local, request: &Re
         (Local::Select, Some(b"0"), 2) => client.answer(b"+OK\r\n", context),
         (Local::Select, Some(_), 2) => refuse(client, pool, &[b"DB index is out of range"], context),
         (Local::Auth, ..) => users::auth(client, pool, request, context),
-        (Local::Hello, ..) => hello(client, pool, request, context),
+        (Local::Hello, ..) => hello::hello(client, pool, links, request, context),
+        (Local::Reset, ..) => hello::reset(client, pool, context),
         (Local::Quit, ..) => {
             if !pool.is_strict() {
                 client.answer(b"+OK\r\n", context);
@@ -94,7 +102,7 @@ pub(super) fn redis(client: &mut Client, pool: &Pool, which: Local, request: &Re
         (Local::Command, word, _) => commands(client, pool, word, context),
         (Local::Info, ..) => {
             let mut out = Vec::new();
-            write_bulk(&mut out, info(pool).as_bytes());
+            write_text(&mut out, client.version, &info(pool));
             client.answer(&out, context);
         }
         (Local::Client, Some(word), _) => about_client(client, pool, word, request, context),
@@ -109,73 +117,9 @@ fn wrong_number(client: &mut Client, pool: &Pool, name: &str, context: &mut Cont
     refuse(client, pool, &[b"wrong number of arguments for '", name.as_bytes(), b"' command"], context);
 }
 
-/// Answer `HELLO [VERSION [AUTH USER PASSWORD] [SETNAME NAME]]`.
-fn hello(client: &mut Client, pool: &Pool, request: &Request<'_>, context: &mut Context) {
-    let mut args = request.args().skip(1);
-    if args.next().is_some_and(|version| version != b"2") {
-        pool.lane.refused.add(1);
-        return client.answer(
-            b"-NOPROTO unsupported protocol version; tell the client to speak RESP2 (protocol=2)\r\n",
-            context,
-        );
-    }
-    let mut name = None;
-    while let Some(option) = args.next() {
-        if option.eq_ignore_ascii_case(b"AUTH")
-            && let (Some(user), Some(password)) = (args.next(), args.next())
-        {
-            if !users::is_one_of(pool, user, password) {
-                return users::wrong(client, pool, context);
-            }
-            client.is_known = true;
-        } else if option.eq_ignore_ascii_case(b"SETNAME")
-            && let Some(word) = args.next()
-        {
-            name = Some(word);
-        } else {
-            return refuse(client, pool, &[b"Syntax error in HELLO option '", &repeated(option), b"'"], context);
-        }
-    }
-    if !client.is_known {
-        pool.lane.refused.add(1);
-        return client.answer(
-            b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
-              <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the \
-              same time\r\n",
-            context,
-        );
-    }
-    if let Some(name) = name {
-        client.call(name);
-    }
-    let mut out = Vec::new();
-    write_array(&mut out, 14);
-    for (key, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
-        write_bulk(&mut out, key.as_bytes());
-        write_bulk(&mut out, value.as_bytes());
-    }
-    for (key, value) in [("proto", 2), ("id", number_of(client))] {
-        write_bulk(&mut out, key.as_bytes());
-        write_integer(&mut out, value);
-    }
-    for (key, value) in [("mode", "standalone"), ("role", "master")] {
-        write_bulk(&mut out, key.as_bytes());
-        write_bulk(&mut out, value.as_bytes());
-    }
-    write_bulk(&mut out, b"modules");
-    write_array(&mut out, 0);
-    client.answer(&out, context);
-}
-
-fn write_integer(out: &mut Vec<u8>, number: u64) {
-    out.push(b':');
-    write_decimal(number, out);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// Return a number that no other client of this thread has.
-fn number_of(client: &Client) -> u64 {
-    (u64::from(client.id.generation) << 32) + u64::from(client.id.index) + 1
+pub(super) fn number_of(client: ClientId) -> u64 {
+    (u64::from(client.generation) << 32) + u64::from(client.index) + 1
 }
 
 /// Answer `COMMAND`, as far as clients ask for it when they start.
@@ -183,7 +127,7 @@ fn commands(client: &mut Client, pool: &Pool, word: Option<&[u8]>, context: &mut
     let mut out = Vec::new();
     match word {
         Some(word) if word.eq_ignore_ascii_case(b"COUNT") => write_integer(&mut out, ALL.len() as u64),
-        Some(word) if word.eq_ignore_ascii_case(b"DOCS") => write_array(&mut out, 0),
+        Some(word) if word.eq_ignore_ascii_case(b"DOCS") => write_map(&mut out, client.version, 0),
         None => write_array(&mut out, 0),
         Some(word) => {
             let text: [&[u8]; 3] = [b"unknown subcommand '", &repeated(word), b"'. Try COMMAND COUNT."];
@@ -227,10 +171,10 @@ fn about_client(client: &mut Client, pool: &Pool, word: &[u8], request: &Request
         }
         (b"GETNAME", None) => match client.name() {
             Some(name) => write_bulk(&mut out, name),
-            None => out.extend_from_slice(b"$-1\r\n"),
+            None => write_null(&mut out, client.version),
         },
         (b"SETINFO", Some(_)) => out.extend_from_slice(b"+OK\r\n"),
-        (b"ID", None) => write_integer(&mut out, number_of(client)),
+        (b"ID", None) => write_integer(&mut out, number_of(client.id)),
         _ => {
             let text: [&[u8]; 3] =
                 [b"'CLIENT ", &repeated(word), b"' is not supported: it concerns a server, not keys"];

@@ -62,20 +62,19 @@ impl Merge {
     /// Take a part's answer. A part that is answered otherwise than it should be has failed.
     pub(crate) fn take(&mut self, part: u32, answer: &Reply<'_>) {
         match (self.split, answer.kind) {
-            (_, Type::Error) => self.fail_with(part, answer.bytes),
+            (_, Type::Error | Type::BulkError) => self.fail_with(part, answer.bytes),
             (Some(Split::Mget), Type::Array) => {
-                let elements = &answer.bytes[head_bytes(answer.bytes)..];
                 if let Some(part) = self.parts.get_mut(part as usize) {
                     part.at = self.bytes.len();
-                    self.bytes.extend_from_slice(elements);
+                    self.bytes.extend_from_slice(answer.elements().rest());
                     part.end = self.bytes.len();
                 }
             }
             (Some(Split::Sum), Type::Integer) => self.sum = self.sum.saturating_add(answer.integer().unwrap_or(0)),
             (Some(Split::Mset), Type::Simple) => {}
-            (Some(Split::Same), _) if self.bytes.is_empty() => self.bytes.extend_from_slice(answer.bytes),
-            (Some(Split::Same), _) if self.bytes == answer.bytes => {}
-            (Some(Split::Least), Type::Array) if self.bytes.is_empty() => self.bytes.extend_from_slice(answer.bytes),
+            (Some(Split::Same), _) if self.bytes.is_empty() => self.bytes.extend_from_slice(answer.bare()),
+            (Some(Split::Same), _) if self.bytes == answer.bare() => {}
+            (Some(Split::Least), Type::Array) if self.bytes.is_empty() => self.bytes.extend_from_slice(answer.bare()),
             (Some(Split::Least), Type::Array) if self.lessen(answer) => {}
             _ => self.fail(part, Why::Stray),
         }
@@ -90,7 +89,7 @@ impl Merge {
             let is_less = other.integer() < one.integer();
             least.extend_from_slice(if is_less { other.bytes } else { one.bytes });
         }
-        let is_alike = least.len() == self.bytes.len() && least.len() == answer.bytes.len();
+        let is_alike = least.len() == self.bytes.len() && least.len() == answer.bare().len();
         if is_alike {
             self.bytes = least;
         }
@@ -155,6 +154,9 @@ fn head_bytes(array: &[u8]) -> usize {
 fn element_bytes(bytes: &[u8]) -> Option<usize> {
     if bytes.starts_with(b"$-1\r\n") {
         return Some(5);
+    }
+    if bytes.starts_with(b"_\r\n") {
+        return Some(3);
     }
     Elements::new(bytes, 1).next().map(|element| element.bytes.len())
 }

@@ -38,7 +38,9 @@ impl Fleet {
             What::Values | What::Meta | What::Reply => {
                 let Some(key) = Key::of(pool, bytes) else { return false };
                 let found = pool.choose(key.bytes(), context).ok().filter(|&server| server != link.server as usize);
-                let found = found.and_then(|server| pool.link(server, ask.client.index, links, context).ok());
+                let found = found.and_then(|server| {
+                    pool.link_speaking(server, (ask.client.index, link.version), links, context).ok()
+                });
                 let Some(id) = found else { return false };
                 ask_on(pool, links, id, ask, bytes, context);
                 true

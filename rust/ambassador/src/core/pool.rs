@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use alongside_document::{PoolFunction, PoolProtocol};
 use alongside_protocols::memcache::KEY_BYTES_MAX;
+use alongside_protocols::resp::Version;
 use alongside_protocols::{memcache, resp};
 
 use super::context::Context;
 use super::ids::Slab;
 use super::link::{Ask, Link, NOBODY, ORPHAN, What};
-use super::server::Server;
+use super::server::{PLACES_EACH, Server, place_of, version_at};
 use super::terms::Place;
 use super::words::write_command;
 use super::{Effect, LinkId, Terms, Why};
@@ -22,6 +23,9 @@ const UNKNOWN_BULK_BYTES_MAX: u64 = 16 * 1024;
 const AROUND_VALUE_BYTES: u64 = 64 * 1024;
 /// What a line has beside its keys: a command, a time, an end, a few spaces.
 const BESIDE_KEYS_BYTES: usize = 64;
+
+/// What a server is told that RESP3 is to be spoken with it.
+pub(crate) const HELLO_3: &[u8] = b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
 
 /// A pool.
 #[derive(Debug)]
@@ -100,14 +104,9 @@ impl Pool {
     }
 
     /// Return what a server's answer may be at most; one with more bytes than a server may have waiting is passed over.
-    pub(crate) fn reply_limits(&self) -> resp::Limits {
+    pub(crate) fn reply_limits(&self, version: Version) -> resp::Limits {
         let most = u32::MAX as usize;
-        resp::Limits {
-            bulk_bytes_max: most as u64,
-            elements_max: most,
-            line_bytes_max: most,
-            version: resp::Version::Two,
-        }
+        resp::Limits { bulk_bytes_max: most as u64, elements_max: most, line_bytes_max: most, version }
     }
 
     /// Return what a request of Redis may be at most, by whether its client said who it is.
@@ -176,12 +175,26 @@ impl Pool {
         links: &mut Slab<Link>,
         context: &mut Context,
     ) -> Result<LinkId, Why> {
+        self.link_speaking(server, (client, Version::Two), links, context)
+    }
+
+    /// As [`Pool::link`], for a client of a version of Redis' protocol.
+    #[inline]
+    pub(crate) fn link_speaking(
+        &mut self,
+        server: usize,
+        (client, version): (u32, Version),
+        links: &mut Slab<Link>,
+        context: &mut Context,
+    ) -> Result<LinkId, Why> {
         let limits = &self.terms.pool.limits;
         if self.waiting >= limits.requests_max as usize {
             return Err(Why::Full);
         }
         let its = &self.servers[server];
-        let place = if its.links.len() > 1 { client as usize % its.links.len() } else { 0 };
+        let connections = its.links.len() / PLACES_EACH;
+        let connection = if connections > 1 { client as usize % connections } else { 0 };
+        let place = place_of(connection, version);
         match its.links[place] {
             Some(id) => match links.get(id.index, id.generation) {
                 Some(link) if link.output.len() as u64 > limits.server_bytes_max => Err(Why::Full),
@@ -218,6 +231,7 @@ impl Pool {
         let its = &mut self.servers[server];
         let mut link = Link::new(self.index, server as u32, its.lane.clone(), context.now_us);
         link.is_probe = place.is_none();
+        link.version = place.map_or(Version::Two, version_at);
         link.timeout_us = self.terms.pool.timeout_ms.map_or(u64::MAX, |ms| ms * 1_000);
         self.links += 1;
         self.waiting += set_up(&mut link, &self.terms, context);
@@ -279,6 +293,10 @@ fn set_up(link: &mut Link, terms: &Terms, context: &mut Context) -> usize {
                 name => &[b"AUTH", name.as_bytes(), &user.password],
             };
             link.write_with(context, |out| write_command(out, words));
+        }
+        if link.version == Version::Three {
+            link.ask(ask(What::Greeting), context);
+            link.write(HELLO_3, context);
         }
         if terms.pool.database > 0 {
             link.ask(ask(What::Setup), context);

@@ -162,7 +162,7 @@ fn begin(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: 
         Kind::Scripts => scripts(client, pool, links, request, context),
         Kind::Anywhere => anywhere(client, pool, links, request, context),
         Kind::Local(Local::Command) if pool.is_strict() => anywhere(client, pool, links, request, context),
-        Kind::Local(which) => local::redis(client, pool, which, request, context),
+        Kind::Local(which) => local::redis(client, pool, links, (which, request), context),
         Kind::Refused(why) => refuse_for(client, pool, command, why, context),
     }
 }
@@ -201,7 +201,7 @@ fn pass_on(
     (class, server, bytes): (Class, Result<usize, Why>, &[u8]),
     context: &mut Context,
 ) {
-    match server.and_then(|server| pool.link(server, client.id.index, links, context)) {
+    match server.and_then(|server| pool.link_speaking(server, client.speaker(), links, context)) {
         Ok(id) => {
             let ask = Ask::new(client.id, client.expect(SlotKind::Whole, bytes.len()), What::Reply, class);
             ask_on(pool, links, id, ask, bytes, context);

@@ -1,7 +1,7 @@
 //! Redis commands with several keys, each of which goes where it lives.
 
 use alongside_protocols::resp::commands::{Command, Split};
-use alongside_protocols::resp::{Args, Request};
+use alongside_protocols::resp::{Args, Request, Version};
 
 use super::client::Client;
 use super::context::Context;
@@ -47,7 +47,7 @@ pub(super) fn begin(
             ask.class = Class::ReadMany;
         }
         ask.part = part;
-        match start(pool, links, (server as usize, ask, command, split), context) {
+        match start(pool, links, (server as usize, client.speaker(), ask, command, split), context) {
             Ok(()) => left += 1,
             Err(why) => {
                 pool.servers[server as usize].part.number = Err(why);
@@ -88,7 +88,7 @@ pub(super) fn everywhere(
         if !is_asked(&pool.servers[server]) {
             continue;
         }
-        match pool.link(server, client.id.index, links, context) {
+        match pool.link_speaking(server, client.speaker(), links, context) {
             Ok(id) => {
                 ask_on(pool, links, id, ask, request.bytes, context);
                 left += 1;
@@ -136,10 +136,10 @@ fn place(
 fn start(
     pool: &mut Pool,
     links: &mut Slab<Link>,
-    (server, ask, command, split): (usize, Ask, &Command, Split),
+    (server, who, ask, command, split): (usize, (u32, Version), Ask, &Command, Split),
     context: &mut Context,
 ) -> Result<(), Why> {
-    let id = pool.link(server, ask.client.index, links, context)?;
+    let id = pool.link_speaking(server, who, links, context)?;
     let link = links.get_mut(id.index, id.generation).ok_or(Why::Other)?;
     let part = &mut pool.servers[server].part;
     part.link = id;

@@ -1,7 +1,7 @@
 //! What Redis servers answer.
 
 use alongside_protocols::incremental::Parsed;
-use alongside_protocols::resp::{Passing, Reply, ReplyProgress, Version, reply};
+use alongside_protocols::resp::{Limits, Passing, Reply, ReplyProgress, Type, Version, reply};
 
 use super::Why;
 use super::client::Client;
@@ -24,13 +24,19 @@ pub(super) fn read(
     context: &mut Context,
 ) -> Seen {
     let mut seen = Seen::default();
-    let limits = pool.reply_limits();
+    let limits = pool.reply_limits(link.version);
     while seen.done < bytes.len() && seen.verdict == Verdict::Fine {
+        let rest = &bytes[seen.done..];
+        if limits.version == Version::Three && rest[0] == b'>' && link.passing.is_none() {
+            if pass_push(link, pool, rest, &limits, &mut seen) {
+                continue;
+            }
+            break;
+        }
         let Some(&ask) = link.asks.front() else {
             seen.verdict = Verdict::Broken(Why::Stray);
             break;
         };
-        let rest = &bytes[seen.done..];
         if link.passing.is_some() {
             pass(link, rest, &mut seen, ask);
             continue;
@@ -48,7 +54,7 @@ pub(super) fn read(
             }
             Parsed::More { need } if need.max(rest.len()) as u64 > pool.terms.pool.limits.server_bytes_max => {
                 link.reply_progress = ReplyProgress::default();
-                link.passing = Some(Passing::new(Version::Two));
+                link.passing = Some(Passing::new(link.version));
                 give_up(link, pool, clients, context);
                 continue;
             }
@@ -62,6 +68,20 @@ pub(super) fn read(
         }
     }
     seen
+}
+
+/// Pass over what a server tells without having been asked, and no client asked for; tell whether it was there.
+#[cold]
+fn pass_push(link: &mut Link, pool: &Pool, rest: &[u8], limits: &Limits, seen: &mut Seen) -> bool {
+    match reply(rest, limits, &mut link.reply_progress) {
+        Parsed::Whole(Ok(push)) => {
+            seen.done += push.bytes.len();
+            return true;
+        }
+        Parsed::More { need } if need.max(rest.len()) as u64 <= pool.terms.pool.limits.server_bytes_max => {}
+        _ => seen.verdict = Verdict::Broken(Why::Stray),
+    }
+    false
 }
 
 /// Fail the first of a link's asks, whose answer is larger than what may wait; what comes of it is passed over.
@@ -98,6 +118,9 @@ fn deliver(ask: Ask, reply: &Reply<'_>, clients: &mut Slab<Client>, context: &mu
     match ask.what {
         What::Setup if reply.is_error() => return Verdict::Broken(Why::Unauthorized),
         What::Setup => return Verdict::Fine,
+        // Redis before 6 does not know it, and others may not want it.
+        What::Greeting if reply.kind != Type::Map => return Verdict::Broken(Why::Version),
+        What::Greeting => return Verdict::Fine,
         // Who only refuses to talk to us is there all the same.
         What::Probe if reply.is_error() && !matches!(reply.word(), b"NOAUTH" | b"NOPERM") => {
             return Verdict::Broken(Why::Stray);
@@ -106,10 +129,10 @@ fn deliver(ask: Ask, reply: &Reply<'_>, clients: &mut Slab<Client>, context: &mu
         _ => {}
     }
     let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return Verdict::Fine };
-    if ask.what == What::ReplyPart {
-        client.merge(ask.slot, ask.part, Ok(reply), context);
-    } else {
-        client.finish(ask.slot, reply.bytes, context);
+    match ask.what {
+        What::ReplyPart => client.merge(ask.slot, ask.part, Ok(reply), context),
+        What::Version => client.end_part(ask.slot, (reply.kind != Type::Map).then_some(Why::Version), context),
+        _ => client.finish(ask.slot, reply.bytes, context),
     }
     Verdict::Fine
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use alongside_protocols::resp::Version;
+
 use super::context::Context;
 use super::{LinkId, Why};
 use crate::counters::{ServerLane, Standing};
@@ -11,8 +13,9 @@ use crate::counters::{ServerLane, Standing};
 pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) lane: Arc<ServerLane>,
-    /// Its links; a client always uses the same one.
+    /// Its links, of each version of the protocol by turns; a client always uses the same one of a version.
     pub(crate) links: Vec<Option<LinkId>>,
+    pub(crate) speaks: Speaks,
     pub(crate) standing: Standing,
     /// Failures in a row.
     pub(crate) failures: u32,
@@ -27,6 +30,32 @@ pub(crate) struct Server {
     pub(crate) part: Part,
 }
 
+/// Whether a server speaks RESP3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// It was not asked.
+    Unknown,
+    Three,
+    /// It refused to, then.
+    TwoAlone {
+        since_us: u64,
+    },
+}
+
+/// Places of links for each connection that a pool has to a server.
+pub(crate) const PLACES_EACH: usize = 2;
+
+/// Return the place of the link of a version that is the server's `connection`-th.
+#[inline]
+pub(crate) const fn place_of(connection: usize, version: Version) -> usize {
+    connection * PLACES_EACH + (version.number() - Version::Two.number()) as usize
+}
+
+/// Return what is spoken on the link at a place.
+pub(crate) const fn version_at(place: usize) -> Version {
+    if place.is_multiple_of(PLACES_EACH) { Version::Two } else { Version::Three }
+}
+
 /// A server's part of a split command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
@@ -39,12 +68,13 @@ pub(crate) struct Part {
 }
 
 impl Server {
-    pub(crate) fn new(name: &str, lane: Arc<ServerLane>, links: usize) -> Server {
+    pub(crate) fn new(name: &str, lane: Arc<ServerLane>, connections: usize) -> Server {
         lane.more.standing.set(Standing::Good as u64);
         Server {
             name: name.to_owned(),
             lane,
-            links: vec![None; links],
+            links: vec![None; connections * PLACES_EACH],
+            speaks: Speaks::Unknown,
             standing: Standing::Good,
             failures: 0,
             why: Why::Refused,

@@ -43,6 +43,8 @@ pub(crate) enum SlotKind {
     Unheard,
     /// Redis: by the merge.
     Merged,
+    /// Redis: whether all servers speak the version that the client asks for.
+    Version,
 }
 
 /// Slots up to which an idle client keeps the room.

@@ -4,10 +4,12 @@ use super::client::Client;
 use super::context::Context;
 use super::fleet::Fleet;
 use super::ids::Slab;
-use super::link::{Link, State};
+use super::link::{Link, State, What};
 use super::pool::Pool;
+use super::server::Speaks;
 use super::{LinkId, Why};
 use crate::counters::Standing;
+use alongside_protocols::resp::Version;
 
 /// A connection that is lost without anything asked, but sooner than this, is a failure.
 const SHORT_US: u64 = 1_000_000;
@@ -69,8 +71,11 @@ impl Pool {
         if !link.output.is_empty() {
             link.dirty(context);
         }
-        let server = self.servers.get_mut(link.server as usize).filter(|server| server.standing == Standing::Down);
-        if let Some(server) = server.filter(|_| !link.is_probe) {
+        let Some(server) = self.servers.get_mut(link.server as usize) else { return };
+        if link.version == Version::Three {
+            server.speaks = Speaks::Three;
+        }
+        if server.standing == Standing::Down && !link.is_probe {
             server.stand(Standing::Good);
         }
     }
@@ -152,9 +157,12 @@ impl Fleet {
         let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) else { return };
         let index = link.server as usize;
         let place = pool.servers.get(index).and_then(|server| link.place_among(server));
+        let why = pool.heard_of_version(&link, why, context);
         pool.forget(&link);
         match why {
             Why::Ended => link.lane.server_eof.add(1),
+            // It is as good as before for who speaks RESP2.
+            Why::Version => {}
             // Each silence was counted when it was noticed.
             Why::TimedOut if link.counted_us > 0 => {}
             Why::TimedOut => link.lane.server_timedout.add(1),
@@ -171,7 +179,7 @@ impl Fleet {
             pool.probe_failed(index, why, can_try, &mut self.links, context);
         } else if link.is_draining
             || index >= pool.servers.len()
-            || matches!(why, Why::TooLarge | Why::Misread | Why::Own)
+            || matches!(why, Why::TooLarge | Why::Misread | Why::Own | Why::Version)
         {
             // What becomes of its server is not told by this link any more, or the server is not at fault.
         } else if was_idle && was_long && !pool.is_retired && matches!(why, Why::Ended | Why::Reset) {
@@ -189,6 +197,20 @@ impl Fleet {
 }
 
 impl Pool {
+    /// Take what the end of a link says of what its server speaks; return why the link is no more. Who ends the connection
+    /// for a word of RESP3 refuses it too, unless he spoke it before.
+    fn heard_of_version(&mut self, link: &Link, why: Why, context: &Context) -> Why {
+        let Some(server) = self.servers.get_mut(link.server as usize) else { return why };
+        let is_greeted = link.state == State::Ready && link.asks.front().is_some_and(|ask| ask.what == What::Greeting);
+        let has_ended = matches!(why, Why::Ended | Why::Reset | Why::Stray);
+        let refuses = why == Why::Version || is_greeted && has_ended && server.speaks != Speaks::Three;
+        if !refuses {
+            return why;
+        }
+        server.speaks = Speaks::TwoAlone { since_us: context.now_us };
+        Why::Version
+    }
+
     /// A look brought nothing. Where commands do not try, looks alone tell when a server is to be ejected.
     fn probe_failed(&mut self, index: usize, why: Why, can_try: bool, links: &mut Slab<Link>, context: &mut Context) {
         let retry_us = self.terms.pool.retry_ms * 1_000;

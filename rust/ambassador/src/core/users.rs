@@ -10,7 +10,7 @@ use super::redis::refuse;
 
 /// Tell whether a command is for those too who have not said who they are.
 pub(super) fn is_free(command: &Command) -> bool {
-    matches!(command.kind, Kind::Local(Local::Auth | Local::Hello | Local::Quit))
+    matches!(command.kind, Kind::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset))
 }
 
 /// Answer `AUTH [USER] PASSWORD`.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use alongside_ambassador::core::{ClientId, Core, Effect, LinkId, Terms, Why};
 use alongside_document::PoolProtocol;
+use alongside_protocols::resp::Version;
 use random::Random;
 use serde_json::Value;
 
@@ -54,6 +55,8 @@ pub enum Health {
 pub struct Server {
     pub health: Health,
     pub store: HashMap<Vec<u8>, Vec<u8>>,
+    /// The newest that a Redis speaks.
+    pub newest: Version,
     /// Connections it ever took.
     pub accepted: usize,
     /// How often its name came to stand for another address.
@@ -66,6 +69,7 @@ struct Link {
     /// The address of its name that it leads to.
     moves: u32,
     is_open: bool,
+    version: Version,
     to_server: Vec<u8>,
     to_core: Vec<u8>,
 }
@@ -141,7 +145,8 @@ impl World {
 
     fn know(&mut self, terms: &Terms) {
         for server in &terms.pool.servers {
-            let new = Server { health: Health::Good, store: HashMap::new(), accepted: 0, moves: 0 };
+            let new =
+                Server { health: Health::Good, store: HashMap::new(), newest: Version::Three, accepted: 0, moves: 0 };
             self.servers.entry(server.address.as_str().to_owned()).or_insert(new);
         }
     }
@@ -368,11 +373,15 @@ impl World {
                 continue;
             }
             if server.health == Health::Good {
-                let serve = match self.terms.pool.protocol {
-                    PoolProtocol::Memcache => memcached::serve,
-                    PoolProtocol::Redis => redis::serve,
-                };
-                serve(&mut server.store, &mut link.to_server, &mut link.to_core);
+                let (input, out) = (&mut link.to_server, &mut link.to_core);
+                match self.terms.pool.protocol {
+                    PoolProtocol::Memcache => memcached::serve(&mut server.store, input, out),
+                    PoolProtocol::Redis => {
+                        let mut spoken = redis::Spoken { version: link.version, newest: server.newest };
+                        redis::serve(&mut server.store, &mut spoken, input, out);
+                        link.version = spoken.version;
+                    }
+                }
             }
             let bytes = std::mem::take(&mut link.to_core);
             is_read |= !bytes.is_empty();
@@ -396,7 +405,8 @@ impl World {
                 Effect::Connect { link, terms, server } => {
                     let server = terms.pool.servers[server].address.as_str().to_owned();
                     let moves = self.servers[&server].moves;
-                    let end = Link { server, moves, is_open: false, to_server: Vec::new(), to_core: Vec::new() };
+                    let (version, to_server, to_core) = (Version::Two, Vec::new(), Vec::new());
+                    let end = Link { server, moves, is_open: false, version, to_server, to_core };
                     self.links.push((link, end));
                 }
                 Effect::CloseLink(id) => self.links.retain(|(known, _)| *known != id),

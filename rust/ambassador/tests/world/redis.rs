@@ -3,23 +3,45 @@
 use std::collections::HashMap;
 
 use alongside_protocols::incremental::{Parsed, Progress};
-use alongside_protocols::resp::{Limits, Message, request};
+use alongside_protocols::resp::{Limits, Message, Version, request};
+
+/// What is spoken on a connection, and the newest that its server could.
+#[derive(Clone, Copy)]
+pub struct Spoken {
+    pub version: Version,
+    pub newest: Version,
+}
 
 /// Answer what is whole at the beginning of `input`, taking it off.
-pub fn serve(store: &mut HashMap<Vec<u8>, Vec<u8>>, input: &mut Vec<u8>, out: &mut Vec<u8>) {
+pub fn serve(store: &mut HashMap<Vec<u8>, Vec<u8>>, spoken: &mut Spoken, input: &mut Vec<u8>, out: &mut Vec<u8>) {
     let mut done = 0;
     while let Parsed::Whole(parsed) = request(&input[done..], &Limits::default(), &mut Progress::default()) {
         let message = parsed.expect("servers get only good requests");
         done += message.bytes();
         let Message::Command(request) = message else { panic!("servers get only arrays") };
         let args: Vec<Vec<u8>> = request.args().map(<[u8]>::to_vec).collect();
-        answer(store, &args, out);
+        if args[0].eq_ignore_ascii_case(b"HELLO") {
+            hello(spoken, &args, out);
+        } else {
+            answer(store, spoken.version, &args, out);
+        }
     }
     input.drain(..done);
 }
 
-fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec<u8>) {
+fn hello(spoken: &mut Spoken, args: &[Vec<u8>], out: &mut Vec<u8>) {
+    assert_eq!(args[1], b"3", "nobody asks a server for less");
+    if spoken.newest == Version::Two {
+        out.extend_from_slice(b"-ERR unknown command `HELLO`, with args beginning with: `3`, \r\n");
+        return;
+    }
+    spoken.version = Version::Three;
+    out.extend_from_slice(b"%1\r\n$5\r\nproto\r\n:3\r\n");
+}
+
+fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, version: Version, args: &[Vec<u8>], out: &mut Vec<u8>) {
     let name = String::from_utf8(args[0].to_ascii_uppercase()).unwrap();
+    let bulk = |value| bulk_of(version, value);
     match (name.as_str(), args.len()) {
         ("PING", 1) => out.extend_from_slice(b"+PONG\r\n"),
         ("AUTH", _) if *args.last().unwrap() == set(store, b"password", b"secret") => out.extend_from_slice(b"+OK\r\n"),
@@ -30,6 +52,10 @@ fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec
         ("SELECT", 2) => out.extend_from_slice(b"+OK\r\n"),
         ("GET", 2) => out.extend_from_slice(&bulk(store.get(&args[1]).map(Vec::as_slice))),
         ("SET", 3) => {
+            if version == Version::Three {
+                // Nobody asked to be told.
+                out.extend_from_slice(b">2\r\n+invalidate\r\n_\r\n");
+            }
             store.insert(args[1].clone(), args[2].clone());
             out.extend_from_slice(b"+OK\r\n");
         }
@@ -55,6 +81,8 @@ fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, args: &[Vec<u8>], out: &mut Vec
         }
         ("SCRIPT", 2) if args[1] == b"LOAD" => out.extend_from_slice(b"-ERR syntax\r\n"),
         ("SCRIPT", _) => script(store, args, out),
+        ("HGETALL", 2) if version == Version::Three => out.extend_from_slice(b"%1\r\n$1\r\na\r\n,1.5\r\n"),
+        ("HGETALL", 2) => out.extend_from_slice(b"*2\r\n$1\r\na\r\n$3\r\n1.5\r\n"),
         ("LRANGE", 4) => out.extend_from_slice(b"*2\r\n*1\r\n:1\r\n$-1\r\n"),
         _ => out.extend_from_slice(format!("-ERR unknown command '{name}'\r\n").as_bytes()),
     }
@@ -94,6 +122,14 @@ pub fn bulk(value: Option<&[u8]>) -> Vec<u8> {
     match value {
         Some(value) => [format!("${}\r\n", value.len()).as_bytes(), value, b"\r\n"].concat(),
         None => b"$-1\r\n".to_vec(),
+    }
+}
+
+/// The same in a version of the protocol.
+pub fn bulk_of(version: Version, value: Option<&[u8]>) -> Vec<u8> {
+    match (version, value) {
+        (Version::Three, None) => b"_\r\n".to_vec(),
+        _ => bulk(value),
     }
 }
 

@@ -6,11 +6,11 @@ use alongside_ambassador::core::Terms;
 use alongside_document::PoolProtocol;
 use alongside_protocols::incremental::{Parsed, Progress};
 use alongside_protocols::memcache::{Expect, Piece, piece, reply};
-use alongside_protocols::resp::{Limits, ReplyProgress, reply as resp_reply};
+use alongside_protocols::resp::{Limits, ReplyProgress, Type, Version, reply as resp_reply};
 
 use super::memcached::value_block;
 use super::random::Random;
-use super::redis::{bulk, command};
+use super::redis::{bulk, bulk_of, command};
 
 /// Keys of one client.
 const KEYS: usize = 8;
@@ -27,6 +27,8 @@ pub struct Speaker {
     doubtful: BTreeSet<String>,
     /// Whether a failed part ends the connection.
     is_strict: bool,
+    /// Whether all servers speak RESP3 that never fail.
+    may_speak_three: bool,
 }
 
 /// What an answer must be.
@@ -39,13 +41,15 @@ pub enum Expected {
     Elements(Vec<Result<Vec<u8>, String>>),
     /// Perhaps an answer of any kind, then `MN`.
     UntilNoop(String),
+    /// The answer to a wish to speak that version: it is granted, or perhaps it is refused.
+    Version { version: Version, may_grant: bool, may_refuse: bool },
     /// One answer of any kind; values in it belong to that key.
     Any(String),
 }
 
 impl Speaker {
-    pub fn new(number: usize, is_strict: bool) -> Speaker {
-        Speaker { number, known: BTreeMap::new(), doubtful: BTreeSet::new(), is_strict }
+    pub fn new(number: usize, is_strict: bool, may_speak_three: bool) -> Speaker {
+        Speaker { number, known: BTreeMap::new(), doubtful: BTreeSet::new(), is_strict, may_speak_three }
     }
 
     /// These keys have another home from now on: what it knows of them nobody can tell, before they are written again.
@@ -76,6 +80,15 @@ impl Speaker {
         match terms.pool.protocol {
             _ if self.is_strict => self.speak_strictly(terms, &is_sick, &is_well, random),
             PoolProtocol::Memcache => self.speak_memcache(&is_well, random),
+            PoolProtocol::Redis if random.is_so(60) => {
+                let version = if random.is_so(700) { Version::Three } else { Version::Two };
+                let number = version.number().to_string();
+                let is_newer = version == Version::Three;
+                let may_refuse = is_newer && (!sick.is_empty() || !self.may_speak_three);
+                let may_grant = !is_newer || self.may_speak_three || !sick.is_empty();
+                let expected = Expected::Version { version, may_grant, may_refuse };
+                (command(&[b"HELLO", number.as_bytes()]), Some(expected))
+            }
             PoolProtocol::Redis => self.speak_redis(&is_well, random),
         }
     }
@@ -95,7 +108,7 @@ impl Speaker {
                 PoolProtocol::Redis => self.speak_redis(is_well, random),
             };
             let text = String::from_utf8_lossy(&bytes);
-            let is_known = !["mg ", "verbosity", "frob"].iter().any(|word| text.starts_with(word));
+            let is_known = !["mg ", "verbosity", "frob", "HELLO"].iter().any(|word| text.starts_with(word));
             let keys = keys_of(&bytes);
             if is_known && (keys.len() < 2 || !keys.iter().any(|key| is_sick(key))) {
                 return (bytes, expected);
@@ -246,15 +259,15 @@ impl Expected {
             }
             Expected::Exactly(bytes) if bytes.ends_with(b"MN\r\n") => *self = Expected::UntilNoop(first.clone()),
             Expected::Exactly(_) | Expected::Elements(_) => *self = Expected::Any(first.clone()),
-            Expected::UntilNoop(_) | Expected::Any(_) => {}
+            Expected::UntilNoop(_) | Expected::Any(_) | Expected::Version { .. } => {}
         }
     }
 
-    /// Take the answer off the beginning of what came; `None` while it is not whole.
-    pub fn take(&self, got: &mut Vec<u8>, protocol: PoolProtocol) -> Option<()> {
+    /// Take the answer off the beginning of what came, in the version that is spoken; `None` while it is not whole.
+    pub fn take(&self, got: &mut Vec<u8>, protocol: PoolProtocol, spoken: &mut Version) -> Option<()> {
         let length = match protocol {
             PoolProtocol::Memcache => self.memcache(got)?,
-            PoolProtocol::Redis => self.redis(got)?,
+            PoolProtocol::Redis => self.redis(got, spoken)?,
         };
         got.drain(..length);
         Some(())
@@ -300,28 +313,41 @@ impl Expected {
                 let first = any_memcache(key, got)?;
                 Expected::exactly(b"MN\r\n", &got[first..]).map(|length| first + length)
             }
-            Expected::Elements(_) => unreachable!("memcache has no arrays"),
+            Expected::Elements(_) | Expected::Version { .. } => unreachable!("memcache has no such answers"),
         }
     }
 
-    fn redis(&self, got: &[u8]) -> Option<usize> {
+    fn redis(&self, got: &[u8], spoken: &mut Version) -> Option<usize> {
+        let null = bulk_of(*spoken, None);
+        let spelt = |bytes: &[u8]| if bytes == b"$-1\r\n" { null.clone() } else { bytes.to_vec() };
         if let Expected::Exactly(expected) = self {
-            return Expected::exactly(expected, got);
+            return Expected::exactly(&spelt(expected), got);
         }
-        let Parsed::Whole(found) = resp_reply(got, &Limits::default(), &mut ReplyProgress::default()) else {
+        // An answer to the wish for a version is in it.
+        let version = if matches!(self, Expected::Version { .. }) { Version::Three } else { *spoken };
+        let limits = Limits { version, ..Limits::default() };
+        let Parsed::Whole(found) = resp_reply(got, &limits, &mut ReplyProgress::default()) else {
             return None;
         };
         let found = found.expect("a good answer");
         match self {
+            Expected::Version { version, may_grant, may_refuse } => match found.kind {
+                Type::Error => assert!(*may_refuse && found.word() == b"NOPROTO", "refused"),
+                kind => {
+                    assert!(*may_grant, "granted what a server does not speak");
+                    assert_eq!(kind, if *version == Version::Three { Type::Map } else { Type::Array });
+                    *spoken = *version;
+                }
+            },
             Expected::Any(key) => {
-                assert!(!found.bytes.starts_with(b"$") || found.bytes == b"$-1\r\n" || is_of(key, found.bytes));
+                assert!(!found.bytes.starts_with(b"$") || found.bytes == null || is_of(key, found.bytes));
             }
             Expected::Elements(elements) if !found.is_error() => {
                 assert_eq!(found.elements().len(), elements.len());
                 for (found, expected) in found.elements().zip(elements) {
                     match expected {
-                        Ok(bytes) => assert!(found.bytes == bytes, "another value"),
-                        Err(key) => assert!(found.is_error() || found.bytes == b"$-1\r\n" || is_of(key, found.bytes)),
+                        Ok(bytes) => assert!(found.bytes == spelt(bytes), "another value"),
+                        Err(key) => assert!(found.is_error() || found.bytes == null || is_of(key, found.bytes)),
                     }
                 }
             }

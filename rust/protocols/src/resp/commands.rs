@@ -105,6 +105,8 @@ pub enum Local {
     Hello,
     /// QUIT
     Quit,
+    /// RESET
+    Reset,
     /// COMMAND
     Command,
     /// INFO

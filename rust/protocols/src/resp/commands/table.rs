@@ -7,7 +7,7 @@ use super::Arity::{AtLeast, Exactly, Pairs, Unknown};
 use super::Kind::{
     Anywhere, ByKey, Counted, Local as Here, Refused, Script, Scripts, Split as Parts, Streams, Together,
 };
-use super::Local::{Auth, Client, Command as Commands, Echo, Hello, Info, Ping, Quit, Select};
+use super::Local::{Auth, Client, Command as Commands, Echo, Hello, Info, Ping, Quit, Reset, Select};
 use super::Split::{Mget, Mset, Sum};
 use super::Why::{AllKeys, Blocking, Database, PubSub, Server, Transaction};
 use super::{Arity, Command, Keys, Kind};
@@ -161,7 +161,7 @@ pub const ALL: &[Command] = &[
     row("RENAMENX", Unknown, Together, TWO),
     row("REPLCONF", Unknown, Refused(Server), NONE),
     row("REPLICAOF", Unknown, Refused(Server), NONE),
-    row("RESET", Unknown, Refused(Server), NONE),
+    row("RESET", Unknown, Here(Reset), NONE),
     row("RESTORE", AtLeast(2), ByKey(1), ONE),
     row("RESTORE-ASKING", Unknown, Refused(Server), NONE),
     row("ROLE", Unknown, Refused(Server), NONE),
