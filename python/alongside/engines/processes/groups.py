@@ -25,6 +25,8 @@ HOME_MARK = "ALONGSIDE_CHILD_HOME"
 """Holds the project's state folder, since two users may have projects of one name."""
 ENVIRON_BYTES_MAX = 1 << 20
 STAT_BYTES_MAX = 1 << 12
+LOOKS_MAX = 1_000
+"""At a process that becomes another program just then, which takes the kernel microseconds."""
 MARKS_MAX = 1 << 14
 """Of processes whose marks are remembered."""
 
@@ -63,6 +65,13 @@ class Entry:
     is_spent: bool = False
     """Whether it runs nothing any more and has given its memory back, but is no zombie yet: as the
     first process of a process namespace, until who adopted the others has reaped them."""
+    has_memory: bool = True
+    """A thread of the kernel's has none, nor what is spent."""
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether it becomes another program just now, as far as may be seen."""
+        return self.has_memory and not self.image
 
 
 def become_subreaper() -> bool:
@@ -79,7 +88,7 @@ def become_subreaper() -> bool:
 def entry(pid: int) -> Entry | None:
     """Return what is known of a process, or None where there is none."""
     content = _read(f"{_PROC}/{pid}/stat", STAT_BYTES_MAX)
-    if content is None:
+    if not content:
         return None
     # The name in brackets may hold blanks and brackets itself.
     rest = content[content.rindex(b")") + 2 :].decode().split()
@@ -91,11 +100,15 @@ def entry(pid: int) -> Entry | None:
         is_zombie=rest[0] in {"Z", "X"},
         image=(rest[25], *rest[45:49]) if rest[47] != "0" else (),
         is_spent=bool(int(rest[6]) & _PF_EXITING) and rest[20] == "0",
+        has_memory=rest[20] != "0",
     )
 
 
 def _read(path: str, bytes_max: int) -> bytes | None:
-    """Return a file of /proc, or None; a walk through /proc reads hundreds, so it is done bare."""
+    """Return a file of /proc, or None where it may not be read.
+
+    A walk through /proc reads hundreds, so it is done bare.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -108,7 +121,7 @@ def _read(path: str, bytes_max: int) -> bytes | None:
     except OSError:  # it ended meanwhile
         return None
     else:
-        return content or None
+        return content
     finally:
         os.close(descriptor)
 
@@ -164,15 +177,37 @@ def mark_of(one: Entry) -> tuple[str, str] | None:
 
     It is read once for each program that a process becomes: it is what that was started with.
     """
+    if not one.has_memory:
+        return None
     known = _marks.get(one.identity)
     if known is not None and known[0] == one.image:
         return known[1]
-    mark = _mark(_read(f"{_PROC}/{one.identity.pid}/environ", ENVIRON_BYTES_MAX) or b"")
-    if one.image:
+    content, seen = _environment(one)
+    mark = _mark(content)
+    if seen.image:
         if len(_marks) >= MARKS_MAX:
             _marks.clear()
-        _marks[one.identity] = one.image, mark
+        _marks[one.identity] = seen.image, mark
     return mark
+
+
+def _environment(one: Entry) -> tuple[bytes, Entry]:
+    """Return the variables of a process, and what it was when they were read.
+
+    While the kernel makes another program of it there are none, for a moment.
+    """
+    content = None
+    for _ in range(LOOKS_MAX):
+        content = _read(f"{_PROC}/{one.identity.pid}/environ", ENVIRON_BYTES_MAX)
+        now = entry(one.identity.pid) if content == b"" else one
+        if now is None or now.identity != one.identity:
+            return b"", one
+        is_settled = content != b"" or (now.image == one.image and not now.is_changing)
+        one = now
+        if is_settled:
+            break
+        os.sched_yield()
+    return content or b"", one
 
 
 def _mark(environment: bytes) -> tuple[str, str] | None:

@@ -7,12 +7,10 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from alongside.engines.processes import groups
-
-if TYPE_CHECKING:
-    import pytest
 
 DEADLINE_S = 30.0
 
@@ -72,3 +70,46 @@ def test_one_look_serves_all_who_ask_in_one_turn(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(groups, "all_entries", counted)
     asyncio.run(work())
+
+
+@pytest.mark.parametrize("is_seen_before", [True, False])
+def test_a_process_that_just_becomes_another_program_keeps_its_mark(
+    monkeypatch: pytest.MonkeyPatch, is_seen_before: bool
+) -> None:
+    pid = os.getpid()
+    stat = Path(f"/proc/{pid}/stat").read_bytes()
+    name, _, rest = stat.rpartition(b") ")
+    words = rest.split()
+    changing = b"%s) %s\n" % (name, b" ".join([*words[:45], *[b"0"] * 4, *words[49:]]))
+    told = f"{groups.MARK}=p/a\0{groups.HOME_MARK}=/h\0".encode()
+    before = b"%s) %s\n" % (name, b" ".join([*words[:45], *[b"1"] * 4, *words[49:]]))
+    looks = [(before if is_seen_before else changing, b""), (changing, b""), (stat, told)]
+    asked = {"stat": 0, "environ": 0}
+
+    def read(path: str, _: int) -> bytes:
+        which = path.rpartition("/")[2]
+        at = min(asked[which], len(looks) - 1)
+        asked[which] += 1
+        return looks[at][which == "environ"]
+
+    monkeypatch.setattr(groups, "_read", read)
+    monkeypatch.setattr(groups, "_marks", {})
+    found = groups.entry(pid)
+    assert found is not None
+    assert groups.mark_of(found) == ("p/a", "/h")
+
+
+def test_a_process_without_variables_is_looked_at_once_more_and_no_longer() -> None:
+    with subprocess.Popen(["sleep", "1000"], env={}) as child:
+        try:
+            deadline_s = time.monotonic() + DEADLINE_S
+            while (found := groups.entry(child.pid)) is None or found.is_changing:
+                assert time.monotonic() < deadline_s
+            assert groups.mark_of(found) is None
+        finally:
+            child.kill()
+
+
+def test_a_thread_of_the_kernels_has_no_mark() -> None:
+    threads = [one for one in groups.all_entries() if not one.has_memory]
+    assert all(groups.mark_of(one) is None for one in threads)
