@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests import ports
-from tests.conformance import writing
+from tests.conformance import leavings, writing
 from tests.e2e import docker, fleets
 
 from alongside.engines.processes import groups
@@ -73,8 +73,13 @@ class Ground:
     engine: str
     own: docker.Engine | None = None
     """The Docker engine, where it is one."""
-    before: tuple[str, ...] = ()
-    """What the Docker engine had."""
+    before: frozenset[str] = frozenset()
+    """The traces of this machine and its engine, some of which are others'."""
+
+    @property
+    def state(self) -> Path:
+        """The folder of the project's state."""
+        return self.base / "s" / "alongside" / "p"
 
     @property
     def variables(self) -> dict[str, str]:
@@ -89,12 +94,13 @@ def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     engine = str(request.param)
     with contextlib.ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ks")))
-        made = Ground(base, engine)
+        own = None
         if engine == "docker":
             # By this group of processes all are found that the engine starts.
             own = stack.enter_context(docker.daemon("--cgroup-parent", f"/{base.name}")).own
             own.take_base(writing.IMAGE)
-            made = Ground(base, engine, own, docker.things(own))
+        before = leavings.traces(base / "s" / "alongside" / "p", own)
+        made = Ground(base, engine, own, frozenset(before))
         (base / "p").mkdir()
         files = [
             FILE.format(at=at, port=ports.free_port(), image=writing.IMAGE) for at in range(PODS)
@@ -159,13 +165,11 @@ def left(ground: Ground) -> list[str]:
                 found.append(f"process {path.name}")
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     found += [f"mount {line.split()[1]}" for line in mounts if f"{base}/" in line]
-    state = base / "s" / "alongside" / "p"
+    state = ground.state
     for folder in ("pods", "volumes", "documents", "services"):
         if (state / folder).exists():
             found += [str(path) for path in (state / folder).rglob("*")]
-    found += [str(path) for path in Path("/dev/shm").glob("alongside-*")]  # noqa: S108
-    if ground.own is not None:
-        found += sorted(set(docker.things(ground.own)) - set(ground.before))
+    found += sorted(leavings.traces(state, ground.own) - ground.before)
     return found
 
 
@@ -176,6 +180,7 @@ def check(ground: Ground, moments: int) -> None:
     hits = 0
     for at, delay_s in enumerate([chance.uniform(0.0, spread_s) for _ in range(moments)]):
         hits += killed_after(ground, delay_s)
+        noted = leavings.Namespaces(ground.state)
         if at % 2:
             again = run(ground, "up", "pods.yaml", "--detach", "--engine", ground.engine)
             assert again.returncode == 0, f"killed after {delay_s:.3f} s: {again.stderr}"
@@ -184,7 +189,7 @@ def check(ground: Ground, moments: int) -> None:
                 assert len(there) == THINGS, f"killed after {delay_s:.3f} s: {there}"
         ended = run(ground, "down")
         assert ended.returncode == 0, ended.stderr
-        assert left(ground) == [], f"killed after {delay_s:.3f} s"
+        assert [*left(ground), *noted.left()] == [], f"killed after {delay_s:.3f} s"
     assert hits == moments
     state = json.loads(run(ground, "status", "--json").stdout or "{}")
     assert state == {}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from alongside.base import errors
-from alongside.engines.processes import groups
+from alongside.engines.processes import cgroups, groups
 from alongside.server import journal
 
 if TYPE_CHECKING:
@@ -151,6 +151,8 @@ async def end(places: folders.Folders, clock_: clock.Clock, remains: Remains) ->
             swept = await remains.sweep(was.engine)
             count = max(count, swept)
             journal.write(places.journal, replace(was, engine=""))
+    # Whether it may make cgroups a supervisor tries before any engine is its project's.
+    await cgroups.Cgroups.of_project(places.state).sweep(clock_)
     if not find(places):
         places.tidy()
     return count

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from alongside.dockerd import address
 from alongside.engines.local import hosting
 from alongside.engines.pods import notes, runtime, volumes
+from alongside.engines.processes import cgroups
 from alongside.engines.runtimes import process
 from alongside.engines.runtimes.docker import facts as docker_facts
 from alongside.engines.runtimes.docker import runtime as docker
@@ -24,7 +25,7 @@ from alongside.server import journal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from alongside.base import clock, environment, log
+    from alongside.base import clock, log
     from alongside.engines.local import engine
     from alongside.engines.processes import facts as machine
     from alongside.plan import shape
@@ -46,10 +47,12 @@ def programs() -> dict[str, commands.Words]:
     return {"nutcracker": (sys.executable, "-m", "alongside.cli.nutcracker")}
 
 
-async def facts(variables: environment.Environment) -> choosing.Facts:
+async def facts(setting: engine.Setting) -> choosing.Facts:
     """Return what this machine allows; what is tried for it leaves nothing behind."""
+    limits = cgroups.Cgroups.of_project(setting.folders.state)
     inside, engine_ = await asyncio.gather(
-        namespaces_facts.facts(variables), docker_facts.facts(variables)
+        namespaces_facts.facts(setting.environment, limits),
+        docker_facts.facts(setting.environment),
     )
     return choosing.Facts(
         namespaces=_why_not(inside, "namespaces"), docker=_why_not(engine_, "docker")

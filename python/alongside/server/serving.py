@@ -128,7 +128,7 @@ async def _plan(setting: engine.Setting, order: orders.Order) -> shape.Plan:
     drafted = await asyncio.to_thread(planning.draft, order, setting.project, setting.folders)
     facts = choosing.Facts()
     if planning.needs_facts(order, drafted):
-        facts = await runtimes.facts(setting.environment)
+        facts = await runtimes.facts(setting)
     return planning.begun(order, drafted, facts)
 
 

@@ -16,7 +16,7 @@ import pytest
 from alongside.base import clock, fake_clock
 from alongside.engines.local import folders
 from alongside.engines.pods import runtime
-from alongside.engines.processes import groups
+from alongside.engines.processes import cgroups, groups
 from alongside.server import journal, leftovers
 
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); input()"
@@ -91,6 +91,17 @@ def test_only_the_living_are_counted(places: folders.Folders, is_alive: bool) ->
             wait_for_death(known_by)
         count = asyncio.run(leftovers.end(places, clock.SystemClock(), Nothing(known_by)))
     assert count == int(is_alive)
+
+
+def test_what_was_being_tried_before_there_was_an_engine_goes_too(places: folders.Folders) -> None:
+    own = cgroups.Cgroups.of_project(places.state)
+    if not own.places:
+        pytest.skip("no cgroups may be made here")
+    tried = own.places[0].parent / f"{own._prefix}try1"
+    tried.mkdir()
+    with running(OBEDIENT) as known_by:
+        asyncio.run(leftovers.end(places, clock.SystemClock(), Nothing(known_by)))
+    assert not tried.exists()
 
 
 def test_a_supervisor_that_obeys_is_not_killed(places: folders.Folders) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from alongside.base import clock
 
@@ -41,6 +41,7 @@ _FILES: dict[Controller, tuple[str, str]] = {
 """What a controller is used by, in version 1 and in version 2."""
 _PROC = Path("/proc")
 _ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 126; shift; done; shift; exec "$@"'
+_TRIAL = "try"
 _TRY = 'echo $$ > "$0"'
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
@@ -124,10 +125,15 @@ class Cgroups:
         self._record = record
         self._proc = proc
 
+    @classmethod
+    def of_project(cls, state: Path) -> Cgroups:
+        """Return those of a project by the folder of its state."""
+        return cls(str(state), state / "cgroups")
+
     @functools.cached_property
     def places(self) -> tuple[Place, ...]:
         """Where each controller can be used, as is tried once; none for what is not permitted."""
-        return _places(self._proc, f"{self._prefix}try{os.getpid()}")
+        return tuple(self._found(f"{self._prefix}{_TRIAL}{os.getpid()}"))
 
     def missing(self, limits: Limits) -> tuple[Controller, ...]:
         """Return the controllers that limits would need and this machine does not permit."""
@@ -152,7 +158,7 @@ class Cgroups:
         if not places:
             return None
         group = Group(places, self._prefix + hashlib.sha256(name.encode()).hexdigest()[:16])
-        self._write_down(places)
+        self._write_down(*(place.parent for place in places))
         try:
             for folder in group.folders:
                 with contextlib.suppress(FileExistsError):  # of one that was just removed in vain
@@ -167,7 +173,7 @@ class Cgroups:
         return group
 
     async def sweep(self, clock_: clock.Clock) -> int:
-        """End and remove all of the project; return how many cgroups there were."""
+        """End and remove all of the project; return how many containers had one."""
         with contextlib.suppress(OSError):
             found = [
                 folder
@@ -181,14 +187,54 @@ class Cgroups:
             gone = [await _remove(folder, clock_) for folder in found]
             if all(gone):
                 self._record.unlink(missing_ok=True)
-            return len(found)
+            return sum(not one.name.startswith(self._prefix + _TRIAL) for one in found)
         return 0
 
-    def _write_down(self, places: Iterable[Place]) -> None:
+    def _found(self, trial: str) -> Iterator[Place]:
+        """Yield where each controller may be used, as is tried with a cgroup of a name."""
+        own = _own(self._proc)
+        known: set[Controller] = set()
+        for mount in _mounts(self._proc):
+            for controller in (*CONTROLLERS, _FREEZER):
+                if controller in known or not mount.may_have(controller):
+                    continue
+                below = own.get(controller if mount.version == 1 else "")
+                parents = () if below is None else mount.ancestry(below)
+                tried = (Place(controller, mount.version, parent) for parent in parents)
+                place = next((one for one in tried if self._is_usable(one, trial)), None)
+                if place is not None:
+                    known.add(controller)
+                    yield place
+
+    def _is_usable(self, place: Place, trial: str) -> bool:
+        """Return whether a cgroup can be made there, has the controller, and can be entered."""
+        if place.version == 2 and not _is_enabled(place):
+            return False
+        folder = place.parent / trial
+        try:
+            if os.access(place.parent, os.W_OK):  # who is killed meanwhile leaves it there
+                self._write_down(place.parent)
+            os.mkdir(folder)
+        except OSError:
+            return False
+        limit = _FILES[place.controller][place.version - 1]
+        try:
+            if not os.access(folder / limit, os.W_OK):
+                return False
+            words = ["/bin/sh", "-c", _TRY, str(folder / "cgroup.procs")]
+            tried = subprocess.run(  # noqa: S603 - words of ours
+                words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+            )
+            return tried.returncode == 0
+        finally:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+
+    def _write_down(self, *parents: Path) -> None:
         known: list[str] = []
         with contextlib.suppress(OSError):
             known = self._record.read_text().splitlines()
-        new = [str(place.parent) for place in places if str(place.parent) not in known]
+        new = [str(parent) for parent in parents if str(parent) not in known]
         if new:
             with self._record.open("a") as stream:
                 stream.writelines(f"{line}\n" for line in dict.fromkeys(new))
@@ -215,33 +261,16 @@ def _limit(folder: Path, place: Place, limits: Limits) -> None:
             _write(folder / swap, whole)
 
 
-def _places(proc: Path, trial: str) -> tuple[Place, ...]:
-    """Return where each controller may be used, as was tried."""
-    own = _own(proc)
-    found: list[Place] = []
-    for mount in _mounts(proc):
-        known = {place.controller for place in found}
-        wanted = [one for one in (*CONTROLLERS, _FREEZER) if one not in known]
-        for controller in wanted:
-            if mount.version == 1 and controller not in mount.controllers:
-                continue
-            below = own.get(controller if mount.version == 1 else "")
-            if below is None:
-                continue
-            for parent in mount.ancestry(below):
-                place = Place(controller, mount.version, parent)
-                if _is_usable(place, trial):
-                    found.append(place)
-                    break
-    return tuple(found)
-
-
 @dataclass(frozen=True, slots=True)
 class _Mount:
     version: Literal[1, 2]
     root: str
     point: Path
     controllers: frozenset[str]
+
+    def may_have(self, controller: Controller) -> bool:
+        """Return whether a controller may be there; in version 2 each cgroup says it."""
+        return self.version == 2 or controller in self.controllers
 
     def ancestry(self, cgroup: str) -> Iterator[Path]:
         """Yield the folders of a cgroup and of those that it is in, as far as they are seen."""
@@ -277,29 +306,6 @@ def _own(proc: Path) -> dict[str, str]:
             _, controllers, path = line.split(":", 2)
             found.update(dict.fromkeys(controllers.split(","), path))
     return found
-
-
-def _is_usable(place: Place, trial: str) -> bool:
-    """Return whether a cgroup can be made there, has the controller, and can be entered."""
-    if place.version == 2 and not _is_enabled(place):
-        return False
-    folder = place.parent / trial
-    try:
-        os.mkdir(folder)
-    except OSError:
-        return False
-    limit = _FILES[place.controller][place.version - 1]
-    try:
-        if not os.access(folder / limit, os.W_OK):
-            return False
-        words = ["/bin/sh", "-c", _TRY, str(folder / "cgroup.procs")]
-        tried = subprocess.run(  # noqa: S603 - words of ours
-            words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
-        )
-        return tried.returncode == 0
-    finally:
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
 
 
 def _is_enabled(place: Place) -> bool:

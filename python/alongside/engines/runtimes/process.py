@@ -53,7 +53,7 @@ class ProcessRuntime:
         self._clock = clock_
         self._log = log_ or log.Log(clock_)
         self._notes = notes.Notes(self._log)
-        self._limits = cgroups.Cgroups(str(setting.home), setting.home / "cgroups")
+        self._limits = cgroups.Cgroups.of_project(setting.home)
         self._sandboxes: list[sandbox.PodSandbox] = []
         self._balancer = balancing.Balancer(
             balancing.Setting(

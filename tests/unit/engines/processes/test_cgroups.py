@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -189,3 +190,18 @@ def test_what_forks_on_and_on_ends_with_its_cgroup(tmp_path: Path) -> None:
 def test_without_limits_a_cgroup_is_made_only_for_who_wants_it_whole(tmp_path: Path) -> None:
     made = cgroups.Cgroups(str(tmp_path), tmp_path / "cgroups")
     assert made.create("pod/plain", cgroups.Limits()) is None
+
+
+def test_sweep_removes_what_was_being_tried_when_its_supervisor_was_killed(
+    ours: cgroups.Cgroups, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = cgroups.Cgroups.of_project(tmp_path)
+    kept = os.rmdir
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", lambda path: None if "-try" in str(path) else kept(path))
+        assert killed.places == ours.places
+    assert left(killed) != []
+    again = cgroups.Cgroups.of_project(tmp_path)
+    assert asyncio.run(again.sweep(clock.SystemClock())) == 0  # of containers
+    assert left(killed) == []
+    assert not (tmp_path / "cgroups").exists()

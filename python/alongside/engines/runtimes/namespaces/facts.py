@@ -42,10 +42,17 @@ def problem(found: Sequence[Fact]) -> str:
     return "" if one.is_there else f"{one.reason}; {one.remedy}" if one.remedy else one.reason
 
 
-async def facts(environment: Mapping[str, str]) -> tuple[Fact, ...]:
+async def facts(
+    environment: Mapping[str, str], limits: cgroups.Cgroups | None = None
+) -> tuple[Fact, ...]:
     """Return what this machine allows; `namespaces` is whether pods can run at all.
 
     About 0.1 s; nothing of what is tried stays.
+
+    Args:
+        environment: whose PATH and user count.
+        limits: the cgroups of the project that asks, in whose name one is tried: what is left
+            where its supervisor is killed meanwhile is then swept.
     """
     if sys.platform != "linux":
         reason, remedy = f"this is {sys.platform}, not Linux", "use --engine process or docker"
@@ -61,7 +68,7 @@ async def facts(environment: Mapping[str, str]) -> tuple[Fact, ...]:
         _of("network", tried["network"], "bridges and links can be made", _network_remedy(tried)),
         _of("process-ids", tried["pids"], "pods can share process ids of their own", _PIDS_REMEDY),
         _of("overlay", tried["overlay"], "overlays can be mounted; pods need none", ""),
-        _limits(),
+        _limits(limits),
         *_ways_out(environment, is_privileged=is_root),
     ]
     needed = [one for one in found if one.name in {"ip", "network"}]
@@ -121,10 +128,10 @@ def _ip(environment: Mapping[str, str]) -> Fact:
     return Fact("ip", True, f"{path} and nsenter are there")
 
 
-def _limits() -> Fact:
+def _limits(asking: cgroups.Cgroups | None) -> Fact:
     with tempfile.TemporaryDirectory() as folder:
-        found = cgroups.Cgroups(folder, Path(folder, "cgroups"))
-    have = [place.controller for place in found.places]
+        found = asking or cgroups.Cgroups.of_project(Path(folder))
+        have = [place.controller for place in found.places]
     if set(cgroups.CONTROLLERS) <= set(have):
         return Fact("cgroups", True, "limits of CPU and memory can be set")
     lacking = " and ".join(one for one in cgroups.CONTROLLERS if one not in have)

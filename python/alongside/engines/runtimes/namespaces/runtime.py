@@ -58,12 +58,12 @@ class NamespacesRuntime:
         """Make the project's network; see `runtime.Runtime.open`."""
         if self._project is not None:
             return
-        found = {one.name: one for one in await facts.facts(self.setting.environment)}
+        limits = self._cgroups()
+        found = {one.name: one for one in await facts.facts(self.setting.environment, limits)}
         if not found["namespaces"].is_there:
             raise errors.PermanentError(
                 f"--engine namespaces cannot be used: {facts.problem(tuple(found.values()))}"
             )
-        limits = self._cgroups()
         hub_ = hub.Hub(self.setting, self._clock, is_privileged=found["root"].is_there)
         await hub_.open()
         self._project = sandbox.Project(self.setting, hub_, limits, self._clock, self._log)
@@ -176,8 +176,7 @@ class NamespacesRuntime:
 
     def _cgroups(self) -> cgroups.Cgroups:
         if self._limits is None:
-            record = self.setting.home / "cgroups"
-            self._limits = cgroups.Cgroups(str(self.setting.home), record)
+            self._limits = cgroups.Cgroups.of_project(self.setting.home)
         return self._limits
 
     async def _forget(self, gone: sandbox.PodSandbox) -> None:
