@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 
@@ -42,3 +44,16 @@ class Environment(Mapping[str, str]):
 def of_process() -> Environment:
     """Return this process's environment as it is now; called once, by the command line."""
     return Environment(os.environ)
+
+
+def home(variables: Mapping[str, str]) -> Path:
+    """Return this user's home: by `HOME`, else as the machine knows the user, else the root.
+
+    Services and containers often start programs without the variable.
+    """
+    if told := variables.get("HOME"):
+        return Path(told)
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir or "/")
+    except KeyError:  # a number that the machine has no name for
+        return Path("/")

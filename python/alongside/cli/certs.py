@@ -9,7 +9,6 @@ import os
 import shlex
 import socket
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,7 @@ from alongside.base import clock, environment, errors, files, nearest, units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from alongside.components.authority import issuing, store, trusting
 
@@ -206,7 +206,7 @@ def _believed(own: str) -> str:
 def _machine() -> trusting.Machine:
     from alongside.components.authority import trusting  # noqa: PLC0415
 
-    return trusting.Machine(home=Path(environment.of_process().get("HOME") or "/"))
+    return trusting.Machine(home=environment.home(environment.of_process()))
 
 
 def _rows(held: store.Store, authority: issuing.Pair) -> Iterator[dict[str, object]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -147,17 +146,12 @@ def _folders(variables: environment.Environment) -> facts.Fact:
     try:
         places = folders.of_project("x", variables)
     except errors.AlongsideError as error:
-        reason, _, remedy = str(error).partition("; ")
+        lack = str(error)
+    else:
+        lack = places.lack()
+    if lack:
+        reason, _, remedy = lack.partition("; ")
         return facts.Fact("folders", False, reason, remedy)
-    for path in (places.state.parent, places.runtime.parent):
-        there = next(one for one in (path, *path.parents) if one.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            return facts.Fact(
-                "folders",
-                False,
-                f"{path} cannot be made or written: {there} is not this user's to write",
-                "set XDG_STATE_HOME and XDG_RUNTIME_DIR to folders of yours",
-            )
     return facts.Fact("folders", True, f"logs and volumes are kept below {places.state.parent}")
 
 

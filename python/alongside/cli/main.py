@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -31,6 +32,14 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(name, [*error.problems, f"see {name} --help"], error.exit_code)
     except errors.AlongsideError as error:
         return _fail(name, str(error).splitlines(), error.exit_code)
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        # Met where nobody looked for it, such as below a folder that this user may not enter.
+        path = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        remedy = "be who may, or name another place"
+        lines = [f"this user may not use {path}: {error.strerror}; {remedy}"]
+        return _fail(name, lines, errors.ExitCode.FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:

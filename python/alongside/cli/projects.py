@@ -84,9 +84,10 @@ def _look(
     given: str | None, variables: environment.Environment
 ) -> tuple[folders.Folders, list[str]]:
     """Return the named or this folder's project, and the others that are up where it is not."""
+    here = _of(checked(given) if given is not None else of_folder(Path.cwd()), variables)
+    here.check()
     if given is not None:
-        return folders.of_project(checked(given), variables), []
-    here = folders.of_project(of_folder(Path.cwd()), variables)
+        return here, []
     folder = _folder_of(here)
     if folder is not None and (not folder or files.is_same_folder(folder, str(Path.cwd()))):
         return here, []

@@ -286,7 +286,11 @@ class _Besides:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             files.write_atomic(path, b"")
-        except (OSError, errors.AlongsideError) as error:
+        except OSError as error:
+            remedy = "set HOME or XDG_STATE_HOME to a folder of yours"
+            _say(f"{name} has no log: cannot make {error.filename}: {error.strerror}; {remedy}")
+            return Path(os.devnull)
+        except errors.AlongsideError as error:
             _say(f"{name} has no log: {error}")
             return Path(os.devnull)
         return path

@@ -1,9 +1,12 @@
 """The folders of a project are where the environment says, as far as that may be believed."""
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 
+from alongside.base import errors
 from alongside.engines.local import folders
 
 HOME = {"HOME": "/home/me"}
@@ -53,3 +56,30 @@ def test_what_the_dead_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     assert not any(path.exists() for path in left)
     assert places.journal.exists()
     assert places.log("a").exists()
+
+
+def test_without_a_home_it_is_the_one_that_the_machine_knows() -> None:
+    known = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    assert folders.state_of("p", {}) == known / ".local" / "state" / "alongside" / "p"
+
+
+@pytest.mark.parametrize(
+    ("taken", "remedy"), [("s", "set HOME or XDG_STATE_HOME"), ("r", "set XDG_RUNTIME_DIR")]
+)
+def test_what_cannot_be_made_or_looked_into_is_said_with_its_remedy(
+    tmp_path: Path, taken: str, remedy: str
+) -> None:
+    homes = {"XDG_STATE_HOME": f"{tmp_path}/s", "XDG_RUNTIME_DIR": f"{tmp_path}/r"}
+    places = folders.of_project("p", homes)
+    assert places.lack() == ""
+    places.check()
+    (tmp_path / taken).write_text("a file, where even root makes no folder")
+    assert f"cannot be made or written: {tmp_path / taken} is not" in places.lack()
+    with pytest.raises(errors.PermanentError, match=f"cannot make .*; {remedy}"):
+        places.make()
+    (tmp_path / taken).unlink()
+    places.make()
+    (tmp_path / taken).rename(tmp_path / "x")
+    (tmp_path / taken).symlink_to(taken)
+    with pytest.raises(errors.PermanentError, match=f"cannot look into .*; {remedy}"):
+        places.check()

@@ -1,5 +1,7 @@
 """The command line loads one command, says every mistake, and ends with the right code."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -110,3 +112,15 @@ def test_what_only_asks_a_supervisor_reads_no_kinds() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"yaml", "alongside.resources.reading", "alongside.engines.pods.driver", "starlette"}
     assert not heavy & set(ended.stdout.split())
+
+
+def test_a_refusal_by_the_system_is_said_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/x/y")
+
+    monkeypatch.setattr(main, "_dispatch", refuse)
+    check(
+        capsys, "status", 1, err="alongside status: this user may not use /x/y: Permission denied"
+    )

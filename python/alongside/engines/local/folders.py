@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alongside.base import environment as environments
 from alongside.base import errors
 from alongside.plan import ambassadors
 
@@ -136,18 +138,42 @@ class Folders:
                 path.unlink()
         shutil.rmtree(self.shared, ignore_errors=True)
 
+    def check(self) -> None:
+        """Raise PermanentError where this user may not see what of the project is there."""
+        for folder in (self.state, self.runtime):
+            try:
+                os.scandir(folder).close()
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # nothing of it is there
+            except OSError as error:
+                reason = f"cannot look into {folder}: {error.strerror}"
+                raise errors.PermanentError(f"{reason}; {self._remedy(folder)}") from error
+
+    def lack(self) -> str:
+        """Return why the folders could not be made or written, or nothing; nothing is made."""
+        for path in (self.state.parent, self.runtime.parent):
+            # Not `Path.exists`, which fails below a folder that this user may not enter.
+            there = next(one for one in (path, *path.parents) if os.path.exists(one))
+            if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+                reason = f"{path} cannot be made or written: {there} is not this user's to write"
+                return f"{reason}; {self._remedy(path)}"
+        return ""
+
     def make(self) -> None:
         """Create the folders, for this user alone; raises PermanentError where that fails."""
-        try:
-            for folder in (self.state, self.runtime):
+        inner = [self.state / name for name in ("logs", "documents", "pods", "volumes")]
+        for folder in (self.state, self.runtime, *inner):
+            try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for name in ("logs", "documents", "pods", "volumes"):
-                (self.state / name).mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise errors.PermanentError(
-                f"cannot make {error.filename}: {error.strerror}; "
-                "set XDG_STATE_HOME and XDG_RUNTIME_DIR to folders of yours"
-            ) from error
+            except OSError as error:
+                reason = f"cannot make {error.filename}: {error.strerror}"
+                raise errors.PermanentError(f"{reason}; {self._remedy(folder)}") from error
+
+    def _remedy(self, folder: Path) -> str:
+        is_apart = not self.runtime.is_relative_to(self.state)
+        if is_apart and folder.is_relative_to(self.runtime.parent):
+            return "set XDG_RUNTIME_DIR to a folder of yours, or unset it"
+        return "set HOME or XDG_STATE_HOME to a folder of yours"
 
 
 def of_project(project: str, environment: Mapping[str, str]) -> Folders:
@@ -174,9 +200,9 @@ def of_project(project: str, environment: Mapping[str, str]) -> Folders:
 
 def state_of(project: str, environment: Mapping[str, str]) -> Path:
     """Return the folder of what outlives a project; nothing is created."""
-    home = environment.get("HOME") or "/"
-    state_home = _absolute(environment.get("XDG_STATE_HOME")) or f"{home}/.local/state"
-    return Path(state_home).absolute() / "alongside" / project
+    told = _absolute(environment.get("XDG_STATE_HOME"))
+    state_home = Path(told) if told else environments.home(environment) / ".local" / "state"
+    return state_home.absolute() / "alongside" / project
 
 
 def _of(name: str, incarnation: int) -> str:
