@@ -162,11 +162,12 @@ def test_doctor_names_the_group_where_a_socket_is_not_ours_to_use(
     path = user.home / "docker.sock"
     with socket.socket(socket.AF_UNIX) as engine:
         engine.bind(str(path))
-        path.chmod(0o600)
+        os.chown(path, 0, 54321)
+        path.chmod(0o660)
         engine.listen()
         inside = doctor(user, DOCKER_HOST=f"unix://{path}")[1]["engine docker"]
-    assert "ermission denied" in inside["answer"]["reason"]
-    assert "--groups docker" in inside["answer"]["remedy"]
+    assert f"this user may not use {path}" in inside["answer"]["reason"]
+    assert "usermod --append --groups 54321 nobody" in inside["answer"]["remedy"]
 
 
 def test_a_data_plane_that_was_named_wrongly_has_the_name_as_its_remedy(user: worlds.World) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 VARIABLE = "DOCKER_HOST"
 SOCKET = "/var/run/docker.sock"
@@ -41,8 +45,33 @@ def candidates(variables: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def found(variables: Mapping[str, str]) -> Path | None:
-    """Return the first of the candidates that is a socket, or None."""
-    return next((path for path in candidates(variables) if _is_socket(path)), None)
+    """Return the first of the candidates that is a socket, or None.
+
+    Those that this user may not use count only where there is no other: an ordinary user's own
+    engine often runs beside the machine's.
+    """
+    there = [path for path in candidates(variables) if _is_socket(path)]
+    return next((path for path in there if not refusal(path)), there[0] if there else None)
+
+
+def refusal(path: Path) -> str:
+    """Return what to do where this user may not use a socket that is there; else nothing."""
+    if not _is_socket(path) or os.access(path, os.R_OK | os.W_OK):
+        return ""
+    seen = path.stat()
+    group = _named(lambda: grp.getgrgid(seen.st_gid).gr_name, seen.st_gid)
+    if seen.st_gid == 0 or not seen.st_mode & stat.S_IWGRP:
+        owner = _named(lambda: pwd.getpwuid(seen.st_uid).pw_name, seen.st_uid)
+        return f"run as its owner, {owner}, or start an engine of your own"
+    user = _named(lambda: pwd.getpwuid(os.geteuid()).pw_name, os.geteuid())
+    return f"as root: usermod --append --groups {group} {user}; then log in again"
+
+
+def _named(look: Callable[[], str], number: int) -> str:
+    try:
+        return look()
+    except KeyError:  # a number that the machine has no name for
+        return str(number)
 
 
 def _is_socket(path: Path) -> bool:

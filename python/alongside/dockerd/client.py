@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from alongside.dockerd import answers
+from alongside.dockerd import address, answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -111,7 +111,12 @@ def _whole(answer: httpx2.Response) -> answers.Answer:
 
 
 def silent(socket: Path, error: Exception) -> answers.SilentError:
-    """Return the error for an engine that does not answer."""
+    """Return the error for an engine that does not answer, or not this user."""
+    if remedy := address.refusal(socket):
+        return answers.SilentError(
+            f"this user may not use the engine at {socket}; {remedy}",
+            retry_after_s=answers.RETRY_AFTER_S,
+        )
     return answers.SilentError(
         f"no Docker engine answers at {socket}: {str(error) or type(error).__name__}; start one, "
         "or name another by DOCKER_HOST",

@@ -1,7 +1,11 @@
 """An engine's socket is where DOCKER_HOST says, else at one of the usual places."""
 
+import contextlib
+import os
 import socket
 from pathlib import Path
+
+import pytest
 
 from alongside.dockerd import address
 
@@ -27,3 +31,26 @@ def test_the_first_socket_of_the_usual_places_is_taken(tmp_path: Path) -> None:
             assert address.found(variables) == wanted
         assert address.found({"DOCKER_HOST": f"unix://{wanted}"}) == wanted
     assert address.found({"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}) is None
+
+
+def test_a_socket_that_this_user_may_not_use_comes_after_one_that_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    refused, own = tmp_path / "docker.sock", tmp_path / ".docker" / "run" / "docker.sock"
+    own.parent.mkdir(parents=True)
+    monkeypatch.setattr(address, "SOCKET", str(tmp_path / "none"))
+    # Root may use every socket, so that the system's answer is what a test can replace.
+    monkeypatch.setattr(os, "access", lambda path, _: path != refused)
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        first.bind(str(refused))
+        refused.chmod(0o660)
+        assert address.found(variables) == refused
+        second.bind(str(own))
+        assert address.found(variables) == own
+    assert address.refusal(own) == ""
+    assert address.refusal(tmp_path / "none") == ""
+    for group, told in ((0, "run as its owner, root"), (54321, "--groups 54321 ")):
+        with contextlib.suppress(PermissionError):  # of an ordinary user
+            os.chown(refused, -1, group)
+            assert told in address.refusal(refused)

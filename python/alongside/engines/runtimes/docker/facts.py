@@ -51,13 +51,17 @@ async def _looked(variables: environment.Environment) -> AsyncIterator[Fact]:
         yield Fact("socket", is_there=False, reason=reason, remedy=remedy)
         return
     yield Fact("socket", is_there=True, reason=f"an engine's socket is {socket}")
+    if remedy := address.refusal(socket):
+        reason = f"this user may not use {socket}"
+        yield Fact("answer", is_there=False, reason=reason, remedy=remedy)
+        return
     try:
         async with asyncio.timeout(ANSWER_S_MAX), engine.Engine(socket) as asked:
             info = (await asked.ask("GET", "/info")).checked("the engine does not tell what it is")
             version = (await asked.ask("GET", "/version")).checked("the engine has no version")
     except (answers.SilentError, answers.RefusedError, TimeoutError) as error:
         said = str(error) or f"it says nothing for {ANSWER_S_MAX:g} s"
-        remedy = "start it, or let this user use it (`usermod --append --groups docker USER`)"
+        remedy = f"start it, or name another socket: {address.VARIABLE}=unix:///PATH"
         yield Fact("answer", is_there=False, reason=f"{socket}: {said}", remedy=remedy)
         return
     yield Fact("answer", is_there=True, reason="it answers")
