@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alongside.base import errors, files
-from alongside.engines.processes import services
+from alongside.engines.processes import facts, services
 from alongside.resources import drafting
 
 if TYPE_CHECKING:
@@ -33,17 +34,13 @@ def command(*, port: int | None, listen: int | None, output: str, force: bool) -
     terminal both come from the flags, or are clear.
     """
     path = Path(output)
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:  # in a folder that may not be entered it is said below
         raise errors.UsageError(f"{output} is there already; name another --output, or add --force")
     everyone = services.found()
     chosen, number = _chosen([one for one in everyone if not one.is_ours], port)
-    taken = {one for running in everyone for one in running.ports}
-    free = next(one for one in range(PORT, 65536) if one not in taken)
-    wanted = listen or _asked_port(free)
-    if wanted == number:
-        raise errors.UsageError(
-            f"the service listens at {number} itself; give the cache another port by --listen"
-        )
+    wanted = listen or _asked_port(_free(everyone))
+    if lack := _lack(wanted, number, everyone):
+        raise errors.UsageError(f"{lack}; give the cache another port by --listen")
     if chosen.pid is None:
         click.echo(
             f"port {number} is of user {chosen.user}, whose programs cannot be looked into: the "
@@ -51,7 +48,7 @@ def command(*, port: int | None, listen: int | None, output: str, force: bool) -
             err=True,
         )
     service = drafting.Service(chosen.words, chosen.folder, number)
-    files.write_atomic(path, drafting.draft(service, port=wanted).encode(), mode=0o600)
+    files.write_atomic(path, drafting.draft(service, port=wanted, file=output).encode(), mode=0o600)
     click.echo(f"wrote {output}; next: alongside up {output}")
 
 
@@ -88,12 +85,34 @@ def _asked_port(free: int) -> int:
     return int(click.prompt(question, type=click.IntRange(1, 65535), default=free, err=True))
 
 
+def _free(everyone: Sequence[services.Running]) -> int:
+    taken = {one for running in everyone for one in running.ports}
+    return next(one for one in range(PORT, 65536) if one not in taken)
+
+
+def _lack(wanted: int, served: int, everyone: Sequence[services.Running]) -> str:
+    """Return why a cache cannot listen at a port, or nothing."""
+    if wanted == served:
+        return f"the service listens at {served} itself"
+    # A cache of ours that is up may well be the one that this file is to be about.
+    owner = next((one for one in everyone if wanted in one.ports and not one.is_ours), None)
+    if owner is not None:
+        return f"port {wanted} is taken by {_owner(owner)}"
+    if not facts.may_listen(wanted):
+        return f"this user may not listen at port {wanted}"
+    return ""
+
+
 def _listed(choices: Sequence[tuple[services.Running, int]]) -> str:
     shown = "; ".join(_words(one, number) for one, number in choices[:SHOWN_MAX])
     return f". There are: {shown}" if shown else ""
 
 
 def _words(one: services.Running, number: int) -> str:
+    return f"{number}  {'of ' if one.pid is None else ''}{_owner(one)}"
+
+
+def _owner(one: services.Running) -> str:
     if one.pid is None:
-        return f"{number}  of user {one.user}"
-    return f"{number}  {' '.join(one.words)[:WORDS_LENGTH_MAX]} (pid {one.pid})"
+        return f"user {one.user}"
+    return f"{' '.join(one.words)[:WORDS_LENGTH_MAX]} (pid {one.pid})"

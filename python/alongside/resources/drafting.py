@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,20 +38,22 @@ def name_of(service: Service) -> str:
     return re.sub(r"[^a-z0-9]+", "-", stem)[:NAME_LENGTH_MAX].strip("-") or "service"
 
 
-def draft(service: Service, *, port: int) -> str:
+def draft(service: Service, *, port: int, file: str) -> str:
     """Return a file of resources: a sharded cache before a service that runs.
 
     Args:
         service: the service.
         port: where clients are to reach the cache.
+        file: where the text is to be written, by which it names itself.
     """
-    return _cache(service, port) + (_pod(service) if service.words else "")
+    return _cache(service, port, file) + (_pod(service) if service.words else "")
 
 
-def _cache(service: Service, port: int) -> str:
+def _cache(service: Service, port: int, file: str) -> str:
+    named = shlex.quote(file) if file.isprintable() else "FILE"
     return f"""\
 # A cache before the service at port {service.port}, which goes on as it is.
-#   alongside up alongside.yaml        clients then use http://127.0.0.1:{port}/
+#   alongside up {named}        clients then use http://127.0.0.1:{port}/
 #   alongside status, explain, purge, down: see alongside --help
 apiVersion: alongside.dev/v1alpha1
 kind: ShardedCache

@@ -25,7 +25,8 @@ def test_names_a_service_by_its_program(words: list[str], name: str) -> None:
 @pytest.mark.parametrize("words", [["a"], ['quo"ted', "new\nline", "${x}", "\\"]])
 def test_what_it_writes_can_be_run_with_and_without_the_service(words: list[str]) -> None:
     service = drafting.Service(words, "/srv/a folder", 8000)
-    text = drafting.draft(service, port=8080)
+    text = drafting.draft(service, port=8080, file="my file.yaml")
+    assert "alongside up 'my file.yaml' " in text
     plan = building.plan(reading.read([reading.Source("f.yaml", "/", text)]))
     assert [cache.origin.address for cache in plan.caches] == ["127.0.0.1:8000"]
     assert len(plan.processes) == 5
@@ -41,5 +42,6 @@ def test_what_it_writes_can_be_run_with_and_without_the_service(words: list[str]
 
 def test_what_may_be_secret_is_not_written() -> None:
     words = ["redis-server", "--requirepass", "hunter2", "--api-token=abc", "postgres://u:p@h/d"]
-    text = drafting.draft(drafting.Service(words, "/", 8000), port=8080)
+    text = drafting.draft(drafting.Service(words, "/", 8000), port=8080, file="a\nb")
+    assert "alongside up FILE " in text
     assert '["redis-server", "--requirepass", "***", "--api-token=***", "***"]' in text

@@ -69,10 +69,8 @@ def _files() -> Fact:
 
 
 def _low_ports() -> Fact:
-    first = _LOW_PORT_FIRST
-    with contextlib.suppress(OSError, ValueError):  # no such setting: the old rule holds
-        first = int(_LOW_PORTS.read_text())
-    if first <= 80 or _may_bind(first - 1):
+    first = _first_port()
+    if first <= 80 or may_listen(first - 1):
         return Fact("ports below 1024", True, "may be listened at")
     return Fact(
         "ports below 1024",
@@ -82,7 +80,14 @@ def _low_ports() -> Fact:
     )
 
 
-def _may_bind(port: int) -> bool:
+def _first_port() -> int:
+    """Return the first port at which everybody may listen."""
+    with contextlib.suppress(OSError, ValueError):  # no such setting: the old rule holds
+        return int(_LOW_PORTS.read_text())
+    return _LOW_PORT_FIRST
+
+
+def may_listen(port: int) -> bool:
     """Return whether the rights suffice: root in a container may have none. Nobody listens."""
     with socket.socket() as tried:
         try:
@@ -136,7 +141,8 @@ def _program(name: str, purpose: str, environment: Mapping[str, str]) -> Fact:
 
 
 def _found(name: str, package: str, environment: Mapping[str, str]) -> Fact:
-    path = shutil.which(name, path=f"{environment.get('PATH', '')}:/usr/sbin:/sbin")
+    searched = environment.get("PATH") or os.defpath
+    path = shutil.which(name, path=f"{searched}:/usr/sbin:/sbin")
     is_there = path is not None
     return Fact(
         name, is_there, path or "not installed", "" if is_there else f"apt-get install -y {package}"
