@@ -174,9 +174,11 @@ class PodSandbox:
                 f"{where}: {path} stands within a word of its command, where the process engine "
                 "leaves it; write $(ALONGSIDE_VOLUME_NAME), or --engine namespaces"
             )
+        published = {one.name for one in self.room.pod.volumes if one.kind == "files"}
+        kept = (one for one in container.mounts if one.volume not in published)
         asked = (
             (container.is_read_only, "securityContext.readOnlyRootFilesystem"),
-            (any(mount.is_read_only for mount in container.mounts), "volumeMounts.readOnly"),
+            (any(mount.is_read_only for mount in kept), "volumeMounts.readOnly"),
             (bool(container.added_capabilities), "securityContext.capabilities.add"),
             (container.is_terminal, "tty"),
             (container.pull == "always", "imagePullPolicy: Always"),
