@@ -73,9 +73,9 @@ class Installed:
             process.wait(timeout=20)
 
 
-def install(built: Path, folder: Path) -> Installed:
-    """Install a wheel and its requirements into a new environment."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+def install(built: Path, folder: Path, *, python: str = sys.executable) -> Installed:
+    """Install a wheel and its requirements into a new environment of an interpreter."""
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "--python", folder / "bin" / "python"),

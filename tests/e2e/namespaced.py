@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from alongside.base import clock
 from alongside.engines.pods import runtime as seam
@@ -21,6 +24,9 @@ from alongside.engines.runtimes.namespaces import runtime as namespaces
 from alongside.plan import pods
 
 BINARY = Path(__file__).parents[2] / ".venv" / "bin" / "alongside-dataplane"
+PATHS = ("/usr/bin", "/usr/local/bin")
+USER = 64_999
+"""An ordinary user of no package, so that nothing else runs as it; it has no name."""
 WAIT_S = 20.0
 
 
@@ -199,9 +205,30 @@ def kill(pid: int | None) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+@functools.cache
 def python_of_everyone() -> str | None:
     """Return a Python that an ordinary user may run too; the environment's may be in /root."""
-    for path in (sys.executable, shutil.which("python3", path="/usr/bin:/usr/local/bin")):
-        if path is not None and not os.path.realpath(path).startswith("/root/"):
-            return path
-    return None
+    found = (sys.executable, *(shutil.which("python3", path=one) for one in PATHS))
+    return next((path for path in found if path is not None and _is_everyones(path)), None)
+
+
+def _is_everyones(path: str) -> bool:
+    words = [path, "-I", "-c", "import sys, venv; sys.exit(sys.version_info < (3, 11))"]
+    try:
+        ran = subprocess.run(
+            words, env={}, cwd="/", capture_output=True, check=False, **_whose(USER)
+        )
+    except PermissionError:
+        return False
+    return ran.returncode == 0
+
+
+class _Whose(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: tuple[int, ...]
+
+
+def _whose(user: int) -> _Whose:
+    """Return how `subprocess` becomes a user, where this is root, who alone can."""
+    return {"user": user, "group": user, "extra_groups": ()} if os.geteuid() == 0 else {}

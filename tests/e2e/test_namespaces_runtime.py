@@ -1213,11 +1213,17 @@ def test_fifty_pods_start_in_time_and_leave_nothing(tmp_path: Path) -> None:
     within(tmp_path, work)
 
 
-OWN_TUN = """
-mount -t tmpfs none /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun
+AS_USER = """
+set -e
+mount -t tmpfs none /dev/net
+mknod /dev/net/tun c 10 200
+chmod 666 /dev/net/tun
+mount --bind "$1" "$2"
+shift 2
 exec "$@"
 """
-"""Lets an ordinary user have a way out, where the host's device is root's alone."""
+"""Lets an ordinary user have a way out, where the host's device is root's alone, and see the
+checkout, which may be in a folder that it may not enter."""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="this is the ordinary user's run")
@@ -1228,19 +1234,26 @@ def test_all_of_it_as_an_ordinary_user(tmp_path: Path) -> None:
         pytest.skip("no Python here can be run by an ordinary user")
     root = Path(__file__).parents[2]
     place = Path("/var" + TMP, f"namespaces-{os.getpid()}")
-    place.mkdir()
-    os.chown(place, 65534, 65534)
-    path = os.pathsep.join([str(root / "python"), str(root), *(one for one in sys.path if one)])
+    seen = place / "checkout"
+    seen.mkdir(parents=True)
+    os.chown(place, n.USER, n.USER)
+    found = [root / "python", root, *(Path(one) for one in sys.path if one)]
+    moved = [seen / one.relative_to(root) if one.is_relative_to(root) else one for one in found]
     try:
         done = subprocess.run(
             [
-                *("unshare", "--mount", "/bin/sh", "-c", OWN_TUN, "sh"),
-                *("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", python),
-                *("-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", __file__),
-                *("--basetemp", str(place / "t"), "-c", str(root / "pyproject.toml")),
+                *("unshare", "--mount", "/bin/sh", "-c", AS_USER, "sh", root, seen),
+                *("setpriv", f"--reuid={n.USER}", f"--regid={n.USER}", "--clear-groups", python),
+                *("-m", "pytest", "-p", "no:cacheprovider", "-q", "-x"),
+                seen / Path(__file__).relative_to(root),
+                *("--basetemp", place / "t", "-c", seen / "pyproject.toml"),
             ],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
-            cwd=root,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.pathsep.join(map(str, moved)),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            cwd=place,
             capture_output=True,
             text=True,
             check=False,

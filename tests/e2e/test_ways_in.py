@@ -167,7 +167,7 @@ def test_doctor_names_the_group_where_a_socket_is_not_ours_to_use(
         engine.listen()
         inside = doctor(user, DOCKER_HOST=f"unix://{path}")[1]["engine docker"]
     assert f"this user may not use {path}" in inside["answer"]["reason"]
-    assert "usermod --append --groups 54321 nobody" in inside["answer"]["remedy"]
+    assert f"usermod --append --groups 54321 {worlds.USER}" in inside["answer"]["remedy"]
 
 
 def test_a_data_plane_that_was_named_wrongly_has_the_name_as_its_remedy(user: worlds.World) -> None:

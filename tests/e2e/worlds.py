@@ -1,6 +1,7 @@
 """The real command as somebody else: root, a user, one without namespaces, root without rights.
 
-In:    the words of a command; who runs it.
+In:    the words of a command; who runs it; the wheel, installed where everybody may look, since
+       the checkout may be in a folder that only root may enter.
 Out:   its exit code and output, in a home of its own that goes with the test.
 Not:   anything where the tests do not run as root: they can become nobody else.
 Next:  test_ways_in.py.
@@ -8,24 +9,31 @@ Next:  test_ways_in.py.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.contract import wheels
 from tests.e2e import namespaced
 
-ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
-NOBODY = 65534
-AS_USER = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+PLACE = "/var/tmp"  # noqa: S108 - of folders with names of chance
+USER = namespaced.USER
+AS_USER = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups")
+OWN_TUN = """
+mount -t tmpfs none /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun
+exec "$@"
+"""
+"""Lets a user have a way out also where the device is root's alone."""
 AS_BARE_ROOT = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
-LOCKED = """
+LOCKED = f"""
 import os, sys
 from alongside.engines.runtimes.namespaces import kernel
 outer, inner = os.pipe(), os.pipe()
@@ -37,12 +45,12 @@ if pid == 0:
     with open("/proc/sys/user/max_user_namespaces", "w") as limit:
         limit.write("0")
     os.setgroups([])
-    os.setresgid(65534, 65534, 65534)
-    os.setresuid(65534, 65534, 65534)
+    os.setresgid({USER}, {USER}, {USER})
+    os.setresuid({USER}, {USER}, {USER})
     os.execvp(sys.argv[1], sys.argv[1:])
 os.read(outer[0], 1)
 for name in ("uid_map", "gid_map"):
-    with open(f"/proc/{pid}/{name}", "w") as ids:
+    with open(f"/proc/{{pid}}/{{name}}", "w") as ids:
         ids.write("0 0 100000")
 os.write(inner[1], b".")
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
@@ -60,52 +68,67 @@ class World:
     path: str
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Return the environment: nothing but what a new user has, and where our code is."""
-        packages = [one for one in sys.path if one.endswith("-packages")]
-        places = (str(ROOT / "python"), str(ROOT), *packages)
-        return {
-            "PATH": self.path,
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": os.pathsep.join(places),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "ALONGSIDE_DATAPLANE": str(namespaced.BINARY),
-            **more,
-        }
+        """Return the environment: nothing but what a new user has."""
+        return {"PATH": self.path, "HOME": str(self.home), "LANG": "C.UTF-8", **more}
 
     def argv(self, *words: str) -> Sequence[str]:
         """Return the whole command line for words of `alongside`."""
-        return (*self.before, self.python, "-m", "alongside", *words)
+        return (*self.before, str(installed().script("alongside")), *words)
 
     def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `alongside` by these words, to its end."""
+        """Run `alongside` by these words, to its end; the variables are added to a user's own."""
+        return self.bare(*words, **self.variables(**variables))
+
+    def bare(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `alongside` by these words, to its end; there are no other variables than these."""
         return subprocess.run(
             self.argv(*words),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
-            env=self.variables(**variables),
+            env=variables,
             cwd=self.home,
             check=False,
         )
 
 
-@contextlib.contextmanager
-def world(name: str) -> Iterator[World]:
-    """Give one of the worlds, with a home that its user owns: root, user, locked or bare."""
+@functools.cache
+def installed() -> wheels.Installed:
+    """Return an installation that everybody may run; it is there until the tests end."""
     python = namespaced.python_of_everyone()
     assert python is not None
-    home = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="alongside-world-"))
+    folder = Path(tempfile.mkdtemp(dir=PLACE, prefix="alongside-installed-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        return wheels.install(wheels.wheel(folder / "wheel"), folder / "env", python=python)
+    finally:
+        os.umask(before)
+
+
+@contextlib.contextmanager
+def world(name: str) -> Iterator[World]:
+    """Give one of the worlds, with a home that its user owns.
+
+    Args:
+        name: root; user; outgoing, a user who may open the device of tunnels; locked, one who may
+            make no user namespaces; bare, root without its rights.
+    """
+    python = str(installed().script("python"))
+    # Short, since sockets lie below it.
+    home = Path(tempfile.mkdtemp(dir=PLACE, prefix="aw-"))
     (home / "bin").mkdir()
     before: dict[str, tuple[str, ...]] = {
         "root": (),
         "user": AS_USER,
+        "outgoing": ("unshare", "--mount", "/bin/sh", "-c", OWN_TUN, "sh", *AS_USER),
         "locked": (python, "-c", LOCKED),
         "bare": tuple(shutil.which(one) or one for one in AS_BARE_ROOT),
     }
-    if name in {"user", "locked"}:
-        os.chown(home, NOBODY, NOBODY)
+    if name in {"user", "outgoing", "locked"}:
+        os.chown(home, USER, USER)
     path = str(home / "bin") if name == "bare" else "/usr/local/bin:/usr/bin:/bin"
     try:
         yield World(before[name], python, home, path)
