@@ -394,6 +394,23 @@ fn a_value_that_is_too_large_leaves_no_old_one_behind() {
 }
 
 #[test]
+fn a_meta_value_that_is_too_large_leaves_no_old_one_behind() {
+    let (mut world, _, keys) = world(2, &json!({"limits": {"value_bytes_max": 10}}));
+    let client = world.connect();
+    // Two keys in base64 that stay in it: as they are sent, the mock server keeps them.
+    for (key, flags) in [(keys[0].as_str(), ""), (keys[1].as_str(), " MA q"), ("a2V5IDE=", " b"), ("a2V5IDI=", " T0 b")]
+    {
+        let is_base64 = if flags.ends_with('b') { " b" } else { "" };
+        let put = format!("ms {key} 1{is_base64}\r\na\r\n");
+        let large = format!("ms {key} 100{flags}\r\n{}\r\n", "x".repeat(100));
+        let get = format!("mg {key} v{is_base64}\r\n");
+        let got = ask(&mut world, client, &format!("{put}{get}{large}{get}"));
+        assert_eq!(got, "HD\r\nVA 1\r\na\r\nSERVER_ERROR object too large for cache\r\nEN\r\n", "{key}");
+    }
+    assert_eq!(world.core.holdings().waiting, 0);
+}
+
+#[test]
 fn what_a_server_says_in_place_of_values_is_passed_on() {
     let (mut world, terms, keys) = world(2, &json!({}));
     let client = world.connect();

@@ -14,7 +14,7 @@ mod words;
 
 pub use crate::incremental::{Parsed, Progress};
 pub use fault::{Fault, Reason};
-pub use meta::{Hides, KEY_ROOM_BYTES, KeyRoom};
+pub use meta::{Hides, KEY_ROOM_BYTES, KeyRoom, decoded_key};
 pub use reply::{Expect, Outcome, Piece, Reply, Stray, Value, piece, reply};
 pub use request::{Request, request};
 pub use verb::{Kind, Verb};

@@ -190,7 +190,7 @@ FAILURES = (
         "where the next command begins: behind bytes that are no request, a Redis argument over "
         "value-max, a memcache line longer than keys-max keys can be, the binary protocol. With "
         "compat strict the connection is closed, as twemproxy does. The value of a memcache `set` "
-        "over value-max takes the key's old one with it, as a memcached does",
+        "or `ms` over value-max takes the key's old one with it, as a memcached does",
         "client: `ERROR`, `CLIENT_ERROR …`, `SERVER_ERROR object too large for cache` or `-ERR …`. "
         "Operator: `alongside_ambassador_refused_total`",
     ),

@@ -1,7 +1,7 @@
 //! What memcache clients ask, and where it goes.
 
 use alongside_protocols::incremental::Parsed;
-use alongside_protocols::memcache::{Fault, KEY_ROOM_BYTES, Kind, Reason, Request, Verb, Words, request};
+use alongside_protocols::memcache::{Fault, KEY_ROOM_BYTES, Kind, Reason, Request, Verb, Words, decoded_key, request};
 
 use super::client::Client;
 use super::context::Context;
@@ -57,13 +57,21 @@ pub(super) fn read(
 fn forget_old(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, bytes: &[u8], context: &mut Context) {
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let mut words = Words::new(line);
-    let (Some(b"set"), Some(key)) = (words.next(), words.next()) else { return };
+    let (Some(verb @ (b"set" | b"ms")), Some(sent)) = (words.next(), words.next()) else { return };
+    // Behind the length stand the flags.
+    let is_base64 = verb == b"ms" && words.skip(1).any(|flag| flag[0] == b'b');
+    let mut room = [0; KEY_ROOM_BYTES];
+    let key = if is_base64 { decoded_key(sent, &mut room).unwrap_or_default() } else { sent };
     let found = pool.choose(key, context).and_then(|server| pool.link(server, client.id.index, links, context));
     match found {
         Ok(id) => {
-            let line = [b"delete ", key, b"\r\n"].concat();
+            let (line, what) = if is_base64 {
+                ([b"md ", sent, b" b\r\n"].concat(), What::Meta)
+            } else {
+                ([b"delete ", sent, b"\r\n"].concat(), What::Line)
+            };
             let slot = client.expect(SlotKind::Unheard, line.len());
-            ask_on(pool, links, id, Ask::new(client.id, slot, What::Line, Class::Write), &line, context);
+            ask_on(pool, links, id, Ask::new(client.id, slot, what, Class::Write), &line, context);
         }
         Err(why) => count_failure(pool, why),
     }

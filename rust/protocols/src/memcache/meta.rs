@@ -34,13 +34,14 @@ pub(super) fn check(key: &[u8], flags: Words<'_>) -> Result<bool, Reason> {
         }
         seen |= bit;
     }
-    if seen & 1 << b'b' != 0 && decoded(key, &mut [0; KEY_ROOM_BYTES]).is_none() {
+    if seen & 1 << b'b' != 0 && decoded_key(key, &mut [0; KEY_ROOM_BYTES]).is_none() {
         return Err(Reason::Base64);
     }
     Ok(seen & 1 << b'q' != 0)
 }
 
-fn decoded<'r>(key: &[u8], room: &'r mut KeyRoom) -> Option<&'r [u8]> {
+/// Return a key that was sent in base64 as the server sees it; nothing where it is no key.
+pub fn decoded_key<'r>(key: &[u8], room: &'r mut KeyRoom) -> Option<&'r [u8]> {
     let length = BASE64.decode_len(key.len()).ok().filter(|&length| length <= room.len())?;
     let length = BASE64.decode_mut(key, &mut room[..length]).ok()?;
     Some(&room[..length])
@@ -93,7 +94,7 @@ impl<'a> Request<'a> {
     {
         let key = self.key();
         if self.kind() == Kind::Meta && self.flags().any(|flag| flag[0] == b'b') {
-            return decoded(key, room).unwrap_or_default();
+            return decoded_key(key, room).unwrap_or_default();
         }
         key
     }
