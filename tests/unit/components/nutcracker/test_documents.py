@@ -189,6 +189,19 @@ def test_values_are_of_every_pool(config: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value_max", "server_mib", "answers_mib"),
+    [("1Mi", 256, 256), ("64Mi", 256, 256), ("256Mi", 257, 1024), ("1Gi", 1025, 4096)],
+)
+def test_what_may_be_written_may_be_read(
+    config: Path, value_max: str, server_mib: int, answers_mib: int
+) -> None:
+    for one in made(config, "--value-max", value_max).document.pools:
+        limits = one.limits
+        assert limits.server_bytes_max == server_mib * 2**20
+        assert limits.answers_bytes_max == answers_mib * 2**20
+
+
 def test_clients_are_bounded_by_the_file_where_all_its_pools_say_so(config: Path) -> None:
     usual = document.Limits().connections_max
     one = MEMCACHE.replace("  timeout", "  client_connections: 100\n  timeout")

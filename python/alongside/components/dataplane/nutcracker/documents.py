@@ -50,6 +50,10 @@ _DIRECTIVES = {
 }
 """The directive that a field of a pool came from; empty for its name."""
 _CONNECTIONS_MAX = 1_048_576
+_AROUND_VALUE_BYTES = 2**20
+"""What may wait of a server's answers beside one value: its line, and what was read behind it."""
+_VALUES_WAITING = 4
+"""The largest values that may wait for one client; as many as by the defaults."""
 _PARAMETERS = {
     "pools.users": "user",
     "pools.server_user": "server_user",
@@ -223,12 +227,7 @@ class _Making:
             database=pool.redis_db if pool.redis else 0,
             may_flush=values.is_on("may_flush") and not pool.redis,
             is_strict=values.text("compat") == "strict",
-            limits=document.PoolLimits(
-                value_bytes_max=values.size_bytes("value_max"),
-                keys_max=values.integer("keys_max"),
-                client_requests_max=values.integer("client_requests_max"),
-                requests_max=values.integer("requests_max"),
-            ),
+            limits=_limits(values),
         )
 
     def _ejection(self, pool: reading.Pool) -> document.Ejection | None:
@@ -366,6 +365,20 @@ _NEEDED = {
     "server_certificate": "server_ca",
     "server_key": "server_certificate",
 }
+
+
+def _limits(values: contract_values.Values) -> document.PoolLimits:
+    """Return what bounds every pool: what may be written can be read again, too."""
+    value_bytes_max = values.size_bytes("value_max")
+    usual = document.PoolLimits()
+    return document.PoolLimits(
+        value_bytes_max=value_bytes_max,
+        keys_max=values.integer("keys_max"),
+        client_requests_max=values.integer("client_requests_max"),
+        requests_max=values.integer("requests_max"),
+        server_bytes_max=max(usual.server_bytes_max, value_bytes_max + _AROUND_VALUE_BYTES),
+        answers_bytes_max=max(usual.answers_bytes_max, value_bytes_max * _VALUES_WAITING),
+    )
 
 
 def _ranged(directive: str, number: int) -> int:
