@@ -309,5 +309,7 @@ def test_an_address_that_is_taken_later_is_told_by_its_pool(old: Callable[[str],
         text = other.replace(f"127.0.0.1:{one.world.port}", f"127.0.0.1:{port}")
         one.world.write(text=one.world.config.read_text() + text)
         wait_for(lambda: "document_refused" in one.logged(), "the refusal")
-        assert f'listener \\"other\\": 127.0.0.1:{port} is taken' in one.logged()
+        [line] = [line for line in one.logged().splitlines() if "document_refused" in line]
+        told = f'n.yml:8: listener "other": 127.0.0.1:{port} is taken; '
+        assert told in json.loads(line)["problems"]
     wait_for(lambda: is_open(port), "the other pool, when the port is free")

@@ -629,6 +629,30 @@ class Listener(values.Value):
         )
 
 
+class Place(values.Value):
+    """Where a part of the document was written by its user."""
+
+    path: str
+    """The part, as messages name it: `listeners[0]`; what lies below it was written there too."""
+    written: str
+    """Where it was written: a file and its line, a flag or a variable."""
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON object, every field written."""
+        return {
+            "path": self.path,
+            "written": self.written,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Place:
+        """Return what a checked JSON object says, defaults filled in."""
+        return cls(
+            path=cast("str", value["path"]),
+            written=cast("str", value["written"]),
+        )
+
+
 class Ejection(values.Value):
     """When the keys of a server that fails go to the others."""
 
@@ -1404,6 +1428,11 @@ class Document(values.Value):
     """Where clients connect."""
     nodes: tuple[Node, ...] = ()
     """Processes that serve shards."""
+    places: tuple[Place, ...] = ()
+    """Where its parts were written, which messages name in place of the document's own paths.
+
+    Empty where nobody wrote another file.
+    """
     pools: tuple[Pool, ...] = ()
     """Servers of memcache or Redis, each list of them as one."""
     programs: tuple[Program, ...] = ()
@@ -1437,6 +1466,7 @@ class Document(values.Value):
             "limits": self.limits.to_json(),
             "listeners": [item.to_json() for item in self.listeners],
             "nodes": [item.to_json() for item in self.nodes],
+            "places": [item.to_json() for item in self.places],
             "pools": [item.to_json() for item in self.pools],
             "programs": [item.to_json() for item in self.programs],
             "redirects": [item.to_json() for item in self.redirects],
@@ -1475,6 +1505,9 @@ class Document(values.Value):
             ),
             nodes=tuple(
                 Node.from_json(item) for item in cast("list[JsonObject]", value.get("nodes", []))
+            ),
+            places=tuple(
+                Place.from_json(item) for item in cast("list[JsonObject]", value.get("places", []))
             ),
             pools=tuple(
                 Pool.from_json(item) for item in cast("list[JsonObject]", value.get("pools", []))

@@ -44,6 +44,9 @@ struct Opened {
     before: Option<String>,
 }
 
+/// The sockets that a document adds: those of its listeners by their names, and those with paths.
+type Sockets = (BTreeMap<String, Opened>, Vec<Bound>);
+
 /// The document in force, and what serves it.
 pub struct Runtime {
     document: Option<Document>,
@@ -160,13 +163,24 @@ impl Runtime {
     }
 
     fn try_apply(&mut self, document: Document) -> Result<bool, Refused> {
-        if let Some(current) = &self.document {
-            match succeeds(current, &document) {
-                Succession::Newer => {}
-                Succession::Same => return Ok(false),
-                word @ (Succession::Older | Succession::Conflict) => return Err(overtaken(current, &document, word)),
+        match self.prepare(&document).map_err(|refused| refused.placed(&document))? {
+            Some((compiled, (opened, bound))) => {
+                self.commit(document, compiled, opened, bound);
+                Ok(true)
             }
-            let problems = fixed_parts(current, &document);
+            None => Ok(false),
+        }
+    }
+
+    /// Does all that can fail; nothing where the document is in force already.
+    fn prepare(&mut self, document: &Document) -> Result<Option<(Compiled, Sockets)>, Refused> {
+        if let Some(current) = &self.document {
+            match succeeds(current, document) {
+                Succession::Newer => {}
+                Succession::Same => return Ok(None),
+                word @ (Succession::Older | Succession::Conflict) => return Err(overtaken(current, document, word)),
+            }
+            let problems = fixed_parts(current, document);
             if !problems.is_empty() {
                 return Err(Refused::Wrong(problems));
             }
@@ -179,16 +193,13 @@ impl Runtime {
             acme: &self.acme,
             servers: &mut self.servers,
         };
-        let compiled = compile(&document, &self.compiled, &mut meters).map_err(Refused::Wrong);
-        let ready = compiled.and_then(|compiled| Ok((compiled, self.open(&document)?)));
-        let (compiled, (opened, bound)) =
-            ready.inspect_err(|_| self.forget_series(&document, self.document.as_ref()))?;
-        self.commit(document, compiled, opened, bound);
-        Ok(true)
+        let compiled = compile(document, &self.compiled, &mut meters).map_err(Refused::Wrong);
+        let ready = compiled.and_then(|compiled| Ok((compiled, self.open(document)?)));
+        ready.map(Some).inspect_err(|_| self.forget_series(document, self.document.as_ref()))
     }
 
     /// Opens the sockets that the document adds; the last thing that can fail.
-    fn open(&mut self, document: &Document) -> Result<(BTreeMap<String, Opened>, Vec<Bound>), Refused> {
+    fn open(&mut self, document: &Document) -> Result<Sockets, Refused> {
         self.start_workers(document.threads)?;
         if !document.pools.is_empty() {
             self.engine.start(document.threads as usize).map_err(|error| refuse_threads(&error))?;
@@ -438,7 +449,7 @@ impl Runtime {
                 self.locals.follow(document, bound, &self.engine, &self.admission);
                 None
             }
-            Err(refused) => Some(refused),
+            Err(refused) => Some(refused.placed(document)),
         };
         self.is_local_due = refused.as_ref().is_some_and(Refused::is_passing);
         refused

@@ -1,6 +1,6 @@
 //! Why a document is not applied.
 
-use alongside_document::{Document, Problem, Succession};
+use alongside_document::{Document, Problem, Succession, placed};
 use std::io;
 use std::path::Path;
 
@@ -29,6 +29,17 @@ impl Refused {
             }
             Self::AddressTaken(problem) | Self::Exhausted(problem) => vec![problem.clone()],
             Self::Leaving => vec![Problem::new("", "the process is ending", "send it to its successor")],
+        }
+    }
+
+    /// Returns the same, told by where the document's parts were written.
+    pub fn placed(self, document: &Document) -> Self {
+        let told = |problem| placed(&document.places, problem);
+        match self {
+            Self::Wrong(problems) => Self::Wrong(problems.into_iter().map(told).collect()),
+            Self::AddressTaken(problem) => Self::AddressTaken(told(problem)),
+            Self::Exhausted(problem) => Self::Exhausted(told(problem)),
+            other @ (Self::Overtaken(_) | Self::Leaving) => other,
         }
     }
 

@@ -18,6 +18,7 @@ mod texts;
 mod tls;
 mod types;
 
+pub use about::{Place, placed};
 pub use order::{Succession, succeeds};
 pub use pools::{
     ClientSocket, Ejection, KeyHash, Pool, PoolFunction, PoolLimits, PoolPlacedAs, PoolPlacement, PoolProtocol, Server,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::about::About;
+use crate::about::{About, Place};
 use crate::pools::{Pool, TwemproxyStats};
 use crate::tcp::Tcp;
 use crate::texts::{Address, HostField, Name, Network, SocketPath};
@@ -77,6 +77,10 @@ pub struct Document {
     /// What the process was started as; shown by its doors at /version, without any effect. Null for none.
     #[serde(default)]
     pub about: Option<About>,
+    /// Where its parts were written, which messages name in place of the document's own paths. Empty where nobody wrote another file.
+    #[serde(default)]
+    #[schemars(length(max = 65536))]
+    pub places: Vec<Place>,
 }
 
 /// A line in the log for some of the requests.

@@ -267,6 +267,15 @@ def test_what_the_data_plane_refuses_is_told_with_the_files_line(
         checking.check(content, given, place_of=lambda path: whole.place(path, given))
 
 
+def test_what_only_a_running_process_refuses_has_its_place_in_the_document(config: Path) -> None:
+    places = {one.path: one.written for one in made(config).document.places}
+    assert places["listeners[0]"] == f"{config}:2"
+    assert places["listeners[0].tls.certificates[0].key"] == "--key-path"
+    assert places["pools[1].socket"] == f"{config}:11"
+    assert places["pools[1].server_tls"] == "--server-ca"
+    assert places["status"] == "--status"
+
+
 @pytest.mark.parametrize(
     ("path", "place"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from dataclasses import dataclass
@@ -74,6 +75,23 @@ _PARAMETERS = {
     "listeners.tls.clients.authorities": "client_ca",
     "twemproxy_stats": "stats_port",
 }
+
+
+_OWN_PATHS = ("status", "admin", "threads", "twemproxy_stats")
+_LISTENER_FILES = (
+    ".tls.certificates",
+    ".tls.certificates[0].key",
+    ".tls.clients.authorities",
+)
+_POOL_PATHS = (
+    ".socket",
+    ".server_tls",
+    ".server_tls.certificate",
+    ".server_tls.key",
+    ".users",
+    ".server_user",
+)
+"""Of listeners and pools: sockets and files, which are looked at while all runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +195,8 @@ class _Making:
             whole = _bounded(whole, pools)
         is_signed = self._is_signed()
         odd = tuple(lint.findings(pools, is_bounded=is_bounded, is_signed=is_signed))
-        return Made(whole, pools, self._file, tuple(self._secrets), odd, self._stats_odd())
+        found = Made(whole, pools, self._file, tuple(self._secrets), odd, self._stats_odd())
+        return dataclasses.replace(found, document=_placed(found, values))
 
     def _is_signed(self) -> bool:
         return self._values.text("char") == "signed"
@@ -405,6 +424,19 @@ def _is_bounded(pools: tuple[reading.Pool, ...], values: contract_values.Values)
         all(pool.client_connections for pool in pools)
         and values.source("connections_max") == "default"
     )
+
+
+def _placed(made: Made, values: contract_values.Values) -> document.Document:
+    """Return the document with the places of what only the process that serves it can refuse."""
+    paths = list(_OWN_PATHS)
+    for index in range(len(made.document.listeners)):
+        paths += [f"listeners[{index}]{rest}" for rest in ("", *_LISTENER_FILES)]
+    for index in range(len(made.pools)):
+        paths += [f"pools[{index}]{rest}" for rest in _POOL_PATHS]
+    written = ((path, made.place(path, values)) for path in paths)
+    places = [document.Place(path=path, written=text) for path, text in written if text is not None]
+    content = made.document.to_json() | {"places": [place.to_json() for place in places]}
+    return document.Document.from_json(content)
 
 
 def _bounded(made: document.Document, pools: tuple[reading.Pool, ...]) -> document.Document:
