@@ -264,6 +264,30 @@ def test_what_is_taken_is_told_at_the_terminal_and_nothing_is_written(
     one.pid_file.unlink()
 
 
+@pytest.mark.parametrize("has_log", [True, False], ids=["log", "no log"])
+def test_what_the_data_plane_refuses_in_the_background_is_told_at_the_terminal(
+    old: Callable[[str], Old], has_log: bool
+) -> None:
+    one = old(OURS)
+    at = one.words.index("-o")
+    words = one.words if has_log else [*one.words[:at], *one.words[at + 2 :]]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        variables = one.world.variables() | {"AMBASSADOR_STATUS": address}
+        ran = subprocess.run(
+            [*words, "-d"],
+            cwd=one.world.folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+    told = f"nutcracker: AMBASSADOR_STATUS: {address} is taken; choose another one or stop its"
+    assert (ran.returncode, ran.stderr.startswith(told), ran.stderr.count("\n")) == (1, True, 1)
+    assert not one.pid_file.exists()
+
+
 @BOTH
 @pytest.mark.parametrize("more", [(), ("-d",)], ids=["foreground", "background"])
 def test_a_socket_without_a_mode_is_everybodys_in_the_background(

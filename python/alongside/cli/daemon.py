@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 from alongside.base import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 BACKLOG = 4096
 FIRST_PASSED = 3
 """The descriptor of the first socket that is passed on, as systemd has it."""
+SERVES = b"\0"
+"""What the next program writes at the descriptor that `leave` returns, when it serves."""
+_WHY_BYTES_MAX = 65_536
+_NO_REASON = "it ended before it served; its log (-o) says why"
 _NUMBER_BYTES_MAX = 20
 
 
@@ -86,15 +90,17 @@ def check_path(path: str, place: str) -> None:
         )
 
 
-def leave(*, count: int) -> int:
+def leave(*, count: int, shown: Callable[[str], str] = str) -> int:
     """Go on in the background, in a session of its own; the process that was called waits.
 
     Args:
         count: of the sockets that are passed on: what is returned is none of their descriptors.
+        shown: turns a line that says why into what the terminal is told.
 
     Returns:
         A descriptor, which the next program inherits: the process that was called ends with 0 when
-        a byte is written there, and with 1 when it is closed before.
+        `SERVES` is written there, and with 1 when it is closed before; what is written before that
+        is why.
 
     Raises:
         errors.PermanentError: there is no room for another process.
@@ -102,9 +108,11 @@ def leave(*, count: int) -> int:
     told, tells = os.pipe()
     if _fork():
         os.close(tells)
-        is_told = os.read(told, 1) != b""
-        if not is_told:
-            os.write(2, b"nutcracker: it ended before it served; its log (-o) says why\n")
+        why = _told(told)
+        is_told = why is None
+        if why is not None:
+            lines = [shown(line) for line in why.splitlines()] or [_NO_REASON]
+            os.write(2, "".join(f"nutcracker: {line}\n" for line in lines).encode())
         # os._exit: what Python does at its end is the child's.
         os._exit(int(errors.ExitCode.DONE if is_told else errors.ExitCode.FAILED))
     os.close(told)
@@ -113,6 +121,16 @@ def leave(*, count: int) -> int:
     if _fork():
         os._exit(int(errors.ExitCode.DONE))
     return _beyond(tells, count)
+
+
+def _told(pipe: int) -> str | None:
+    """Return why the next program does not serve, which may be nothing; None when it serves."""
+    told = b""
+    while part := os.read(pipe, _WHY_BYTES_MAX):
+        if SERVES in part:
+            return None
+        told = (told + part)[:_WHY_BYTES_MAX]
+    return told.decode(errors="replace")
 
 
 def let_go(log: int | None) -> None:
@@ -142,7 +160,8 @@ def write_to(log: int) -> None:
 def hold(path: str, *, count: int) -> int:
     """Return a descriptor of a file that no other process of ours holds; what is in it stays.
 
-    The next program inherits it, and with it the hold.
+    The hold is this process's, whatever program it becomes, and of none that it starts: it ends
+    when the process ends, or closes any descriptor of the file.
 
     Args:
         path: the file; made where it is not there.
@@ -161,22 +180,23 @@ def hold(path: str, *, count: int) -> int:
 
 def _held(path: str, count: int) -> int:
     try:
-        made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        made = _beyond(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), count)
     except OSError as error:
         raise _refused("-p", path, error) from error
-    try:
-        fcntl.flock(made, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _beyond(os.dup(made), count)
-    except BlockingIOError as error:
-        number = os.read(made, _NUMBER_BYTES_MAX).decode("ascii", "replace").strip()
-        raise errors.UsageError(
-            f"-p: {path} is the file of process {number}, which runs; stop that one or name "
-            "another file"
-        ) from error
-    except OSError as error:
-        raise _refused("-p", path, error) from error
-    finally:
-        os.close(made)
+    with contextlib.ExitStack() as unwanted:
+        unwanted.callback(os.close, made)
+        try:
+            fcntl.lockf(made, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            number = os.read(made, _NUMBER_BYTES_MAX).decode("ascii", "replace").strip()
+            raise errors.UsageError(
+                f"-p: {path} is the file of process {number}, which runs; stop that one or name "
+                "another file"
+            ) from error
+        except OSError as error:
+            raise _refused("-p", path, error) from error
+        unwanted.pop_all()
+    return made
 
 
 def write_number(held: int) -> None:

@@ -248,9 +248,14 @@ def _settle(told: Told, made: documents.Made, *, passed: bool) -> ambassador.Set
         daemon.check(wanted)
     sockets = daemon.bind(wanted) if is_leaving else []
     log = daemon.open_log(told.values["o"]) if told.value("o") else None
-    pid = told.value("p")
-    held = None if pid is None else daemon.hold(pid, count=len(sockets))
-    caller = daemon.leave(count=len(sockets)) if is_leaving else None
+    held, caller = _held(told, len(sockets)), None
+    if is_leaving:
+        if held is not None:
+            os.close(
+                held
+            )  # it was the hold of the process that waits; the one that goes on has its own
+        caller = daemon.leave(count=len(sockets), shown=_translated)
+        held = _held(told, len(sockets))
     if held is not None:
         daemon.write_number(held)
     if caller is not None:
@@ -262,6 +267,11 @@ def _settle(told: Told, made: documents.Made, *, passed: bool) -> ambassador.Set
         variables |= {_KEEPS_NO_MODULES: "1"}
     words = [*_habits(told), *([] if caller is None else ["--tell", f"fd:{caller}"])]
     return ambassador.Settled(variables, tuple(words), (sys.argv[0], *told.words))
+
+
+def _held(told: Told, count: int) -> int | None:
+    pid = told.value("p")
+    return None if pid is None else daemon.hold(pid, count=count)
 
 
 def _addresses(made: documents.Made) -> list[daemon.Address]:

@@ -30,7 +30,7 @@ alongside-dataplane --version
   --log       the file that stderr is: SIGHUP opens it anew
   --pid-file  a file with this process's number, which is removed at the end
   --verbosity 0 to 11: 4 leaves out what is no warning, 3 and less what is no error. SIGTTIN and SIGTTOU make it more and less
-  --tell      a pipe where somebody waits for a byte: it is written when the process serves
+  --tell      a pipe where somebody waits: a zero byte is written there when the process serves, or why it does not
   --check     read a document and the certificates that it names, print what is wrong with them, exit 0 or 2
 
 Listening sockets are taken from LISTEN_FDS and LISTEN_FDNAMES where a name or an address matches, else bound. One that

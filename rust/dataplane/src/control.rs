@@ -9,12 +9,13 @@ use crate::doors::Door;
 use crate::explain;
 use crate::explain::pooled;
 use crate::figures;
+use crate::habits::Habits;
 use crate::source::{LastGood, Source};
 use crate::standby::Standby;
 use crate::status::ProcessMetrics;
 use alongside_ambassador::Engine;
 use alongside_ambassador::core::{Explained, Terms};
-use alongside_document::{Document, Limits, Problem};
+use alongside_document::{Document, Limits, Problem, placed};
 use alongside_http::connection;
 use alongside_http::entry::Caller;
 use alongside_http::listener::{Listener, State};
@@ -61,21 +62,20 @@ pub async fn run(args: Args) -> Exit {
     let inherited = match Inherited::take() {
         Ok(inherited) => inherited,
         Err(error) => {
-            tracing::error!(event = "start_failed", error = %error);
-            return Exit::Usage;
+            return start_failed(&args.habits, &error, Exit::Usage);
         }
     };
     if let Err(error) = args.habits.begin() {
-        tracing::error!(event = "start_failed", error = %error);
-        return Exit::Failed;
+        return start_failed(&args.habits, &error, Exit::Failed);
     }
     let last_good = LastGood::new(args.state.as_deref());
     let watched = args.document.begun_with(args.first.is_none());
     let (document, origin) = match first_document(args.first.as_ref().unwrap_or(&args.document), &last_good) {
         Ok(found) => found,
-        Err(problems) => return complain(&problems, Exit::Usage),
+        Err(problems) => return complain(&args.habits, problems, Exit::Usage),
     };
     let control = Arc::new(Control::new(inherited, last_good, args.standby.is_some()));
+    let places = document.places.clone();
     control.has_seen(watched.filter(|_| origin == Origin::Given));
     let (result, admin) = match document.admin.as_ref().map(|admin| bind_admin(admin.path.as_path())).transpose() {
         Ok(Some((socket, file))) => (control.start(document, Some(socket)), Some(file)),
@@ -92,8 +92,8 @@ pub async fn run(args: Args) -> Exit {
             }
             control.follow(&args.document).await
         }
-        Err(Failed::Door(problem, exit)) => complain(&[problem], exit),
-        Err(Failed::Document(refused)) => complain(&refused.problems(), exit_of(&refused)),
+        Err(Failed::Door(problem, exit)) => complain(&args.habits, [placed(&places, problem)], exit),
+        Err(Failed::Document(refused)) => complain(&args.habits, refused.problems(), exit_of(&refused)),
     };
     if let Some(file) = admin {
         file.remove();
@@ -137,10 +137,18 @@ fn first_document(source: &Source, last_good: &LastGood) -> Result<(Document, Or
     })
 }
 
-fn complain(problems: &[Problem], exit: Exit) -> Exit {
+/// Says why the process does not start, at its log and to whoever waits for it.
+fn complain(habits: &Habits, problems: impl IntoIterator<Item = Problem>, exit: Exit) -> Exit {
     for problem in problems {
         crate::log::complain(&problem.to_string());
+        habits.tell_why(&problem.to_string());
     }
+    exit
+}
+
+fn start_failed(habits: &Habits, error: &dyn std::error::Error, exit: Exit) -> Exit {
+    tracing::error!(event = "start_failed", error = %error);
+    habits.tell_why(&error.to_string());
     exit
 }
 

@@ -4,14 +4,16 @@
 use crate::{Exit, log};
 use rustix::process::Signal;
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The word that ends the command line of whom the process stands for; behind it stands the binary's own.
 const OWN: &str = "--";
+/// What is written at the pipe of who waits when the process serves: no reason holds it.
+const SERVES: &[u8] = b"\0";
 /// How much of a process is said, at most.
 pub const VERBOSITY_MAX: u8 = 11;
 
@@ -24,7 +26,7 @@ pub struct Habits {
     pub pid_file: Option<PathBuf>,
     /// How much is said, from 0 to [`VERBOSITY_MAX`]: signals make it more and less.
     pub verbosity: Option<u8>,
-    /// The descriptor of a pipe at whose end somebody waits until the process serves.
+    /// The descriptor of a pipe at whose end somebody waits until the process serves, or says why it does not.
     pub waits: Option<u32>,
 }
 
@@ -78,9 +80,18 @@ impl Habits {
 
     /// Tells whoever waits that the process serves.
     pub fn tell(&self) {
+        self.write(SERVES);
+    }
+
+    /// Tells whoever waits why the process ends before it serves: the log may be nowhere.
+    pub fn tell_why(&self, why: &str) {
+        self.write(format!("{why}\n").as_bytes());
+    }
+
+    fn write(&self, told: &[u8]) {
         let Some(number) = self.waits else { return };
         let opened = OpenOptions::new().write(true).open(format!("/proc/self/fd/{number}"));
-        if let Err(error) = opened.and_then(|mut pipe| pipe.write_all(b"1")) {
+        if let Err(error) = opened.and_then(|mut pipe| pipe.write_all(told)) {
             tracing::warn!(event = "start_not_told", error = %error);
         }
     }
@@ -96,7 +107,10 @@ pub const fn told_exit(exit: Exit, stands_for_another: bool) -> Exit {
 
 /// Removes a file, where the number of this process stands in it.
 pub fn take_away(pid_file: &Path) {
-    if std::fs::read_to_string(pid_file).is_ok_and(|text| text.trim().parse() == Ok(std::process::id()))
+    // Open until it is gone: closing it ends this process's hold on it.
+    let Ok(mut held) = File::open(pid_file) else { return };
+    let mut text = String::new();
+    if held.read_to_string(&mut text).is_ok_and(|_| text.trim().parse() == Ok(std::process::id()))
         && let Err(error) = std::fs::remove_file(pid_file)
     {
         tracing::warn!(event = "pid_file_not_removed", path = %pid_file.display(), error = %error);

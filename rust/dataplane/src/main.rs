@@ -83,6 +83,7 @@ fn run(args: Args) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(event = "start_failed", error = %error);
+            args.habits.tell_why(&error.to_string());
             return Exit::Failed;
         }
     };

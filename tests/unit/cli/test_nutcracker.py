@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -233,20 +238,52 @@ def test_what_stands_at_the_path_of_a_socket_is_told(
         assert "is no folder that this user may write" in capsys.readouterr().err
 
 
+@contextlib.contextmanager
+def holder(path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Yield a process that holds a file of -p, and the number of a child that it started."""
+    words = [sys.executable, "-c", HOLDER, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        try:
+            yield process, child
+        finally:
+            process.kill()
+            os.kill(child, signal.SIGKILL)
+
+
+HOLDER = """
+import subprocess, sys
+from alongside.cli import daemon
+
+daemon.write_number(daemon.hold(sys.argv[1], count=0))
+nothing = subprocess.DEVNULL
+child = subprocess.Popen(["sleep", "60"], stdin=nothing, stdout=nothing, close_fds=False)
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_file_of_a_process_that_runs_is_left(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config.write_text(GOOD.replace("11211", str(ports.free_port())))
     pid = config.with_name("pid")
-    held = daemon.hold(str(pid), count=0)
-    try:
-        daemon.write_number(held)
+    with holder(pid) as (process, _):
         words = ("-c", str(config), "-p", str(pid), "-a", "127.0.0.1")
         assert run(*words, "-s", str(ports.free_port())) == 1
-    finally:
-        os.close(held)
-    assert f"-p: {pid} is the file of process {os.getpid()}, which runs" in capsys.readouterr().err
-    assert pid.read_text() == str(os.getpid())
+    assert f"-p: {pid} is the file of process {process.pid}, which runs" in capsys.readouterr().err
+    assert pid.read_text() == str(process.pid)
+
+
+def test_a_file_is_held_by_nobody_whom_a_dead_process_started(config: Path) -> None:
+    pid = config.with_name("pid")
+    with holder(pid) as (process, child):
+        process.kill()
+        process.wait()
+        os.kill(child, 0)  # it runs
+        os.close(daemon.hold(str(pid), count=0))
 
 
 def test_addresses_that_are_not_ours_are_told() -> None:
