@@ -59,6 +59,13 @@ impl<T> Followed<T> {
         self.in_force.as_ref().map(|(digest, _)| *digest)
     }
 
+    /// Puts what is left of the thing in force in its place, though its files say the same as before.
+    pub fn wear(&mut self, thing: T) {
+        if let Some((_, in_force)) = &mut self.in_force {
+            *in_force = Arc::new(thing);
+        }
+    }
+
     /// Whether the newest files are not good, and somebody was told.
     pub const fn is_stale(&self) -> bool {
         self.told.is_some()

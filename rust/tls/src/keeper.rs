@@ -186,7 +186,7 @@ impl Keeper {
         for source in sources {
             let found = look_at(source, &self.provider, now_ms);
             self.tell_certificate(source, &found);
-            is_new |= found == Found::Taken;
+            is_new |= found == Found::Taken || self.leaves_staple(source, now_ms / 1000);
             is_doubtful |= found == Found::Doubtful;
         }
         if let Some(clients) = &self.tls.clients {
@@ -234,6 +234,17 @@ impl Keeper {
             let (listener, certificate) = (&*self.listener, &*source.name);
             tracing::warn!(event = "staple_left_out", listener, certificate, reason = %reason);
         }
+    }
+
+    /// Leaves out an OCSP answer in force whose time is over, where bad files keep its successor away; returns whether it did.
+    fn leaves_staple(&self, source: &mut Source, now_s: i64) -> bool {
+        let Some(pair) = source.pair.get() else { return false };
+        let Some(reason) = pair.old_staple(now_s) else { return false };
+        let path = source.place.staple.clone().unwrap_or_default();
+        let worn = pair.without_staple(Fault { part: Part::Staple, path, reason });
+        source.pair.wear(worn);
+        self.tell_unstapled(source);
+        true
     }
 
     fn tell_clients(&self, found: &Found) {

@@ -158,6 +158,20 @@ impl Pair {
             unstapled,
         })
     }
+
+    /// Says that its OCSP answer must not be shown any more, if there is one whose time is over.
+    pub fn old_staple(&self, now_s: i64) -> Option<Reason> {
+        let staple = self.certified.ocsp.as_ref()?;
+        let (_, leaf) = X509Certificate::from_der(self.certified.cert.first()?).ok()?;
+        staple::check(staple, &leaf, None, now_s).err()
+    }
+
+    /// Returns the same without its OCSP answer, and why.
+    pub fn without_staple(&self, fault: Fault) -> Self {
+        let certified = CertifiedKey { ocsp: None, ..(*self.certified).clone() };
+        let (holds, expires_s) = (self.holds.clone(), self.expires_s);
+        Self { certified: Arc::new(certified), holds, expires_s, unstapled: Some(fault) }
+    }
 }
 
 /// Says a time.

@@ -1,12 +1,16 @@
 //! OCSP answers: which are stapled, and what is said of the others.
 
-use super::{Authority, Folder, Leaf, Server, ders, document, key_der};
+use super::{Authority, Folder, Leaf, Server, ders, document, key_der, meet};
 use crate::files::Part;
 use crate::pair::{Pair, Place};
 use crate::staple::phase;
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair, SerialNumber, SigningKey, date_time_ymd};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 /// 1 January 2024, in seconds since 1970, and the days after it.
 const NEW_YEAR_S: i64 = 1_704_067_200;
@@ -193,4 +197,82 @@ async fn an_answer_that_is_over_is_left_out_and_keeps_nobody_from_starting() {
     stapled.put(b"no answer");
     server.look();
     assert_eq!(server.metric("alongside_tls_certificate_stale{listener=\"web\",certificate=\"a\"}"), "0");
+}
+
+/// A client that keeps the answer that it is shown, and believes everything.
+#[derive(Debug, Default)]
+struct Keeping(Mutex<Vec<u8>>);
+
+impl ServerCertVerifier for Keeping {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        *self.0.lock().unwrap() = ocsp.to_vec();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+async fn shown(server: &Server) -> Vec<u8> {
+    let keeping = Arc::new(Keeping::default());
+    let config = ClientConfig::builder_with_provider(crate::config::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&keeping) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    meet(server, &Arc::new(config), "a.example").await.1.unwrap();
+    let found = keeping.0.lock().unwrap();
+    found.clone()
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_while_its_pairs_files_are_bad_is_left_out() {
+    let stapled = Stapled::new();
+    let key = stapled.authority.0.key();
+    let good = Answer { ends: Some("20900101000000Z"), ..Answer::default() }.signed(key, None);
+    let mut made = document(&[("a", stapled.place.path.clone())], json!({}));
+    made.certificates[0].staple = serde_json::from_value(json!(stapled.put(&good))).unwrap();
+    let server = Server::new(&made);
+    assert_eq!(shown(&server).await, good);
+    let after_ms = 3_786_912_000_000 + 1_000;
+    std::fs::write(stapled.place.path.join("tls.crt"), "broken").unwrap();
+    server.look();
+    assert_eq!(shown(&server).await, good, "it is good for years");
+    server.acceptor.look_once(after_ms);
+    assert_eq!(shown(&server).await, b"", "the certificate in force goes on without it");
+    // A good pair comes with what there is for it.
+    let newer = Answer { ends: None, ..Answer::default() }.signed(key, None);
+    stapled.put(&newer);
+    let leaf = numbered(&stapled.authority);
+    let chain = [leaf.chain, stapled.authority.pem()].concat();
+    stapled.folder.pair("pair", &Leaf { chain, key: leaf.key });
+    server.acceptor.look_once(after_ms + 1_000);
+    assert_eq!(shown(&server).await, newer);
 }
