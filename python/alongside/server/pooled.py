@@ -8,7 +8,7 @@ from alongside.base import errors
 from alongside.plan import pooling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from alongside.plan import shape
     from alongside.server import sampling, supervisor
@@ -113,13 +113,19 @@ async def explain(
     children = watched.engine.children
     ready = [name for name in pool.routers if name in children and children[name].state == "ready"]
     parameters = [("pool", pool.name), ("key", key)]
+    folders = watched.engine.setting.folders
+
+    def address_of(server: str) -> str:
+        return f"unix:{folders.server(server, pool.name)}"
+
     for router in ready:
         try:
             answer = await watched.engine.admin(router, timeout_s=TIMEOUT_S).explain(parameters)
         except errors.TemporaryError:
             continue
         reason = _reason(pool, _part(answer, "home"), _part(answer, "server"))
-        return {**placed(answer), "router": router, "reason": reason}
+        found = here(placed(answer), address_of)
+        return {**found, "router": router, "reason": reason}
     raise errors.TemporaryError(
         f'no router of cache "{pool.name}" answers; see alongside status', retry_after_s=1.0
     )
@@ -138,6 +144,17 @@ def placed(answer: Mapping[str, object]) -> dict[str, object]:
         "address": now.get("address"),
         "standing": (_part(answer, "home") or now).get("standing"),
     }
+
+
+def here(found: Mapping[str, object], address_of: Callable[[str], str]) -> Mapping[str, object]:
+    """Return where a key is with its server's address on this machine: a pod sees another one.
+
+    Args:
+        found: by `placed`.
+        address_of: gives a server's address by its name.
+    """
+    server = found["server"]
+    return {**found, "address": address_of(server)} if isinstance(server, str) else found
 
 
 def _part(answer: Mapping[str, object], name: str) -> dict[str, object]:

@@ -59,6 +59,17 @@ def test_says_why_a_key_is_where_it_is(
     assert pooled._reason(POOL, home, now) == expected
 
 
+def test_says_where_a_server_is_on_this_machine_whoever_is_asked() -> None:
+    def address_of(name: str) -> str:
+        return f"unix:/project/{name}.sock"
+
+    now = {**server(1, "good"), "address": "unix:/alongside/servers/0/sessions-1.sock"}
+    found = pooled.here(pooled.placed({"home": now, "server": now}), address_of)
+    assert (found["server"], found["address"]) == ("sessions-1", "unix:/project/sessions-1.sock")
+    nobody = pooled.here(pooled.placed({"home": now, "server": None}), address_of)
+    assert (nobody["server"], nobody["address"]) == (None, None)
+
+
 def test_reads_what_a_router_says_of_its_servers() -> None:
     found = traffic.reading(METRICS, at_s=1.0)
     assert (found.requests, found.hits, found.sight) == (7, None, None)
