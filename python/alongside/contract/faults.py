@@ -201,7 +201,7 @@ def _split(parameter: promise.Parameter, text: str | None) -> Iterable[str]:
 
 def _misread(text: str, parameter: promise.Parameter) -> tuple[str, ...]:
     try:
-        kinds.read(text, parameter)
+        kinds.read_foreign(text, parameter)
     except errors.UsageError as error:
         return ("is not of its kind, and not shown",) if parameter.is_secret else error.problems
     return ()

@@ -20,6 +20,9 @@ TEXT_BYTES_MAX = 8192
 """Longer values of any kind are refused before they are looked at."""
 WEIGHT_MAX = 65_535
 
+_LONG = "bytes long"
+_FOREIGN_BOOLEANS = {"1": "true", "0": "false"}
+
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
@@ -60,17 +63,63 @@ def read(text: str, parameter: promise.Parameter) -> Value:
     """
     if text == "":
         raise errors.UsageError(f"is empty; write for example {parameter.example}")
+    _check_length(text, parameter)
+    return _READERS[parameter.kind](text, parameter)
+
+
+def _check_length(text: str, parameter: promise.Parameter) -> None:
     if len(text.encode("utf-8", "surrogateescape")) > TEXT_BYTES_MAX:
         raise errors.UsageError(
             f"{_told(text)} is longer than {TEXT_BYTES_MAX} bytes; "
             f"write for example {parameter.example}"
         )
-    return _READERS[parameter.kind](text, parameter)
+
+
+def read_foreign(text: str, parameter: promise.Parameter) -> Value:
+    """Return the same for a program that is not ours, which reads the text by itself.
+
+    It may have more than we take of a URL, a text and a boolean: users, passwords and paths, line
+    breaks, and `1` and `0`. Such a URL is returned as it was given.
+
+    Raises:
+        errors.UsageError: the text is not of the kind, or out of range.
+    """
+    match parameter.kind:
+        case promise.Kind.BOOLEAN:
+            return read(_FOREIGN_BOOLEANS.get(text, text), parameter)
+        case promise.Kind.TEXT if text and "\0" not in text:
+            # What it holds is the program's affair; how long it is, the contract's.
+            _check_length(text, parameter)
+            _check_range(len(text.encode("utf-8", "surrogateescape")), text, parameter, _LONG)
+            return text
+        case promise.Kind.URL:
+            return _foreign_url(text, parameter)
+        case _:
+            return read(text, parameter)
+
+
+def _foreign_url(text: str, parameter: promise.Parameter) -> str:
+    scheme, separator, rest = text.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    beyond = rest[len(authority) :]
+    host = authority.rpartition("@")[2]
+    if not text.isprintable() or " " in text:
+        raise errors.UsageError(
+            f"holds blanks or control characters; write for example {parameter.example}"
+        )
+    plain = read(f"{scheme}{separator}{host}", parameter)
+    return text if beyond or host != authority else str(plain)
 
 
 def shown(value: Value, parameter: promise.Parameter) -> str:
-    """Return a value as a user would write it, with its unit."""
+    """Return a value as a user would write it, with its unit; of a URL no name and password."""
     match value:
+        case str() if parameter.kind is promise.Kind.URL:
+            scheme, separator, rest = value.partition("://")
+            authority = re.split("[/?#]", rest, maxsplit=1)[0]
+            before, at, host = authority.rpartition("@")
+            beyond = rest[len(authority) :]
+            return f"{scheme}{separator}{'***' if before else ''}{at}{host}{beyond}"
         case bool():
             return "true" if value else "false"
         case Node():
@@ -158,7 +207,7 @@ def _network(text: str, *, strict: bool) -> str | None:
 def _text(text: str, parameter: promise.Parameter) -> Value:
     if not text.isprintable():
         raise errors.UsageError(f"{_told(text)} holds control characters; leave them out")
-    _check_range(len(text.encode()), text, parameter, "bytes long")
+    _check_range(len(text.encode()), text, parameter, _LONG)
     return text
 
 
@@ -244,7 +293,7 @@ def _url(text: str, parameter: promise.Parameter) -> Value:
 def _path(text: str, parameter: promise.Parameter) -> Value:
     if "\0" in text:
         raise errors.UsageError(f"{_told(text)} holds a NUL; leave it out")
-    _check_range(len(text.encode("utf-8", "surrogateescape")), text, parameter, "bytes long")
+    _check_range(len(text.encode("utf-8", "surrogateescape")), text, parameter, _LONG)
     return text
 
 

@@ -11,9 +11,11 @@ from alongside.base import errors, log, units
 from alongside.contract import filed, flags, kinds, promise, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from alongside.base import environment
+
+    Read = Callable[[str, promise.Parameter], kinds.Value]
 
 Source = Literal["flag", "environment", "file", "default", "unset"]
 REPEATS_MAX = 4096
@@ -208,6 +210,8 @@ def resolve(
     given: flags.Flags,
     variables: environment.Environment,
     file: filed.Filed = filed.NONE,
+    *,
+    read: Read = kinds.read,
 ) -> Values:
     """Return the values of a contract's parameters: flag over variable over file over default.
 
@@ -219,11 +223,12 @@ def resolve(
         variables: the whole environment; variables with the contract's prefix that no parameter
             owns are refused, but for those Kubernetes injects for a Service of that name.
         file: what a file of values said, likewise.
+        read: says what a text means for a parameter; by default as our own components read it.
 
     Raises:
         errors.UsageError: every mistake at once, each with its place and a remedy.
     """
-    return _right(_looked(contract, given, variables, file))
+    return _right(_looked(contract, given, variables, file, read))
 
 
 def _looked(
@@ -231,10 +236,11 @@ def _looked(
     given: flags.Flags,
     variables: environment.Environment,
     file: filed.Filed,
+    read: Read = kinds.read,
 ) -> Values:
     settings: dict[str, Setting] = {}
     wrong: dict[str, Sequence[str]] = {}
-    said = _Given(given.texts, variables, file)
+    said = _Given(given.texts, variables, file, read)
     for parameter in contract.parameters:
         try:
             settings[parameter.name] = _setting(contract, parameter, said)
@@ -254,6 +260,7 @@ class _Given:
     texts_by_flag: Mapping[str, Sequence[str]]
     variables: environment.Environment
     file: filed.Filed
+    read: Read = kinds.read
 
     def flag(self, name: str) -> Sequence[str] | None:
         return self.texts_by_flag.get(name)
@@ -270,7 +277,7 @@ def _setting(contract: promise.Contract, parameter: promise.Parameter, said: _Gi
     for source, found in _sources(contract, parameter, said):
         given = [(name, words) for name, words in found if words is not None]
         try:
-            chosen += [_chosen(given, source)] if given else []
+            chosen += [_chosen(given, source, said.read)] if given else []
         except errors.UsageError as error:
             problems.extend(error.problems)
     if problems:
@@ -279,7 +286,7 @@ def _setting(contract: promise.Contract, parameter: promise.Parameter, said: _Gi
         return chosen[0]
     if parameter.default is not None:
         words = _split(parameter, parameter.default) or []
-        return Setting(parameter, _read_all(words, parameter, "default"), "default", "")
+        return Setting(parameter, _read_all(words, parameter, "default", said.read), "default", "")
     if parameter.is_required:
         raise errors.UsageError(_missing(parameter, contract.variable(parameter)))
     return Setting(parameter, (), "unset", "")
@@ -297,12 +304,12 @@ def _sources(
     yield "file", [_line(name, said.file) for name in flag_names]
 
 
-def _chosen(given: Sequence[tuple[_Name, Sequence[str]]], source: Source) -> Setting:
+def _chosen(given: Sequence[tuple[_Name, Sequence[str]]], source: Source, read: Read) -> Setting:
     name, words = given[0]
     if len(given) > 1:
         both = " and ".join(one.text for one, _ in given)
         raise errors.UsageError(f"{both}: are one parameter; keep {name.text} alone")
-    values = _read_all(words, name.parameter, name.text)
+    values = _read_all(words, name.parameter, name.text, read)
     return Setting(name.parameter, values, source, name.text, _warning(name))
 
 
@@ -349,7 +356,7 @@ def _alias(parameter: promise.Parameter, alias: promise.Alias) -> _Name:
 
 
 def _read_all(
-    texts: Sequence[str], parameter: promise.Parameter, place: str
+    texts: Sequence[str], parameter: promise.Parameter, place: str, read: Read
 ) -> tuple[kinds.Value, ...]:
     if len(texts) > 1 and not parameter.is_repeated:
         raise errors.UsageError(f"{place}: is given {len(texts)} times; write it once")
@@ -359,7 +366,7 @@ def _read_all(
     values: list[kinds.Value] = []
     for text in texts:
         try:
-            values.append(kinds.read(text, parameter))
+            values.append(read(text, parameter))
         except errors.UsageError as error:
             told = [_HIDDEN] if parameter.is_secret and text else error.problems
             problems.extend(f"{place}: {problem}" for problem in told)

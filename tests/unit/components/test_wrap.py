@@ -12,7 +12,7 @@ import pytest
 
 from alongside.base import environment, errors
 from alongside.components.wrap import bounding, filling, quantities, surroundings, targets
-from alongside.contract import promise, values
+from alongside.contract import kinds, promise, values
 
 Kind = promise.Kind
 
@@ -35,6 +35,7 @@ CONTRACT = promise.Contract(
         ),
         parameter("buffer", Kind.SIZE, unit="Ki"),
         parameter("name", Kind.TEXT),
+        parameter("base", Kind.URL),
         parameter("loud", Kind.BOOLEAN, flag="--loud"),
         parameter("port", Kind.PORT, flag="--port"),
         dataclasses.replace(parameter("pauses", Kind.DURATION, unit="ms"), is_repeated=True),
@@ -46,7 +47,7 @@ CONTRACT = promise.Contract(
 def resolved(*words: str, **variables: str) -> values.Values:
     given = surroundings.given(CONTRACT, words)
     heeded = surroundings.heeded(CONTRACT, environment.Environment(variables))
-    return values.resolve(CONTRACT, given, heeded)
+    return values.resolve(CONTRACT, given, heeded, read=kinds.read_foreign)
 
 
 def changes(*words: str, **variables: str) -> tuple[dict[str, str | None], list[str]]:
@@ -81,6 +82,14 @@ def test_a_unit_is_translated_into_the_programs(variable: str, text: str, seen: 
 
 def test_what_is_right_already_stays_as_it_is() -> None:
     assert changes(APP_WAIT="1.5", APP_BUFFER="64", APP_NAME="x") == ({}, [])
+
+
+def test_a_program_is_given_what_its_own_kinds_may_hold() -> None:
+    given = {"APP_NAME": "two\nlines", "APP_BASE": "http://me:word@a/b", "APP_LOUD": "1"}
+    assert changes(**given) == ({}, [])
+    found = seen(**given)
+    assert (found["name"], found["base"]) == (given["APP_NAME"], given["APP_BASE"])
+    assert found["loud"] is True
 
 
 def test_what_is_not_set_is_left_to_the_program() -> None:
@@ -193,6 +202,7 @@ def test_templates_see_values_with_their_units() -> None:
         "wait": quantities.Duration(90),
         "buffer": quantities.Size(2048),
         "name": None,
+        "base": None,
         "loud": True,
         "port": None,
         "pauses": [quantities.Duration(1), quantities.Duration(0.5)],

@@ -217,7 +217,7 @@ def _in_template(
         case _:
             texts = []
     for text in texts:
-        yield _single(kinds.read(text, _under(parameter, place)), parameter)
+        yield _single(kinds.read_foreign(text, _under(parameter, place)), parameter)
 
 
 def _split(parameter: promise.Parameter, text: str) -> list[str]:

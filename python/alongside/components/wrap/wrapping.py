@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, TypedDict, cast
 
 from alongside.base import clock, environment, errors, files, log, units
 from alongside.components.wrap import bounding, surroundings, targets
-from alongside.contract import promise, values, written
+from alongside.contract import kinds, promise, values, written
 from alongside.contract.catalogue import wrap
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _resolved(
     problems: list[str],
 ) -> values.Values | None:
     try:
-        return values.resolve(contract, said, variables)
+        return values.resolve(contract, said, variables, read=kinds.read_foreign)
     except errors.UsageError as error:
         problems += error.problems
         return None

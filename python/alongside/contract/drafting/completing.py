@@ -79,7 +79,7 @@ def _parameter(parameter: promise.Parameter) -> Iterator[tuple[str, str]]:
     for field, text in (("default", parameter.default), ("example", parameter.example)):
         try:
             if text:
-                kinds.read(text, parameter)
+                kinds.read_foreign(text, parameter)
         except errors.UsageError as error:
             yield from ((field, f"{field}: {problem}") for problem in error.problems)
     if parameter.kind is promise.Kind.CHOICE and not parameter.choices:
