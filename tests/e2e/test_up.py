@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.e2e import fleets, steady
+
+from alongside import document
+from alongside.engines.processes import admin
 
 pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.timeout(180)]
 
@@ -97,6 +102,24 @@ def test_the_same_file_changes_nothing(running: fleets.Fleet) -> None:
     code, out, _ = running.run("up", str(running.write()))
     assert (code, out.splitlines()[0]) == (0, "nothing to change")
     assert running.pids() == before
+
+
+def test_every_process_and_up_itself_say_what_they_were_told(running: fleets.Fleet) -> None:
+    abouts = {}
+    for path in (running.base / "run").rglob("photos-*.sock"):
+        seen = asyncio.run(admin.Admin(path).snapshot())
+        whole = document.Document.from_json(cast("dict[str, object]", seen["document"]))
+        assert whole.about is not None
+        texts = {one.name: one.texts for one in whole.about.values}
+        abouts[path.stem] = (whole.about.component, texts.get("memory"))
+    nodes = [about for name, about in abouts.items() if "router" not in name]
+    assert nodes == [("cache", ("16Mi",))] * 3
+    assert [about for name, about in abouts.items() if "router" in name] == [("route", None)]
+    log = (Path(running.home) / "supervisor.log").read_text()
+    events = [json.loads(line) for line in log.splitlines()]
+    [told, *_] = [event for event in events if event["event"] == "effective_values"]
+    assert (told["component"], told["values"]["engine"]) == ("up", "auto")
+    assert told["values"]["detach"] == "true"
 
 
 def test_a_killed_node_refuses_no_connection_and_comes_back(running: fleets.Fleet) -> None:

@@ -59,6 +59,8 @@ class Run:
     is_detached: bool
     is_json: bool
     ready_s: float
+    effective: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    """What its parameters came to, secrets masked."""
 
     @property
     def places(self) -> folders.Folders:
@@ -93,6 +95,7 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
         is_detached=resolved.is_on("detach"),
         is_json=resolved.is_on("json"),
         ready_s=resolved.duration_s("ready_timeout"),
+        effective=resolved.effective(),
     )
     return bring(run, client.Client(places))
 
@@ -108,6 +111,7 @@ def bring(run: Run, door: client.Client) -> int:
         try:
             if door.is_up():
                 applied = door.apply(run.order)
+                _note(run)
                 _tell(run, applied)
                 return _follow(run, door, applied.get("restart"))
             if run.is_detached:
@@ -117,6 +121,13 @@ def bring(run: Run, door: client.Client) -> int:
             if clock_.monotonic_s() > deadline_s or projects.is_silent(run.places, clock_):
                 raise projects.not_running(run.places) from None
         asyncio.run(clock_.sleep(POLL_S))
+
+
+def _note(run: Run) -> None:
+    """Log what this command was told, beside what the supervisor makes of it."""
+    with run.places.supervisor_log.open("a") as stream:
+        log_ = log.Log(clock.SystemClock(), stream=stream, fields={"project": run.setting.project})
+        log_.bind(component=CONTRACT.component).info("effective_values", values=run.effective)
 
 
 def _detach(run: Run, door: client.Client) -> int:
@@ -132,6 +143,7 @@ def _supervisor(run: Run) -> subprocess.Popen[bytes]:
     """Start a supervisor of its own session and give it the order."""
     run.places.make()
     logs.bound(run.places.supervisor_log)
+    _note(run)
     words = [sys.executable, "-m", "alongside.server", run.setting.project]
     with run.places.supervisor_log.open("ab") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own module
@@ -262,6 +274,7 @@ async def _foreground(run: Run) -> int:
     logs.bound(run.places.supervisor_log)
     with run.places.supervisor_log.open("a") as stream:
         log_ = log.Log(clock_, stream=stream, fields={"project": run.setting.project})
+        _note(run)
         async with serving.serving(run.setting, run.order, clock_, log_) as (door, applied):
             with serving.ending_by_signal(door, door.engine) as asked:
                 try:

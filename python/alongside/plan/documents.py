@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from alongside import document, native
 from alongside.base import errors
-from alongside.plan import pods, pooling, shape
+from alongside.plan import pods, pooling, shape, told
 
 Addresses = Mapping[str, str]
 """The address HOST:PORT of each process's listener, as far as it is bound; of a Service that is an
@@ -256,7 +256,7 @@ def _wanted(
     siblings: frozenset[str] = frozenset(),
     origins: frozenset[str] = frozenset(),
 ) -> Wanted:
-    body = whole.to_json()
+    body = {**whole.to_json(), "about": told.about(whole).to_json()}
     del body["epoch"], body["generation"]
     return Wanted(_canonical(body), needs, uses, siblings, origins)
 
