@@ -108,7 +108,7 @@ def test_every_process_and_up_itself_say_what_they_were_told(running: fleets.Fle
     abouts = {}
     for path in (running.base / "run").rglob("photos-*.sock"):
         seen = asyncio.run(admin.Admin(path).snapshot())
-        whole = document.Document.from_json(cast("dict[str, object]", seen["document"]))
+        whole = document.Document.from_json(cast("document.JsonObject", seen["document"]))
         assert whole.about is not None
         texts = {one.name: one.texts for one in whole.about.values}
         abouts[path.stem] = (whole.about.component, texts.get("memory"))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.conformance import leavings
 from tests.e2e import fleets, namespaced, worlds
 
@@ -83,7 +84,7 @@ def user() -> Iterator[worlds.World]:
 @contextlib.contextmanager
 def service(world: worlds.World) -> Iterator[int]:
     """Run a service of the user's; give its port."""
-    port = fleets.free_port()
+    port = ports.free_port()
     words = [*world.before, world.python, "-c", SERVER, str(port)]
     with subprocess.Popen(words, env={}, cwd=world.home) as running:
         try:
@@ -116,7 +117,7 @@ def check(world: worlds.World, *words: str, variables: Mapping[str, str], code: 
 
 def test_a_cache_before_ones_own_service_with_nothing_but_a_home(user: worlds.World) -> None:
     home = {"HOME": str(user.home)}
-    listen = fleets.free_port()
+    listen = ports.free_port()
     with service(user) as port:
         check(user, "init", "--output", "mine.yaml", "--listen", str(listen), variables=home)
         text = (user.home / "mine.yaml").read_text()
@@ -153,11 +154,11 @@ def test_without_any_variable_what_needs_no_home_works_and_the_rest_names_it(
     for name in ("memcached", "redis-server", "git"):
         known = any(Path(folder, name).exists() for folder in ("/bin", "/usr/bin"))
         assert found[name]["is_there"] == known, name
-    listen = fleets.free_port()
+    listen = ports.free_port()
     option = f"--with=cache:listen=127.0.0.1:{listen},memory=16Mi"
     asked = f"""
 import sys, threading, time, urllib.request
-sys.argv[1:] = ["{fleets.free_port()}"]
+sys.argv[1:] = ["{ports.free_port()}"]
 threading.Thread(target=exec, args=({SERVER!r}, {{}}), daemon=True).start()
 while True:
     try: print(urllib.request.urlopen("http://127.0.0.1:{listen}/").read().decode()); break
@@ -219,10 +220,10 @@ def test_pods_run_for_a_user_and_what_is_not_held_is_said(name: str, engine: str
         variables = {"HOME": str(world.home)}
         state = world.home / ".local" / "state" / "alongside" / "p"
         before = leavings.traces(state)
-        ports = {"port": fleets.free_port(), "inner": fleets.free_port()}
+        numbers = {"port": ports.free_port(), "inner": ports.free_port()}
         (world.home / "serve.py").write_text(SERVE)
         serve = f"exec(open('{world.home}/serve.py').read())"
-        text = PODS.format(python=world.python, serve=serve, **ports)
+        text = PODS.format(python=world.python, serve=serve, **numbers)
         (world.home / "pods.yaml").write_text(text)
         lack = _lack(world, engine)
         up = ("up", "pods.yaml", "--detach", "--engine", engine, "--project", "p")
@@ -231,7 +232,7 @@ def test_pods_run_for_a_user_and_what_is_not_held_is_said(name: str, engine: str
             return
         try:
             said = check(world, *up, variables=variables)
-            fleets.until("it answers", lambda: _word(ports["port"]) == "hello")
+            fleets.until("it answers", lambda: _word(numbers["port"]) == "hello")
             noted = leavings.Namespaces(state)
             assert "limits.cpu" in said or "limits of cpu and memory are not held" in said
             assert "readOnly" not in said  # nobody wrote it
