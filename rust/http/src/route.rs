@@ -19,7 +19,7 @@ use alongside_placement::{Placement, key};
 use alongside_policy::budget::{self, Budget};
 use alongside_policy::choice::{self, Candidate};
 use alongside_policy::health;
-use alongside_protocols::{Body, Forward, RequestHead};
+use alongside_protocols::{Body, Forward, RequestHead, bytes};
 use alongside_transport::{buffer, random};
 use prometheus_client::metrics::counter::Counter;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -437,12 +437,12 @@ impl Service for Route {
     }
 }
 
-/// Which bytes of a key are escaped.
-static IS_ESCAPED: [bool; 256] = {
-    let mut table = [true; 256];
+/// Which bytes of a key go on as they are.
+static IS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
     let mut byte = 0x21;
     while byte <= 0x7e {
-        table[byte] = byte == b'%' as usize;
+        table[byte] = byte != b'%' as usize;
         byte += 1;
     }
     table
@@ -450,13 +450,13 @@ static IS_ESCAPED: [bool; 256] = {
 
 /// Whether a key can be a field's value as it is.
 fn is_plain(key: &[u8]) -> bool {
-    !key.iter().any(|&byte| IS_ESCAPED[usize::from(byte)])
+    bytes::are_all(key, &IS_PLAIN)
 }
 
 /// Appends a key as a field's value: bytes that no field may hold, spaces and `%` as `%XX`.
 pub fn escape(key: &[u8], out: &mut Vec<u8>) {
     let mut rest = key;
-    while let Some(at) = rest.iter().position(|&byte| IS_ESCAPED[usize::from(byte)]) {
+    while let Some(at) = rest.iter().position(|&byte| !IS_PLAIN[usize::from(byte)]) {
         out.extend_from_slice(&rest[..at]);
         let byte = rest[at];
         out.extend_from_slice(&[

@@ -6,6 +6,7 @@
 //! Next:  `http` drives it on connections; `tests/guard/inputs.toml` is the table it must hold. `ambassador` drives
 //!        `memcache` and `resp`; `resp/commands.rs` is the table of Redis' commands.
 
+pub mod bytes;
 pub mod chunked;
 pub mod fields;
 mod framing;

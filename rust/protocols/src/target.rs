@@ -1,6 +1,18 @@
 //! The request target and the authority: which bytes they may have, and which forms.
 
+use crate::bytes;
 use crate::refusal::Reason;
+
+/// Which bytes a target may have.
+static IS_TARGET_BYTE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0x21u8;
+    while byte <= 0x7e {
+        table[byte as usize] = byte != b'#' && byte != b'\\';
+        byte += 1;
+    }
+    table
+};
 
 /// A target split: what goes on the request line, and the authority of an absolute form.
 pub(crate) struct Target<'b> {
@@ -13,7 +25,7 @@ pub(crate) struct Target<'b> {
 /// Refused: anything but visible ASCII, `#`, `\`, authority form, `*` with another method than
 /// OPTIONS, another scheme than http(s), and an absolute form with a query but no path.
 pub(crate) fn split<'b>(method: &str, target: &'b [u8]) -> Result<Target<'b>, Reason> {
-    if !target.iter().all(|&byte| matches!(byte, 0x21..=0x7e) && byte != b'#' && byte != b'\\') {
+    if !bytes::are_all(target, &IS_TARGET_BYTE) {
         return Err(Reason::Target);
     }
     if target.first() == Some(&b'/') {
@@ -67,9 +79,9 @@ pub(crate) fn is_authority(bytes: &[u8]) -> bool {
         let text = std::str::from_utf8(&inside[..end]).unwrap_or("");
         (text.parse::<std::net::Ipv6Addr>().is_ok(), &inside[end + 1..])
     } else {
-        let end = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
-        let is_good = bytes[..end].iter().all(|&byte| IS_HOST_BYTE[usize::from(byte)]);
-        (end > 0 && is_good, &bytes[end..])
+        // Too short for anything but a plain look at each byte.
+        let end = bytes.iter().position(|&byte| !IS_HOST_BYTE[usize::from(byte)]).unwrap_or(bytes.len());
+        (end > 0, &bytes[end..])
     };
     host_is_good && (rest.is_empty() || is_port(rest))
 }
