@@ -86,6 +86,8 @@ pub(crate) struct Duplex<'d, S> {
     is_talk: bool,
     /// Until when an answer of unknown length is held.
     held_until_ms: u64,
+    /// The deadline is set for this wait. It is when something has to be waited for, and not before.
+    is_armed: bool,
 }
 
 impl<'d, S: Stream> Duplex<'d, S> {
@@ -98,7 +100,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
         watched: Option<&'d Upstream>,
     ) -> Self {
         let moved = request.moved() + response.moved() + response.taken();
-        let duplex = Self {
+        Self {
             client: &mut *exchange.client,
             input: &mut *exchange.input,
             stream,
@@ -116,9 +118,8 @@ impl<'d, S: Stream> Duplex<'d, S> {
             watched,
             is_talk: false,
             held_until_ms: u64::MAX,
-        };
-        duplex.arm(duplex.limits.response_timeout_ms);
-        duplex
+            is_armed: false,
+        }
     }
 
     /// Waits on whatever is known of the upstream: there is nobody else.
@@ -133,9 +134,17 @@ impl<'d, S: Stream> Duplex<'d, S> {
         self.arm(limit_ms);
     }
 
-    fn arm(&self, limit_ms: u64) {
+    fn arm(&mut self, limit_ms: u64) {
+        self.is_armed = true;
         let looks = self.watched.is_some() || self.held_until_ms != u64::MAX;
         self.deadline.set(if looks { limit_ms.min(LOOK_MS) } else { limit_ms });
+    }
+
+    /// Something has to be waited for.
+    fn arm_first(&mut self) {
+        if !self.is_armed {
+            self.arm(self.limits.response_timeout_ms);
+        }
     }
 
     /// Says what the end of a slice of the wait means; nothing where it goes on.
@@ -240,6 +249,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
         // A client that asked whether it should send waits for the upstream's word.
         let has_asked = self.facts.expects_continue && self.interim == 0 && !self.request.is_in_body();
         self.keep_pace(self.awaits_body() && !has_asked);
+        self.arm_first();
         Poll::Pending
     }
 
@@ -267,6 +277,7 @@ impl<'d, S: Stream> Duplex<'d, S> {
         } else {
             self.keep_pace(self.response.blocked() == Blocked::Target || self.awaits_body());
         }
+        self.arm_first();
         Poll::Pending
     }
 

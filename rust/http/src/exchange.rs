@@ -103,8 +103,8 @@ impl<S: Stream> Exchange<'_, S> {
     /// The client left.
     pub async fn send(&mut self, status: u16) -> Result<(), Broken> {
         self.status = status;
-        self.deadline.set(self.limits.body_timeout_ms);
-        let written = self.deadline.within(write_whole(self.client, &self.output)).await;
+        let mut limit_ms = Some(self.limits.body_timeout_ms);
+        let written = self.deadline.within_once(&mut limit_ms, write_whole(self.client, &self.output)).await;
         if matches!(written, Ok(Ok(()))) { Ok(()) } else { Err(Broken) }
     }
 
@@ -115,18 +115,19 @@ impl<S: Stream> Exchange<'_, S> {
     pub async fn write_paced(&mut self, part: Option<&[u8]>) -> Result<(), Broken> {
         let mut rest = part.unwrap_or(&self.output);
         let mut mark = rest.len();
-        self.deadline.set(self.limits.body_timeout_ms);
+        // Nearly always all of it is taken at once, and there is nothing to wait for.
+        let mut limit_ms = Some(self.limits.body_timeout_ms);
         while !rest.is_empty() {
-            match self.deadline.within(self.client.write(rest)).await {
+            match self.deadline.within_once(&mut limit_ms, self.client.write(rest)).await {
                 Ok(Ok(count)) if count > 0 => rest = &rest[count..],
                 _ => return Err(Broken),
             }
             if !rest.is_empty() && (mark - rest.len()) as u64 >= self.limits.body_bytes_min {
                 mark = rest.len();
-                self.deadline.set(self.limits.body_timeout_ms);
+                limit_ms = Some(self.limits.body_timeout_ms);
             }
         }
-        match self.deadline.within(self.client.flush()).await {
+        match self.deadline.within_once(&mut limit_ms, self.client.flush()).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Broken),
         }

@@ -137,6 +137,24 @@ impl Deadline {
         .await
     }
 
+    /// Like [`Deadline::within`], but sets `limit_ms`, where it is there, only when `work` has to wait, and takes it then.
+    ///
+    /// # Errors
+    /// [`Expired`]: the deadline passed first; `work` is dropped.
+    pub async fn within_once<F: Future>(&self, limit_ms: &mut Option<u64>, work: F) -> Result<F::Output, Expired> {
+        let mut work = pin!(work);
+        std::future::poll_fn(move |context| match work.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => {
+                if let Some(limit_ms) = limit_ms.take() {
+                    self.set(limit_ms);
+                }
+                self.poll_expired(context).map(Err)
+            }
+        })
+        .await
+    }
+
     /// Waits for `work` no longer than the deadline last set, and no longer than a pause of one tick or two, or not at all
     /// where `PAUSES_MAX` others pause; `None`: the pause was over first, and the deadline goes on.
     ///
@@ -315,6 +333,25 @@ mod tests {
             let deadline = Deadline::new();
             deadline.set(1);
             assert_eq!(deadline.within(async { 7 }).await, Ok(7));
+        });
+    }
+
+    #[test]
+    fn a_limit_begins_when_there_is_something_to_wait_for() {
+        block_on(async {
+            let deadline = Deadline::new();
+            let mut limit_ms = Some(2 * u64::from(TICK_MS));
+            assert_eq!(deadline.within_once(&mut limit_ms, async { 7 }).await, Ok(7));
+            assert!(limit_ms.is_some());
+            let begun = NOW.get();
+            let ticking = std::future::poll_fn(|context| {
+                tick();
+                context.waker().wake_by_ref();
+                if NOW.get() - begun > 10 { Poll::Ready(7) } else { Poll::Pending }
+            });
+            assert_eq!(deadline.within_once(&mut limit_ms, ticking).await, Err(Expired));
+            assert!(NOW.get() - begun > 2 && NOW.get() - begun <= 6);
+            assert_eq!(limit_ms, None);
         });
     }
 
