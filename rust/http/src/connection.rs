@@ -10,6 +10,7 @@ use crate::listener::{Listener, State};
 use crate::service::{Arrival, Facts, Service, Stream};
 use alongside_protocols::{Body, Peer, Reason, RequestHead, guard, scratch};
 use alongside_transport::{Buffer, Deadline, buffer, random};
+use arc_swap::Cache;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,23 +101,25 @@ struct Planned<P> {
 impl<S: Stream, V: Service> Turn<'_, S, V> {
     async fn run(mut self, served: &mut u32) -> Next {
         let mut output = buffer::take_output();
+        // While a client goes on at once, asking whether there is another state costs less than taking hold of it anew.
+        let mut states = Cache::new(&self.listener.state);
         let next = loop {
             if self.input.is_empty() {
                 buffer::give_output(std::mem::take(&mut output));
-                if let Err(next) = self.rest().await {
+                if let Err(next) = self.rest(states.load()).await {
                     return next;
                 }
                 output = buffer::take_output();
             }
-            let state = self.listener.state.load_full();
+            let state = states.load();
             output.clear();
-            let planned = match self.read_head(&state, &mut output).await {
+            let planned = match self.read_head(state, &mut output).await {
                 Ok(planned) => planned,
                 Err(next) => break next,
             };
             *served += 1;
             let is_last = *served >= state.limits.requests_per_connection_max;
-            if let Some(next) = self.answer(&state, planned, is_last, &mut output).await {
+            if let Some(next) = self.answer(state, planned, is_last, &mut output).await {
                 break next;
             }
         };
@@ -125,9 +128,9 @@ impl<S: Stream, V: Service> Turn<'_, S, V> {
     }
 
     /// Waits for the next request for a moment, without any buffer.
-    async fn rest(&mut self) -> Result<(), Next> {
+    async fn rest(&mut self, state: &State<V>) -> Result<(), Next> {
         self.input.rest();
-        self.deadline.set_idle(self.listener.state.load().limits.idle_timeout_ms);
+        self.deadline.set_idle(state.limits.idle_timeout_ms);
         match self.deadline.briefly(self.input.fill(self.client, buffer::BUFFER_BYTES)).await {
             Ok(Some(Ok(1..))) => Ok(()),
             Ok(None) => Err(Next::Idle),
