@@ -93,8 +93,9 @@ async fn ask_in_turn(cache: &Cache, flight: &Flight, ask: &mut Ask) -> Result<()
         }
     }
     // Siblings bound themselves; the origin is bounded here, once for all who wait for this answer.
+    let gate = Arc::clone(&ask.gate);
     let mut places = Places::new(&ask.limits, Instant::now());
-    if places.pass(&ask.limits, &ask.gate, &cache.origin, || {}).await.is_err() {
+    if places.pass(&ask.limits, &gate, &cache.origin, || {}).await.is_err() {
         return Err(FetchError::Shed);
     }
     let result = match open_confirmed(cache, ask, Source::Origin).await {

@@ -65,7 +65,7 @@ impl Cache {
     /// Sends the request on, with the head in the output.
     async fn pass<S: Stream>(&self, exchange: &mut Exchange<'_, S>) -> Result<(), Broken> {
         self.metrics.origin.inc();
-        exchange.forward(&mut Only::new(Arc::clone(&self.origin))).await
+        exchange.forward(&mut Only::new(&self.origin)).await
     }
 
     async fn run_fetch<S: Stream>(

@@ -4,10 +4,10 @@ use crate::link::Upstream;
 use std::sync::Arc;
 
 /// An upstream that a request goes to next.
-#[derive(Debug, Clone)]
-pub struct Hop {
+#[derive(Debug, Clone, Copy)]
+pub struct Hop<'u> {
     /// Which one.
-    pub upstream: Arc<Upstream>,
+    pub upstream: &'u Arc<Upstream>,
     /// It is the origin of a route, which gets another head than the nodes do.
     pub is_origin: bool,
 }
@@ -48,9 +48,9 @@ impl Lost {
 }
 
 /// Where a request may go, one hop after the other.
-pub trait Course: Send {
+pub trait Course<'u>: Send {
     /// Returns where it goes next; `lost` says how the hop before was lost. Nothing: it goes nowhere any more.
-    fn next(&mut self, lost: Option<Lost>) -> Option<Hop>;
+    fn next(&mut self, lost: Option<Lost>) -> Option<Hop<'u>>;
 
     /// Whether there is somewhere to go after this hop, as far as is known now.
     fn has_next(&self) -> bool {
@@ -78,18 +78,18 @@ pub trait Course: Send {
 
 /// One upstream, and nowhere else.
 #[derive(Debug)]
-pub struct Only(Option<Arc<Upstream>>);
+pub struct Only<'u>(Option<&'u Arc<Upstream>>);
 
-impl Only {
+impl<'u> Only<'u> {
     /// Returns a course to one upstream.
     #[must_use]
-    pub const fn new(upstream: Arc<Upstream>) -> Self {
+    pub const fn new(upstream: &'u Arc<Upstream>) -> Self {
         Self(Some(upstream))
     }
 }
 
-impl Course for Only {
-    fn next(&mut self, _: Option<Lost>) -> Option<Hop> {
+impl<'u> Course<'u> for Only<'u> {
+    fn next(&mut self, _: Option<Lost>) -> Option<Hop<'u>> {
         self.0.take().map(|upstream| Hop { upstream, is_origin: false })
     }
 }

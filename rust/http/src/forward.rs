@@ -25,9 +25,9 @@ enum Tried {
 }
 
 /// What outlives a hop.
-struct Sent<'f> {
+struct Sent<'f, 'u> {
     request: &'f mut Flow,
-    places: &'f mut Places,
+    places: &'f mut Places<'u>,
     /// The request can be sent again.
     is_repeatable: bool,
     /// Bytes up to which its answer is held; none where it goes out as it comes, because nobody else has it.
@@ -36,7 +36,7 @@ struct Sent<'f> {
 
 /// An answer whose head was read.
 struct Answered<'h> {
-    hop: &'h Hop,
+    hop: Hop<'h>,
     began: Instant,
     stream: Wire,
     buffer: Buffer,
@@ -44,7 +44,7 @@ struct Answered<'h> {
     response: Flow,
 }
 
-impl<S: Stream> Exchange<'_, S> {
+impl<'c, S: Stream> Exchange<'c, S> {
     /// Sends the request on along a course, with the head in `output`, and passes the answer back as it comes.
     ///
     /// The next hop is asked for only where nothing was sent yet, or where the request may be sent twice and the client
@@ -52,7 +52,10 @@ impl<S: Stream> Exchange<'_, S> {
     ///
     /// # Errors
     /// The connection is of no further use.
-    pub async fn forward(&mut self, course: &mut impl Course) -> Result<(), Broken> {
+    pub async fn forward<'u>(&mut self, course: &mut impl Course<'u>) -> Result<(), Broken>
+    where
+        'c: 'u,
+    {
         let head = std::mem::replace(&mut self.output, buffer::take_output());
         let reader = self.body.take().unwrap_or(BodyReader::Done);
         let mut request = Flow::new(head, reader, self.facts.body == Body::Chunked);
@@ -76,7 +79,7 @@ impl<S: Stream> Exchange<'_, S> {
             }
             let hold_bytes = course.buffer_bytes().filter(|_| is_repeatable);
             let mut sent = Sent { request: &mut request, places: &mut places, is_repeatable, hold_bytes };
-            match self.hop(&hop, &mut sent, course).await {
+            match self.hop(hop, &mut sent, course).await {
                 Tried::Done(result) => break result,
                 Tried::Lost(lost, why) => {
                     failure = why;
@@ -97,8 +100,11 @@ impl<S: Stream> Exchange<'_, S> {
         self.refuse(status, reason).await
     }
 
-    async fn hop(&mut self, hop: &Hop, sent: &mut Sent<'_>, course: &mut impl Course) -> Tried {
-        let upstream = &hop.upstream;
+    async fn hop<'u>(&mut self, hop: Hop<'u>, sent: &mut Sent<'_, 'u>, course: &mut impl Course<'u>) -> Tried
+    where
+        'c: 'u,
+    {
+        let upstream = hop.upstream;
         // Whoever stands in the queue is no idle connection that may be asked to leave.
         if let Err(limit) = sent.places.pass(self.limits, self.gate, upstream, || self.deadline.clear()).await {
             self.trail.shed = Some(limit);
@@ -146,7 +152,7 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     /// Says what a trouble before the client was told anything comes to.
-    async fn lost(&mut self, trouble: Trouble, upstream: &Upstream, sent: &Sent<'_>) -> Tried {
+    async fn lost(&mut self, trouble: Trouble, upstream: &Upstream, sent: &Sent<'_, '_>) -> Tried {
         let (outcome, why, lost) = match trouble {
             Trouble::Closed { .. } => {
                 (UpstreamOutcome::Closed, (502, "the upstream closed before it answered"), Some(Lost::Closed))
@@ -174,14 +180,17 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     /// One request on one connection. Trouble comes back only while the client was told nothing.
-    async fn attempt(
+    async fn attempt<'u>(
         &mut self,
         mut stream: Wire,
-        (hop, began): (&Hop, Instant),
-        sent: &mut Sent<'_>,
-        course: &mut impl Course,
-    ) -> Result<Result<(), Broken>, Trouble> {
-        let upstream = &*hop.upstream;
+        (hop, began): (Hop<'u>, Instant),
+        sent: &mut Sent<'_, 'u>,
+        course: &mut impl Course<'u>,
+    ) -> Result<Result<(), Broken>, Trouble>
+    where
+        'c: 'u,
+    {
+        let upstream = &**hop.upstream;
         let mut buffer = Buffer::new();
         let mut response = Flow::new(std::mem::take(&mut self.output), BodyReader::Done, false);
         response.pending.clear();
@@ -241,7 +250,7 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     /// Makes a tunnel of both connections.
-    async fn tunnel(&mut self, mut answered: Answered<'_>, sent: &mut Sent<'_>) -> Result<(), Broken> {
+    async fn tunnel(&mut self, mut answered: Answered<'_>, sent: &mut Sent<'_, '_>) -> Result<(), Broken> {
         // A tunnel may live for days, and is bounded by its connection.
         sent.places.give_back();
         self.status = answered.answer.status;
@@ -252,13 +261,16 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     /// Passes an answer on as it comes.
-    async fn pass(
+    async fn pass<'u>(
         &mut self,
-        mut answered: Answered<'_>,
-        sent: &mut Sent<'_>,
-        course: &mut impl Course,
-    ) -> Result<(), Broken> {
-        let upstream = &*answered.hop.upstream;
+        mut answered: Answered<'u>,
+        sent: &mut Sent<'_, 'u>,
+        course: &mut impl Course<'u>,
+    ) -> Result<(), Broken>
+    where
+        'c: 'u,
+    {
+        let upstream = &**answered.hop.upstream;
         let is_resumable = self.facts.is_get && sent.is_repeatable && sent.hold_bytes.is_some();
         let rest = Rest::of(&mut answered.answer, is_resumable);
         let passed = self.pass_body(&mut answered, sent, rest.is_some() && course.has_next()).await;
@@ -291,15 +303,15 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     /// Reads a short answer to its end before anything of it goes out.
-    async fn collect(
+    async fn collect<'u>(
         &mut self,
-        answered: &mut Answered<'_>,
-        sent: &mut Sent<'_>,
-        course: &impl Course,
+        answered: &mut Answered<'u>,
+        sent: &mut Sent<'_, 'u>,
+        course: &impl Course<'u>,
     ) -> Result<(), Trouble> {
         let Answered { hop, stream, buffer, answer, response, .. } = answered;
         let has_begun = response.is_torn();
-        let mut duplex = Duplex::new(self, (stream, buffer), sent.request, response, Some(&hop.upstream));
+        let mut duplex = Duplex::new(self, (stream, buffer), sent.request, response, Some(hop.upstream));
         let collected = match duplex.collect(answer.body).await {
             Err(Trouble::Left) if !course.has_next() => {
                 duplex.unwatch();
@@ -318,8 +330,8 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     /// Leaves an answer that is whole in the output. Whoever made it is done with, and does not wait for a slow client.
-    fn put_away(&mut self, answered: Answered<'_>, sent: &mut Sent<'_>) {
-        let upstream = &*answered.hop.upstream;
+    fn put_away(&mut self, answered: Answered<'_>, sent: &mut Sent<'_, '_>) {
+        let upstream = &**answered.hop.upstream;
         upstream.metrics.count(UpstreamOutcome::Answered);
         if answered.answer.keep_alive && answered.buffer.is_empty() {
             pool::give(&upstream.address, answered.stream, self.limits.pool_idle_max as usize);
@@ -332,11 +344,11 @@ impl<S: Stream> Exchange<'_, S> {
     async fn pass_body(
         &mut self,
         answered: &mut Answered<'_>,
-        sent: &mut Sent<'_>,
+        sent: &mut Sent<'_, '_>,
         can_leave: bool,
     ) -> Result<(), UpstreamOutcome> {
         let Answered { hop, stream, buffer, response, .. } = answered;
-        let watched = can_leave.then_some(&*hop.upstream);
+        let watched = can_leave.then_some(&**hop.upstream);
         Duplex::new(self, (stream, buffer), sent.request, response, watched).body().await
     }
 

@@ -296,7 +296,8 @@ mod tests {
         assert!(servers.get("a", "127.0.0.1:2").gate.try_pass(1).is_some());
         servers.keep(|_| false);
         assert!(Arc::ptr_eq(&first, &servers.get("a", "127.0.0.1:1")));
-        drop((passed, first));
+        drop(passed);
+        drop(first);
         servers.keep(|_| true);
         assert!(servers.0.is_empty());
     }

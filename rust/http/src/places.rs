@@ -3,19 +3,18 @@
 use crate::link::Upstream;
 use alongside_document::Limits;
 use alongside_transport::gate::{Gate, Passed, Shut, Terms};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The places of a request: in the gate of the upstream that it is at, and in the process's.
 #[derive(Debug)]
-pub struct Places {
-    theirs: Option<Passed>,
-    ours: Option<Passed>,
+pub struct Places<'g> {
+    theirs: Option<Passed<'g>>,
+    ours: Option<Passed<'g>>,
     /// Until when it may wait for them.
     until: Instant,
 }
 
-impl Places {
+impl<'g> Places<'g> {
     /// Returns no places yet, and the time that there is to wait for them, of a request that `began` then.
     #[must_use]
     pub fn new(limits: &Limits, began: Instant) -> Self {
@@ -40,8 +39,8 @@ impl Places {
     pub async fn pass(
         &mut self,
         limits: &Limits,
-        gate: &Arc<Gate>,
-        upstream: &Upstream,
+        gate: &'g Gate,
+        upstream: &'g Upstream,
         waits: impl Fn(),
     ) -> Result<(), &'static str> {
         let until = self.until;

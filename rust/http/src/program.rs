@@ -64,7 +64,7 @@ impl Service for Program {
         if let Some(line) = self.hsts.as_ref().filter(|_| passed.is_secure) {
             exchange.extra.extend_from_slice(line);
         }
-        exchange.forward(&mut Only::new(Arc::clone(&self.upstream))).await
+        exchange.forward(&mut Only::new(&self.upstream)).await
     }
 }
 

@@ -13,6 +13,7 @@ use crate::service::Stream;
 use alongside_protocols::{Asked, Body, ResponseHead, guard, scratch};
 use alongside_transport::{Buffer, Wire, buffer, deadline, pool};
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
@@ -137,34 +138,37 @@ struct Found {
     keep_alive: bool,
 }
 
-impl<S: Stream> Exchange<'_, S> {
+impl<'c, S: Stream> Exchange<'c, S> {
     /// Goes on with an answer along the course until it is whole, or the course ends.
-    pub(crate) async fn resume(
+    pub(crate) async fn resume<'u>(
         &mut self,
         rest: Rest,
-        (request, course): (&mut Flow, &mut impl Course),
-        places: &mut Places,
+        (request, course): (&mut Flow, &mut impl Course<'u>),
+        places: &mut Places<'u>,
         mut response: Flow,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Broken>
+    where
+        'c: 'u,
+    {
         let result = loop {
             let Some(hop) = course.next(Some(Lost::Cut)) else { break Err(Broken) };
             // The one before is of no more use.
             places.leave();
-            if let Err(limit) = places.pass(self.limits, self.gate, &hop.upstream, || {}).await {
+            if let Err(limit) = places.pass(self.limits, self.gate, hop.upstream, || {}).await {
                 self.trail.shed = Some(limit);
                 break Err(Broken);
             }
             let began = Instant::now();
-            let Some(mut found) = self.find_rest(&rest, &hop, (request, course), response.taken()).await else {
+            let Some(mut found) = self.find_rest(&rest, hop, (request, course), response.taken()).await else {
                 continue;
             };
             course.resumed();
-            self.trail.upstream = Some(hop.upstream.clone());
+            self.trail.upstream = Some(Arc::clone(hop.upstream));
             self.trail.hops += 1;
             response.follow_with(BodyReader::new(Body::Length(found.bytes), self.guard), rest.is_chunked);
             let can_leave = course.has_next();
             let ends = (&mut found.stream, &mut found.buffer);
-            let watched = can_leave.then_some(&*hop.upstream);
+            let watched = can_leave.then_some(&**hop.upstream);
             match Duplex::new(self, ends, request, &mut response, watched).body().await {
                 Ok(()) => {
                     hop.upstream.metrics.count(UpstreamOutcome::Answered);
@@ -189,11 +193,11 @@ impl<S: Stream> Exchange<'_, S> {
     }
 
     /// Asks one upstream for the rest.
-    async fn find_rest(
+    async fn find_rest<'u>(
         &mut self,
         rest: &Rest,
-        hop: &Hop,
-        (request, course): (&Flow, &impl Course),
+        hop: Hop<'u>,
+        (request, course): (&Flow, &impl Course<'u>),
         taken: u64,
     ) -> Option<Found> {
         let (mut head, mut asked) = (buffer::take_output(), buffer::take_output());
@@ -203,7 +207,7 @@ impl<S: Stream> Exchange<'_, S> {
             head.extend_from_slice(&request.pending);
         }
         rest.write_head(&head, taken, &mut asked);
-        let found = self.ask(rest, &hop.upstream, &asked, taken).await;
+        let found = self.ask(rest, hop.upstream, &asked, taken).await;
         buffer::give_output(head);
         buffer::give_output(asked);
         found

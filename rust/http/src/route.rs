@@ -249,7 +249,7 @@ impl<'r> Way<'r> {
     }
 
     /// Returns the next hop, whether or not the budget has one.
-    fn find(&mut self) -> Option<Hop> {
+    fn find(&mut self) -> Option<Hop<'r>> {
         loop {
             match self.stage {
                 Stage::Replicas => {
@@ -273,14 +273,14 @@ impl<'r> Way<'r> {
                 Stage::Origin => {
                     self.stage = Stage::End;
                     let origin = self.route.origin.as_ref()?;
-                    return Some(Hop { upstream: Arc::clone(&origin.upstream), is_origin: !self.placed.is_direct });
+                    return Some(Hop { upstream: &origin.upstream, is_origin: !self.placed.is_direct });
                 }
                 Stage::End => return None,
             }
         }
     }
 
-    fn replica(&mut self) -> Option<Hop> {
+    fn replica(&mut self) -> Option<Hop<'r>> {
         if self.attempts >= self.route.terms.attempts_max {
             return None;
         }
@@ -297,7 +297,7 @@ impl<'r> Way<'r> {
         }?;
         self.tried |= 1 << at;
         self.attempts += 1;
-        Some(Hop { upstream: Arc::clone(&replicas[at]), is_origin: false })
+        Some(Hop { upstream: &replicas[at], is_origin: false })
     }
 
     fn unless_full(&self, candidate: Candidate) -> Candidate {
@@ -316,8 +316,8 @@ impl<'r> Way<'r> {
     }
 }
 
-impl Course for Way<'_> {
-    fn next(&mut self, lost: Option<Lost>) -> Option<Hop> {
+impl<'r> Course<'r> for Way<'r> {
+    fn next(&mut self, lost: Option<Lost>) -> Option<Hop<'r>> {
         match lost {
             None => drop(self.route.unrolled.fetch_add(1, Ordering::Relaxed)),
             // What happened may have left the shard with nobody else than those it had left for errors.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -68,7 +68,7 @@ impl Shut {
 
 /// A request under way; dropping it lets the next one pass.
 #[derive(Debug)]
-pub struct Passed(Arc<Gate>);
+pub struct Passed<'g>(&'g Gate);
 
 impl Gate {
     /// Requests under way now.
@@ -85,30 +85,30 @@ impl Gate {
 
     /// Passes at once, or not at all. Nobody overtakes those who wait.
     #[must_use]
-    pub fn try_pass(self: &Arc<Self>, open_max: u32) -> Option<Passed> {
-        (self.waiting() == 0 && self.count_in(open_max)).then(|| Passed(Arc::clone(self)))
+    pub fn try_pass(&self, open_max: u32) -> Option<Passed<'_>> {
+        (self.waiting() == 0 && self.count_in(open_max)).then(|| Passed(self))
     }
 
     /// Passes as soon as there is room, and nobody waits who came before.
     ///
     /// # Errors
     /// [`Shut`]: the queue is full, or the wait was too long.
-    pub async fn pass(self: &Arc<Self>, terms: Terms) -> Result<Passed, Shut> {
+    pub async fn pass(&self, terms: Terms) -> Result<Passed<'_>, Shut> {
         if let Some(passed) = self.try_pass(terms.open_max) {
             return Ok(passed);
         }
-        let Some(mut place) = self.stand(&terms)? else { return Ok(Passed(Arc::clone(self))) };
+        let Some(mut place) = self.stand(&terms)? else { return Ok(Passed(self)) };
         let is_told = matches!(tokio::time::timeout(terms.wait_max, &mut place.told).await, Ok(Ok(())));
         // In the last moment it may have been told all the same.
         if is_told || place.told.try_recv().is_ok() {
             place.is_used = true;
-            return Ok(Passed(Arc::clone(self)));
+            return Ok(Passed(self));
         }
         Err(Shut::WaitedTooLong)
     }
 
     /// Takes a place in the queue; nothing where there was room at last, so that it has passed.
-    fn stand(self: &Arc<Self>, terms: &Terms) -> Result<Option<Place<'_>>, Shut> {
+    fn stand(&self, terms: &Terms) -> Result<Option<Place<'_>>, Shut> {
         let mut queue = self.lock();
         if queue.waiters.is_empty() && self.count_in(terms.open_max) {
             return Ok(None);
@@ -156,7 +156,7 @@ impl Gate {
     }
 }
 
-impl Drop for Passed {
+impl Drop for Passed<'_> {
     fn drop(&mut self) {
         self.0.leave();
     }
@@ -191,6 +191,7 @@ impl Drop for Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     const TERMS: Terms = Terms { open_max: 1, queue_max: 1, wait_max: Duration::from_secs(60) };
 
@@ -215,7 +216,11 @@ mod tests {
             let first = gate.try_pass(1).unwrap();
             let waits = tokio::spawn({
                 let gate = Arc::clone(&gate);
-                async move { gate.pass(TERMS).await }
+                async move {
+                    let passed = gate.pass(TERMS).await.unwrap();
+                    assert_eq!((gate.open(), gate.waiting()), (1, 0));
+                    drop(passed);
+                }
             });
             while gate.waiting() == 0 {
                 tokio::task::yield_now().await;
@@ -223,9 +228,7 @@ mod tests {
             assert_eq!(gate.pass(TERMS).await.unwrap_err(), Shut::QueueFull);
             drop(first);
             assert!(gate.try_pass(1).is_none());
-            let second = waits.await.unwrap().unwrap();
-            assert_eq!((gate.open(), gate.waiting()), (1, 0));
-            drop(second);
+            waits.await.unwrap();
             assert_eq!(gate.open(), 0);
         });
     }
@@ -266,17 +269,16 @@ mod tests {
         assert_eq!((gate.open(), gate.waiting()), (0, 0));
     }
 
-    type Waiting = std::pin::Pin<Box<dyn Future<Output = Result<Passed, Shut>>>>;
+    type Waiting<'g> = std::pin::Pin<Box<dyn Future<Output = Result<Passed<'g>, Shut>> + 'g>>;
 
     /// Lets one come and wait.
-    fn waits(gate: &Arc<Gate>, terms: Terms) -> Waiting {
-        let gate = Arc::clone(gate);
-        let mut waiting: Waiting = Box::pin(async move { gate.pass(terms).await });
+    fn waits(gate: &Gate, terms: Terms) -> Waiting<'_> {
+        let mut waiting: Waiting<'_> = Box::pin(gate.pass(terms));
         assert!(poll(&mut waiting).is_none());
         waiting
     }
 
-    fn poll(waiting: &mut Waiting) -> Option<Result<Passed, Shut>> {
+    fn poll<'g>(waiting: &mut Waiting<'g>) -> Option<Result<Passed<'g>, Shut>> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match waiting.as_mut().poll(&mut context) {
             std::task::Poll::Ready(passed) => Some(passed),
@@ -290,7 +292,7 @@ mod tests {
             let gate = Arc::new(Gate::default());
             let terms = Terms { queue_max: 64, ..TERMS };
             let mut passed = gate.try_pass(1);
-            let mut waiting: Vec<Waiting> = (0..9).map(|_| waits(&gate, terms)).collect();
+            let mut waiting: Vec<Waiting<'_>> = (0..9).map(|_| waits(&gate, terms)).collect();
             while !waiting.is_empty() {
                 drop(passed.take());
                 // The last ones look first, and a newcomer stands behind them all.
@@ -342,10 +344,7 @@ mod tests {
             let gate = Arc::new(Gate::default());
             let none = Terms { queue_max: 0, ..TERMS };
             let first = gate.try_pass(1);
-            let mut refused: Waiting = {
-                let gate = Arc::clone(&gate);
-                Box::pin(async move { gate.pass(none).await })
-            };
+            let mut refused: Waiting<'_> = Box::pin(gate.pass(none));
             assert!(matches!(poll(&mut refused), Some(Err(Shut::QueueFull))));
             assert_eq!(gate.waiting(), 0);
             drop(first);
