@@ -3,7 +3,7 @@
 use crate::flight::FetchError;
 use crate::sibling::Sibling;
 use alongside_http::link::{ConnectError, Upstream};
-use alongside_transport::{Buffer, Deadline, Wire, pool};
+use alongside_transport::{Buffer, Deadline, Wire};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -30,7 +30,7 @@ impl Link {
     /// Takes an idle connection, or opens one.
     pub async fn open(upstream: &Upstream, connect_timeout_ms: u64, is_fresh: bool) -> Result<Self, FetchError> {
         let deadline = Deadline::new();
-        let kept = if is_fresh { None } else { upstream.reuse() };
+        let kept = if is_fresh { None } else { upstream.server.reuse() };
         let is_kept = kept.is_some();
         let stream = match kept {
             Some(stream) => stream,
@@ -53,7 +53,7 @@ impl Link {
     /// Keeps the connection for the next question, where nothing is left over.
     pub fn give_back(self, upstream: &Upstream, keep_alive: bool, idle_max: u32) {
         if keep_alive && self.buffer.is_empty() {
-            pool::give(&upstream.address, self.stream, idle_max as usize);
+            upstream.server.keep(self.stream, idle_max as usize);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::resume::Rest;
 use crate::service::Stream;
 use crate::{body::BodyReader, tunnel};
 use alongside_protocols::Body;
-use alongside_transport::{Buffer, Wire, buffer, deadline, pool};
+use alongside_transport::{Buffer, Wire, buffer, deadline};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -117,7 +117,7 @@ impl<'c, S: Stream> Exchange<'c, S> {
         }
         self.trail.upstream = Some(Arc::clone(upstream));
         self.trail.hops += 1;
-        let mut kept = if sent.is_repeatable { upstream.reuse() } else { None };
+        let mut kept = if sent.is_repeatable { upstream.server.reuse() } else { None };
         loop {
             let is_kept = kept.is_some();
             let stream = match kept.take() {
@@ -289,7 +289,7 @@ impl<'c, S: Stream> Exchange<'c, S> {
         match passed {
             Ok(()) => {
                 if answer.keep_alive && sent.request.is_done() && buffer.is_empty() {
-                    pool::give(&upstream.address, stream, self.limits.pool_idle_max as usize);
+                    upstream.server.keep(stream, self.limits.pool_idle_max as usize);
                 }
                 Ok(())
             }
@@ -334,7 +334,7 @@ impl<'c, S: Stream> Exchange<'c, S> {
         let upstream = &**answered.hop.upstream;
         upstream.metrics.count(UpstreamOutcome::Answered);
         if answered.answer.keep_alive && answered.buffer.is_empty() {
-            pool::give(&upstream.address, answered.stream, self.limits.pool_idle_max as usize);
+            upstream.server.keep(answered.stream, self.limits.pool_idle_max as usize);
         }
         sent.places.give_back();
         self.trail.body_bytes = answered.response.taken();

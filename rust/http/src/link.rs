@@ -43,6 +43,8 @@ pub struct Server {
     pub gate: Arc<Gate>,
     /// What it has still to be told to forget.
     pub forgets: Queue,
+    /// Where its idle connections are kept.
+    kept: pool::Key,
     reach: Reach,
     tongue: Tongue,
 }
@@ -226,12 +228,6 @@ impl Upstream {
         }
     }
 
-    /// Returns an idle connection of this thread, if there is one.
-    #[must_use]
-    pub fn reuse(&self) -> Option<Wire> {
-        pool::take(&self.address)
-    }
-
     /// Opens a connection within `limit_ms`, and notes where none came about because of the server. Want of descriptors or memory
     /// here, or of a resolver, says nothing of it.
     ///
@@ -257,8 +253,20 @@ impl Server {
             Some(path) => Reach::Socket(PathBuf::from(path)),
             None => Reach::Address(Destination::new(address)),
         };
+        let kept = pool::Key::new(address);
         let (id, address) = (id.to_owned(), address.to_owned());
-        Self { id, address, gate: Arc::default(), forgets: Queue::default(), reach, tongue }
+        Self { id, address, gate: Arc::default(), forgets: Queue::default(), kept, reach, tongue }
+    }
+
+    /// Returns an idle connection of this thread, if there is one.
+    #[must_use]
+    pub fn reuse(&self) -> Option<Wire> {
+        pool::take(&self.kept)
+    }
+
+    /// Keeps an idle connection for later, unless `idle_max` are kept already.
+    pub fn keep(&self, stream: Wire, idle_max: usize) {
+        pool::give(&self.kept, stream, idle_max);
     }
 
     /// Opens a connection.

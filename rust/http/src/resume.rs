@@ -11,7 +11,7 @@ use crate::metrics::UpstreamOutcome;
 use crate::places::Places;
 use crate::service::Stream;
 use alongside_protocols::{Asked, Body, ResponseHead, guard, scratch};
-use alongside_transport::{Buffer, Wire, buffer, deadline, pool};
+use alongside_transport::{Buffer, Wire, buffer, deadline};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -173,7 +173,7 @@ impl<'c, S: Stream> Exchange<'c, S> {
                 Ok(()) => {
                     hop.upstream.metrics.count(UpstreamOutcome::Answered);
                     if found.keep_alive && found.buffer.is_empty() {
-                        pool::give(&hop.upstream.address, found.stream, self.limits.pool_idle_max as usize);
+                        hop.upstream.server.keep(found.stream, self.limits.pool_idle_max as usize);
                     }
                     break Ok(());
                 }

@@ -4,33 +4,57 @@ use crate::Wire;
 use crate::deadline;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 struct Idle {
     stream: Wire,
     since_ms: u64,
 }
 
-/// Eight bytes at a time, folded: addresses are short and ours, so that a hash that withstands attackers would only cost.
-#[derive(Clone, Copy, Default)]
-struct Folded(u64);
+/// An address under which connections are kept. What it is found by is made once, and not for each request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    folded: u64,
+    address: Box<str>,
+}
 
-impl Folded {
-    fn fold(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (product >> 64) as u64 ^ product as u64;
+impl Key {
+    /// Returns the key of an address; equal addresses have equal keys.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        Self { folded: fold(address.as_bytes()), address: address.into() }
     }
 }
 
-impl Hasher for Folded {
+// Equal addresses fold alike, as Eq demands.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.folded);
+    }
+}
+
+/// Eight bytes at a time, folded: addresses are short and ours, so that a hash that withstands attackers would only cost.
+fn fold(bytes: &[u8]) -> u64 {
+    let fold = |before: u64, word: u64| {
+        let product = u128::from(before ^ word) * 0x9e37_79b9_7f4a_7c15;
+        (product >> 64) as u64 ^ product as u64
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    let folded = words.iter().fold(0, |before, word| fold(before, u64::from_le_bytes(*word)));
+    fold(folded, rest.iter().fold(bytes.len() as u64, |word, &byte| word << 8 | u64::from(byte)))
+}
+
+/// Hands on what was folded before.
+#[derive(Clone, Copy, Default)]
+struct Given(u64);
+
+impl Hasher for Given {
     fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|word| self.fold(u64::from_le_bytes(*word)));
-        self.fold(rest.iter().fold(bytes.len() as u64, |word, &byte| word << 8 | u64::from(byte)));
+        self.0 = fold(bytes);
     }
 
-    fn write_u8(&mut self, _: u8) {
-        // The length is in it already: what marks the end of a text says nothing new.
+    fn write_u64(&mut self, folded: u64) {
+        self.0 = folded;
     }
 
     fn finish(&self) -> u64 {
@@ -38,17 +62,17 @@ impl Hasher for Folded {
     }
 }
 
-type ByAddress = HashMap<Box<str>, Vec<Idle>, BuildHasherDefault<Folded>>;
+type ByAddress = HashMap<Key, Vec<Idle>, BuildHasherDefault<Given>>;
 
 thread_local! {
     static POOL: RefCell<ByAddress> = RefCell::new(ByAddress::default());
 }
 
-/// Returns a connection to `address` that is open and silent, the one used last first; `None` where there is none.
+/// Returns a connection to an address that is open and silent, the one used last first; `None` where there is none.
 #[must_use]
-pub fn take(address: &str) -> Option<Wire> {
+pub fn take(key: &Key) -> Option<Wire> {
     loop {
-        let idle = POOL.with_borrow_mut(|pool| pool.get_mut(address).and_then(Vec::pop))?;
+        let idle = POOL.with_borrow_mut(|pool| pool.get_mut(key).and_then(Vec::pop))?;
         if idle.stream.is_silent() {
             return Some(idle.stream);
         }
@@ -56,16 +80,16 @@ pub fn take(address: &str) -> Option<Wire> {
 }
 
 /// Keeps a connection for later, unless `idle_max` of the address are kept already.
-pub fn give(address: &str, stream: Wire, idle_max: usize) {
+pub fn give(key: &Key, stream: Wire, idle_max: usize) {
     if matches!(stream, Wire::Channel(_)) {
         return;
     }
     POOL.with_borrow_mut(|pool| {
         let idle = Idle { stream, since_ms: deadline::now_ms() };
-        match pool.get_mut(address) {
+        match pool.get_mut(key) {
             Some(kept) if kept.len() < idle_max => kept.push(idle),
             None if idle_max > 0 => {
-                pool.insert(address.into(), vec![idle]);
+                pool.insert(key.clone(), vec![idle]);
             }
             _ => {}
         }
@@ -110,11 +134,11 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (first, _far) = pair(&listener).await;
             let (second, _far) = pair(&listener).await;
-            give("a", first.into(), 1);
-            give("a", second.into(), 1);
-            assert!(take("b").is_none());
-            assert!(take("a").is_some());
-            assert!(take("a").is_none());
+            give(&Key::new("a"), first.into(), 1);
+            give(&Key::new("a"), second.into(), 1);
+            assert!(take(&Key::new("b")).is_none());
+            assert!(take(&Key::new("a")).is_some());
+            assert!(take(&Key::new("a")).is_none());
         });
     }
 
@@ -129,9 +153,9 @@ mod tests {
             far.write_all(b"!").await.unwrap();
             closed.readable().await.unwrap();
             spoke.readable().await.unwrap();
-            give("a", closed.into(), 9);
-            give("a", spoke.into(), 9);
-            assert!(take("a").is_none());
+            give(&Key::new("a"), closed.into(), 9);
+            give(&Key::new("a"), spoke.into(), 9);
+            assert!(take(&Key::new("a")).is_none());
         });
     }
 
@@ -141,9 +165,9 @@ mod tests {
             clear();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (near, _far) = pair(&listener).await;
-            give("a", near.into(), 9);
+            give(&Key::new("a"), near.into(), 9);
             sweep(10_000);
-            assert!(POOL.with_borrow(|pool| pool.contains_key("a")));
+            assert!(POOL.with_borrow(|pool| pool.contains_key(&Key::new("a"))));
             for _ in 0..4 {
                 deadline::tick();
             }

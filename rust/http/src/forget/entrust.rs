@@ -7,7 +7,6 @@ use super::talk::talk;
 use super::{Queue, State, text};
 use crate::link::Server;
 use alongside_policy::owed::Ticket;
-use alongside_transport::pool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -61,7 +60,7 @@ async fn entrust_to(server: &Arc<Server>, fellow: &Arc<Server>) -> bool {
         }
         let heads: Vec<u8> = batch.iter().flat_map(|ticket| with_line(text(&ticket.what), &line)).collect();
         let (mut answered, mut taken) = (0, 0);
-        let mut kept = pool::take(&fellow.address);
+        let mut kept = fellow.reuse();
         let mut tries = if kept.is_some() { 2 } else { 1 };
         // A kept connection may have closed.
         while tries > 0 && answered == 0 {
@@ -76,7 +75,7 @@ async fn entrust_to(server: &Arc<Server>, fellow: &Arc<Server>) -> bool {
             _ = whole.await;
         }
         if let Some(stream) = kept {
-            pool::give(&fellow.address, stream, IDLE_MAX);
+            fellow.keep(stream, IDLE_MAX);
         }
         if taken == 0 {
             return has_taken;
