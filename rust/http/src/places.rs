@@ -41,7 +41,7 @@ impl<'g> Places<'g> {
         limits: &Limits,
         gate: &'g Gate,
         upstream: &'g Upstream,
-        waits: impl Fn(),
+        mut waits: impl FnMut(),
     ) -> Result<(), &'static str> {
         let until = self.until;
         let terms = |open_max| Terms {
