@@ -233,6 +233,11 @@ impl<'c, S: Stream> Exchange<'c, S> {
         if let Some(notice) = self.notice.take() {
             Box::pin(notice.tell(answer.status)).await;
         }
+        // Nearly every answer is whole by now, and need not be moved to where a longer one is waited for.
+        if !answer.upgrade && response.is_whole() && sent.request.is_done() {
+            self.put_away(upstream, (stream, buffer), (&answer, response), sent);
+            return Ok(self.write_paced(None).await);
+        }
         let mut answered = Answered { hop, began, stream, buffer, answer, response };
         if answered.answer.upgrade {
             return Ok(Box::pin(self.tunnel(answered, sent)).await);
@@ -241,11 +246,12 @@ impl<'c, S: Stream> Exchange<'c, S> {
             self.collect(&mut answered, sent, course).await?;
         }
         answered.response.release();
-        self.status = answered.answer.status;
         if answered.response.is_whole() && sent.request.is_done() {
-            self.put_away(answered, sent);
+            let Answered { stream, buffer, answer, response, .. } = answered;
+            self.put_away(upstream, (stream, buffer), (&answer, response), sent);
             return Ok(self.write_paced(None).await);
         }
+        self.status = answered.answer.status;
         // What is long makes up for an allocation.
         Ok(Box::pin(self.pass(answered, sent, course)).await)
     }
@@ -337,15 +343,21 @@ impl<'c, S: Stream> Exchange<'c, S> {
     }
 
     /// Leaves an answer that is whole in the output. Whoever made it is done with, and does not wait for a slow client.
-    fn put_away(&mut self, answered: Answered<'_>, sent: &mut Sent<'_, '_>) {
-        let upstream = &**answered.hop.upstream;
+    fn put_away(
+        &mut self,
+        upstream: &Upstream,
+        (stream, buffer): (Wire, Buffer),
+        (answer, response): (&Answer, Flow),
+        sent: &mut Sent<'_, '_>,
+    ) {
+        self.status = answer.status;
         upstream.metrics.count(UpstreamOutcome::Answered);
-        if answered.answer.keep_alive && answered.buffer.is_empty() {
-            upstream.server.keep(answered.stream, self.limits.pool_idle_max as usize);
+        if answer.keep_alive && buffer.is_empty() {
+            upstream.server.keep(stream, self.limits.pool_idle_max as usize);
         }
         sent.places.give_back();
-        self.trail.body_bytes = answered.response.taken();
-        self.output = answered.response.into_pending();
+        self.trail.body_bytes = response.taken();
+        self.output = response.into_pending();
     }
 
     async fn pass_body(
