@@ -144,7 +144,9 @@ def test_a_pod_of_two_containers_is_one_unit_behind_a_service(fleet: fleets.Flee
 def test_pods_with_addresses_of_their_own_are_replaced_behind_their_service(
     fleet: fleets.Fleet,
 ) -> None:
-    code, out, err = up(fleet, deployment(fleet, "one", replicas=2, env=OWN_ADDRESS))
+    code, out, err = up(
+        fleet, deployment(fleet, "one", replicas=2, env=OWN_ADDRESS), "--engine", "process"
+    )
     assert code == 0, out + err
     assert heard(service(fleet)) == "one"
     before = set(fleet.processes())

@@ -51,6 +51,10 @@ class Draft:
         """Return what cannot share an address where an engine runs the pods."""
         return collisions.find(self.claims(engine))
 
+    def doubts(self) -> list[problems.Problem]:
+        """Return what would collide as processes if pods do not listen where they are told."""
+        return replace(self, site=replace(self.site, believes=False)).clashes()
+
     def claims(self, engine: shape.EngineName) -> Iterator[collisions.Claim]:
         """Yield the addresses that pods and caches need for themselves."""
         for unit in self.translated.units:

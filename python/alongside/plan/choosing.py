@@ -41,13 +41,20 @@ class Choice:
     reason: str
 
 
-def choose(wish: Wish, collisions: Sequence[problems.Problem], facts: Facts) -> Choice:
+def choose(
+    wish: Wish,
+    collisions: Sequence[problems.Problem],
+    facts: Facts,
+    *,
+    doubts: Sequence[problems.Problem] = (),
+) -> Choice:
     """Return what runs the pods of a project that does not run yet.
 
     Args:
         wish: the user's.
         collisions: what cannot share an address where all pods share this machine's network.
         facts: of the machine.
+        doubts: the same, where pods do not listen at the address that they are told.
 
     Raises:
         errors.UsageError: nothing can; every collision, and why the other engines cannot be used.
@@ -58,6 +65,12 @@ def choose(wish: Wish, collisions: Sequence[problems.Problem], facts: Facts) -> 
         elif why := facts.against(wish):
             raise errors.UsageError(f"--engine {wish} cannot be used: {why}")
         return Choice(wish, "it was asked for")
+    if not collisions and doubts and not facts.namespaces:
+        first = doubts[0].message.partition(";")[0]
+        return Choice(
+            "namespaces",
+            f"as processes its pods would collide, unless they listen at status.podIP: {first}",
+        )
     if not collisions:
         return Choice("process", "no two of its pods need one address")
     first = f"as processes its pods would collide: {collisions[0].message.partition(';')[0]}"

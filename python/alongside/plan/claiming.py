@@ -28,10 +28,14 @@ class Site:
     has_loopbacks: bool = True
     """Whether there is more than one address."""
     places: shared.Places = field(default_factory=shared.Below)
+    believes: bool = True
+    """Whether a pod counts as listening at its own address that is told it, whatever it does with
+    it; else only one whose words name it."""
 
     def address(self, pod: pods.Pod) -> str:
         """Return where the process engine has a pod listen."""
-        return loopback.address(pod, self.project, has_loopbacks=self.has_loopbacks)
+        is_own = self.has_loopbacks and (self.believes or loopback.is_meant(pod))
+        return loopback.address(pod, self.project, has_loopbacks=is_own)
 
 
 def of_unit(unit: Unit, engine: shape.EngineName, on: Site) -> list[collisions.Claim]:

@@ -29,12 +29,30 @@ def address(pod: pods.Pod, project: str, *, has_loopbacks: bool) -> str:
         project: as named by its user.
         has_loopbacks: whether this machine has more than one address.
     """
-    is_told = any(
-        variable.written == _OWN_ADDRESS
-        for container in pod.containers
-        for variable in container.variables
-    )
+    is_told = any(map(_told, pod.containers))
     return of_pod(project, pod.name) if is_told and has_loopbacks else SHARED
+
+
+def is_meant(pod: pods.Pod) -> bool:
+    """Return whether a pod's words say that it listens at its own address, which it is told.
+
+    They name the variable; a program that reads it by itself may do anything with it.
+    """
+    return any(
+        name in text
+        for container in pod.containers
+        for name in _told(container)
+        for text in (*container.command, *container.args, *_texts(container))
+    )
+
+
+def _told(container: pods.Container) -> list[str]:
+    """Return the variables in which a container is told its pod's address."""
+    return [one.name for one in container.variables if one.written == _OWN_ADDRESS]
+
+
+def _texts(container: pods.Container) -> Iterator[str]:
+    return (one.written for one in container.variables if one.written != _OWN_ADDRESS)
 
 
 def of_services(project: str, names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:

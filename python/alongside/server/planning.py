@@ -72,7 +72,8 @@ def begun(order: orders.Order, drafted: building.Draft, facts: choosing.Facts) -
     """
     choice = choosing.Choice("process", "")
     if drafted.has_pods:
-        choice = choosing.choose(order.engine, drafted.clashes(), facts)
+        doubts = drafted.doubts()
+        choice = choosing.choose(order.engine, drafted.clashes(), facts, doubts=doubts)
     return building.finish(drafted, choice, known(order))
 
 
@@ -90,7 +91,7 @@ def needs_facts(order: orders.Order, drafted: building.Draft) -> bool:
     """Return whether it matters what this machine allows."""
     if order.engine != "auto":
         return order.engine != "process"
-    return drafted.has_pods and bool(drafted.clashes())
+    return drafted.has_pods and bool(drafted.clashes() or drafted.doubts())
 
 
 def check_documents(plan: shape.Plan, places: folders.Folders) -> None:

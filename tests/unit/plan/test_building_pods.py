@@ -162,6 +162,25 @@ def test_pods_that_are_told_their_address_have_one_each_as_processes() -> None:
         assert claim != "127.0.0.1:11211"
 
 
+@pytest.mark.parametrize(
+    ("words", "is_doubtful"),
+    [
+        ("", True),
+        ("args: [-l, '0.0.0.0'], ", True),
+        ("args: [-l, $(ADDRESS)], ", False),
+        ("command: [sh, -c, 'serve $ADDRESS'], ", False),
+    ],
+)
+def test_it_is_doubted_that_pods_listen_where_no_word_of_theirs_says_so(
+    words: str, is_doubtful: bool
+) -> None:
+    told = (
+        f"{words}env: [{{name: ADDRESS, valueFrom: {{fieldRef: {{fieldPath: status.podIP}}}}}}], "
+    )
+    draft = drafted(STATEFUL_SET.replace("ports", f"{told}ports"))
+    assert (bool(draft.doubts()), draft.clashes()) == (is_doubtful, [])
+
+
 def test_a_port_of_the_host_is_claimed_whatever_the_engine_and_once() -> None:
     text = STATEFUL_SET.replace("11211}", "11211, hostPort: 9}")
     with pytest.raises(problems.ResourceError, match=r"port 9 of 127\.0\.0\.1 is needed by each"):

@@ -48,6 +48,14 @@ def test_chooses_the_first_engine_that_has_room(
     assert (choice.engine, choice.reason) == (engine, reason)
 
 
+def test_processes_are_not_chosen_where_pods_may_listen_beside_the_address_they_are_told() -> None:
+    choice = choosing.choose("auto", [], ALL, doubts=[CLASH])
+    told = "unless they listen at status.podIP: port 1 is needed twice"
+    assert (choice.engine, told in choice.reason) == ("namespaces", True)
+    assert choosing.choose("auto", [], NONE, doubts=[CLASH]).engine == "process"
+    assert choosing.choose("process", [], ALL, doubts=[CLASH]).engine == "process"
+
+
 CLASHES = "f.yaml:7: StatefulSet/db: spec.x: port 1 is needed twice; add one"
 UP = "run alongside down --project p first, then up again"
 
