@@ -81,6 +81,41 @@ fn a_server_that_has_no_room_for_us_refuses_the_connection() {
 }
 
 #[test]
+fn a_redis_that_loads_or_is_busy_fails_and_one_that_takes_no_writes_does_not() {
+    let cases = [
+        ("-LOADING Redis is loading the dataset in memory\r\n", Standing::Ejected),
+        ("-BUSY Redis is busy running a script.\r\n", Standing::Ejected),
+        ("-OOM command not allowed when used memory > 'maxmemory'.\r\n", Standing::Good),
+    ];
+    for (said, standing) in cases {
+        let (mut world, terms, k) = world("redis", 2, &json!({"ejection": {"failures": 2}}));
+        let client = world.connect();
+        world.server(0).health = Health::Silent;
+        for expected in [Standing::Good, standing] {
+            get_redis(&mut world, client, &k[0]);
+            world.say(0, said.as_bytes());
+            world.settle();
+            assert_eq!(world.take(client), said, "the client is told what the server said");
+            assert_eq!(terms.servers[0].standing(), expected, "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_good_answer_between_two_failures_makes_up_for_the_first() {
+    let (mut world, terms, k) = world("redis", 2, &json!({"ejection": {"failures": 2}}));
+    let client = world.connect();
+    world.server(0).health = Health::Silent;
+    for said in ["-LOADING a\r\n", "$-1\r\n", "-LOADING a\r\n"] {
+        get_redis(&mut world, client, &k[0]);
+        world.say(0, said.as_bytes());
+        world.settle();
+        assert_eq!(world.take(client), said);
+    }
+    assert_eq!(terms.servers[0].standing(), Standing::Good);
+}
+
+#[test]
 fn who_has_answered_already_refuses_no_connection_by_the_same_words() {
     let full =
         [("memcache", "ERROR Too many open connections\r\n"), ("redis", "-ERR max number of clients reached\r\n")];

@@ -30,6 +30,8 @@ pub(crate) struct Seen {
     pub(crate) answers: usize,
     /// Those of them that clients asked for.
     pub(crate) responses: usize,
+    /// Those of them that say that the server can serve nobody for now.
+    pub(crate) unready: usize,
     /// Keys that count as missing since the server refused them.
     pub(crate) keys_lost: u64,
     /// What more is to be done.
@@ -88,8 +90,13 @@ impl Fleet {
         link.lane.response_bytes.add(bytes.len() as u64);
         link.show_queues();
         pool.waiting = pool.waiting.saturating_sub(seen.answers);
+        // What becomes of its server is not told by a link that drains.
+        let place = if link.is_draining { usize::MAX } else { link.server as usize };
+        let mut is_ejected = false;
         if !matches!(seen.verdict, Verdict::Broken(_)) {
-            if seen.responses > 0
+            if seen.unready > 0 {
+                is_ejected = (0..seen.unready).any(|_| pool.failed(place, Why::Other, context));
+            } else if seen.responses > 0
                 && let Some(server) = pool.servers.get_mut(link.server as usize)
             {
                 server.answered();
@@ -105,6 +112,7 @@ impl Fleet {
             _ if is_flooded => self.break_link(id, Why::TooLarge, clients, context),
             Verdict::Probed => self.probed(id, context),
             Verdict::Fine if is_over => pool.drop_link(id, &mut self.links, context),
+            Verdict::Fine if is_ejected => pool.drain_server(place, &mut self.links, context),
             Verdict::Fine => {}
         }
     }

@@ -15,6 +15,9 @@ use super::pool::Pool;
 const FULL: [&[u8]; 2] =
     [b"-ERR max number of clients reached\r\n", b"-ERR max number of clients + cluster connections reached\r\n"];
 
+/// How errors begin by which Redis says that it serves nobody for now: reads and writes, whatever they are.
+const UNREADY: [&[u8]; 2] = [b"LOADING", b"BUSY"];
+
 /// Read what answers a link's asks, and hand it to who waits.
 pub(super) fn read(
     link: &mut Link,
@@ -62,6 +65,7 @@ pub(super) fn read(
         };
         seen.done += reply.bytes.len();
         seen.count(ask);
+        seen.unready += usize::from(reply.is_error() && ask.is_clients() && UNREADY.contains(&reply.word()));
         link.observe(ask, context);
         if !link.pop() {
             seen.verdict = deliver(ask, &reply, clients, context);
