@@ -69,4 +69,4 @@ def test_would_see_what_is_left_in_docker(worlds: engines.Worlds) -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(behaviours.ALL) >= 60
+    assert len(behaviours.ALL) >= 80

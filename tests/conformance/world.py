@@ -185,23 +185,41 @@ class World:
         else:
             os.kill(self._pause(pod), signal.SIGKILL)
 
+    def kill_all(self, pod: str) -> None:
+        """Send SIGKILL to all that a pod is, its surroundings and what its programs left too."""
+        if self.engine == "docker":
+            filters = ("--filter", f"label=dev.alongside.pod={pod}")
+            held = self._docker("ps", "--quiet", *filters).split()
+            # One that ended with another is killed in vain.
+            self._docker("kill", "--signal", "KILL", *held, check=False)
+            return
+        names = (f"{PROJECT}/{pod}/", f"{PROJECT}/pod/{pod}/")
+        for pid, mark in self._marked():
+            if f"{mark}/".startswith(names):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
     def _pause(self, pod: str) -> int:
         """Return the process that carries the mark of a pod and of none of its containers."""
-        mark = f"ALONGSIDE_CHILD={PROJECT}/pod/{pod}".encode()
-        home = f"ALONGSIDE_CHILD_HOME={self.folder}/".encode()
+        [pause] = [pid for pid, mark in self._marked() if mark == f"{PROJECT}/pod/{pod}"]
+        return pause
+
+    def _marked(self) -> list[tuple[int, str]]:
+        """Return the processes of the project, each with its mark."""
+        name, home = b"ALONGSIDE_CHILD=", f"ALONGSIDE_CHILD_HOME={self.folder}/".encode()
         found = []
         for path in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
                 carried = path.read_bytes().split(b"\0")
-                if mark in carried and any(one.startswith(home) for one in carried):
-                    found.append(int(path.parent.name))
-        [pause] = found
-        return pause
+                if any(one.startswith(home) for one in carried):
+                    marks = [one[len(name) :].decode() for one in carried if one.startswith(name)]
+                    found += [(int(path.parent.name), mark) for mark in marks]
+        return found
 
-    def _docker(self, *words: str) -> str:
+    def _docker(self, *words: str, check: bool = True) -> str:
         variables = {**os.environ, **self.variables}
         return subprocess.run(
-            ["docker", *words], env=variables, check=True, capture_output=True, text=True
+            ["docker", *words], env=variables, check=check, capture_output=True, text=True
         ).stdout
 
     def address(self, service: str, port: int) -> tuple[str, int]:

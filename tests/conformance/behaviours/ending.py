@@ -43,6 +43,27 @@ def _stubborn_check(world: World) -> None:
     assert float(lines[-1]) - float(lines[told - 1]) >= 0.5  # of its grace of one second
 
 
+def _at_once(world: World) -> list[Value]:
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", writing.SAY + "sleep 1; say preStop"]}}}
+    main = writing.shell("main", ON_TERM.format(word="SIGTERM"), lifecycle=hook)
+    return [writing.pod(world, "at-once", main, grace=0)]
+
+
+def _at_once_check(world: World) -> None:
+    assert world.lines("at-once") == []
+
+
+def _slow_hook(world: World) -> list[Value]:
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", writing.SAY + "say begins; sleep 300"]}}}
+    main = writing.shell("main", ON_TERM.format(word="SIGTERM"), lifecycle=hook)
+    return [writing.pod(world, "slow-hook", main, grace=2)]
+
+
+def _slow_hook_check(world: World) -> None:
+    # Told to end when the hook had its time, with two seconds more to do it in.
+    assert world.lines("slow-hook") == ["begins", "SIGTERM"]
+
+
 def _reverse(world: World) -> list[Value]:
     sidecars = [
         writing.shell(name, ON_TERM.format(word=f"{name} ends"), restartPolicy="Always")
@@ -83,6 +104,13 @@ BEHAVIOURS = (
     Behaviour("preStop comes before SIGTERM", _pre_stop, _pre_stop_check, phase="down"),
     Behaviour(
         "what ignores SIGTERM is killed after its grace", _stubborn, _stubborn_check, phase="down"
+    ),
+    Behaviour("without grace a program is killed at once", _at_once, _at_once_check, phase="down"),
+    Behaviour(
+        "a preStop has no more time than the grace, and SIGTERM comes all the same",
+        _slow_hook,
+        _slow_hook_check,
+        phase="down",
     ),
     Behaviour("sidecars end last, in reverse order", _reverse, _reverse_check, phase="down"),
     Behaviour(

@@ -120,6 +120,47 @@ def _sidecar_check(world: World) -> None:
     assert world.container("sidecar-killed", "main")["restarts"] == 0
 
 
+def _init(world: World) -> list[Value]:
+    first = writing.shell("first", "say first")
+    # By itself, since what waits for a test keeps its pod from having begun; `$$` is a `$` here.
+    dying = 'say second; test "$(grep -c second "$LINES/$POD")" -ge 2 || kill -9 $$$$; say goes on'
+    main = writing.shell("main", f"say main; {writing.WAIT}")
+    inits = [first, writing.shell("second", dying)]
+    return [writing.pod(world, "init-killed", main, initContainers=inits)]
+
+
+def _init_check(world: World) -> None:
+    world.until_line("init-killed", "main")
+    assert world.lines("init-killed") == ["first", "second", "second", "goes on", "main"]
+    assert world.container("init-killed", "second")["restarts"] == 1
+
+
+def _all(world: World) -> list[Value]:
+    service, pod = _served(world, "all-killed", before='\nsay("main")')
+    pod["spec"]["initContainers"] = [
+        writing.shell("init", "say init", env=[{"name": "POD", "value": "all-killed"}]),
+        writing.shell(
+            "sidecar",
+            f"setsid sleep {_sleep(world, 98761)} & {writing.WAIT}",
+            restartPolicy="Always",
+            env=[{"name": "POD", "value": "all-killed"}],
+        ),
+    ]
+    return [service, pod]
+
+
+def _all_check(world: World) -> None:
+    _until_served(world, "all-killed")
+    before = _sleeping(_sleep(world, 98761))
+    world.kill_all("all-killed")
+    world.until("what it left is gone", lambda: not _is_alive(before))
+    # Where a pod has surroundings these went too, so that it begins anew as a whole.
+    is_anew = world.engine in sharing.ISOLATED
+    begun = ["init", "main", *(["init"] if is_anew else []), "main"]
+    world.until("it runs again", lambda: world.lines("all-killed") == begun)
+    _until_served(world, "all-killed")
+
+
 def _sleep(world: World, number: int) -> str:
     """Return a time for `sleep` that no other program here has."""
     return f"{number}.{world.port('sleep')}"
@@ -206,6 +247,8 @@ BEHAVIOURS = (
         engines=("namespaces",),
     ),
     Behaviour("kill -9 of a sidecar restarts it alone", _sidecar, _sidecar_check),
+    Behaviour("kill -9 of an init container runs it again, and none before it", _init, _init_check),
+    Behaviour("kill -9 of all that a pod is brings it back", _all, _all_check),
     Behaviour(
         "kill -9 of a grandchild is its parent's matter, and it is reaped",
         _grandchild,

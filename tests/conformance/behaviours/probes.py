@@ -207,6 +207,31 @@ def _grpc_alive_check(world: World) -> None:
     _file(world, "grpc-alive", "status", "SERVING")
 
 
+def _sidecars(world: World) -> list[Value]:
+    sidecar = writing.shell(
+        "sidecar",
+        f'rm -f "$LINES/$POD.bad"; say sidecar; {writing.WAIT}',
+        restartPolicy="Always",
+        readinessProbe=writing.exec_('test -e "$LINES/$POD.good"', failureThreshold=1),
+        livenessProbe=writing.exec_('test ! -e "$LINES/$POD.bad"', failureThreshold=1),
+    )
+    main = writing.shell("main", f"say main; {writing.WAIT}")
+    return [writing.pod(world, "probed-sidecar", main, initContainers=[sidecar])]
+
+
+def _sidecars_check(world: World) -> None:
+    world.until_line("probed-sidecar", "main")  # which waits for the start alone
+    assert not _is(world, "probed-sidecar", "ready")
+    folder = Path(world.lines_folder)
+    (folder / "probed-sidecar.good").touch()
+    world.until("it is ready", lambda: _is(world, "probed-sidecar", "ready"))
+    (folder / "probed-sidecar.bad").touch()
+    begun = ["main", "sidecar", "sidecar"]
+    world.until("it was restarted", lambda: sorted(world.lines("probed-sidecar")) == begun)
+    assert world.container("probed-sidecar", "main")["restarts"] == 0
+    world.until("it is ready again", lambda: _is(world, "probed-sidecar", "ready"))
+
+
 def _startup(world: World) -> list[Value]:
     up = 'test -e "$LINES/$POD.up"'
     main = writing.shell(
@@ -269,6 +294,12 @@ BEHAVIOURS = (
     Behaviour("liveness by HTTP", _liveness_http, _liveness_http_check),
     Behaviour("readiness by gRPC's health service, by name", _grpc_ready, _grpc_ready_check),
     Behaviour("liveness by gRPC's health service", _grpc_alive, _grpc_alive_check),
+    Behaviour(
+        "a sidecar's probes decide over its pod's readiness, and restart it alone",
+        _sidecars,
+        _sidecars_check,
+        is_ready=False,
+    ),
     Behaviour("a startup probe holds the liveness probe back", _startup, _startup_check),
     Behaviour(
         "a startup probe that fails restarts the container",

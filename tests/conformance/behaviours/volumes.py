@@ -252,6 +252,31 @@ def _live_check(world: World) -> None:
     assert world.container("live", "main")["restarts"] == 0
 
 
+def _live_secret(world: World, text: str) -> list[Value]:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "live-secret"},
+        "stringData": {"token": text},
+    }
+    script = 'while true; do now="$(cat "$LIVE/token")"; '
+    script += 'test "$now" = "$last" || say "$now"; last="$now"; sleep 0.05; done'
+    main = writing.shell(
+        "main",
+        script,
+        env=[{"name": "LIVE", "value": "/etc/live"}],
+        volumeMounts=[_mount("live", "/etc/live")],
+    )
+    volume = {"name": "live", "secret": {"secretName": "live-secret"}}
+    return [secret, writing.pod(world, "live-secret", main, volumes=[volume], grace=1)]
+
+
+def _live_secret_check(world: World) -> None:
+    world.until_line("live-secret", "new")
+    assert world.lines("live-secret") == ["old", "new"]
+    assert world.container("live-secret", "main")["restarts"] == 0
+
+
 BEHAVIOURS = (
     Behaviour("an emptyDir is shared by containers", _empty, _empty_check),
     Behaviour("an emptyDir outlives a container's restart", _kept, _kept_check),
@@ -279,5 +304,12 @@ BEHAVIOURS = (
         _live_check,
         phase="changed",
         changed=lambda world: _live(world, "new"),
+    ),
+    Behaviour(
+        "a changed Secret is published without a restart",
+        lambda world: _live_secret(world, "old"),
+        _live_secret_check,
+        phase="changed",
+        changed=lambda world: _live_secret(world, "new"),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.conformance import values, writing
+from tests.conformance.behaviours import services, sharing
 from tests.conformance.world import Behaviour, World
 
 if TYPE_CHECKING:
@@ -90,6 +91,69 @@ def _ordered_check(world: World) -> None:
     ]
 
 
+def _turned(world: World, word: str) -> list[Value]:
+    script = f'trap \'say "$NAME ends"; exit 0\' TERM; say "$NAME {word}"; '
+    main = writing.shell(
+        "main",
+        script + writing.FOREVER,
+        env=[{"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+    )
+    template = writing.template(world, "turned", main)
+    fields = {"replicas": 2, "serviceName": "turned"}
+    return [_workload("StatefulSet", "turned", template, **fields)]
+
+
+def _turned_check(world: World) -> None:
+    world.until_line("turned", "turned-0 second")
+    assert world.lines("turned") == [
+        *("turned-0 first", "turned-1 first"),
+        *("turned-1 ends", "turned-1 second", "turned-0 ends", "turned-0 second"),
+    ]
+
+
+def _parallel(world: World) -> list[Value]:
+    main = writing.shell("main", "say begins; sleep 1; say ends")
+    template = writing.template(world, "parallel", main, restartPolicy="Never")
+    return [_made_job("parallel", template, completions=3, parallelism=2)]
+
+
+def _parallel_check(world: World) -> None:
+    lines = world.lines
+    world.until("all have ended", lambda: lines("parallel").count("ends") == 3)
+    assert lines("parallel").count("begins") == 3
+    assert "begins" in lines("parallel")[2:], "the third one waited for another to end"
+    running = 0
+    for line in lines("parallel"):
+        running += 1 if line == "begins" else -1
+        assert running <= 2
+
+
+def _steady(world: World, word: str) -> list[Value]:
+    main = sharing.server("main", 7000, word)
+    # Who was chosen before its end was known is served still.
+    hook = {"preStop": {"exec": {"command": ["sleep", "2"]}}}
+    probe = {"tcpSocket": {"port": 7000}, "periodSeconds": 1, "timeoutSeconds": 10}
+    main |= {"readinessProbe": probe, "lifecycle": hook}
+    template = writing.template(world, "steady", main)
+    ask = """
+host, port, last = os.environ["STEADY_SERVICE_HOST"], int(os.environ["STEADY_SERVICE_PORT"]), ""
+while True:
+    try: now = socket.create_connection((host, port), timeout=20).makefile().read().strip() or "cut"
+    except OSError as error: now = f"refused: {error}"
+    if now != last and (last or now == "first"): say(now); last = now
+    time.sleep(0.02)
+"""
+    workload = _workload("Deployment", "steady", template, replicas=2)
+    asker = writing.pod(world, "steady-asker", writing.python("main", ask), grace=1)
+    return [services.service("steady", world.port("steady"), 7000), workload, asker]
+
+
+def _steady_check(world: World) -> None:
+    world.until("all are new", lambda: world.lines("steady-asker")[-1:] == ["second"])
+    world.until("no old one is there", lambda: len(_names(world, "steady-")) == 3)
+    assert set(world.lines("steady-asker")) == {"first", "second"}
+
+
 def _made_job(name: str, template: Value, **fields: values.Free) -> Value:
     return {
         "apiVersion": "batch/v1",
@@ -165,6 +229,7 @@ BEHAVIOURS = (
     Behaviour("a Deployment runs its replicas", _deployment, _deployment_check),
     Behaviour("a StatefulSet starts one by one", _ordered, _ordered_check),
     Behaviour("a Job runs to success", _job, _job_check),
+    Behaviour("a Job runs as many pods at once as it may", _parallel, _parallel_check),
     Behaviour(
         "a Job whose pods fail has new ones up to its limit",
         lambda world: _failing(world, "failing", "Never"),
@@ -184,6 +249,21 @@ BEHAVIOURS = (
         _rolled_check,
         phase="changed",
         changed=lambda world: _rolled(world, "second"),
+    ),
+    Behaviour(
+        "a StatefulSet's change replaces its pods one by one, the last first",
+        lambda world: _turned(world, "first"),
+        _turned_check,
+        phase="changed",
+        changed=lambda world: _turned(world, "second"),
+    ),
+    Behaviour(
+        "a Service answers all through its Deployment's change",
+        lambda world: _steady(world, "first"),
+        _steady_check,
+        phase="changed",
+        changed=lambda world: _steady(world, "second"),
+        engines=sharing.ISOLATED,
     ),
     Behaviour(
         "fewer replicas end the others",
