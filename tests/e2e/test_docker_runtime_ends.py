@@ -13,6 +13,7 @@ from tests.e2e import docker, pods_in_docker
 from tests.e2e.pods_in_docker import IMAGE, echoing, opened, shell
 
 from alongside.base import environment, errors
+from alongside.dockerd import engine as dockerd
 from alongside.engines.pods import runtime
 from alongside.engines.runtimes.docker import facts
 from alongside.plan import pods
@@ -225,7 +226,7 @@ def test_a_pod_whose_address_a_stranger_took_gets_another(
                         await project.pod(pod)
                 else:
                     made = await project.pod(pod)
-                    with pytest.raises(errors.PermanentError, match="in use"):
+                    with pytest.raises(runtime.NotBegunError, match=taken):
                         await made.start(waits, 0)
                     assert taken in await made.lost()
                     await made.remove()
@@ -235,6 +236,25 @@ def test_a_pod_whose_address_a_stranger_took_gets_another(
                 assert made.address not in {first.address, taken}
             finally:
                 engine.docker("rm", "--force", stranger.stdout.strip())
+
+    pods_in_docker.run(body())
+
+
+def test_a_start_of_which_a_silent_engine_knew_nothing_is_none(
+    engine: docker.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            waits = shell("echo up; exec sleep 100")
+            made = await project.pod(pods.Pod("one", (waits,)))
+            with monkeypatch.context() as patch:
+                nowhere = dockerd.Engine(tmp_path / "nowhere.sock")
+                patch.setattr(project.opened(), "asked", nowhere)
+                with pytest.raises(runtime.NotBegunError, match="no Docker engine answers"):
+                    await made.start(waits, 0)
+                await nowhere.close()
+            await made.start(waits, 0)
+            await project.written("up")
 
     pods_in_docker.run(body())
 

@@ -389,6 +389,8 @@ class PodChild:
                 await self._fetches.fetch(container, sandbox)
             async with limits.limited(START_S_MAX):
                 running = await sandbox.start(container, attempt)
+        except runtime.NotBegunError as error:
+            return events.StartFailed(name, attempt, str(error), is_tried=False)
         except asyncio.CancelledError:
             if self._life.sandbox.stage != "there":
                 raise

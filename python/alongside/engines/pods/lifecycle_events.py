@@ -69,6 +69,8 @@ class StartFailed:
     container: str
     attempt: int
     reason: str
+    is_tried: bool = True
+    """Not where it is none of its fault, and certain that nothing of it ran."""
 
 
 @dataclass(frozen=True, slots=True)

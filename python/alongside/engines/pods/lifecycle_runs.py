@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
+from alongside.base import units
 from alongside.engines.pods import lifecycle_ends, lifecycle_probes
 from alongside.engines.pods import lifecycle_events as events
 from alongside.engines.pods import lifecycle_states as states
@@ -90,7 +91,9 @@ class Follower:
                 if run.stage == "starting":
                     self._started()
             case events.StartFailed():
-                if run.stage == "starting":
+                if run.stage == "starting" and not event.is_tried:
+                    self._put_off(event.reason)
+                elif run.stage == "starting":
                     self.ended(NOT_STARTED, "StartError", event.reason)
             case events.Exited():
                 if run.is_alive:
@@ -101,6 +104,22 @@ class Follower:
                 self._hooked(event)
             case _:
                 assert_never(event)
+
+    def _put_off(self, reason: str) -> None:
+        """Note that a run did not come about: it is no end, whatever the restart policy."""
+        run, now_s = self.run, self._outbox.now_s
+        delay_s, failures = run.failures.after(0.0)
+        self.run = replace(
+            run,
+            stage="waiting",
+            attempt=run.attempt - 1,
+            since_s=now_s,
+            failures=failures,
+            again_s=now_s + delay_s,
+            ending=None,
+            message=f"{reason}; tried again in {units.format_duration(delay_s)}",
+        )
+        self._outbox.say("start_put_off", reason)
 
     def ended(self, code: int, reason: str, message: str) -> None:
         """Note the end of a run, and when the next one may begin."""

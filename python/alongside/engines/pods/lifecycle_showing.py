@@ -156,7 +156,7 @@ def _status(container: pods.Container, state: states.State, *, is_initialized: b
     elif run.last is not None and (run.stage == "terminated" or state.finish is not None):
         stage, reason_ = "terminated", run.last.reason
     elif _is_waiting(run):
-        reason_ = "CrashLoopBackOff"
+        reason_ = "CrashLoopBackOff" if run.last is not None else "ContainerCreating"
     return Status(
         container.name,
         container.kind,

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from alongside.base import errors
+
 if TYPE_CHECKING:
     import asyncio
     import signal
@@ -42,6 +44,14 @@ class Room:
     """The pod's own, for files of the runtime; removed with the pod."""
     logs: Mapping[str, Path]
     """Where each container's output goes; appended to."""
+
+
+class NotBegunError(errors.TemporaryError):
+    """A start that did not come about, and that counts as none: it is asked for again."""
+
+    def __init__(self, message: str) -> None:
+        """Take the reason; how long to wait is the pod's matter."""
+        super().__init__(message, retry_after_s=0.0)
 
 
 class Running(Protocol):
@@ -82,6 +92,7 @@ class Sandbox(Protocol):
 
         Raises:
             errors.PermanentError: it cannot be started; the reason as Kubernetes' `message`.
+            NotBegunError: nothing of it ran, for a reason that is none of its own.
         """
 
     async def connect(

@@ -310,6 +310,35 @@ def test_a_container_that_cannot_be_started_and_may_not_be_again_fails_the_pod()
     assert (one.phase, one.status("web").reason) == ("Failed", "StartError")
 
 
+def test_a_start_that_did_not_come_about_is_none_whatever_the_policy() -> None:
+    one = stage(replace(WEB, restart="never"), held="start web")
+    for until_s in (1.0, 2.0):
+        one.feed(events.StartFailed("web", 0, "the engine is silent", is_tried=False))
+        assert (one.phase, one.status("web").reason) == ("Pending", "ContainerCreating")
+        assert "the engine is silent; tried again in " in one.reason
+        one.to(until_s)
+    assert one.when("start web") == pytest.approx([0.0, 0.1, 1.2])
+    one.feed(events.Started("web", 0))
+    assert (one.phase, one.status("web").restarts) == ("Running", 0)
+
+
+@pytest.mark.parametrize("is_lost_first", [True, False])
+def test_a_pod_that_may_not_run_again_begins_anew_where_it_had_not_begun(
+    is_lost_first: bool,
+) -> None:
+    one = stage(replace(WEB, restart="never"), held="start web")
+    told: list[events.Event] = [
+        events.Lost(0, "taken"),
+        events.StartFailed("web", 0, "taken", is_tried=False),
+    ]
+    for event in told if is_lost_first else reversed(told):
+        one.feed(event)
+    one.to(5.0)
+    assert len(one.when("create")) == 2
+    assert one.phase == "Pending"
+    assert one.status("web").restarts == 0
+
+
 def test_a_sandbox_that_cannot_be_made_is_tried_again_after_a_growing_wait() -> None:
     one = stage(held="create")
     one.feed(events.CreateFailed(0, "no bridge"))

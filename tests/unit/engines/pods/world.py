@@ -145,8 +145,11 @@ class World:
                     self.soon(events.RemoveFailed(number, "busy"))
             case events.Start(name, attempt):
                 self.alive[name] = Process(name, attempt, is_deaf=self.fails())
-                failed_start = events.StartFailed(name, attempt, "no")
-                self.soon(failed_start if self.fails() else events.Started(name, attempt))
+                begun: events.Event = events.Started(name, attempt)
+                if self.fails():
+                    is_tried = self.chance.random() < 0.7
+                    begun = events.StartFailed(name, attempt, "no", is_tried)
+                self.soon(begun)
             case events.Look(name, attempt, kind):
                 is_good = not self.fails()
                 self.soon(events.Looked(name, attempt, kind, is_good, "no"))
@@ -235,7 +238,10 @@ class World:
             case events.StartFailed():
                 if process.begun_s is not None:
                     return False
-                self._end(process, container, 128)
+                if event.is_tried:
+                    self._end(process, container, 128)
+                else:
+                    del self.alive[process.name]
             case events.Exited():
                 self._end(process, container, event.exit.code)
             case events.Looked() | events.Hooked():

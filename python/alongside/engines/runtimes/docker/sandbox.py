@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.dockerd import answers
-from alongside.engines.pods import inplace
+from alongside.engines.pods import inplace, runtime
 from alongside.engines.runtimes.docker import containers, image, names, run, specs, subpaths
 from alongside.plan import variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from alongside.engines.pods import runtime
     from alongside.engines.runtimes.docker import project
     from alongside.plan import pods
 
@@ -127,16 +126,16 @@ class PodSandbox:
             what = "was removed" if self.is_removed else "has lost its sandbox"
             raise errors.PermanentError(f'pod "{self.pod.name}" {what}')
         try:
-            if not (self._id or self._is_alone):
-                await self._hold({})
-            config = await self._image(container)
+            config = await self._prepared(container)
             identity = await self._begin(container, attempt, config)
         except answers.RefusedError as error:
             is_missing = error.status == _ABSENT and f"image: {container.image}" in str(error)
             what = image.missing(container.image) if is_missing else str(error)
             if _OCCUPIED.search(what) and not self._lost.done():
                 self._give_back(error)
-                self._lost.set_result(f"somebody has its address, {self._address}")
+                taken = f"somebody has its address, {self._address}"
+                self._lost.set_result(taken)
+                raise runtime.NotBegunError(taken) from error
             raise errors.PermanentError(f'container "{container.name}": {what}') from error
         self._is_alone = False
         started = run.Run(self._project.asked, identity, self._project.clock)
@@ -254,6 +253,15 @@ class PodSandbox:
         if not self.is_removed:
             self._lost.set_result(f"its container ({identity[:12]}) ended")
 
+    async def _prepared(self, container: pods.Container) -> answers.Json:
+        """Have what holds the pod's network; return what counts of the image's configuration."""
+        try:
+            if not (self._id or self._is_alone):
+                await self._hold({})
+            return await self._image(container)
+        except answers.SilentError as error:
+            raise runtime.NotBegunError(str(error)) from error
+
     async def _image(self, container: pods.Container) -> answers.Json:
         """Return the configuration of a container's image, empty where nothing of it counts."""
         if container.group is None or container.user is not None:
@@ -297,7 +305,10 @@ class PodSandbox:
         with subpaths.held(container, volumes, folder, binds=binds) as held:
             body = self._body(container, config, held)
             asked, name = project_.asked, (self.pod.name, container.name, str(attempt))
-            identity = await containers.create(asked, project_.name("container", *name), body)
+            try:
+                identity = await containers.create(asked, project_.name("container", *name), body)
+            except answers.SilentError as error:  # what was only made is replaced by the next one
+                raise runtime.NotBegunError(str(error)) from error
             try:
                 await containers.start(asked, identity)
                 if held.parts:
