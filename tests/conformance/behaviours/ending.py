@@ -72,7 +72,8 @@ def _reverse(world: World) -> list[Value]:
     main = writing.shell(
         "main", "trap 'sleep 0.5; say main ends; exit 0' TERM; while true; do sleep 0.1; done"
     )
-    return [writing.pod(world, "reverse", main, initContainers=sidecars)]
+    # When the grace is over all are told at once, which a busy machine must not bring about.
+    return [writing.pod(world, "reverse", main, initContainers=sidecars, grace=60)]
 
 
 def _reverse_check(world: World) -> None:

@@ -93,10 +93,13 @@ def _ordered_check(world: World) -> None:
 
 def _turned(world: World, word: str) -> list[Value]:
     script = f'trap \'say "$NAME ends"; exit 0\' TERM; say "$NAME {word}"; '
+    script += f'touch "$LINES/$NAME.{word}"; '
     main = writing.shell(
         "main",
         script + writing.FOREVER,
         env=[{"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        # Without it the next one's turn comes as soon as this one is started, before its line.
+        readinessProbe=writing.exec_(f'test -e "$LINES/$NAME.{word}"'),
     )
     template = writing.template(world, "turned", main)
     fields = {"replicas": 2, "serviceName": "turned"}
