@@ -141,6 +141,7 @@ pub fn resp(bytes: &[u8]) {
                 Parsed::Whole(Ok(reply)) => {
                     check_elements(&reply);
                     check_passing(reply.bytes, step, limits.version);
+                    assert_eq!(redis::element_bytes(bytes), Some(reply.bytes.len()), "{}", reply.bytes.escape_ascii());
                     Parsed::Whole(Ok((reply.bytes.len(), format!("{reply:?}"))))
                 }
                 Parsed::Whole(Err(stray)) => Parsed::Whole(Err((u64::MAX, format!("{stray:?}")))),

@@ -15,7 +15,7 @@ pub use crate::incremental::{Parsed, Progress};
 pub use fault::{Fault, Reason};
 pub use inline::Inline;
 pub use passing::Passing;
-pub use reply::{Elements, Reply, ReplyProgress, Stray, Type, reply};
+pub use reply::{Elements, Reply, ReplyProgress, Stray, Type, element_bytes, reply};
 pub use request::{Args, Message, Request, request};
 
 /// A version of the protocol: which types replies have. Requests are the same in both.

@@ -17,13 +17,45 @@ pub(super) enum NoNumber {
 /// As Redis reads it: no plus, no leading zeros, no space.
 #[inline]
 pub(super) fn number(bytes: &[u8], at: usize) -> Result<(i64, usize), NoNumber> {
-    // Most counts and lengths have one digit.
-    if let Some(&[digit @ b'0'..=b'9', b'\r', b'\n']) = bytes.get(at..at + 3) {
-        return Ok((i64::from(digit - b'0'), at + 3));
+    match bytes.get(at..).and_then(short) {
+        Some((number, line_bytes)) => Ok((number, at + line_bytes)),
+        None => long_number(bytes, at),
     }
-    long_number(bytes, at)
 }
 
+/// Return the number of a line with one to three digits, as most counts and lengths have, and how many bytes the line has.
+#[inline]
+fn short(line: &[u8]) -> Option<(i64, usize)> {
+    let &[first, second, third, ..] = line else { return None };
+    let (ones, is_digit) = digit(first);
+    if !is_digit {
+        return None;
+    }
+    if second == b'\r' {
+        return (third == b'\n').then_some((ones, 3));
+    }
+    let &[_, _, _, fourth, ..] = line else { return None };
+    let (next, is_digit) = digit(second);
+    // No number but 0 begins with it.
+    if !is_digit || ones == 0 {
+        return None;
+    }
+    let tens = ones * 10 + next;
+    if third == b'\r' {
+        return (fourth == b'\n').then_some((tens, 4));
+    }
+    let (next, is_digit) = digit(third);
+    let is_whole = is_digit && fourth == b'\r' && line.get(4) == Some(&b'\n');
+    is_whole.then_some((tens * 10 + next, 5))
+}
+
+#[inline]
+fn digit(byte: u8) -> (i64, bool) {
+    let digit = byte.wrapping_sub(b'0');
+    (i64::from(digit), digit <= 9)
+}
+
+#[cold]
 fn long_number(bytes: &[u8], at: usize) -> Result<(i64, usize), NoNumber> {
     let rest = bytes.get(at..).unwrap_or_default();
     let rest = &rest[..rest.len().min(DIGITS_MAX + 2)];
@@ -56,4 +88,28 @@ pub(super) fn value(text: &[u8]) -> Option<i64> {
     }
     let add = |number: i64, &byte: &u8| number.checked_mul(10)?.checked_add(sign * i64::from(byte - b'0'));
     digits.iter().try_fold(0, add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_the_same_at_first_sight_and_at_the_second() {
+        let alphabet = b"-0129\r\nx";
+        let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
+        let mut last = 0..1;
+        for _ in 0..6 {
+            let longer = lines[last].iter().flat_map(|line| alphabet.map(|byte| [line.as_slice(), &[byte]].concat()));
+            let longer: Vec<Vec<u8>> = longer.collect();
+            last = lines.len()..lines.len() + longer.len();
+            lines.extend(longer);
+        }
+        lines.extend(["1000\r\n", "999\r\n$", "123456\r\n", "1024\r", "1024"].map(|line| line.as_bytes().to_vec()));
+        for line in lines {
+            assert_eq!(number(&line, 0), long_number(&line, 0), "{}", line.escape_ascii());
+        }
+        assert_eq!(number(b"*14\r\n", 1), Ok((14, 5)));
+        assert_eq!(number(b"*100\r\n", 1), Ok((100, 6)));
+    }
 }

@@ -145,6 +145,11 @@ impl<'a> Elements<'a> {
     }
 }
 
+/// Of `$-1` with its line's end.
+const NULL_BYTES: usize = 5;
+/// The same in RESP3.
+const NULL: &[u8] = b"_\r\n";
+
 const NO_LIMITS: Limits = Limits {
     bulk_bytes_max: u64::MAX,
     elements_max: u32::MAX as usize,
@@ -172,6 +177,25 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 impl ExactSizeIterator for Elements<'_> {}
+
+/// Return how many bytes the element has that `bytes` begin with, which were read once already.
+#[inline]
+#[must_use]
+pub fn element_bytes(bytes: &[u8]) -> Option<usize> {
+    let end = match *bytes {
+        [b'$', b'-', ..] => NULL_BYTES,
+        [b'_', ..] => NULL.len(),
+        [b'$', ..] => {
+            let (length, start) = number(bytes, 1).ok()?;
+            start + usize::try_from(length).ok()? + 2
+        }
+        _ => match reply(bytes, &NO_LIMITS, &mut ReplyProgress::default()) {
+            Parsed::Whole(Ok(element)) => element.bytes.len(),
+            _ => return None,
+        },
+    };
+    Some(end).filter(|&end| end <= bytes.len())
+}
 
 /// Return the reply that `bytes` begin with.
 ///
@@ -270,6 +294,7 @@ fn element(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Resul
             if count > 0 {
                 open(count, limits, progress)?;
                 progress.at = end;
+                strings(bytes, limits, progress);
                 return Ok(false);
             }
             if count < -1 {
@@ -286,6 +311,7 @@ fn element(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Resul
             Newer::Open { count, end } | Newer::Push { count, end } => {
                 open(count, limits, progress)?;
                 progress.at = end;
+                strings(bytes, limits, progress);
                 return Ok(false);
             }
             Newer::Attribute { count, end } => {
@@ -312,6 +338,25 @@ fn open(count: i64, limits: &Limits, progress: &mut ReplyProgress) -> Result<(),
     Ok(())
 }
 
+/// Pass over the bulk strings and missing values that are there, but for the last that is to come: most of what has
+/// elements has no others. What is not whole, or is neither, is looked at again.
+#[inline]
+fn strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) {
+    let (mut at, mut left) = (progress.at, progress.left);
+    while left > 1 {
+        at = match bytes.get(at) {
+            Some(b'$') => match bulk(bytes, at, limits) {
+                Ok(end) => end,
+                Err(_) => break,
+            },
+            Some(b'_') if limits.version == Version::Three && bytes[at..].starts_with(NULL) => at + NULL.len(),
+            _ => break,
+        };
+        left -= 1;
+    }
+    (progress.at, progress.left) = (at, left);
+}
+
 /// Return where the line that begins at `at` ends; `seen` is how many of its bytes were looked at before.
 pub(super) fn line(bytes: &[u8], at: usize, limits: &Limits, seen: &mut usize) -> Result<usize, Pause> {
     let from = at + *seen;
@@ -329,10 +374,11 @@ pub(super) fn line(bytes: &[u8], at: usize, limits: &Limits, seen: &mut usize) -
 
 #[inline]
 fn bulk(bytes: &[u8], start: usize, limits: &Limits) -> Result<usize, Pause> {
-    let (length, data) = number(bytes, start + 1)?;
-    if length == -1 {
-        return Ok(data);
+    // Most that have no data are missing values.
+    if bytes.get(start + 1..start + NULL_BYTES) == Some(b"-1\r\n") {
+        return Ok(start + NULL_BYTES);
     }
+    let (length, data) = number(bytes, start + 1)?;
     data_end(bytes, length, data, limits)
 }
 

@@ -83,6 +83,13 @@ impl<'a> Args<'a> {
         Some(framed)
     }
 
+    /// Return how many bytes of the request are behind the arguments that were returned.
+    #[inline]
+    #[must_use]
+    pub const fn bytes_left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Return where the next argument's data starts and ends.
     #[inline]
     fn place(&self) -> Option<(usize, usize)> {
