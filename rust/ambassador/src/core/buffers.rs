@@ -83,6 +83,17 @@ impl Output {
         self.end(buffers).extend_from_slice(bytes);
     }
 
+    /// Append a whole buffer: where nothing else waits it is not copied.
+    #[inline]
+    pub(crate) fn append(&mut self, bytes: Vec<u8>, buffers: &mut Buffers) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = bytes;
+            return;
+        }
+        self.bytes.extend_from_slice(&bytes);
+        buffers.give(bytes);
+    }
+
     /// So many were written.
     #[inline]
     pub(crate) fn wrote(&mut self, count: usize, buffers: &mut Buffers) {

@@ -443,8 +443,7 @@ impl Client {
             if slot.early.capacity() > 0 && slot.kind != SlotKind::ValuesTogether || slot.left == 0 {
                 let early = std::mem::take(&mut slot.early);
                 self.early_bytes -= early.len();
-                self.output.extend(&early, &mut context.buffers);
-                context.buffers.give(early);
+                self.output.append(early, &mut context.buffers);
             }
             let Some(slot) = self.slots.get_mut(0) else { break };
             if slot.left > 0 {

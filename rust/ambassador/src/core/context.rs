@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::buffers::Buffers;
 use super::merge::Merge;
+use super::spread::Spread;
 use super::{ClientId, Effect, LinkId, Terms};
 use crate::counters::SAMPLED_ONE_IN;
 
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     merges: Vec<Box<Merge>>,
     /// Room for the servers of a split command.
     pub(crate) servers: Vec<u32>,
+    /// The same for its keys.
+    pub(crate) spread: Spread,
     /// When deadlines are looked at next.
     pub(crate) deadline_us: u64,
     random: u64,
@@ -45,6 +48,7 @@ impl Context {
             buffers: Buffers::default(),
             merges: Vec::new(),
             servers: Vec::new(),
+            spread: Spread::default(),
             deadline_us: u64::MAX,
             random: seed | 1,
             until_sample: SAMPLED_ONE_IN,

@@ -1,7 +1,7 @@
 //! How the parts of a Redis command become its answer.
 
 use alongside_protocols::resp::commands::Split;
-use alongside_protocols::resp::{Elements, Reply, Type};
+use alongside_protocols::resp::{Elements, Reply, Type, element_bytes};
 use alongside_protocols::write_decimal;
 
 use super::Why;
@@ -130,6 +130,7 @@ impl Merge {
     }
 
     fn finish_mget(&mut self, out: &mut Vec<u8>) {
+        out.reserve(self.bytes.len());
         write_array(out, self.parts_of_keys.len());
         for &part in &self.parts_of_keys {
             let Some(part) = self.parts.get_mut(part as usize) else { continue };
@@ -148,15 +149,4 @@ impl Merge {
 
 fn head_bytes(array: &[u8]) -> usize {
     memchr::memchr(b'\n', array).map_or(array.len(), |end| end + 1)
-}
-
-/// Return how many bytes the first element has.
-fn element_bytes(bytes: &[u8]) -> Option<usize> {
-    if bytes.starts_with(b"$-1\r\n") {
-        return Some(5);
-    }
-    if bytes.starts_with(b"_\r\n") {
-        return Some(3);
-    }
-    Elements::new(bytes, 1).next().map(|element| element.bytes.len())
 }
