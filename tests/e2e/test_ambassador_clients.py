@@ -335,7 +335,7 @@ def test_redis_py_is_told_to_speak_resp2_where_a_server_does_not_speak_more() ->
         with redis_py(process.address, protocol=2) as client:
             assert client.mset({key: key for key in KEYS})
             assert client.mget(KEYS) == [key.encode() for key in KEYS]
-        assert process.metric("alongside_ambassador_server_ejects") == 0
+        assert process.metric("alongside_ambassador_ejections") == 0
 
 
 def test_redis_py_says_its_password(tmp_path: Path) -> None:
