@@ -58,10 +58,14 @@ pub fn memcache(bytes: &[u8]) {
     let step = usize::from(step);
     check(bytes, step, || {
         let mut progress = Progress::default();
-        Box::new(move |bytes| match mc::request(bytes, &MEMCACHE, &mut progress) {
+        let mut spots = Vec::new();
+        Box::new(move |bytes| match mc::request_with(bytes, &MEMCACHE, &mut progress, &mut spots) {
             Parsed::More { need } => Parsed::More { need },
             Parsed::Whole(Ok(request)) => {
                 check_memcache(&request);
+                if matches!(request.kind(), mc::Kind::Get | mc::Kind::Gat) && request.key_count > 1 {
+                    assert!(spots.iter().map(|spot| spot.of(request.bytes)).eq(request.keys()));
+                }
                 Parsed::Whole(Ok((request.bytes.len(), format!("{request:?}"))))
             }
             Parsed::Whole(Err(fault)) => {
@@ -91,6 +95,11 @@ fn check_pieces(mut bytes: &[u8]) {
     loop {
         let parsed = mc::piece(bytes, &mut Progress::default());
         let Parsed::Whole(Ok(piece)) = parsed else { panic!("not read in pieces: {}", bytes.escape_ascii()) };
+        if let mc::Piece::Value(value) = piece {
+            let found = mc::value_of(bytes, value.key, &Progress::default());
+            assert!(found.is_none_or(|length| length == value.bytes.len()));
+            assert_eq!(mc::value_of(bytes, b"no key", &Progress::default()), None);
+        }
         bytes = &bytes[piece.bytes().len()..];
         if !matches!(piece, mc::Piece::Value(_)) {
             return assert!(bytes.is_empty());

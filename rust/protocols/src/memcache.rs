@@ -15,8 +15,8 @@ mod words;
 pub use crate::incremental::{Parsed, Progress};
 pub use fault::{Fault, Reason};
 pub use meta::{Hides, KEY_ROOM_BYTES, KeyRoom, decoded_key};
-pub use reply::{Expect, Outcome, Piece, Reply, Stray, Value, piece, reply};
-pub use request::{Request, request};
+pub use reply::{Expect, Outcome, Piece, Reply, Stray, Value, piece, reply, value_of};
+pub use request::{Request, Spot, request, request_with};
 pub use verb::{Kind, Verb};
 pub use words::Words;
 

@@ -122,19 +122,49 @@ pub fn piece<'a>(bytes: &'a [u8], progress: &mut Progress) -> Parsed<Result<Piec
     parsed
 }
 
+/// Return how long the value is that `bytes` begin with, if it is that key's, whole, and as memcached writes it. `None` says
+/// nothing: ask [`piece`], with the same progress.
+#[inline]
+#[must_use]
+pub fn value_of(bytes: &[u8], key: &[u8], progress: &Progress) -> Option<usize> {
+    if bytes.len() < progress.need {
+        return None;
+    }
+    let text = bytes.strip_prefix(b"VALUE ")?;
+    let rest = text.get(key.len()..)?.strip_prefix(b" ")?;
+    if !is_same(&text[..key.len()], key) {
+        return None;
+    }
+    value_end(bytes, rest)
+}
+
 /// Return the value that `bytes` begin with if it is whole and as memcached writes it; `None` for any other.
 #[inline]
 fn plain_value(bytes: &[u8]) -> Option<Value<'_>> {
     let text = bytes.strip_prefix(b"VALUE ")?;
     let (key, rest) = text.split_at(key_end(&text[..text.len().min(PLAIN_KEY_BYTES)]));
-    let (_, rest) = digits(rest.strip_prefix(b" ")?)?;
+    let end = value_end(bytes, rest.strip_prefix(b" ")?)?;
+    (!key.is_empty()).then(|| Value { key, bytes: &bytes[..end] })
+}
+
+/// Return where the value ends whose line goes on with `rest` behind its key: flags and a length.
+#[inline]
+fn value_end(bytes: &[u8], rest: &[u8]) -> Option<usize> {
+    let (_, rest) = digits(rest)?;
     let (length, rest) = digits(rest.strip_prefix(b" ")?)?;
     let block = rest.strip_prefix(b"\r\n")?;
-    if key.is_empty() || block.get(length..length + 2)? != b"\r\n" {
+    if block.get(length..length + 2)? != b"\r\n" {
         return None;
     }
-    let whole = bytes.len() - block.len() + length + 2;
-    Some(Value { key, bytes: &bytes[..whole] })
+    Some(bytes.len() - block.len() + length + 2)
+}
+
+/// Tell whether two texts of one length are the same, which is told of eight bytes at once: keys are too short for a call.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let (ones, one) = one.as_chunks::<8>();
+    let (others, other) = other.as_chunks::<8>();
+    ones.iter().zip(others).all(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other)) && one == other
 }
 
 /// Return the number that a text begins with, of at most nine digits, and what follows.

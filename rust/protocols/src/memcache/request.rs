@@ -67,39 +67,102 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Where a key stands in the bytes of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// Where it begins.
+    pub start: u32,
+    /// Its length.
+    pub bytes: u32,
+}
+
+impl Spot {
+    /// Return the key, of the bytes of its request; empty where these are others.
+    #[inline]
+    #[must_use]
+    pub fn of(self, request: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        request.get(start..start + self.bytes as usize).unwrap_or_default()
+    }
+}
+
 /// Return the request that `bytes` begin with, or why it goes to no server.
 ///
 /// Give the same bytes with more behind them until it is whole, and then those behind it. A line may end with LF alone.
 /// O(n) over a message of n bytes, however it arrives.
 #[inline]
 pub fn request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Parsed<Result<Request<'a>, Fault>> {
+    request_with(bytes, limits, progress, &mut Vec::new())
+}
+
+/// Return the same as [`request`], and where its keys stand if it is a good `get` or `gat` of several: who needs each of
+/// them need not look for them once more. `spots` is used again; what it has after any other request means nothing.
+#[inline]
+pub fn request_with<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    progress: &mut Progress,
+    spots: &mut Vec<Spot>,
+) -> Parsed<Result<Request<'a>, Fault>> {
     if progress.seen == 0
-        && let Some(request) = plain_get(bytes, limits)
+        && let Some(request) = plain_get(bytes, limits, spots)
     {
         return Parsed::Whole(Ok(request));
     }
     if bytes.len() < progress.need || bytes.is_empty() {
         return Parsed::More { need: progress.need };
     }
-    any_request(bytes, limits, progress)
+    any_request(bytes, limits, progress, spots)
 }
 
-/// Return the request for one key that most requests are, written as everybody writes it; `None` for any other.
+/// Return the request that most requests are, written as everybody writes it; `None` for any other.
 #[inline]
-fn plain_get<'a>(bytes: &'a [u8], limits: &Limits) -> Option<Request<'a>> {
+fn plain_get<'a>(bytes: &'a [u8], limits: &Limits, spots: &mut Vec<Spot>) -> Option<Request<'a>> {
     let text = bytes.strip_prefix(b"get ")?;
-    let key_bytes = key_end(&text[..text.len().min(limits.key_bytes_max)]);
-    let (key, rest) = text.split_at(key_bytes);
-    if key.is_empty() || !rest.starts_with(b"\r\n") || bytes.len() - rest.len() + 2 > limits.line_bytes_max {
+    let key_bytes = key_end(&text[..text.len().min(limits.key_bytes_max + 1)]);
+    let rest = &text[key_bytes..];
+    if key_bytes == 0 || key_bytes > limits.key_bytes_max {
         return None;
     }
-    let line = &bytes[..4 + key_bytes];
-    let bytes = &bytes[..4 + key_bytes + 2];
-    let block = &bytes[..0];
-    Some(Request { bytes, line, block, verb: Verb::Get, is_quiet: false, key_count: 1, from_key: &line[3..] })
+    if !rest.starts_with(b"\r\n") {
+        return if rest.starts_with(b" ") { plain_gets(bytes, limits, spots) } else { None };
+    }
+    get_of(bytes, 4 + key_bytes, 1, limits)
 }
 
-fn any_request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'a> {
+/// Return the same of several keys, each of which is looked at once.
+fn plain_gets<'a>(bytes: &'a [u8], limits: &Limits, spots: &mut Vec<Spot>) -> Option<Request<'a>> {
+    spots.clear();
+    let seen = &bytes[..bytes.len().min(limits.line_bytes_max).min(u32::MAX as usize)];
+    let mut start = 4;
+    loop {
+        let rest = &seen[start..];
+        let key_bytes = key_end(rest);
+        if key_bytes == 0 || key_bytes > limits.key_bytes_max || spots.len() == limits.keys_max {
+            return None;
+        }
+        spots.push(Spot { start: start as u32, bytes: key_bytes as u32 });
+        match rest[key_bytes..] {
+            [b' ', ..] => start += key_bytes + 1,
+            [b'\r', b'\n', ..] => return get_of(bytes, start + key_bytes, spots.len(), limits),
+            _ => return None,
+        }
+    }
+}
+
+/// Return the `get` whose line has so many bytes before its CR and LF.
+#[inline]
+fn get_of<'a>(bytes: &'a [u8], line_bytes: usize, key_count: usize, limits: &Limits) -> Option<Request<'a>> {
+    if line_bytes + 2 > limits.line_bytes_max {
+        return None;
+    }
+    let line = &bytes[..line_bytes];
+    let bytes = &bytes[..line_bytes + 2];
+    let block = &bytes[..0];
+    Some(Request { bytes, line, block, verb: Verb::Get, is_quiet: false, key_count, from_key: &line[3..] })
+}
+
+fn any_request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress, spots: &mut Vec<Spot>) -> Outcome<'a> {
     let line_end = match line_end(bytes, limits.line_bytes_max, progress) {
         Ok(Some(end)) => end,
         Ok(None) => return Parsed::More { need: 0 },
@@ -111,7 +174,7 @@ fn any_request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) ->
     *progress = Progress::default();
     let line = &bytes[..line_end];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    Line { bytes, line, bytes_of_line: line_end + 1, limits }.parse(progress)
+    Line { bytes, line, bytes_of_line: line_end + 1, limits }.parse(progress, spots)
 }
 
 /// Return where the line's LF is, if it is there.
@@ -152,7 +215,7 @@ struct Store<'a> {
 type Outcome<'a> = Parsed<Result<Request<'a>, Fault>>;
 
 impl<'a> Line<'a, '_> {
-    fn parse(self, progress: &mut Progress) -> Outcome<'a> {
+    fn parse(self, progress: &mut Progress, spots: &mut Vec<Spot>) -> Outcome<'a> {
         let mut words = Words::new(self.line);
         let Some(verb) = words.next().and_then(Verb::of) else { return self.fault(Reason::Unknown, false) };
         let is_clean = self.is_clean();
@@ -161,8 +224,8 @@ impl<'a> Line<'a, '_> {
             Kind::Store => self.store(verb, words, progress),
             Kind::Meta => self.meta(verb, words, progress),
             _ if !is_clean => self.fault(Reason::Line, false),
-            Kind::Get => self.keys(verb, words),
-            Kind::Gat => self.gat(verb, words),
+            Kind::Get => self.keys(verb, words, spots),
+            Kind::Gat => self.gat(verb, words, spots),
             Kind::Delete => self.delete(verb, words),
             Kind::Arithmetic | Kind::Touch => self.one_number(verb, words),
             Kind::Verbosity => self.verbosity(verb, words),
@@ -210,12 +273,20 @@ impl<'a> Line<'a, '_> {
         Parsed::Whole(Err(Fault { reason, skip: self.bytes_of_line as u64, is_quiet }))
     }
 
-    fn keys(self, verb: Verb, words: Words<'a>) -> Outcome<'a> {
-        let mut key_count = 0;
-        for key in words {
+    fn keys(self, verb: Verb, words: Words<'a>, spots: &mut Vec<Spot>) -> Outcome<'a> {
+        spots.clear();
+        if u32::try_from(self.line.len()).is_err() {
+            return self.fault(Reason::TooManyKeys, false);
+        }
+        let (mut left, mut key_count) = (words, 0);
+        while let Some(key) = left.next() {
             key_count += 1;
             if key.len() > self.limits.key_bytes_max {
                 return self.fault(Reason::Line, false);
+            }
+            if key_count <= self.limits.keys_max {
+                let start = self.line.len() - left.rest().len() - key.len();
+                spots.push(Spot { start: start as u32, bytes: key.len() as u32 });
             }
         }
         match key_count {
@@ -225,11 +296,11 @@ impl<'a> Line<'a, '_> {
         }
     }
 
-    fn gat(self, verb: Verb, mut words: Words<'a>) -> Outcome<'a> {
+    fn gat(self, verb: Verb, mut words: Words<'a>, spots: &mut Vec<Spot>) -> Outcome<'a> {
         match words.next() {
             None => self.fault(Reason::Unknown, false),
             Some(time) if !is_time(time) => self.fault(Reason::Time, false),
-            Some(_) => self.keys(verb, words),
+            Some(_) => self.keys(verb, words, spots),
         }
     }
 

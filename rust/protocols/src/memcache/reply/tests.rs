@@ -157,3 +157,24 @@ fn no_value_is_read_twice() {
     let parsed = reply(&whole, Expect::Values, &mut progress);
     assert!(matches!(parsed, Parsed::Whole(Ok(reply)) if reply.bytes == whole));
 }
+
+#[test]
+fn a_value_is_known_by_its_key_if_it_is_whole_and_plain() {
+    let fresh = Progress::default();
+    let value = b"VALUE some:longer:key 12 3\r\nabc\r\nEND\r\n";
+    let whole = value.len() - 5;
+    assert_eq!(value_of(value, b"some:longer:key", &fresh), Some(whole));
+    for key in [&b"some:longer:kez"[..], b"some:longer:ke", b"some:longer:key ", b"Some:longer:key", b"", &[b'k'; 90]] {
+        assert_eq!(value_of(value, key, &fresh), None, "{}", key.escape_ascii());
+    }
+    for end in 0..whole {
+        assert_eq!(value_of(&value[..end], b"some:longer:key", &fresh), None, "{end}");
+    }
+    let late = Progress { need: value.len() + 1, ..fresh };
+    assert_eq!(value_of(value, b"some:longer:key", &late), None);
+    for strange in
+        [&b"VALUE k 0 1 7\r\na\r\n"[..], b"VALUE k 0 1\r\nabc", b"VALUE k  0 1\r\na\r\n", b"VALUE k 0 \r\n\r\n"]
+    {
+        assert_eq!(value_of(strange, b"k", &fresh), None, "{}", strange.escape_ascii());
+    }
+}

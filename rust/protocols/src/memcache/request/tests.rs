@@ -235,3 +235,21 @@ fn rest_is_what_stands_behind_the_key() {
     assert_eq!(words(b"stats items 1\r\n"), [b"items".to_vec(), b"1".to_vec()]);
     assert_eq!(words(b"mn\r\n"), [b""; 0]);
 }
+
+#[test]
+fn keys_are_found_where_they_stand() {
+    let mut spots = vec![Spot { start: 7, bytes: 7 }];
+    for bytes in
+        [&b"get a bb ccc\r\n"[..], b" gets  a   bb ccc \n", b"gat 0 a bb ccc\r\n", b"get a bb  ccc\r\nget d\r\n"]
+    {
+        let found = request_with(bytes, &LIMITS, &mut Progress::default(), &mut spots);
+        assert!(matches!(found, Parsed::Whole(Ok(request)) if request.key_count == 3));
+        let keys: Vec<_> = spots.iter().map(|spot| spot.of(bytes)).collect();
+        assert_eq!(keys, [&b"a"[..], b"bb", b"ccc"], "{}", bytes.escape_ascii());
+    }
+    assert_eq!(Spot { start: 3, bytes: 9 }.of(b"get a"), b"");
+    let keys = |count: usize| [b"get", " k".repeat(count).as_bytes(), b"\r\n"].concat();
+    assert_eq!(whole(&keys(LIMITS.keys_max)).key_count, LIMITS.keys_max);
+    assert_eq!(fault(&keys(LIMITS.keys_max + 1)).reason, Reason::TooManyKeys);
+    assert_eq!(fault(b"get a \0\r\n").reason, Reason::Line);
+}
