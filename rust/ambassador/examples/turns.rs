@@ -1,6 +1,7 @@
 //! What a command costs in the core alone: nanoseconds without any socket, by load.
 //!
-//! `cargo run --release -p alongside-ambassador --example turns`
+//! `cargo run --release -p alongside-ambassador --example turns`; with a protocol, a part of a load's name and a number
+//! so many turns of that load alone, for a tool that counts instructions.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -160,6 +161,16 @@ impl Bench {
     }
 }
 
+/// Play so many turns.
+fn count(mut bench: Bench, turns: usize) {
+    let asked: Vec<Vec<u8>> = (0..CLIENTS).map(|client| bench.asked(client)).collect();
+    let answers = bench.prepare(&asked, 0);
+    for turn in 0..turns {
+        bench.turn(&asked, &answers, turn as u64);
+    }
+    println!("{} commands in {turns} turns: {}", turns * CLIENTS * bench.load.depth, bench.load.name);
+}
+
 /// The time that this process had a processor: what others do on the machine does not count.
 fn cpu_ns() -> u64 {
     let text = std::fs::read_to_string("/proc/self/schedstat").unwrap();
@@ -168,6 +179,7 @@ fn cpu_ns() -> u64 {
 
 fn main() {
     let load = |name, protocol, depth, keys, value| Load { name, protocol, depth, keys, value };
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
     for protocol in ["memcache", "redis"] {
         for load in [
             load("depth 1, 100 B", protocol, 1, 1, 100),
@@ -176,6 +188,12 @@ fn main() {
             load("10 keys, 100 B", protocol, 1, 10, 100),
             load("100 keys, 100 B", protocol, 1, 100, 100),
         ] {
+            if let [only, part, turns] = &wanted[..] {
+                if *only == protocol && load.name.contains(part.as_str()) {
+                    count(Bench::new(load), turns.parse().unwrap());
+                }
+                continue;
+            }
             let mut bench = Bench::new(load);
             let asked: Vec<Vec<u8>> = (0..CLIENTS).map(|client| bench.asked(client)).collect();
             let answers = bench.prepare(&asked, 0);
