@@ -46,6 +46,41 @@ fn a_client_that_waits_for_another_answer_first_is_bounded_too() {
 }
 
 #[test]
+fn values_that_wait_for_others_before_them_are_bounded_too() {
+    let (mut world, terms, keys) = world("memcache", 2, &json!({"limits": {"answers_bytes_max": 100_000}}));
+    let client = world.connect();
+    world.server(0).health = Health::Silent;
+    world.server(1).store.insert(keys[1].clone().into_bytes(), vec![b'v'; 20_000]);
+    world.send(client, format!("get {} {}\r\n", keys[0], [keys[1].as_str(); 10].join(" ")).as_bytes());
+    world.settle();
+    assert!(world.client(client).is_closed);
+    assert_eq!((terms.counters.sum().limited, world.core.holdings().bytes), (1, 0));
+}
+
+#[test]
+fn more_than_the_bound_comes_to_who_reads_while_it_comes() {
+    let (mut world, terms, keys) = world("memcache", 2, &json!({"limits": {"answers_bytes_max": 100_000}}));
+    let client = world.connect();
+    ask(&mut world, client, format!("get {}\r\n", keys.join(" ")).as_bytes());
+    (0..2).for_each(|index| world.server(index).health = Health::Silent);
+    world.send(client, format!("get {}\r\n", [keys.join(" ").as_str(); 100].join(" ")).as_bytes());
+    world.step(50);
+    let value = |key: &str| format!("VALUE {key} 0 2000\r\n{}\r\n", "v".repeat(2_000));
+    // One is always some values ahead.
+    world.say(1, value(&keys[1]).repeat(20).as_bytes());
+    for round in 0..100 {
+        world.say(0, value(&keys[0]).as_bytes());
+        world.say(1, if round < 80 { value(&keys[1]) } else { String::new() }.as_bytes());
+        world.step(50);
+        assert!(world.core.holdings().bytes < 50_000, "{:?}", world.core.holdings());
+    }
+    (0..2).for_each(|index| world.say(index, b"END\r\n"));
+    world.settle();
+    assert!(world.take(client) == (value(&keys[0]) + &value(&keys[1])).repeat(100) + "END\r\n");
+    assert_eq!((terms.counters.sum().limited, world.core.holdings().bytes), (0, 0));
+}
+
+#[test]
 fn a_merged_answer_is_bounded_too() {
     let (mut world, terms, keys) = world("redis", 2, &json!({"limits": {"answers_bytes_max": 100_000}}));
     let client = world.connect();

@@ -1,5 +1,7 @@
 //! A client's connection: what it sent that is not whole, what it waits for, what it gets.
 
+mod values;
+
 use alongside_protocols::incremental::Progress;
 use alongside_protocols::resp::{Reply, Version};
 
@@ -295,51 +297,12 @@ impl Client {
         context.buffers.give(line);
     }
 
-    /// Take values of a slot of several parts.
-    #[inline]
-    pub(crate) fn values(&mut self, number: u32, bytes: &[u8], context: &mut Context) {
-        if !self.has_room(bytes.len(), context) {
-            return;
-        }
-        let place = self.slots.place(number);
-        let Some(slot) = self.slots.get_mut(place) else { return };
-        slot.bytes += bytes.len();
-        if place == 0 && slot.kind != SlotKind::ValuesTogether {
-            self.output.extend(bytes, &mut context.buffers);
-            self.dirty(context);
-            return;
-        }
-        if slot.early.capacity() == 0 {
-            slot.early = context.buffers.take();
-        }
-        slot.early.extend_from_slice(bytes);
-        self.early_bytes += bytes.len();
-    }
-
-    /// A part of a slot of several parts is over with a server's own error, a whole line. The first is kept.
-    pub(crate) fn part_refused(&mut self, number: u32, line: &[u8], context: &mut Context) {
-        let place = self.slots.place(number);
-        let Some(slot) = self.slots.get_mut(place) else { return };
-        if slot.error.is_none() {
-            slot.error = Some(line.into());
-        }
-        self.end_part(number, Some(Why::Other), context);
-    }
-
     /// A part of a slot is over; `failed` says why if it failed.
     pub(crate) fn part(&mut self, number: u32, failed: Option<Why>, context: &mut Context) {
         let place = self.slots.place(number);
         let Some(slot) = self.slots.get_mut(place) else { return };
         slot.has_good |= failed.is_none();
         self.end_part(number, failed, context);
-    }
-
-    /// A part became several.
-    pub(crate) fn more_parts(&mut self, number: u32, parts: u32) {
-        let place = self.slots.place(number);
-        if let Some(slot) = self.slots.get_mut(place) {
-            slot.left += parts;
-        }
     }
 
     /// A part of a slot is over, well or not.
@@ -355,7 +318,7 @@ impl Client {
 
     /// Expect an answer that is merged of parts, some of which may have failed already.
     pub(crate) fn push_merged(&mut self, slot: Slot, context: &mut Context) {
-        self.early_bytes += slot.merge.as_ref().map_or(0, |merge| merge.bytes());
+        self.early_bytes += slot.waiting_bytes();
         let is_over = slot.left == 0;
         self.slots.push(slot);
         if is_over {
@@ -389,23 +352,27 @@ impl Client {
         if slot.early.capacity() == 0 {
             slot.early = context.buffers.take();
         }
-        let before = slot.early.len();
+        let before = slot.waiting_bytes();
+        let gather = slot.gather.take();
         let failure = |out: &mut Vec<u8>, why| write_failure(out, PoolProtocol::Memcache, why);
         match (slot.kind, slot.failed) {
-            (SlotKind::Values, Some(why)) if !slot.has_good => match slot.error.take() {
-                Some(line) => slot.early.extend_from_slice(&line),
-                None => failure(&mut slot.early, why),
-            },
             (SlotKind::ValuesTogether, Some(why)) => {
-                self.early_bytes -= before;
                 slot.early.clear();
                 failure(&mut slot.early, why);
-                self.early_bytes += slot.early.len();
                 self.is_deaf = true;
                 self.is_ending = true;
             }
             (SlotKind::Unheard, _) => {}
-            (SlotKind::Values | SlotKind::ValuesTogether, _) => slot.early.extend_from_slice(b"END\r\n"),
+            (SlotKind::Values | SlotKind::ValuesTogether, failed) => {
+                let mut gather = gather.unwrap_or_else(|| context.gather());
+                gather.finish(&mut slot.early);
+                match (failed.filter(|_| !slot.has_good), &gather.error) {
+                    (None, _) => slot.early.extend_from_slice(b"END\r\n"),
+                    (Some(_), Some(line)) => slot.early.extend_from_slice(line),
+                    (Some(why), None) => failure(&mut slot.early, why),
+                }
+                context.give_gather(gather);
+            }
             (SlotKind::Lines, None) => slot.early.extend_from_slice(b"OK\r\n"),
             (SlotKind::Lines, Some(why)) => failure(&mut slot.early, why),
             (SlotKind::Version, None) => {
@@ -416,20 +383,18 @@ impl Client {
             (SlotKind::Merged | SlotKind::Whole, _) => {
                 if let Some(mut merge) = slot.merge.take() {
                     slot.bytes += merge.bytes();
-                    self.early_bytes -= merge.bytes();
                     merge.finish(&mut slot.early);
                     context.give_merge(merge);
                 }
             }
         }
+        self.early_bytes = self.early_bytes + slot.waiting_bytes() - before;
         if slot.kind == SlotKind::ValuesTogether && slot.failed.is_some() {
             // twemproxy closes here, and what was pipelined behind is lost.
             for slot in self.slots.cut(place + 1) {
-                self.early_bytes -= slot.early.len() + slot.merge.as_ref().map_or(0, |merge| merge.bytes());
+                self.early_bytes -= slot.waiting_bytes();
                 context.buffers.give(slot.early);
             }
-        } else {
-            self.early_bytes += slot.early.len() - before;
         }
         if place == 0 {
             self.advance(context);
@@ -470,9 +435,8 @@ impl Client {
         self.output.clear(&mut context.buffers);
         for slot in self.slots.drain() {
             context.buffers.give(slot.early);
-            if let Some(merge) = slot.merge {
-                context.give_merge(merge);
-            }
+            slot.merge.into_iter().for_each(|merge| context.give_merge(merge));
+            slot.gather.into_iter().for_each(|gather| context.give_gather(gather));
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use alongside_protocols::memcache::Spot;
+
 use super::buffers::Buffers;
+use super::gather::Gather;
 use super::merge::Merge;
 use super::spread::Spread;
 use super::{ClientId, Effect, LinkId, Terms};
@@ -13,6 +16,8 @@ const SLOT_US: u64 = 10_000;
 
 /// Merges that are kept to be used again.
 const MERGES_KEPT: usize = 16;
+/// Gathers that are kept to be used again: for as many clients as are often waited for at once.
+const GATHERS_KEPT: usize = 64;
 
 /// The time, what is to be done, and what is used again.
 #[derive(Debug)]
@@ -26,6 +31,10 @@ pub(crate) struct Context {
     pub(crate) buffers: Buffers,
     #[allow(clippy::vec_box, reason = "they are handed to slots as they are")]
     merges: Vec<Box<Merge>>,
+    #[allow(clippy::vec_box, reason = "they are handed to slots as they are")]
+    gathers: Vec<Box<Gather>>,
+    /// Room for where a request's keys are.
+    pub(crate) spots: Vec<Spot>,
     /// Room for the servers of a split command.
     pub(crate) servers: Vec<u32>,
     /// The same for its keys.
@@ -47,6 +56,8 @@ impl Context {
             changed: Vec::new(),
             buffers: Buffers::default(),
             merges: Vec::new(),
+            gathers: Vec::new(),
+            spots: Vec::new(),
             servers: Vec::new(),
             spread: Spread::default(),
             deadline_us: u64::MAX,
@@ -104,6 +115,16 @@ impl Context {
     pub(crate) fn give_merge(&mut self, mut merge: Box<Merge>) {
         if self.merges.len() < MERGES_KEPT && merge.clear() {
             self.merges.push(merge);
+        }
+    }
+
+    pub(crate) fn gather(&mut self) -> Box<Gather> {
+        self.gathers.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_gather(&mut self, mut gather: Box<Gather>) {
+        if self.gathers.len() < GATHERS_KEPT && gather.clear() {
+            self.gathers.push(gather);
         }
     }
 

@@ -171,7 +171,8 @@ pub(crate) fn fail_ask(ask: Ask, why: Why, clients: &mut Slab<Client>, context: 
     let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return };
     match ask.what {
         What::Line | What::Values | What::Meta | What::MetaSet | What::Reply => client.fail(ask.slot, why, context),
-        What::ValuesPart | What::LinePart => client.part(ask.slot, Some(why), context),
+        What::ValuesPart => client.fail_values(ask, why, context),
+        What::LinePart => client.part(ask.slot, Some(why), context),
         What::ReplyPart => client.merge(ask.slot, ask.part, Err(why), context),
         // A server that says nothing now may speak it when it is back.
         What::Version => client.end_part(ask.slot, Some(why).filter(|&why| why == Why::Version), context),

@@ -9,6 +9,7 @@ use alongside_protocols::resp::{Passing, ReplyProgress, Version};
 
 use super::buffers::{Input, Output};
 use super::context::Context;
+use super::gather::NONE;
 use super::server::Server;
 use super::{ClientId, LinkId};
 use crate::counters::{Class, ServerLane};
@@ -26,6 +27,8 @@ pub(crate) struct Ask {
     pub(crate) start: u32,
     /// The part of a merged answer; of a part of values how many keys it has.
     pub(crate) part: u32,
+    /// Of a part of values the first of its keys that is not answered.
+    pub(crate) next: u32,
     pub(crate) what: What,
     pub(crate) class: Class,
     pub(crate) hides: Hides,
@@ -47,7 +50,7 @@ impl Ask {
 
     #[inline]
     pub(crate) fn new(client: ClientId, slot: u32, what: What, class: Class) -> Ask {
-        Ask { client, slot, at_us: 0, start: 0, part: 0, what, class, hides: Hides::Nothing, moves: 0 }
+        Ask { client, slot, at_us: 0, start: 0, part: 0, next: NONE, what, class, hides: Hides::Nothing, moves: 0 }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What memcache clients ask, and where it goes.
 
 use alongside_protocols::incremental::Parsed;
-use alongside_protocols::memcache::{Fault, KEY_ROOM_BYTES, Kind, Reason, Request, Verb, Words, decoded_key, request};
+use alongside_protocols::memcache::{
+    Fault, KEY_ROOM_BYTES, Kind, Reason, Request, Verb, Words, decoded_key, request_with,
+};
 
 use super::client::Client;
 use super::context::Context;
@@ -27,7 +29,7 @@ pub(super) fn read(
             client.hold(context);
             break;
         }
-        match request(&bytes[done..], &pool.memcache_limits, &mut client.progress) {
+        match request_with(&bytes[done..], &pool.memcache_limits, &mut client.progress, &mut context.spots) {
             Parsed::More { .. } => break,
             Parsed::Whole(Ok(request)) => {
                 done += request.bytes.len();

@@ -1,12 +1,13 @@
 //! What memcache servers answer.
 
-use alongside_protocols::incremental::Parsed;
+use alongside_protocols::incremental::{Parsed, Progress};
 use alongside_protocols::memcache::{Expect, Outcome, Piece, Reply, piece, reply};
 
 use super::Why;
 use super::client::Client;
 use super::context::Context;
 use super::fleet::{Seen, Verdict};
+use super::gather::{End, Taken};
 use super::ids::Slab;
 use super::link::{Ask, Link, What};
 
@@ -94,7 +95,7 @@ fn deliver(ask: Ask, reply: &Reply<'_>, seen: &mut Seen, clients: &mut Slab<Clie
     client.finish(ask.slot, bytes, context);
 }
 
-/// Pass on as many whole values as there are; tell whether the part is over.
+/// Hand over as many whole values as there are; tell whether the part is over.
 fn values_part(
     link: &mut Link,
     ask: Ask,
@@ -103,38 +104,50 @@ fn values_part(
     clients: &mut Slab<Client>,
     context: &mut Context,
 ) -> bool {
-    let mut values_bytes = 0;
-    let end = loop {
-        match piece(&rest[values_bytes..], &mut link.progress) {
-            Parsed::Whole(Ok(Piece::Value(value))) => values_bytes += value.bytes.len(),
-            Parsed::Whole(Ok(Piece::End(line))) => break Some((line.len(), None)),
-            Parsed::Whole(Ok(Piece::Error(line))) => break Some((line.len(), Some(line))),
-            Parsed::Whole(Err(_)) => {
-                seen.verdict = Verdict::Broken(Why::Stray);
-                break None;
+    let mut client = if link.graves > 0 { None } else { clients.get_mut(ask.client.index, ask.client.generation) };
+    let handed = match (&mut client, link.asks.front_mut()) {
+        (Some(client), Some(first)) => client.values(first, rest, &mut link.progress, context),
+        _ => None,
+    };
+    let taken = handed.unwrap_or_else(|| passed_over(rest, &mut link.progress));
+    seen.done += taken.values_bytes;
+    let line_bytes = match taken.end {
+        End::More => return false,
+        End::Stray => {
+            seen.verdict = Verdict::Broken(Why::Stray);
+            return false;
+        }
+        End::Good(line_bytes) => {
+            if let Some(client) = client {
+                client.part(ask.slot, None, context);
             }
-            Parsed::More { .. } => break None,
+            line_bytes
+        }
+        End::Refused(line) => {
+            if let Some(client) = client {
+                seen.keys_lost += ask.keys();
+                client.values_refused(ask.slot, line, context);
+            }
+            line.len()
         }
     };
-    seen.done += values_bytes;
-    let mut client = if link.graves > 0 { None } else { clients.get_mut(ask.client.index, ask.client.generation) };
-    if let Some(client) = &mut client
-        && values_bytes > 0
-    {
-        client.values(ask.slot, &rest[..values_bytes], context);
-    }
-    let Some((line_bytes, error)) = end else { return false };
     seen.done += line_bytes;
-    if let Some(client) = client {
-        match error {
-            Some(line) => {
-                seen.keys_lost += ask.keys();
-                client.part_refused(ask.slot, line, context);
-            }
-            None => client.part(ask.slot, None, context),
-        }
-    }
     link.observe(ask, context);
     link.pop();
     true
+}
+
+/// Return what there is of values for which nobody waits.
+fn passed_over<'a>(bytes: &'a [u8], progress: &mut Progress) -> Taken<'a> {
+    let mut values_bytes = 0;
+    let end = loop {
+        match piece(&bytes[values_bytes..], progress) {
+            Parsed::Whole(Ok(Piece::Value(value))) => values_bytes += value.bytes.len(),
+            Parsed::Whole(Ok(Piece::End(line))) => break End::Good(line.len()),
+            Parsed::Whole(Ok(Piece::Error(line))) => break End::Refused(line),
+            Parsed::Whole(Err(_)) => break End::Stray,
+            Parsed::More { .. } => break End::More,
+        }
+    };
+    Taken { values_bytes, end }
 }

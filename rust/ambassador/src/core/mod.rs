@@ -15,6 +15,7 @@ mod context;
 mod deadlines;
 mod effects;
 mod fleet;
+mod gather;
 mod hello;
 mod ids;
 mod link;

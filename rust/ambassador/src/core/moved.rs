@@ -101,13 +101,17 @@ fn values_part(
     context: &mut Context,
 ) -> bool {
     let Some(request) = memcache_request(pool, bytes) else { return false };
-    let is_elsewhere = request.keys().all(|key| pool.choose(key, context).is_ok_and(|s| s != link.server as usize));
+    let Some(mut gather) = client.take_gather(ask.slot) else { return false };
+    let mut keys = gather.keys(ask.next);
+    let is_elsewhere = keys.all(|key| pool.choose(key, context).is_ok_and(|s| s != link.server as usize));
+    drop(keys);
     if !is_elsewhere {
+        client.put_gather(ask.slot, gather, 0);
         return false;
     }
     let asker = Asker { client: ask.client, slot: ask.slot, moves: ask.moves };
-    let sent = memcache_many::send(asker, pool, links, &request, context);
-    client.more_parts(ask.slot, sent.parts);
+    let sent = memcache_many::send(asker, pool, links, (&request, &mut gather, ask.next), context);
+    client.put_gather(ask.slot, gather, sent.parts);
     client.end_part(ask.slot, sent.failed, context);
     true
 }

@@ -64,6 +64,10 @@ pub(crate) struct Part {
     /// The number of the part, or why there is none.
     pub(crate) number: Result<u32, Why>,
     pub(crate) link: LinkId,
+    /// How many keys it has, of a part of values.
+    pub(crate) keys: u32,
+    /// The last key, of a part of values.
+    pub(crate) last: u32,
 }
 
 impl Server {
@@ -80,7 +84,7 @@ impl Server {
             probe: None,
             probe_at_us: u64::MAX,
             fails_at_once: false,
-            part: Part { mark: 0, number: Err(Why::Other), link: LinkId { index: 0, generation: 0 } },
+            part: Part { mark: 0, number: Err(Why::Other), link: LinkId { index: 0, generation: 0 }, keys: 0, last: 0 },
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Why;
+use super::gather::Gather;
 use super::merge::Merge;
 
 /// One answer to come.
@@ -14,6 +15,8 @@ pub(crate) struct Slot {
     pub(crate) bytes: usize,
     /// How parts of a Redis command become one answer.
     pub(crate) merge: Option<Box<Merge>>,
+    /// How values of several servers become one answer.
+    pub(crate) gather: Option<Box<Gather>>,
     /// Bytes of the command, which a server's link or the server itself has to hold.
     pub(crate) asked_bytes: usize,
     /// Parts that are still to come; 0 when it is whole.
@@ -23,8 +26,15 @@ pub(crate) struct Slot {
     pub(crate) has_good: bool,
     /// A part failed, for that reason.
     pub(crate) failed: Option<Why>,
-    /// What a server said in place of values: a whole line.
-    pub(crate) error: Option<Box<[u8]>>,
+}
+
+impl Slot {
+    /// Return how many bytes of answers wait in it.
+    #[inline]
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let merged = self.merge.as_ref().map_or(0, |merge| merge.bytes());
+        self.early.len() + merged + self.gather.as_ref().map_or(0, |gather| gather.bytes())
+    }
 }
 
 /// How a slot's parts become one answer.
@@ -33,7 +43,7 @@ pub(crate) enum SlotKind {
     /// There is one part, which is the answer.
     #[default]
     Whole,
-    /// memcache: values of several servers; `END` follows.
+    /// memcache: values of several servers in the order of the keys; `END` follows.
     Values,
     /// memcache: as before, but kept until all are there, since one failure is all's.
     ValuesTogether,

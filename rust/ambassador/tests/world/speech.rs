@@ -35,8 +35,8 @@ pub struct Speaker {
 pub enum Expected {
     /// These bytes: nothing that failed was concerned.
     Exactly(Vec<u8>),
-    /// Values of several keys in any order: these blocks, and of those keys perhaps.
-    Values { blocks: Vec<Vec<u8>>, perhaps: Vec<String> },
+    /// Values of several keys in their order: these bytes, none of a key without a value, or perhaps a value of that key.
+    Values(Vec<Result<Vec<u8>, String>>),
     /// Elements in order: these bytes, or where there are none a value of that key, null or an error.
     Elements(Vec<Result<Vec<u8>, String>>),
     /// Perhaps an answer of any kind, then `MN`.
@@ -160,12 +160,12 @@ impl Speaker {
             }
             7..=8 => {
                 let keys: Vec<String> = (0..1 + random.place(6)).map(|_| self.key(random)).collect();
-                let (well, perhaps): (Vec<String>, Vec<String>) = keys.iter().cloned().partition(|key| is_well(key));
-                let block = |key: &String| {
-                    self.known.get(key)?.as_ref().map(|value| value_block(key.as_bytes(), value.as_bytes()))
+                let block = |key: &String| match self.known.get(key).cloned().flatten() {
+                    _ if !is_well(key) => Err(key.clone()),
+                    value => Ok(value.map(|value| value_block(key.as_bytes(), value.as_bytes())).unwrap_or_default()),
                 };
-                let blocks: Vec<Vec<u8>> = well.iter().filter_map(block).collect();
-                (format!("get {}\r\n", keys.join(" ")).into_bytes(), Some(Expected::Values { blocks, perhaps }))
+                let expected = Expected::Values(keys.iter().map(block).collect());
+                (format!("get {}\r\n", keys.join(" ")).into_bytes(), Some(expected))
             }
             9 => {
                 let answer = match known {
@@ -248,9 +248,10 @@ impl Expected {
         let moved: Vec<&String> = keys.iter().filter(|key| has_moved(key)).collect();
         let Some(&first) = moved.first() else { return };
         match self {
-            Expected::Values { blocks, perhaps } => {
-                blocks.retain(|block| !moved.iter().any(|key| block.starts_with(format!("VALUE {key} ").as_bytes())));
-                perhaps.extend(moved.into_iter().cloned());
+            Expected::Values(blocks) => {
+                for (block, key) in blocks.iter_mut().zip(keys).filter(|(_, key)| has_moved(key)) {
+                    *block = Err(key.clone());
+                }
             }
             Expected::Elements(elements) if elements.len() > 1 => {
                 for (element, key) in elements.iter_mut().zip(keys).filter(|(_, key)| has_moved(key)) {
@@ -283,30 +284,7 @@ impl Expected {
     fn memcache(&self, got: &[u8]) -> Option<usize> {
         match self {
             Expected::Exactly(expected) => Expected::exactly(expected, got),
-            Expected::Values { blocks, perhaps } => {
-                let (mut blocks, mut at) = (blocks.clone(), 0);
-                loop {
-                    let Parsed::Whole(found) = piece(&got[at..], &mut Progress::default()) else { return None };
-                    let found = found.expect("a good answer");
-                    at += found.bytes().len();
-                    match found {
-                        Piece::Value(value) => match blocks.iter().position(|block| block == value.bytes) {
-                            Some(place) => drop(blocks.remove(place)),
-                            None => {
-                                assert!(perhaps.iter().any(|key| is_of(key, value.bytes)), "a value of another key")
-                            }
-                        },
-                        Piece::End(_) => {
-                            assert!(blocks.is_empty(), "values of servers that never failed are missing");
-                            return Some(at);
-                        }
-                        Piece::Error(_) => {
-                            assert!(!perhaps.is_empty() && blocks.is_empty(), "an error though no server failed");
-                            return Some(at);
-                        }
-                    }
-                }
-            }
+            Expected::Values(blocks) => values(blocks, got),
             Expected::Any(key) => any_memcache(key, got),
             Expected::UntilNoop(_) if got.starts_with(b"MN\r\n") => Some(4),
             Expected::UntilNoop(key) => {
@@ -355,6 +333,38 @@ impl Expected {
             _ => assert!(matches!(self, Expected::Elements(elements) if elements.iter().all(Result::is_err))),
         }
         Some(found.bytes.len())
+    }
+}
+
+/// Return how long an answer of values is, which come in the order of their keys; those of some keys may be missing.
+fn values(all: &[Result<Vec<u8>, String>], got: &[u8]) -> Option<usize> {
+    let (mut blocks, mut at) = (all.iter(), 0);
+    let is_sure = |block: &Result<Vec<u8>, String>| block.as_ref().is_ok_and(|block| !block.is_empty());
+    loop {
+        let Parsed::Whole(found) = piece(&got[at..], &mut Progress::default()) else { return None };
+        let found = found.expect("a good answer");
+        at += found.bytes().len();
+        match found {
+            Piece::Value(value) => {
+                let is_its = |block: &Result<Vec<u8>, String>| match block {
+                    Ok(block) if block.is_empty() => false,
+                    Ok(block) => {
+                        assert!(block == value.bytes, "another value, or in another order");
+                        true
+                    }
+                    Err(key) => value.key == key.as_bytes() && is_of(key, value.bytes),
+                };
+                assert!(blocks.any(is_its), "a value of another key, or in another order");
+            }
+            Piece::End(_) => {
+                assert!(!blocks.any(is_sure), "values of servers that never failed are missing");
+                return Some(at);
+            }
+            Piece::Error(_) => {
+                assert!(all.iter().any(Result::is_err) && !blocks.any(is_sure), "an error though no server failed");
+                return Some(at);
+            }
+        }
     }
 }
 
