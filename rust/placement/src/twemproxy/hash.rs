@@ -101,17 +101,16 @@ impl Hash {
     /// Return the hash of a key whose bytes are widened to 64 bits in some way; the lower 32 are that to 32.
     #[inline(always)]
     fn reading(self, key: &[u8], wide: impl Fn(u8) -> u64) -> u32 {
-        let words = key.iter().map(|&byte| wide(byte) as u32);
         match self {
-            Hash::OneAtATime => one_at_a_time(words),
+            Hash::OneAtATime => one_at_a_time(key, |byte| wide(byte) as u32),
             Hash::Md5 => md5(key),
             Hash::Crc16 => crc16(key),
             Hash::Crc32 => (crc32fast::hash(key) >> 16) & 0x7fff,
             Hash::Crc32a => crc32fast::hash(key),
-            Hash::Fnv1_64 => fnv1_64(key.iter().map(|&byte| wide(byte))),
-            Hash::Fnv1a_64 => words.fold(0x8422_2325, |hash, word| (hash ^ word).wrapping_mul(0x1b3)),
-            Hash::Fnv1_32 => words.fold(FNV_32, |hash, word| hash.wrapping_mul(FNV_32_PRIME) ^ word),
-            Hash::Fnv1a_32 => words.fold(FNV_32, |hash, word| (hash ^ word).wrapping_mul(FNV_32_PRIME)),
+            Hash::Fnv1_64 => fnv1_64(key, wide),
+            Hash::Fnv1a_64 => fold(key, 0x8422_2325, |hash: u32, byte| (hash ^ wide(byte) as u32).wrapping_mul(0x1b3)),
+            Hash::Fnv1_32 => fold(key, FNV_32, |hash, byte| hash.wrapping_mul(FNV_32_PRIME) ^ wide(byte) as u32),
+            Hash::Fnv1a_32 => fold(key, FNV_32, |hash, byte| (hash ^ wide(byte) as u32).wrapping_mul(FNV_32_PRIME)),
             Hash::Hsieh => hsieh(key, wide),
             Hash::Murmur => murmur(key),
             Hash::Jenkins => jenkins(key),
@@ -136,14 +135,28 @@ impl FromStr for Hash {
 const FNV_32: u32 = 0x811c_9dc5;
 const FNV_32_PRIME: u32 = 0x0100_0193;
 
-/// In 64 bits, of which the lower half is the hash.
-fn fnv1_64(words: impl Iterator<Item = u64>) -> u32 {
-    words.fold(0xcbf2_9ce4_8422_2325_u64, |hash, word| hash.wrapping_mul(0x0100_0000_01b3) ^ word) as u32
+/// Take in byte after byte, without a look at the end of the key but after each eight.
+#[inline(always)]
+fn fold<H>(key: &[u8], start: H, take: impl Fn(H, u8) -> H) -> H {
+    let (eights, rest) = key.as_chunks::<8>();
+    let mut hash = start;
+    for &[a, b, c, d, e, f, g, h] in eights {
+        hash = take(take(take(take(hash, a), b), c), d);
+        hash = take(take(take(take(hash, e), f), g), h);
+    }
+    rest.iter().fold(hash, |hash, &byte| take(hash, byte))
 }
 
-fn one_at_a_time(words: impl Iterator<Item = u32>) -> u32 {
-    let mixed = words.fold(0_u32, |hash, word| {
-        let hash = hash.wrapping_add(word);
+/// In 64 bits, of which the lower half is the hash.
+#[inline(always)]
+fn fnv1_64(key: &[u8], wide: impl Fn(u8) -> u64) -> u32 {
+    fold(key, 0xcbf2_9ce4_8422_2325_u64, |hash, byte| hash.wrapping_mul(0x0100_0000_01b3) ^ wide(byte)) as u32
+}
+
+#[inline(always)]
+fn one_at_a_time(key: &[u8], wide: impl Fn(u8) -> u32) -> u32 {
+    let mixed = fold(key, 0_u32, |hash, byte| {
+        let hash = hash.wrapping_add(wide(byte));
         let hash = hash.wrapping_add(hash << 10);
         hash ^ (hash >> 6)
     });
