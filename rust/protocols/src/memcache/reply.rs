@@ -100,6 +100,12 @@ impl Reply<'_> {
 #[inline]
 pub fn reply<'a>(bytes: &'a [u8], expect: Expect, progress: &mut Progress) -> Parsed<Result<Reply<'a>, Stray>> {
     let parsed = match expect {
+        Expect::Values
+            if *progress == Progress::default()
+                && let Some(reply) = plain_reply(bytes) =>
+        {
+            return Parsed::Whole(Ok(reply));
+        }
         Expect::Line => line_reply(bytes, progress),
         Expect::Values => values_reply(bytes, progress),
         Expect::Meta => meta_reply(bytes, progress),
@@ -131,11 +137,26 @@ pub fn value_of(bytes: &[u8], key: &[u8], progress: &Progress) -> Option<usize> 
         return None;
     }
     let text = bytes.strip_prefix(b"VALUE ")?;
-    let rest = text.get(key.len()..)?.strip_prefix(b" ")?;
-    if !is_same(&text[..key.len()], key) {
+    let (known, rest) = text.split_at_checked(key.len())?;
+    if !is_same(known, key) {
         return None;
     }
     value_end(bytes, rest)
+}
+
+/// Return the reply of one value or none that `bytes` begin with if it is whole and as memcached writes it; `None` for any
+/// other.
+#[inline]
+fn plain_reply(bytes: &[u8]) -> Option<Reply<'_>> {
+    let (value_bytes, outcome) = match plain_value(bytes) {
+        Some(value) => (value.bytes.len(), Outcome::Hit),
+        None => (0, Outcome::Miss),
+    };
+    if !bytes[value_bytes..].starts_with(b"END\r\n") {
+        return None;
+    }
+    let end = value_bytes + 5;
+    Some(Reply { bytes: &bytes[..end], outcome, line: &bytes[value_bytes..end - 2] })
 }
 
 /// Return the value that `bytes` begin with if it is whole and as memcached writes it; `None` for any other.
@@ -143,44 +164,46 @@ pub fn value_of(bytes: &[u8], key: &[u8], progress: &Progress) -> Option<usize> 
 fn plain_value(bytes: &[u8]) -> Option<Value<'_>> {
     let text = bytes.strip_prefix(b"VALUE ")?;
     let (key, rest) = text.split_at(key_end(&text[..text.len().min(PLAIN_KEY_BYTES)]));
-    let end = value_end(bytes, rest.strip_prefix(b" ")?)?;
+    let end = value_end(bytes, rest)?;
     (!key.is_empty()).then(|| Value { key, bytes: &bytes[..end] })
 }
 
 /// Return where the value ends whose line goes on with `rest` behind its key: flags and a length.
 #[inline]
 fn value_end(bytes: &[u8], rest: &[u8]) -> Option<usize> {
-    let (_, rest) = digits(rest)?;
-    let (length, rest) = digits(rest.strip_prefix(b" ")?)?;
-    let block = rest.strip_prefix(b"\r\n")?;
+    let (_, rest) = digits(rest.strip_prefix(b" ")?, b' ')?;
+    let (length, rest) = digits(rest, b'\r')?;
+    let block = rest.strip_prefix(b"\n")?;
     if block.get(length..length + 2)? != b"\r\n" {
         return None;
     }
     Some(bytes.len() - block.len() + length + 2)
 }
 
+/// Return the number that a text begins with, of at most nine digits and an end, and what follows that.
+#[inline]
+fn digits(text: &[u8], end: u8) -> Option<(usize, &[u8])> {
+    let mut number = 0;
+    for (at, &byte) in text.iter().take(10).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return (byte == end && at > 0).then(|| (number, &text[at + 1..]));
+        }
+        number = number * 10 + usize::from(digit);
+    }
+    None
+}
+
 /// Tell whether two texts of one length are the same, which is told of eight bytes at once: keys are too short for a call.
 #[inline]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let (ones, one) = one.as_chunks::<8>();
-    let (others, other) = other.as_chunks::<8>();
-    ones.iter().zip(others).all(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other)) && one == other
-}
-
-/// Return the number that a text begins with, of at most nine digits, and what follows.
-#[inline]
-fn digits(text: &[u8]) -> Option<(usize, &[u8])> {
-    let mut number = 0;
-    let mut at = 0;
-    for &byte in text.iter().take(10) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        number = number * 10 + usize::from(digit);
-        at += 1;
-    }
-    (1..10).contains(&at).then(|| (number, &text[at..]))
+    let (Some(one_end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
+        return one.iter().zip(other).all(|(one, other)| one == other);
+    };
+    // The last eight may have been compared in part before.
+    let eights = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+    u64::from_le_bytes(*one_end) == u64::from_le_bytes(*other_end)
+        && eights.into_iter().all(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other))
 }
 
 /// A line that ends at `end` (its LF is before) without its own end, from `start`.
