@@ -405,16 +405,16 @@ impl Client {
     #[inline]
     fn advance(&mut self, context: &mut Context) {
         while let Some(slot) = self.slots.get_mut(0) {
-            if slot.early.capacity() > 0 && slot.kind != SlotKind::ValuesTogether || slot.left == 0 {
+            let bytes = slot.bytes;
+            let is_over = slot.left == 0;
+            if slot.early.capacity() > 0 && (is_over || slot.kind != SlotKind::ValuesTogether) {
                 let early = std::mem::take(&mut slot.early);
                 self.early_bytes -= early.len();
                 self.output.append(early, &mut context.buffers);
             }
-            let Some(slot) = self.slots.get_mut(0) else { break };
-            if slot.left > 0 {
+            if !is_over {
                 break;
             }
-            let bytes = slot.bytes;
             self.slots.pop();
             self.gauge(bytes);
         }

@@ -12,6 +12,9 @@ use super::pool::Pool;
 use super::{LinkId, Why};
 use crate::counters::Standing;
 
+/// What is copied first behind a message that is not whole: most messages are small.
+const FIRST_COPIED_BYTES: usize = 512;
+
 /// All pools of a thread with their links.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
@@ -55,6 +58,18 @@ impl Seen {
         self.answers += 1;
         self.responses += usize::from(ask.is_clients());
     }
+
+    /// More was found.
+    fn add(&mut self, more: Seen) {
+        // By name, so that none is forgotten.
+        let Seen { done, answers, responses, unready, keys_lost, verdict } = more;
+        self.done += done;
+        self.answers += answers;
+        self.responses += responses;
+        self.unready += unready;
+        self.keys_lost += keys_lost;
+        self.verdict = verdict;
+    }
 }
 
 impl Fleet {
@@ -74,17 +89,7 @@ impl Fleet {
         let Some(link) = self.links.get_mut(id.index, id.generation) else { return };
         let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) else { return };
         link.heard_us = context.now_us;
-        let seen = if link.input.is_empty() {
-            let seen = read(link, pool, bytes, clients, context);
-            link.input.extend(&bytes[seen.done..], &mut context.buffers);
-            seen
-        } else {
-            link.input.extend(bytes, &mut context.buffers);
-            let all = link.input.take();
-            let seen = read(link, pool, &all, clients, context);
-            link.input.put(all, seen.done, &mut context.buffers);
-            seen
-        };
+        let seen = read_on(link, pool, bytes, clients, context);
         pool.lane.keys_lost.add(seen.keys_lost);
         link.lane.responses.add(seen.responses as u64);
         link.lane.response_bytes.add(bytes.len() as u64);
@@ -156,6 +161,34 @@ impl Fleet {
         }
         link.dismantle(context);
     }
+}
+
+/// Read what a server sent. Behind a message that is not whole no more is copied than that needs; the rest is read where it is.
+fn read_on(link: &mut Link, pool: &Pool, bytes: &[u8], clients: &mut Slab<Client>, context: &mut Context) -> Seen {
+    let mut all = Seen::default();
+    let (mut rest, mut copied_bytes) = (bytes, FIRST_COPIED_BYTES);
+    while !link.input.is_empty() && !rest.is_empty() && all.verdict == Verdict::Fine {
+        let before = link.input.len();
+        let (copied, behind) = rest.split_at(rest.len().min(copied_bytes));
+        link.input.extend(copied, &mut context.buffers);
+        let input = link.input.take();
+        let seen = read(link, pool, &input, clients, context);
+        all.add(seen);
+        if seen.done < before {
+            link.input.put(input, seen.done, &mut context.buffers);
+            (rest, copied_bytes) = (behind, copied_bytes * 8);
+        } else {
+            rest = &rest[seen.done - before..];
+            context.buffers.give(input);
+        }
+    }
+    if all.verdict == Verdict::Fine && !rest.is_empty() {
+        let seen = read(link, pool, rest, clients, context);
+        all.add(seen);
+        rest = &rest[seen.done..];
+    }
+    link.input.extend(rest, &mut context.buffers);
+    all
 }
 
 #[inline]

@@ -236,15 +236,14 @@ impl Gather {
             let mut run = 0..0;
             while let Some(mark) = self.marks.get(self.front).copied().filter(|mark| mark.bytes != WAITING) {
                 self.front += 1;
-                let at = mark.at as usize;
-                if mark.bytes == 0 {
-                    continue;
-                }
-                if at != run.end {
+                let (at, bytes) = (mark.at as usize, mark.bytes as usize);
+                // What stands behind the store is elsewhere.
+                if at == run.end && at != first {
+                    run.end += bytes;
+                } else if bytes > 0 {
                     self.write(run, taken, first, out);
-                    run = at..at;
+                    run = at..at + bytes;
                 }
-                run.end += mark.bytes as usize;
             }
             self.write(run, taken, first, out);
         }
@@ -260,18 +259,17 @@ impl Gather {
         }
     }
 
-    /// Append values that stand one behind the other in the store and what follows it.
+    /// Append values that stand one behind the other, in the store or in what was taken behind it.
     #[inline]
     fn write(&mut self, run: Range<usize>, taken: &[u8], first: usize, out: &mut Vec<u8>) {
         self.kept -= run.len();
-        if run.start < first {
-            out.extend_from_slice(self.store.get(run.start..run.end.min(first)).unwrap_or_default());
-        }
-        if run.end > first {
-            let new = run.start.max(first) - first..run.end - first;
-            self.fresh -= new.len();
-            out.extend_from_slice(taken.get(new).unwrap_or_default());
-        }
+        let values = if run.start < first {
+            self.store.get(run)
+        } else {
+            self.fresh -= run.len();
+            taken.get(run.start - first..run.end - first)
+        };
+        out.extend_from_slice(values.unwrap_or_default());
     }
 
     /// Keep only what has not gone on.

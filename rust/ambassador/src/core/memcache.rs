@@ -144,11 +144,13 @@ fn pass_on(
     mut ask: Ask,
     context: &mut Context,
 ) {
-    let mut room = [0; KEY_ROOM_BYTES];
     let is_meta = request.verb.is_meta();
-    let key = if is_meta { request.placement_key(&mut room) } else { request.key() };
-    pool.sample(key, context);
-    let found = pool.choose(key, context).and_then(|server| pool.link(server, client.id.index, links, context));
+    let chosen = if is_meta {
+        choose(pool, request.placement_key(&mut [0; KEY_ROOM_BYTES]), context)
+    } else {
+        choose(pool, request.key(), context)
+    };
+    let found = chosen.and_then(|server| pool.link(server, client.id.index, links, context));
     // memcached answers some quiet commands all the same: none is sent quietly, so that each has its answer, and is waited for.
     let is_unheard = request.is_quiet && !is_meta;
     let kind = if is_unheard { SlotKind::Unheard } else { SlotKind::Whole };
@@ -174,6 +176,12 @@ fn pass_on(
             }
         }
     }
+}
+
+#[inline]
+fn choose(pool: &Pool, key: &[u8], context: &mut Context) -> Result<usize, Why> {
+    pool.sample(key, context);
+    pool.choose(key, context)
 }
 
 /// Count a command, or a part of one, that no server got.

@@ -85,7 +85,8 @@ pub(super) fn send(
         let this = next;
         next = gather.next(this);
         let key = spot.of(gather.text());
-        let place = spot.start as usize..spot.start as usize + key.len();
+        // With the space before it.
+        let place = (spot.start as usize).saturating_sub(1)..spot.start as usize + key.len();
         let found = pool.choose(key, context);
         pool.sample(key, context);
         let is_asked = match found {
@@ -93,7 +94,7 @@ pub(super) fn send(
             Err(why) => Err(why),
         };
         match is_asked {
-            Ok(server) if server == run.server && place.start == run.place.end + 1 && !is_gat => {
+            Ok(server) if server == run.server && place.start == run.place.end && !is_gat => {
                 run.place.end = place.end;
             }
             Ok(server) => {
@@ -135,7 +136,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Put a key of so many bytes into its server's part, beginning one if there is none, or none that has room.
+    /// Put a key of so many bytes with its space into its server's part, beginning one if there is none, or none that has room.
     #[inline]
     fn join(
         &mut self,
@@ -149,9 +150,7 @@ impl Parts<'_> {
         if is_new {
             self.servers.push(server as u32);
             self.start(pool, links, (server, key), context);
-        } else if self.request.kind() == Kind::Gat
-            && last_bytes(pool, links, server) + 1 + key_bytes + 2 > GAT_BYTES_MAX
-        {
+        } else if self.request.kind() == Kind::Gat && last_bytes(pool, links, server) + key_bytes + 2 > GAT_BYTES_MAX {
             self.sent.parts += end(pool, links, gather, server, context);
             self.start(pool, links, (server, key), context);
         } else {
@@ -182,14 +181,14 @@ impl Parts<'_> {
     }
 }
 
-/// Write keys to their server's part.
+/// Write keys to their server's part, each with the space before it.
 #[inline]
 fn write(pool: &Pool, links: &mut Slab<Link>, gather: &Gather, run: &Run, context: &mut Context) {
     if run.place.is_empty() {
         return;
     }
     if let Some(link) = link_of(pool, links, run.server) {
-        link.write_word(gather.text().get(run.place.clone()).unwrap_or_default(), context);
+        link.write(gather.text().get(run.place.clone()).unwrap_or_default(), context);
     }
 }
 
