@@ -9,7 +9,7 @@ use alongside_ambassador::core::{Terms, Why};
 use alongside_ambassador::counters::Standing;
 use alongside_protocols::resp::Version;
 use serde_json::{Value, json};
-use world::redis::command;
+use world::redis::{ask, newer, send};
 use world::{Health, World};
 
 const REFUSED: &str =
@@ -17,28 +17,6 @@ const REFUSED: &str =
 
 fn world(servers: usize, more: &Value) -> (World, Arc<Terms>, Vec<String>) {
     world::of("redis", servers, more)
-}
-
-fn send(world: &mut World, client: usize, commands: &[&str]) {
-    for words in commands {
-        let words: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
-        world.send(client, &command(&words));
-    }
-}
-
-/// Send commands whose words spaces part, let them be answered, return what came.
-fn ask(world: &mut World, client: usize, commands: &[&str]) -> String {
-    send(world, client, commands);
-    world.settle();
-    world.take(client)
-}
-
-/// Return a client that speaks RESP3.
-fn newer(world: &mut World) -> usize {
-    let client = world.connect();
-    let hello = ask(world, client, &["HELLO 3"]);
-    assert!(hello.starts_with("%7\r\n$6\r\nserver\r\n") && hello.contains("proto\r\n:3\r\n"), "{hello}");
-    client
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn keep(
     if !is_same {
         take_links(&mut server, left);
         server.stand(Standing::Good);
-        server.failures = 0;
+        server.failures = [0; PLACES_EACH];
         server.speaks = Speaks::Unknown;
     }
     if !is_counted_there {

@@ -7,6 +7,7 @@ use super::ids::Slab;
 use super::link::{Link, State};
 use super::pool::Pool;
 use super::{LinkId, Why};
+use alongside_protocols::resp::Version;
 
 /// Beyond twice the time-out, a late answer is waited for so much longer before the link is given up.
 const GRAVE_US: u64 = 1_000_000;
@@ -32,21 +33,21 @@ impl Fleet {
             return;
         }
         context.deadline_us = u64::MAX;
-        let mut silent: Vec<(u32, u32)> = Vec::new();
+        let mut silent: Vec<(u32, u32, Version)> = Vec::new();
         let mut over: Vec<LinkId> = Vec::new();
         for (_, link) in self.links.iter_mut() {
             let Some(pool) = self.pools.get(link.pool as usize).and_then(Option::as_ref) else { continue };
             let look = look_at(link, pool, clients, context);
             if look.is_silent {
-                silent.push((link.pool, link.server));
+                silent.push((link.pool, link.server, link.version));
             }
             if look.is_over {
                 over.push(link.id);
             }
         }
-        for (pool, server) in silent {
+        for (pool, server, version) in silent {
             let Some(pool) = self.pools.get_mut(pool as usize).and_then(Option::as_mut) else { continue };
-            if pool.failed(server as usize, Why::TimedOut, context) {
+            if pool.failed((server as usize, version), Why::TimedOut, context) {
                 pool.drain_server(server as usize, &mut self.links, context);
             }
         }

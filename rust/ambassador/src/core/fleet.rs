@@ -100,7 +100,7 @@ impl Fleet {
         let mut is_ejected = false;
         if !matches!(seen.verdict, Verdict::Broken(_)) {
             if seen.unready > 0 {
-                is_ejected = (0..seen.unready).any(|_| pool.failed(place, Why::Other, context));
+                is_ejected = (0..seen.unready).any(|_| pool.failed((place, link.version), Why::Other, context));
             } else if seen.responses > 0
                 && let Some(server) = pool.servers.get_mut(link.server as usize)
             {

@@ -17,8 +17,8 @@ pub(crate) struct Server {
     pub(crate) links: Vec<Option<LinkId>>,
     pub(crate) speaks: Speaks,
     pub(crate) standing: Standing,
-    /// Failures in a row.
-    pub(crate) failures: u32,
+    /// Failures in a row, by the version of the protocol: one moment may end the connections of both, and is one failure.
+    pub(crate) failures: [u32; PLACES_EACH],
     /// Why it failed last.
     pub(crate) why: Why,
     /// The link that looks whether it can be used.
@@ -79,7 +79,7 @@ impl Server {
             links: vec![None; connections * PLACES_EACH],
             speaks: Speaks::Unknown,
             standing: Standing::Good,
-            failures: 0,
+            failures: [0; PLACES_EACH],
             why: Why::Refused,
             probe: None,
             probe_at_us: u64::MAX,
@@ -96,8 +96,8 @@ impl Server {
     /// It answered: what was counted against it is forgotten.
     #[inline]
     pub(crate) fn answered(&mut self) {
-        if self.failures != 0 {
-            self.failures = 0;
+        if self.failures != [0; PLACES_EACH] {
+            self.failures = [0; PLACES_EACH];
         }
     }
 

@@ -6,7 +6,7 @@ use super::fleet::Fleet;
 use super::ids::Slab;
 use super::link::{Link, State, What};
 use super::pool::Pool;
-use super::server::Speaks;
+use super::server::{Speaks, place_of};
 use super::{LinkId, Why};
 use crate::counters::Standing;
 use alongside_protocols::resp::Version;
@@ -21,17 +21,19 @@ const QUICK_US: u64 = 50_000;
 const DOWN_LOOK_MS_MAX: u64 = 1_000;
 
 impl Pool {
-    /// Count a failure of a server; eject it if that is due. Return whether it was ejected.
-    pub(crate) fn failed(&mut self, index: usize, why: Why, context: &mut Context) -> bool {
+    /// Count a failure of a server's connection of a version; eject it if that is due. Return whether it was ejected.
+    pub(crate) fn failed(&mut self, (index, version): (usize, Version), why: Why, context: &mut Context) -> bool {
         let can_be_ejected = self.can_eject();
         let Some(server) = self.servers.get_mut(index) else { return false };
-        server.failures = server.failures.saturating_add(1);
+        let failures = &mut server.failures[place_of(0, version)];
+        *failures = failures.saturating_add(1);
+        let failures = *failures;
         server.why = why;
         let Some(ejection) = &self.terms.pool.ejection else { return false };
-        if server.failures < ejection.failures || !can_be_ejected || server.standing == Standing::Ejected {
+        if failures < ejection.failures || !can_be_ejected || server.standing == Standing::Ejected {
             return false;
         }
-        server.failures = 0;
+        server.answered();
         server.stand(Standing::Ejected);
         server.lane.ejections.add(1);
         server.lane.more.ejected_at_us.set(context.now_us);
@@ -83,7 +85,7 @@ impl Pool {
     /// A server can be used again.
     fn is_back(&mut self, index: usize) {
         let Some(server) = self.servers.get_mut(index) else { return };
-        server.failures = 0;
+        server.answered();
         let was = server.standing;
         server.stand(Standing::Good);
         if was == Standing::Ejected {
@@ -187,7 +189,7 @@ impl Fleet {
             if let Some(place) = place {
                 pool.connect(index, Some(place), &mut self.links, context);
             }
-        } else if !was_counted && pool.failed(index, why, context) {
+        } else if !was_counted && pool.failed((index, link.version), why, context) {
             pool.drain_server(index, &mut self.links, context);
         } else if link.state == State::Connecting || is_unwanted {
             pool.is_down(index, can_try, context);
@@ -227,7 +229,9 @@ impl Pool {
         let standing = server.standing;
         match standing {
             Standing::Ejected => server.look_at(context.now_us + retry_us, context),
-            Standing::Down if self.failed(index, why, context) => self.drain_server(index, links, context),
+            Standing::Down if self.failed((index, Version::Two), why, context) => {
+                self.drain_server(index, links, context)
+            }
             Standing::Down => self.is_down(index, can_try, context),
             Standing::Good => {}
         }

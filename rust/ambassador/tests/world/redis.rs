@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use alongside_protocols::incremental::{Parsed, Progress};
 use alongside_protocols::resp::{Limits, Message, Version, request};
 
+use super::World;
+
 /// What is spoken on a connection, and the newest that its server could.
 #[derive(Clone, Copy)]
 pub struct Spoken {
@@ -131,6 +133,29 @@ pub fn bulk_of(version: Version, value: Option<&[u8]>) -> Vec<u8> {
         (Version::Three, None) => b"_\r\n".to_vec(),
         _ => bulk(value),
     }
+}
+
+/// Send commands whose words spaces part.
+pub fn send(world: &mut World, client: usize, commands: &[&str]) {
+    for words in commands {
+        let words: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
+        world.send(client, &command(&words));
+    }
+}
+
+/// Send commands, let them be answered, return what came.
+pub fn ask(world: &mut World, client: usize, commands: &[&str]) -> String {
+    send(world, client, commands);
+    world.settle();
+    world.take(client)
+}
+
+/// Return a client that speaks RESP3.
+pub fn newer(world: &mut World) -> usize {
+    let client = world.connect();
+    let hello = ask(world, client, &["HELLO 3"]);
+    assert!(hello.starts_with("%7\r\n$6\r\nserver\r\n") && hello.contains("proto\r\n:3\r\n"), "{hello}");
+    client
 }
 
 /// A command as an array.
