@@ -103,14 +103,9 @@ fn who_speaks_resp2_alone_is_as_good_as_ever() {
 fn who_ends_the_connection_for_a_word_of_resp3_refuses_it() {
     let (mut world, terms, k) = world(2, &json!({"ejection": {"failures": 1}}));
     let client = world.connect();
-    world.server(1).health = Health::Silent;
-    send(&mut world, client, &["HELLO 3"]);
-    world.settle();
-    world.break_links(1, Why::Ended);
-    world.settle();
-    assert_eq!(world.take(client), REFUSED);
+    world.server(1).hangs_up = true;
+    assert_eq!(ask(&mut world, client, &["HELLO 3"]), REFUSED);
     assert_eq!(terms.servers[1].standing(), Standing::Good);
-    world.server(1).health = Health::Good;
     assert_eq!(ask(&mut world, client, &[&format!("GET {}", k[1])]), "$-1\r\n");
 }
 
@@ -131,6 +126,7 @@ fn who_is_away_does_not_count_and_fails_its_keys_if_it_comes_back_older() {
     let old = world.connect();
     assert_eq!(ask(&mut world, old, &get[..2]), "$-1\r\n$-1\r\n");
     world.server(1).newest = Version::Three;
+    world.run_ms(60);
     assert_eq!(ask(&mut world, client, &get), "_\r\n_\r\n*2\r\n_\r\n_\r\n");
 }
 

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use world::random::Random;
 use world::speech::{Expected, Speaker, home, keys_of};
 use world::terms::{document, terms_of};
-use world::{Health, World};
+use world::{Health, Server, World};
 
 const SEEDS: u64 = 256;
 const CHAOS_TURNS: usize = 300;
@@ -101,7 +101,12 @@ impl Simulation {
         let sick = (1..servers).filter(|_| random.is_so(600)).map(|number| format!("s{number}")).collect();
         let mut world = World::new(&terms, seed);
         if random.is_so(200) {
-            world.server(random.place(servers)).newest = Version::Two;
+            let server = world.server(random.place(servers));
+            if random.is_so(500) {
+                server.newest = Version::Two;
+            } else {
+                server.hangs_up = true;
+            }
         }
         let (talkers, told) = (BTreeMap::new(), Told::new());
         Simulation { world, document, terms, random, sick, named: servers, talkers, told }
@@ -113,10 +118,12 @@ impl Simulation {
 
     fn come(&mut self) {
         let number = self.world.connect();
-        let old = |name: &String| self.world.servers[&address_of(&self.terms, name)].newest == Version::Two;
+        let is_old = |server: &Server| server.newest == Version::Two || server.hangs_up;
+        let old = |name: &String| is_old(&self.world.servers[&address_of(&self.terms, name)]);
         let names = self.terms.pool.servers.iter().map(|server| server.name.as_str().to_owned());
         let may_speak_three = !names.filter(|name| !self.sick.contains(name)).any(|name| old(&name));
-        let speaker = Speaker::new(number, self.terms.pool.is_strict, may_speak_three);
+        let may_refuse_three = self.world.servers.values().any(is_old);
+        let speaker = Speaker::new(number, self.terms.pool.is_strict, [may_speak_three, may_refuse_three]);
         let talker = Talker { speaker, waiting: VecDeque::new(), version: Version::Two, is_ended: false };
         self.talkers.insert(number, talker);
     }
@@ -141,8 +148,12 @@ impl Simulation {
     fn listen(&mut self, number: usize) {
         let talker = self.talkers.get_mut(&number).unwrap();
         let protocol = self.terms.pool.protocol;
+        let has_broken_hello = self.world.has_broken_hello;
         let client = self.world.client(number);
-        while let Some((expected, _)) = talker.waiting.front() {
+        while let Some((expected, _)) = talker.waiting.front_mut() {
+            if let Expected::Version { version: Version::Three, may_refuse, .. } = expected {
+                *may_refuse |= has_broken_hello;
+            }
             if client.got.is_empty() && !matches!(expected, Expected::Exactly(bytes) if bytes.is_empty()) {
                 break;
             }
@@ -195,7 +206,8 @@ impl Simulation {
         let place = place_of(&address);
         match self.random.below(10) {
             0 => self.world.kill(place),
-            1 => self.world.server(place).health = Health::Silent,
+            1 if self.random.is_so(500) => self.world.server(place).health = Health::Silent,
+            1 => self.world.server(place).health = Health::Closing,
             2 => {
                 self.world.server(place).health = Health::Unreachable;
                 self.world.break_links(place, Why::Reset);

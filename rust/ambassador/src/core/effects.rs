@@ -46,6 +46,8 @@ pub enum Why {
     Unauthorized,
     /// The server does not speak RESP3.
     Version,
+    /// The server does not say now whether it speaks RESP3.
+    Unready,
     /// TLS failed.
     Tls,
     /// None was needed: too much waits already.
@@ -73,6 +75,7 @@ impl Why {
             Why::Stray => "stray",
             Why::Unauthorized => "unauthorized",
             Why::Version => "version",
+            Why::Unready => "unready",
             Why::Tls => "tls",
             Why::Full => "full",
             Why::TooLarge => "too_large",
@@ -93,6 +96,7 @@ impl Why {
             Why::Stray => "Server sent an invalid answer",
             Why::Unauthorized => "Server refused the password or database",
             Why::Version => "Server does not speak RESP3",
+            Why::Unready => "Server does not take RESP3 now",
             Why::Tls => "TLS to the server failed",
             Why::Full => "Too many commands wait",
             Why::TooLarge => "The server's answer is too large",

@@ -209,6 +209,6 @@ pub(crate) fn fail_ask(ask: Ask, why: Why, clients: &mut Slab<Client>, context: 
         What::ReplyPart => client.merge(ask.slot, ask.part, Err(why), context),
         // A server that says nothing now may speak it when it is back.
         What::Version => client.end_part(ask.slot, Some(why).filter(|&why| why == Why::Version), context),
-        What::Setup | What::Greeting | What::Probe => {}
+        What::Setup | What::Knock | What::Greeting | What::Probe => {}
     }
 }

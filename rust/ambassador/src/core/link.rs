@@ -40,7 +40,7 @@ impl Ask {
     /// Tell whether a client asked it, and not we.
     #[inline]
     pub(crate) fn is_clients(&self) -> bool {
-        !matches!(self.what, What::Setup | What::Greeting | What::Probe)
+        !matches!(self.what, What::Setup | What::Knock | What::Greeting | What::Probe)
     }
 
     /// Return how many keys count as missing if there is no answer.
@@ -80,6 +80,8 @@ pub(crate) enum What {
     Version,
     /// Redis: who we are, which database.
     Setup,
+    /// Redis: whether somebody is there who answers at all.
+    Knock,
     /// Redis: which version of the protocol is spoken from here on.
     Greeting,
     /// A look whether the server can be used.
@@ -89,7 +91,7 @@ pub(crate) enum What {
 impl What {
     /// Tell whether it has to be answered before anything else is sent.
     pub(crate) const fn is_set_up(self) -> bool {
-        matches!(self, What::Setup | What::Greeting)
+        matches!(self, What::Setup | What::Knock | What::Greeting)
     }
 }
 
@@ -317,7 +319,22 @@ impl Link {
             return rest;
         }
         let written = self.end.wrapping_sub(rest.len() as u32);
-        &rest[..(self.set_up_bytes.saturating_sub(written) as usize).min(rest.len())]
+        &rest[..(self.step_end().saturating_sub(written) as usize).min(rest.len())]
+    }
+
+    /// Return where what may be said ends while it is set up. A greeting waits for the answers to all before it: some hang up
+    /// at it, and what they had to say is lost.
+    fn step_end(&self) -> u32 {
+        let mut next = self.asks.iter().skip(1).take_while(|ask| ask.what.is_set_up());
+        next.find(|ask| ask.what == What::Greeting).map_or(self.set_up_bytes, |greeting| greeting.start)
+    }
+
+    /// Tell whether it is the server's turn to say which version it speaks.
+    pub(crate) fn is_greeted(&self) -> bool {
+        let is_first = self.asks.front().is_some_and(|ask| ask.what == What::Greeting);
+        let end = self.asks.get(1).map_or(self.end, |next| next.start);
+        let is_sent = self.output.len() <= self.end.wrapping_sub(end) as usize;
+        self.state == State::Ready && is_first && is_sent
     }
 
     /// It is connected. That the kernel of a server takes a connection is no word of the server.

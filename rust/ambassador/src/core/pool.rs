@@ -10,7 +10,7 @@ use alongside_protocols::{memcache, resp};
 use super::context::Context;
 use super::ids::Slab;
 use super::link::{Ask, Link, NOBODY, ORPHAN, What};
-use super::server::{PLACES_EACH, Server, place_of, version_at};
+use super::server::{PLACES_EACH, Server, Speaks, place_of, version_at};
 use super::terms::Place;
 use super::words::write_command;
 use super::{Effect, LinkId, Terms, Why};
@@ -26,6 +26,9 @@ const BESIDE_KEYS_BYTES: usize = 64;
 
 /// What a server is told that RESP3 is to be spoken with it.
 pub(crate) const HELLO_3: &[u8] = b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
+
+/// What a Redis is asked to see that it answers.
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 /// A pool.
 #[derive(Debug)]
@@ -216,7 +219,10 @@ impl Pool {
         match its.standing {
             Standing::Ejected => Err(its.why),
             Standing::Down if its.fails_at_once => Err(its.why),
-            Standing::Good | Standing::Down => Ok(self.connect(server, Some(place), links, context)),
+            Standing::Good | Standing::Down => match self.no_resp3(server, context) {
+                Some(why) if version_at(place) == Version::Three => Err(why),
+                _ => Ok(self.connect(server, Some(place), links, context)),
+            },
         }
     }
 
@@ -234,7 +240,7 @@ impl Pool {
         link.version = place.map_or(Version::Two, version_at);
         link.timeout_us = self.terms.pool.timeout_ms.map_or(u64::MAX, |ms| ms * 1_000);
         self.links += 1;
-        self.waiting += set_up(&mut link, &self.terms, context);
+        self.waiting += set_up(&mut link, &self.terms, its.speaks, context);
         let id = LinkId::from(links.insert(link));
         if let Some(link) = links.get_mut(id.index, id.generation) {
             link.id = id;
@@ -283,7 +289,7 @@ impl Pool {
 }
 
 /// Write what a server is told first, and what a probe asks; return how many answers follow.
-fn set_up(link: &mut Link, terms: &Terms, context: &mut Context) -> usize {
+fn set_up(link: &mut Link, terms: &Terms, speaks: Speaks, context: &mut Context) -> usize {
     let ask = |what| Ask::new(NOBODY, 0, what, Class::Other);
     if terms.pool.protocol == PoolProtocol::Redis {
         if let Some(user) = &terms.server_user {
@@ -293,6 +299,10 @@ fn set_up(link: &mut Link, terms: &Terms, context: &mut Context) -> usize {
                 name => &[b"AUTH", name.as_bytes(), &user.password],
             };
             link.write_with(context, |out| write_command(out, words));
+        } else if link.version == Version::Three && speaks != Speaks::Three {
+            // Who answers this, and then hangs up, does so for the version.
+            link.ask(ask(What::Knock), context);
+            link.write(PING, context);
         }
         if link.version == Version::Three {
             link.ask(ask(What::Greeting), context);
@@ -307,10 +317,7 @@ fn set_up(link: &mut Link, terms: &Terms, context: &mut Context) -> usize {
     link.end_set_up();
     if link.is_probe {
         link.ask(ask(What::Probe), context);
-        link.write(
-            if terms.pool.protocol == PoolProtocol::Redis { b"*1\r\n$4\r\nPING\r\n" } else { b"version\r\n" },
-            context,
-        );
+        link.write(if terms.pool.protocol == PoolProtocol::Redis { PING } else { b"version\r\n" }, context);
     }
     link.asks.len()
 }

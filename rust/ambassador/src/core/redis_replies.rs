@@ -117,11 +117,21 @@ fn pass(link: &mut Link, rest: &[u8], seen: &mut Seen, ask: Ask) {
     }
 }
 
+/// Tell whether an answer to the wish for RESP3 says nothing of RESP3: the server serves nobody for now, or not us.
+fn is_no_word_of_version(reply: &Reply<'_>) -> bool {
+    let word = reply.word();
+    reply.is_error() && (UNREADY.contains(&word) || matches!(word, b"NOAUTH" | b"DENIED" | b"MASTERDOWN"))
+}
+
 #[inline]
 fn deliver(ask: Ask, reply: &Reply<'_>, clients: &mut Slab<Client>, context: &mut Context) -> Verdict {
     match ask.what {
         What::Setup if reply.is_error() => return Verdict::Broken(Why::Unauthorized),
         What::Setup => return Verdict::Fine,
+        // Redis says so to strangers before anything else, and hangs up: it says nothing of what was asked.
+        What::Knock if reply.is_error() && reply.word() == b"DENIED" => return Verdict::Broken(Why::Unready),
+        What::Knock => return Verdict::Fine,
+        What::Greeting if is_no_word_of_version(reply) => return Verdict::Broken(Why::Unready),
         // Redis before 6 does not know it, and others may not want it.
         What::Greeting if reply.kind != Type::Map => return Verdict::Broken(Why::Version),
         What::Greeting => return Verdict::Fine,
@@ -135,7 +145,10 @@ fn deliver(ask: Ask, reply: &Reply<'_>, clients: &mut Slab<Client>, context: &mu
     let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return Verdict::Fine };
     match ask.what {
         What::ReplyPart => client.merge(ask.slot, ask.part, Ok(reply), context),
-        What::Version => client.end_part(ask.slot, (reply.kind != Type::Map).then_some(Why::Version), context),
+        What::Version => {
+            let is_refused = reply.kind != Type::Map && !is_no_word_of_version(reply);
+            client.end_part(ask.slot, is_refused.then_some(Why::Version), context);
+        }
         _ => client.finish(ask.slot, reply.bytes, context),
     }
     Verdict::Fine

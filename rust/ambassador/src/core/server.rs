@@ -33,11 +33,15 @@ pub(crate) struct Server {
 /// Whether a server speaks RESP3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
-    /// It was not asked.
+    /// It was not asked, or may be another since.
     Unknown,
     Three,
     /// It refused to, then.
     TwoAlone {
+        since_us: u64,
+    },
+    /// It answered what tells nothing of it, then.
+    Unready {
         since_us: u64,
     },
 }

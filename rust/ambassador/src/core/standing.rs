@@ -4,7 +4,7 @@ use super::client::Client;
 use super::context::Context;
 use super::fleet::Fleet;
 use super::ids::Slab;
-use super::link::{Link, State, What};
+use super::link::{Link, State};
 use super::pool::Pool;
 use super::server::{Speaks, place_of};
 use super::{LinkId, Why};
@@ -68,6 +68,10 @@ impl Pool {
     /// stays until it answers one.
     pub(crate) fn may_be_used(&mut self, link: &mut Link, context: &mut Context) {
         if link.is_setting_up() {
+            // What follows may wait for what was answered.
+            if !link.to_be_written().is_empty() {
+                link.dirty(context);
+            }
             return;
         }
         if !link.output.is_empty() {
@@ -141,6 +145,9 @@ impl Fleet {
         let Some(link) = self.links.get_mut(id.index, id.generation).filter(|link| !link.is_draining) else { return };
         let (index, is_probe) = (link.server as usize, link.is_probe);
         let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) else { return };
+        if let Some(server) = pool.servers.get_mut(index) {
+            server.speaks = Speaks::Unknown;
+        }
         if is_probe {
             pool.drop_link(id, &mut self.links, context);
             if let Some(server) = pool.servers.get_mut(index) {
@@ -159,12 +166,13 @@ impl Fleet {
         let Some(pool) = self.pools.get_mut(link.pool as usize).and_then(Option::as_mut) else { return };
         let index = link.server as usize;
         let place = pool.servers.get(index).and_then(|server| link.place_among(server));
-        let why = pool.heard_of_version(&link, why, context);
+        let of_version = pool.heard_of_version(&link, why, context);
+        let why = of_version.unwrap_or(why);
         pool.forget(&link);
         match why {
             Why::Ended => link.lane.server_eof.add(1),
             // It is as good as before for who speaks RESP2.
-            Why::Version => {}
+            Why::Version | Why::Unready => {}
             // Each silence was counted when it was noticed.
             Why::TimedOut if link.counted_us > 0 => {}
             Why::TimedOut => link.lane.server_timedout.add(1),
@@ -181,7 +189,8 @@ impl Fleet {
             pool.probe_failed(index, why, can_try, &mut self.links, context);
         } else if link.is_draining
             || index >= pool.servers.len()
-            || matches!(why, Why::TooLarge | Why::Misread | Why::Own | Why::Version)
+            || of_version.is_some()
+            || matches!(why, Why::TooLarge | Why::Misread | Why::Own)
         {
             // What becomes of its server is not told by this link any more, or the server is not at fault.
         } else if was_idle && was_long && !pool.is_retired && matches!(why, Why::Ended | Why::Reset) {
@@ -199,18 +208,35 @@ impl Fleet {
 }
 
 impl Pool {
-    /// Take what the end of a link says of what its server speaks; return why the link is no more. Who ends the connection
-    /// for a word of RESP3 refuses it too, unless he spoke it before.
-    fn heard_of_version(&mut self, link: &Link, why: Why, context: &Context) -> Why {
-        let Some(server) = self.servers.get_mut(link.server as usize) else { return why };
-        let is_greeted = link.state == State::Ready && link.asks.front().is_some_and(|ask| ask.what == What::Greeting);
-        let has_ended = matches!(why, Why::Ended | Why::Reset | Why::Stray);
-        let refuses = why == Why::Version || is_greeted && has_ended && server.speaks != Speaks::Three;
-        if !refuses {
-            return why;
-        }
-        server.speaks = Speaks::TwoAlone { since_us: context.now_us };
-        Why::Version
+    /// Take what the end of a link says of what its server speaks. If it says so, return why the link is no more; its server did
+    /// not fail then. Who ends the connection for a word of RESP3 refuses it, if he answered before; else he may just be gone.
+    fn heard_of_version(&mut self, link: &Link, why: Why, context: &Context) -> Option<Why> {
+        let server = self.servers.get_mut(link.server as usize)?;
+        let since_us = context.now_us;
+        let (speaks, why) = match why {
+            Why::Version => (Speaks::TwoAlone { since_us }, why),
+            Why::Unready => (Speaks::Unready { since_us }, why),
+            Why::Ended | Why::Reset | Why::Stray if link.is_greeted() => match server.speaks {
+                // Another may be there: it is asked with care from now on.
+                Speaks::Three => (Speaks::Unknown, why),
+                _ if link.was_answered => (Speaks::TwoAlone { since_us }, Why::Version),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        server.speaks = speaks;
+        Some(why)
+    }
+
+    /// Return why a server is not spoken to in RESP3 for now, if so: who refused is not asked again and again.
+    pub(crate) fn no_resp3(&self, index: usize, context: &Context) -> Option<Why> {
+        let retry_ms = self.terms.pool.retry_ms;
+        let (since_us, ms, why) = match self.servers.get(index)?.speaks {
+            Speaks::TwoAlone { since_us } => (since_us, retry_ms, Why::Version),
+            Speaks::Unready { since_us } => (since_us, retry_ms.min(DOWN_LOOK_MS_MAX), Why::Unready),
+            Speaks::Unknown | Speaks::Three => return None,
+        };
+        (context.now_us < since_us + ms * 1_000).then_some(why)
     }
 
     /// A look brought nothing. Where commands do not try, looks alone tell when a server is to be ejected.

@@ -49,6 +49,8 @@ pub enum Health {
     Dead,
     /// Connecting to it takes for ever.
     Unreachable,
+    /// It takes connections and ends them, as a proxy does before a server that is gone.
+    Closing,
 }
 
 /// A server.
@@ -57,6 +59,8 @@ pub struct Server {
     pub store: HashMap<Vec<u8>, Vec<u8>>,
     /// The newest that a Redis speaks.
     pub newest: Version,
+    /// It ends the connection for a `HELLO`, and sends nothing of what it had to say.
+    pub hangs_up: bool,
     /// Connections it ever took.
     pub accepted: usize,
     /// How often its name came to stand for another address.
@@ -69,9 +73,20 @@ struct Link {
     /// The address of its name that it leads to.
     moves: u32,
     is_open: bool,
+    /// Something was answered on it.
+    is_answered: bool,
     version: Version,
     to_server: Vec<u8>,
     to_core: Vec<u8>,
+}
+
+impl Link {
+    /// Tell whether it looks like a refusal of RESP3 when it ends now.
+    fn seems_to_refuse(&self) -> bool {
+        let is_greeted =
+            redis::has_hello(&self.to_server) || self.version == Version::Three && !self.to_core.is_empty();
+        self.is_answered && is_greeted
+    }
 }
 
 /// A client's other end.
@@ -100,6 +115,8 @@ pub struct World {
     terms: Arc<Terms>,
     /// Whether bytes arrive in pieces.
     pub is_cutting: bool,
+    /// A link broke between the answer to what was asked before `HELLO` and the answer to that: so it is with who refuses it.
+    pub has_broken_hello: bool,
 }
 
 /// Return a key of a server's own.
@@ -138,6 +155,7 @@ impl World {
             unwritten: (Vec::new(), Vec::new()),
             terms: terms.clone(),
             is_cutting: true,
+            has_broken_hello: false,
         };
         world.know(terms);
         world
@@ -145,8 +163,14 @@ impl World {
 
     fn know(&mut self, terms: &Terms) {
         for server in &terms.pool.servers {
-            let new =
-                Server { health: Health::Good, store: HashMap::new(), newest: Version::Three, accepted: 0, moves: 0 };
+            let new = Server {
+                health: Health::Good,
+                store: HashMap::new(),
+                newest: Version::Three,
+                hangs_up: false,
+                accepted: 0,
+                moves: 0,
+            };
             self.servers.entry(server.address.as_str().to_owned()).or_insert(new);
         }
     }
@@ -250,6 +274,7 @@ impl World {
         self.links.retain(|(id, link)| {
             let is_its = link.server == address;
             if is_its {
+                self.has_broken_hello |= link.seems_to_refuse();
                 broken.push(*id);
             }
             !is_its
@@ -283,6 +308,7 @@ impl World {
         let moves = |link: &Link| match self.servers[&link.server].health {
             Health::Unreachable => link.is_open && !link.to_core.is_empty(),
             Health::Good => !link.is_open || !link.to_server.is_empty() || !link.to_core.is_empty(),
+            Health::Closing => true,
             Health::Silent | Health::Dead => !link.is_open || !link.to_core.is_empty(),
         };
         self.can_write() || self.clients.values().any(speaks) || self.links.iter().any(|(_, link)| moves(link))
@@ -359,7 +385,7 @@ impl World {
             if !link.is_open {
                 is_read |= server.health != Health::Unreachable;
                 match server.health {
-                    Health::Good | Health::Silent => {
+                    Health::Good | Health::Silent | Health::Closing => {
                         link.is_open = true;
                         server.accepted += 1;
                         self.core.link_connected(id, self.now_us);
@@ -370,6 +396,14 @@ impl World {
                     }
                     Health::Unreachable => {}
                 }
+                continue;
+            }
+            let is_hung_up = server.hangs_up && server.health == Health::Good && redis::has_hello(&link.to_server);
+            if is_hung_up || server.health == Health::Closing {
+                self.has_broken_hello |= link.seems_to_refuse();
+                self.core.link_closed(id, Why::Ended, self.now_us);
+                link.server.clear();
+                is_read = true;
                 continue;
             }
             if server.health == Health::Good {
@@ -384,6 +418,7 @@ impl World {
                 }
             }
             let bytes = std::mem::take(&mut link.to_core);
+            link.is_answered |= !bytes.is_empty();
             is_read |= !bytes.is_empty();
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
@@ -406,7 +441,7 @@ impl World {
                     let server = terms.pool.servers[server].address.as_str().to_owned();
                     let moves = self.servers[&server].moves;
                     let (version, to_server, to_core) = (Version::Two, Vec::new(), Vec::new());
-                    let end = Link { server, moves, is_open: false, version, to_server, to_core };
+                    let end = Link { server, moves, is_open: false, is_answered: false, version, to_server, to_core };
                     self.links.push((link, end));
                 }
                 Effect::CloseLink(id) => self.links.retain(|(known, _)| *known != id),

@@ -23,7 +23,7 @@ pub fn serve(store: &mut HashMap<Vec<u8>, Vec<u8>>, spoken: &mut Spoken, input: 
         let Message::Command(request) = message else { panic!("servers get only arrays") };
         let args: Vec<Vec<u8>> = request.args().map(<[u8]>::to_vec).collect();
         if args[0].eq_ignore_ascii_case(b"HELLO") {
-            hello(spoken, &args, out);
+            hello(store, spoken, &args, out);
         } else {
             answer(store, spoken.version, &args, out);
         }
@@ -31,8 +31,18 @@ pub fn serve(store: &mut HashMap<Vec<u8>, Vec<u8>>, spoken: &mut Spoken, input: 
     input.drain(..done);
 }
 
-fn hello(spoken: &mut Spoken, args: &[Vec<u8>], out: &mut Vec<u8>) {
+/// Tell whether a whole `HELLO` is in what a server was sent.
+pub fn has_hello(input: &[u8]) -> bool {
+    memchr::memmem::find(input, b"HELLO\r\n$1\r\n3\r\n").is_some()
+}
+
+fn hello(store: &HashMap<Vec<u8>, Vec<u8>>, spoken: &mut Spoken, args: &[Vec<u8>], out: &mut Vec<u8>) {
     assert_eq!(args[1], b"3", "nobody asks a server for less");
+    let refusal = set(store, b"hello", b"");
+    if !refusal.is_empty() {
+        out.extend_from_slice(&refusal);
+        return;
+    }
     if spoken.newest == Version::Two {
         out.extend_from_slice(b"-ERR unknown command `HELLO`, with args beginning with: `3`, \r\n");
         return;
