@@ -156,6 +156,44 @@ fn who_has_another_address_after_a_reload_is_asked_anew() {
 }
 
 #[test]
+fn who_cannot_be_asked_by_our_own_fault_does_not_consent() {
+    let (mut world, terms, k) = world(2, &json!({"limits": {"requests_max": 8}, "timeout_ms": 10_000}));
+    let (old, client) = (world.connect(), world.connect());
+    world.server(0).health = Health::Silent;
+    let asked = get(&k[0]);
+    send(&mut world, old, &[asked.as_str(); 8]);
+    world.settle();
+    assert_eq!(
+        ask(&mut world, client, &["HELLO 3", "HELLO"]).split("\r\n").next(),
+        Some("-ERR Too many commands wait")
+    );
+    assert_eq!(terms.counters.sum().limited, 1);
+    world.server(0).health = Health::Good;
+    world.settle();
+    world.server(1).health = Health::Unreachable;
+    send(&mut world, client, &["HELLO 3"]);
+    world.settle();
+    world.take(client);
+    world.break_links(1, Why::Own);
+    world.settle();
+    assert_eq!(world.take(client), "-ERR No more connections can be made here\r\n");
+    assert_eq!(terms.servers[1].standing(), Standing::Good);
+}
+
+#[test]
+fn who_is_known_to_be_older_refuses_though_he_is_away() {
+    let (mut world, _, k) = world(2, &json!({}));
+    world.server(1).newest = Version::Two;
+    let client = world.connect();
+    assert_eq!(ask(&mut world, client, &["HELLO 3", &get(&k[1])]), format!("{REFUSED}$-1\r\n"));
+    world.kill(1);
+    for _ in 0..3 {
+        world.run_ms(60);
+        assert_eq!(ask(&mut world, client, &["HELLO 3"]), REFUSED);
+    }
+}
+
+#[test]
 fn an_error_that_tells_nothing_of_the_version_is_no_refusal() {
     for (error, is_refusal) in [
         ("-NOAUTH Authentication required.", false),
@@ -217,5 +255,19 @@ fn one_moment_counts_once_whatever_the_connections_speak() {
         world.settle();
         world.break_links(1, Why::Reset);
         assert_eq!(terms.servers[1].standing(), standing);
+    }
+}
+
+#[test]
+fn a_refused_wish_is_counted_once_and_not_against_the_server() {
+    let (mut world, terms, _) = world(3, &json!({}));
+    world.server(1).newest = Version::Two;
+    world.server(2).hangs_up = true;
+    let client = world.connect();
+    assert_eq!(ask(&mut world, client, &["HELLO 3", "HELLO 3"]), REFUSED.repeat(2));
+    let sum = terms.counters.sum();
+    assert_eq!((sum.refused, sum.forward_error), (2, 0));
+    for server in &terms.servers {
+        assert_eq!((server.sum().failed, server.sum().server_eof, server.sum().server_err), (0, 0, 0));
     }
 }

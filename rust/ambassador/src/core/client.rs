@@ -60,6 +60,8 @@ pub(crate) struct Client {
     pub(crate) is_overflown: bool,
     /// It said who it is, or need not.
     pub(crate) is_known: bool,
+    /// Its wishes for RESP3 that servers refused, and that are not counted yet.
+    pub(crate) refused: u32,
     /// What it calls itself (`CLIENT SETNAME`).
     name: Option<Box<[u8]>>,
 }
@@ -90,6 +92,7 @@ impl Client {
             is_broken: false,
             is_overflown: false,
             is_known,
+            refused: 0,
             name: None,
         };
         client.limit(limits);
@@ -379,7 +382,12 @@ impl Client {
                 self.version = Version::Three;
                 hello::write(&mut slot.early, self.id, Version::Three);
             }
-            (SlotKind::Version, Some(_)) => slot.early.extend_from_slice(hello::REFUSED),
+            (SlotKind::Version, Some(Why::Version)) => {
+                slot.early.extend_from_slice(hello::REFUSED);
+                self.refused += 1;
+                context.changed.push(self.id);
+            }
+            (SlotKind::Version, Some(why)) => write_failure(&mut slot.early, self.protocol, why),
             (SlotKind::Merged | SlotKind::Whole, _) => {
                 if let Some(mut merge) = slot.merge.take() {
                     slot.bytes += merge.bytes();

@@ -92,7 +92,7 @@ fn look_at(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &m
         link.lane.timed_out.add(1);
         pool.lane.forward_error.add(1);
         pool.lane.keys_lost.add(ask.keys());
-        fail_ask(ask, Why::TimedOut, clients, context);
+        fail_ask(ask, pool.told_by(link, ask, Why::TimedOut), clients, context);
     }
     if let Some(oldest) = link.asks.front().filter(|_| link.graves > 0) {
         // Answers come in turn: as long as something comes, it is this one's.

@@ -152,10 +152,14 @@ impl Fleet {
             if !ask.is_clients() {
                 continue;
             }
-            link.lane.failed.add(1);
-            if let Some(pool) = self.pool(link.pool) {
-                pool.lane.forward_error.add(1);
-                pool.lane.keys_lost.add(ask.keys());
+            let why = self.pool(link.pool).map_or(why, |pool| pool.told_by(&link, ask, why));
+            // That a server speaks RESP2 alone is an answer.
+            if (ask.what, why) != (What::Version, Why::Version) {
+                link.lane.failed.add(1);
+                if let Some(pool) = self.pool(link.pool) {
+                    pool.lane.forward_error.add(1);
+                    pool.lane.keys_lost.add(ask.keys());
+                }
             }
             fail_ask(ask, why, clients, context);
         }
@@ -207,8 +211,11 @@ pub(crate) fn fail_ask(ask: Ask, why: Why, clients: &mut Slab<Client>, context: 
         What::ValuesPart => client.fail_values(ask, why, context),
         What::LinePart => client.part(ask.slot, Some(why), context),
         What::ReplyPart => client.merge(ask.slot, ask.part, Err(why), context),
-        // A server that says nothing now may speak it when it is back.
-        What::Version => client.end_part(ask.slot, Some(why).filter(|&why| why == Why::Version), context),
+        // A server that says nothing now may speak it when it is back; where we could not ask, nobody consented.
+        What::Version => {
+            let failed = Some(why).filter(|&why| matches!(why, Why::Version | Why::Own));
+            client.end_part(ask.slot, failed, context);
+        }
         What::Setup | What::Knock | What::Greeting | What::Probe => {}
     }
 }

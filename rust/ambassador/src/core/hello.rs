@@ -10,13 +10,13 @@ use super::context::Context;
 use super::ids::Slab;
 use super::link::{Ask, Link, What};
 use super::local::{REDIS_VERSION, number_of};
-use super::memcache::ask_on;
+use super::memcache::{ask_on, count_failure};
 use super::pool::{HELLO_3, Pool};
 use super::redis::{refuse, repeated};
 use super::server::Speaks;
 use super::slots::{Slot, SlotKind};
 use super::words::{write_array, write_bulk, write_integer, write_map};
-use super::{ClientId, users};
+use super::{ClientId, Why, users};
 use crate::counters::Class;
 
 /// What is answered where a server does not speak RESP3.
@@ -88,30 +88,41 @@ fn agree(client: &mut Client, version: Version, context: &mut Context) {
 
 /// Ask those servers for RESP3 that have not spoken it yet; the client is answered when all have said what they speak.
 fn ask_servers(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, context: &mut Context) {
-    // Who has refused is not asked again and again.
-    let again_us = pool.terms.pool.retry_ms * 1_000;
-    let refuses = |speaks| matches!(speaks, Speaks::TwoAlone { since_us } if context.now_us < since_us + again_us);
-    if pool.servers.iter().any(|server| refuses(server.speaks)) {
-        pool.lane.refused.add(1);
-        return client.answer(REFUSED, context);
+    let count = pool.servers.len();
+    if (0..count).any(|server| pool.no_resp3(server, context) == Some(Why::Version)) {
+        return answer_refused(client, pool, context);
     }
-    let ask = Ask::new(client.id, client.slots.next(), What::Version, Class::Other);
-    let mut left = 0;
-    for server in 0..pool.servers.len() {
+    let mut asked = Vec::new();
+    for server in 0..count {
         if pool.servers[server].speaks == Speaks::Three {
             continue;
         }
-        if let Ok(id) = pool.link_speaking(server, (client.id.index, Version::Three), links, context) {
-            ask_on(pool, links, id, ask, HELLO_3, context);
-            left += 1;
+        match pool.link_speaking(server, (client.id.index, Version::Three), links, context) {
+            Ok(id) => asked.push(id),
+            // Nobody consented whom we could not ask.
+            Err(why @ (Why::Full | Why::Own)) => {
+                count_failure(pool, why);
+                return client.answer_failure(why, context);
+            }
+            Err(_) if matches!(pool.servers[server].speaks, Speaks::TwoAlone { .. }) => {
+                return answer_refused(client, pool, context);
+            }
+            Err(_) => {}
         }
     }
-    if left == 0 {
+    if asked.is_empty() {
         return agree(client, Version::Three, context);
     }
-    let asked_bytes = HELLO_3.len() * left as usize;
+    let ask = Ask::new(client.id, client.slots.next(), What::Version, Class::Other);
+    let (left, asked_bytes) = (asked.len() as u32, HELLO_3.len() * asked.len());
+    asked.into_iter().for_each(|id| ask_on(pool, links, id, ask, HELLO_3, context));
     client.slots.push(Slot { kind: SlotKind::Version, left, asked_bytes, ..Slot::default() });
     client.await_all();
+}
+
+fn answer_refused(client: &mut Client, pool: &Pool, context: &mut Context) {
+    pool.lane.refused.add(1);
+    client.answer(REFUSED, context);
 }
 
 /// Append the answer to a `HELLO` that is granted.

@@ -227,6 +227,11 @@ impl Core {
             }
         }
         let Some(client) = self.clients.get_mut(id.index, id.generation) else { return };
+        if client.refused > 0
+            && let Some(pool) = self.fleet.pool(client.pool)
+        {
+            pool.lane.refused.add(u64::from(std::mem::take(&mut client.refused)));
+        }
         if client.is_done() {
             if client.is_overflown
                 && let Some(pool) = self.fleet.pool(client.pool)

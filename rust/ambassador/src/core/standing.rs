@@ -4,7 +4,7 @@ use super::client::Client;
 use super::context::Context;
 use super::fleet::Fleet;
 use super::ids::Slab;
-use super::link::{Link, State};
+use super::link::{Ask, Link, State, What};
 use super::pool::Pool;
 use super::server::{Speaks, place_of};
 use super::{LinkId, Why};
@@ -237,6 +237,13 @@ impl Pool {
             Speaks::Unknown | Speaks::Three => return None,
         };
         (context.now_us < since_us + ms * 1_000).then_some(why)
+    }
+
+    /// Return what an ask learns of a link's failure: who is known to speak RESP2 alone need not say it again.
+    pub(crate) fn told_by(&self, link: &Link, ask: Ask, why: Why) -> Why {
+        let speaks = self.servers.get(link.server as usize).map(|server| server.speaks);
+        let is_older = ask.what == What::Version && matches!(speaks, Some(Speaks::TwoAlone { .. }));
+        if is_older && why != Why::Own { Why::Version } else { why }
     }
 
     /// A look brought nothing. Where commands do not try, looks alone tell when a server is to be ejected.
