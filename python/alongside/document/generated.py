@@ -900,7 +900,7 @@ class Pool(values.Value):
     """How long connecting to a server may take, in milliseconds, 1 to an hour."""
     connections: int = 1
     """Connections that each thread keeps to a server, 1 to 64; a client's commands for one server
-    stay on one.
+    stay on one. As many for each version of Redis' protocol that clients speak.
     """
     database: int = 0
     """Redis: the database of the servers, 0 to 2^31 - 1."""

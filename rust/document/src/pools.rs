@@ -22,7 +22,7 @@ pub struct Pool {
     /// A UNIX socket where clients connect too; null for none.
     #[serde(default)]
     pub socket: Option<ClientSocket>,
-    /// Connections that each thread keeps to a server, 1 to 64; a client's commands for one server stay on one.
+    /// Connections that each thread keeps to a server, 1 to 64; a client's commands for one server stay on one. As many for each version of Redis' protocol that clients speak.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 64))]
     pub connections: u32,

@@ -238,7 +238,7 @@ _LIMITS = (
 )
 
 _PORTS = (
-    promise.Port("pools", "config", "memcache's text and meta commands, or RESP2", "clients"),
+    promise.Port("pools", "config", "memcache's text and meta commands, RESP2 or RESP3", "clients"),
     promise.Port(
         "stats", "stats_port", "one line of JSON, then the end", "figures, if asked for", 22222
     ),
