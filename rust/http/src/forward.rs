@@ -106,11 +106,7 @@ impl<'c, S: Stream> Exchange<'c, S> {
     {
         let upstream = hop.upstream;
         // Whoever stands in the queue is no idle connection that may be asked to leave.
-        let mut has_waited = false;
-        let waits = || {
-            has_waited = true;
-            self.deadline.clear();
-        };
+        let waits = || self.deadline.clear();
         if let Err(limit) = sent.places.pass(self.limits, self.gate, upstream, waits).await {
             self.trail.shed = Some(limit);
             let why = (503, "too many requests are under way");
@@ -134,7 +130,7 @@ impl<'c, S: Stream> Exchange<'c, S> {
                 },
             };
             // Where nothing was waited for, its way begins with the request: the clock need not be read once more.
-            let is_new = self.trail.hops > 1 || !is_kept || has_waited;
+            let is_new = self.trail.hops > 1 || !is_kept || sent.places.has_waited();
             let began = if is_new { Instant::now() } else { self.began };
             // Large: it is made where it stays, and not moved there.
             let trouble = match pin!(self.attempt(stream, (hop, began), sent, course)).await {

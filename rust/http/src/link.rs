@@ -219,7 +219,7 @@ impl Upstream {
         self.standing.iter().for_each(Standing::look_again);
     }
 
-    /// Notes an answer's head; `began` is when the request's last byte was out.
+    /// Notes an answer's head; `began` is when the request was read, or later, when there was a connection for it.
     pub fn answered(&self, status: u16, began: Instant) {
         let took = began.elapsed();
         self.metrics.seconds.observe(took.as_secs_f64());

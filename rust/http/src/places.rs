@@ -12,6 +12,7 @@ pub struct Places<'g> {
     ours: Option<Passed<'g>>,
     /// Until when it may wait for them.
     until: Instant,
+    has_waited: bool,
 }
 
 impl<'g> Places<'g> {
@@ -19,7 +20,13 @@ impl<'g> Places<'g> {
     #[must_use]
     pub fn new(limits: &Limits, began: Instant) -> Self {
         let queue_timeout = Duration::from_millis(limits.queue_timeout_ms);
-        Self { theirs: None, ours: None, until: began + queue_timeout }
+        Self { theirs: None, ours: None, until: began + queue_timeout, has_waited: false }
+    }
+
+    /// Tells whether it waited for any of them, also for one that it gave back.
+    #[must_use]
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// Gives the place at an upstream back: the request is there no more.
@@ -54,6 +61,7 @@ impl<'g> Places<'g> {
         self.theirs = match upstream.gate.try_pass(limits.upstream_requests_max) {
             passed @ Some(_) => passed,
             None => {
+                self.has_waited = true;
                 waits();
                 let passed = Box::pin(upstream.gate.pass(terms(limits.upstream_requests_max))).await;
                 Some(passed.map_err(|shut| word(shut, "upstream_requests_max"))?)
@@ -63,6 +71,7 @@ impl<'g> Places<'g> {
             self.ours = match gate.try_pass(limits.requests_max) {
                 passed @ Some(_) => passed,
                 None => {
+                    self.has_waited = true;
                     waits();
                     let passed = Box::pin(gate.pass(terms(limits.requests_max))).await;
                     Some(passed.map_err(|shut| word(shut, "requests_max"))?)

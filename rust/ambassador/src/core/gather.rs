@@ -209,8 +209,8 @@ impl Gather {
     fn find(&mut self, next: &mut u32, key: &[u8], at: usize, value: &[u8]) {
         let found = |gather: &Gather, at: u32| gather.spot(at).is_some_and(|spot| spot.of(&gather.text) == key);
         let mut place = *next;
-        // Once a value was in no order, none behind it is looked for: a server need not keep any.
-        while self.odd.is_empty() && place != NONE {
+        // Once a value was in no order, it is the next key's or nobody's: a server need not keep any.
+        while place != NONE && (place == *next || self.odd.is_empty()) {
             if found(self, place) {
                 while *next != place {
                     let missing = *next;

@@ -112,6 +112,8 @@ fn values_part(
     let asker = Asker { client: ask.client, slot: ask.slot, moves: ask.moves };
     let sent = memcache_many::send(asker, pool, links, (&request, &mut gather, ask.next), context);
     client.put_gather(ask.slot, gather, sent.parts);
+    // Keys that went nowhere have no values; others may be next.
+    client.pass_values_on(ask.slot, context);
     client.end_part(ask.slot, sent.failed, context);
     true
 }

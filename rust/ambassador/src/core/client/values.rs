@@ -27,6 +27,8 @@ impl Client {
         let values = &bytes[..taken.values_bytes];
         slot.bytes += values.len();
         if values.len() > room.min(STORE_BYTES_MAX.saturating_sub(gather.store_bytes())) {
+            // What was taken and is not kept is not to be passed on by whoever fails next.
+            gather.clear();
             self.early_bytes = self.early_bytes + slot.waiting_bytes() - before;
             self.overflow(context);
             return Some(taken);
@@ -68,16 +70,24 @@ impl Client {
     }
 
     /// Pass on what is next since others have no values.
-    fn pass_values_on(&mut self, number: u32, context: &mut Context) {
+    pub(crate) fn pass_values_on(&mut self, number: u32, context: &mut Context) {
         let place = self.slots.place(number);
-        let Some(slot) = self.slots.get_mut(place).filter(|slot| place == 0 && slot.kind == SlotKind::Values) else {
-            return;
-        };
+        let Some(slot) = self.slots.get_mut(place).filter(|slot| slot.kind == SlotKind::Values) else { return };
         let before = slot.waiting_bytes();
         let Some(gather) = slot.gather.as_mut().filter(|gather| gather.bytes() > 0) else { return };
-        gather.pass_on(&[], Some(self.output.end(&mut context.buffers)));
+        let out = if place == 0 {
+            self.output.end(&mut context.buffers)
+        } else {
+            if slot.early.capacity() == 0 {
+                slot.early = context.buffers.take();
+            }
+            &mut slot.early
+        };
+        gather.pass_on(&[], Some(out));
         self.early_bytes = self.early_bytes + slot.waiting_bytes() - before;
-        self.dirty(context);
+        if place == 0 {
+            self.dirty(context);
+        }
     }
 
     fn gather(&mut self, number: u32) -> Option<&mut Gather> {
