@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -12,6 +13,7 @@ pytestmark = [fleets.NEEDS_DATA_PLANE, pytest.mark.needs("memcached")]
 
 KEYS = [f"{number}:key" for number in range(3000)]
 THERE = KEYS[::2]
+CAS = re.compile(rb"(VALUE \S+ \d+ \d+) \d+\r\n")
 LAST = b"VALUE last 0 4\r\nlast\r\nEND\r\n"
 # More than one read brings.
 LARGE_BYTES = 200_000
@@ -66,6 +68,9 @@ def test_ours_is_what_one_memcached_answers(one: wire.Address, counts: list[int]
             assert answered(ours, asked) == answered(one, asked)
             if not terms:
                 assert answered(ours, gets(KEYS, counts, "gat 0")) == answered(one, asked)
+                found, uniques = CAS.subn(rb"\1\r\n", answered(ours, gets(KEYS, counts, "gets")))
+                assert uniques > 0
+                assert found == answered(one, asked)
 
 
 @pytest.mark.needs("nutcracker")

@@ -199,10 +199,12 @@ fn a_server_that_keeps_no_order_has_its_values_passed_on() {
     world.send(client, format!("get {0} {0} {1}\r\nversion\r\n", keys[0], keys[1]).as_bytes());
     world.settle();
     world.say(0, format!("{}{}END\r\n", value("other"), value(&keys[0])).as_bytes());
-    world.say(1, format!("{}END\r\n", value(&keys[1])).as_bytes());
+    // The other server keeps it, and stays in its place.
+    let unique = value(&keys[1]).replacen(" 1\r\n", " 1 77\r\n", 1);
+    world.say(1, format!("{unique}END\r\n").as_bytes());
     world.settle();
     let got = world.take(client);
-    let values = [value(&keys[0]), value(&keys[1]), value("other")].concat();
+    let values = [value(&keys[0]), unique, value("other")].concat();
     assert!(got.starts_with(&format!("{values}END\r\nVERSION")), "{got}");
     assert_eq!(world.core.holdings().bytes, 0);
 }
