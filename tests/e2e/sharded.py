@@ -42,12 +42,12 @@ class Example:
         self.engine = engine
         self.own = own
         shutil.copytree(EXAMPLE, self.folder)
-        ports = {port: str(ports.free_port()) for port in ("11211", "8000")}
-        self.port, self.cache_port = int(ports["8000"]), int(ports["11211"])
+        mine = {port: ports.free_port() for port in ("11211", "8000")}
+        self.port, self.cache_port = mine["8000"], mine["11211"]
         for path in (*self.folder.glob("*.yaml"), self.folder / "README.md"):
             text = path.read_text()
-            for port, mine in ports.items():
-                text = text.replace(port, mine)
+            for port, own_port in mine.items():
+                text = text.replace(port, str(own_port))
             path.write_text(text.replace(" --detach", f" --detach --engine {engine}"))
 
     def variables(self) -> dict[str, str]:

@@ -41,8 +41,8 @@ def _about(contract: promise.Contract, texts: Texts) -> document.About:
 
 def _doors(whole: document.Document) -> dict[str, tuple[str, ...]]:
     limits = whole.limits
+    # Not the admin door: a successor has another, and the same document otherwise.
     return {
-        "admin": () if whole.admin is None else (whole.admin.path,),
         "threads": (str(whole.threads),),
         "connections_max": (str(limits.connections_max),),
         "drain_timeout": (units.format_duration(limits.drain_timeout_ms / 1000),),
