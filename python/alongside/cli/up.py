@@ -125,7 +125,8 @@ def bring(run: Run, door: client.Client) -> int:
 
 def _note(run: Run) -> None:
     """Log what this command was told, beside what the supervisor makes of it."""
-    with run.places.supervisor_log.open("a") as stream:
+    # Where nothing can be written, as on a full disk, what was asked is done all the same.
+    with contextlib.suppress(OSError), run.places.supervisor_log.open("a") as stream:
         log_ = log.Log(clock.SystemClock(), stream=stream, fields={"project": run.setting.project})
         log_.bind(component=CONTRACT.component).info("effective_values", values=run.effective)
 

@@ -21,6 +21,8 @@ TEXT_BYTES_MAX = 8192
 WEIGHT_MAX = 65_535
 
 _LONG = "bytes long"
+_BELLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What no text holds: all control characters but tabs and the ends of lines."""
 _FOREIGN_BOOLEANS = {"1": "true", "0": "false"}
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -87,8 +89,8 @@ def read_foreign(text: str, parameter: promise.Parameter) -> Value:
     match parameter.kind:
         case promise.Kind.BOOLEAN:
             return read(_FOREIGN_BOOLEANS.get(text, text), parameter)
-        case promise.Kind.TEXT if text and "\0" not in text:
-            # What it holds is the program's affair; how long it is, the contract's.
+        case promise.Kind.TEXT if text and not _BELLS.search(text):
+            # What else it holds is the program's affair; how long it is, the contract's.
             _check_length(text, parameter)
             _check_range(len(text.encode("utf-8", "surrogateescape")), text, parameter, _LONG)
             return text
