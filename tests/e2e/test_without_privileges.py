@@ -139,7 +139,9 @@ def _of_user() -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if path.stat().st_uid == worlds.USER:
+            # What is dead and waits to be reaped is the affair of process 1.
+            is_dead = (path / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if path.stat().st_uid == worlds.USER and not is_dead:
                 found.append(path.name)
     return found
 
