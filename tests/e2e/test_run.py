@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests import ports
+from tests import ports, processes
 from tests.e2e import fleets
 
 DEADLINE_S = 30.0
@@ -68,15 +68,8 @@ def until(holds: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def until_ended(pid: int) -> None:
-    until(lambda: not is_alive(pid), f"{pid} has ended")
+    until(lambda: not processes.is_alive(pid), f"{pid} has ended")
 
 
 def finished(*options: str, program: list[str]) -> subprocess.CompletedProcess[str]:

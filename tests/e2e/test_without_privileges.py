@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from tests import ports
+from tests import ports, processes
 from tests.conformance import leavings
 from tests.e2e import fleets, namespaced, worlds
 
@@ -139,9 +139,8 @@ def _of_user() -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            # What is dead and waits to be reaped is the affair of process 1.
-            is_dead = (path / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if path.stat().st_uid == worlds.USER and not is_dead:
+            # Whom process 1 has yet to reap is its affair.
+            if path.stat().st_uid == worlds.USER and processes.is_alive(int(path.name)):
                 found.append(path.name)
     return found
 

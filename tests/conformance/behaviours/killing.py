@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import processes
 from tests.conformance import world as worlds
 from tests.conformance import writing
 from tests.conformance.behaviours import services, sharing
@@ -56,7 +57,7 @@ def _supervisor_check(world: World) -> None:
     supervisor = int(lock.read_text().split()[0])
     address = world.address("outlives", world.port("outlives"))
     os.kill(supervisor, signal.SIGKILL)
-    world.until("the supervisor is gone", lambda: not _is_alive(supervisor))
+    world.until("the supervisor is gone", lambda: not processes.is_alive(supervisor))
     assert world.ask(address) == "hello", "pods and Services run on without their supervisor"
     world.up("alone")
     _until_served(world, "outlives")
@@ -76,7 +77,7 @@ def _balancer_check(world: World) -> None:
     else:
         [pid] = _marked(world, lambda mark: mark.startswith("~/"))
         os.kill(pid, signal.SIGKILL)
-        world.until("it is gone", lambda: not _is_alive(pid))
+        world.until("it is gone", lambda: not processes.is_alive(pid))
         # Whoever comes now is refused by nobody: the socket is kept, and a new one takes it.
         with socket.create_connection(address, timeout=ANSWER_S) as connection:
             assert connection.makefile().readline() == "hello\n"
@@ -92,7 +93,7 @@ def _agent_check(world: World) -> None:
     _until_served(world, "agentless")
     [pid] = _marked(world, lambda mark: mark == "~hub")
     os.kill(pid, signal.SIGKILL)
-    world.until("it is gone", lambda: not _is_alive(pid))
+    world.until("it is gone", lambda: not processes.is_alive(pid))
     _until_served(world, "agentless")
     assert world.container("agentless", "main")["restarts"] == 0
     # What is started and probed from now on is so in the same network.
@@ -153,7 +154,7 @@ def _all_check(world: World) -> None:
     _until_served(world, "all-killed")
     before = _sleeping(_sleep(world, 98761))
     world.kill_all("all-killed")
-    world.until("what it left is gone", lambda: not _is_alive(before))
+    world.until("what it left is gone", lambda: not processes.is_alive(before))
     # Where a pod has surroundings these went too, so that it begins anew as a whole.
     is_anew = world.engine in sharing.ISOLATED
     begun = ["init", "main", *(["init"] if is_anew else []), "main"]
@@ -212,12 +213,6 @@ def _read(path: Path) -> list[bytes]:
     with contextlib.suppress(OSError):
         return path.read_bytes().split(b"\0")
     return []
-
-
-def _is_alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
 
 
 def _balancer_container(world: World, service: str) -> str:

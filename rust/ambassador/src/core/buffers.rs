@@ -32,6 +32,15 @@ impl Buffers {
         }
     }
 
+    /// Return a buffer, which gets room if it has none.
+    #[inline]
+    pub(crate) fn room<'b>(&mut self, buffer: &'b mut Vec<u8>) -> &'b mut Vec<u8> {
+        if buffer.capacity() == 0 {
+            *buffer = self.take();
+        }
+        buffer
+    }
+
     /// Take a buffer back.
     #[inline]
     pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {

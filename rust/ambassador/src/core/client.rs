@@ -352,9 +352,7 @@ impl Client {
     /// Write what follows a slot's parts.
     pub(crate) fn complete(&mut self, place: usize, context: &mut Context) {
         let Some(slot) = self.slots.get_mut(place) else { return };
-        if slot.early.capacity() == 0 {
-            slot.early = context.buffers.take();
-        }
+        context.buffers.room(&mut slot.early);
         let before = slot.waiting_bytes();
         let gather = slot.gather.take();
         let failure = |out: &mut Vec<u8>, why| write_failure(out, PoolProtocol::Memcache, why);

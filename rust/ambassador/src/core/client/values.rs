@@ -37,12 +37,7 @@ impl Client {
         let out = match slot.kind {
             SlotKind::ValuesTogether => None,
             _ if is_first => Some(self.output.end(&mut context.buffers)),
-            _ => {
-                if slot.early.capacity() == 0 {
-                    slot.early = context.buffers.take();
-                }
-                Some(&mut slot.early)
-            }
+            _ => Some(context.buffers.room(&mut slot.early)),
         };
         gather.pass_on(values, out);
         self.early_bytes = self.early_bytes + slot.waiting_bytes() - before;
@@ -75,14 +70,8 @@ impl Client {
         let Some(slot) = self.slots.get_mut(place).filter(|slot| slot.kind == SlotKind::Values) else { return };
         let before = slot.waiting_bytes();
         let Some(gather) = slot.gather.as_mut().filter(|gather| gather.bytes() > 0) else { return };
-        let out = if place == 0 {
-            self.output.end(&mut context.buffers)
-        } else {
-            if slot.early.capacity() == 0 {
-                slot.early = context.buffers.take();
-            }
-            &mut slot.early
-        };
+        let out =
+            if place == 0 { self.output.end(&mut context.buffers) } else { context.buffers.room(&mut slot.early) };
         gather.pass_on(&[], Some(out));
         self.early_bytes = self.early_bytes + slot.waiting_bytes() - before;
         if place == 0 {
