@@ -113,6 +113,7 @@ def test_variables_and_arguments_are_as_in_kubernetes(
             st.from_regex(r"[a-z]([a-z0-9-]{0,60}[a-z0-9])?", fullmatch=True),
             st.integers(1, 4),
         ),
+        min_size=1,
         max_size=4,
         unique_by=lambda one: one[:2],
     )

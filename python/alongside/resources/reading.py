@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 FILES_MAX = 64
 PASSES_MAX = 2
 """A document is checked, freed of what is not honoured, and checked once more."""
+NOTHING = (
+    "no resource is here; write one, or leave the file out; alongside down stops all that runs"
+)
+"""One that was emptied by mistake would stop all that it asked for, with every sign of success."""
 
 AnyKind = (
     kinds.ShardedCache
@@ -151,6 +155,10 @@ def read(sources: Sequence[Source]) -> Resources:
             continue
         for document in documents:
             collector.add(document, source.folder)
+        if not documents:
+            collector.found.append(problems.Problem(source.file, 1, "", "", NOTHING))
+    if sources and not collector.resources and not collector.found:
+        collector.found.append(problems.Problem(sources[0].file, 1, "", "", NOTHING))
     return collector.result()
 
 

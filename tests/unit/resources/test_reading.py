@@ -236,3 +236,17 @@ def test_refuses_aliases_that_multiply() -> None:
 def test_refuses_a_file_that_is_too_large() -> None:
     (found,) = mistakes("#" * (lines.TEXT_BYTES_MAX + 1))
     assert "larger than" in found
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# shards: 3\n---\n", "apiVersion: v1\nkind: List\nitems: []\n"]
+)
+def test_files_without_a_resource_are_refused_for_they_would_stop_all(text: str) -> None:
+    assert mistakes(text) == [f"f.yaml:1: {reading.NOTHING}"]
+
+
+def test_an_empty_file_beside_others_is_named() -> None:
+    sources = [reading.Source("f.yaml", "/data", CACHE), reading.Source("g.yaml", "/data", "\n")]
+    with pytest.raises(problems.ResourceError) as caught:
+        reading.read(sources)
+    assert list(caught.value.problems) == [f"g.yaml:1: {reading.NOTHING}"]

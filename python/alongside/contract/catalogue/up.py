@@ -90,6 +90,11 @@ _PARAMETERS = (
 
 _FAILURES = (
     promise.Failure(
+        "A file is empty, has comments alone, or all of them together hold no resource",
+        "nothing is started, and nothing that runs is touched: `alongside down` stops it",
+        "one line with file and remedy; exit code 2",
+    ),
+    promise.Failure(
         "A file has a wrong type, an unknown field, a number without a unit, or no shards",
         "nothing is started, and nothing that runs is touched",
         "one line for every mistake with file, line, field and remedy; exit code 2",
