@@ -10,6 +10,8 @@ from rich import console, table, text
 from alongside.base import release, units
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from alongside.server import pooled, status
 
 _STYLES = {"ready": "green", "ended": "dim", "waiting": "red", "unready": "yellow"}
@@ -51,9 +53,11 @@ def put(shown: console.RenderableType) -> None:
 
 def whole(state: status.Status) -> console.Group:
     """Return caches, Services, pods, processes and warnings of a project."""
-    parts: list[console.RenderableType] = [text.Text(_cache(cache)) for cache in state["caches"]]
+    parts: list[console.RenderableType] = [
+        text.Text(_cache(state, cache)) for cache in state["caches"]
+    ]
     # An older supervisor knows no pools.
-    parts += [text.Text(_pool(pool)) for pool in state.get("pools", ())]
+    parts += [text.Text(_pool(state, pool)) for pool in state.get("pools", ())]
     parts += [text.Text(line) for line in _services(state)]
     parts.append(processes(state))
     restart = state.get("restart")  # an older supervisor knows of none
@@ -65,7 +69,7 @@ def whole(state: status.Status) -> console.Group:
     return console.Group(*parts)
 
 
-def _cache(cache: status.CacheStatus) -> str:
+def _cache(state: status.Status, cache: status.CacheStatus) -> str:
     """Return three lines: where it is, how it is made up, how it does."""
     replicas = max(len(shard["replicas"]) for shard in cache["shards"])
     made_of = (
@@ -75,11 +79,18 @@ def _cache(cache: status.CacheStatus) -> str:
     )
     return (
         f'cache "{cache["name"]}" at http://{cache["address"]}, origin {cache["origin"]}\n'
-        f"  {made_of}\n  {', '.join(_told(cache)) or 'no router answers'}"
+        f"  {made_of}\n  {', '.join(_told(cache)) or _untold(state, cache['routers'])}"
     )
 
 
-def _pool(pool: pooled.PoolStatus) -> str:
+def _untold(state: status.Status, routers: Sequence[str]) -> str:
+    """Return why nothing is known of a cache's routers: who has just begun was not asked yet."""
+    serving = [one["name"] for one in state["processes"] if one["state"] == "ready"]
+    is_served = any(name in serving for name in routers)
+    return "no figures yet" if is_served else "no router answers"
+
+
+def _pool(state: status.Status, pool: pooled.PoolStatus) -> str:
     """Return three lines of a cache of memcache or Redis, as of another one."""
     is_beside = pool["access"] == "ambassador"
     pods = len(pool.get("pods", ()))  # an older supervisor knows none
@@ -98,7 +109,7 @@ def _pool(pool: pooled.PoolStatus) -> str:
         f"  {_count(len(pool['servers']), 'server')} by {pool['function']}({pool['hash']}), "
         f"{units.format_size(pool['memory_bytes'])} each, "
         f"{_count(len(pool['routers']), 'router')}{' at localhost' * is_beside}{beside}\n"
-        f"  {', '.join(told) or 'no router answers'}"
+        f"  {', '.join(told) or _untold(state, pool['routers'])}"
     )
 
 

@@ -83,3 +83,21 @@ def test_a_cache_of_memcache_is_told_with_who_was_left() -> None:
     for pods, told in ((["web"], "a pod"), (["web-0", "web-1"], "each of 2 pods")):
         line = shown(pools=[{**pool, "pods": pods}])[1]
         assert line.endswith(f"1 router at localhost, and one in {told}")
+
+
+def test_a_router_that_has_just_begun_is_not_said_to_be_silent() -> None:
+    cache = {
+        "name": "photos",
+        "address": "127.0.0.1:8080",
+        "origin": "127.0.0.1:8000",
+        "function": "ketama",
+        "key": "request.uri",
+        "memory_bytes": 64 * 2**20,
+        "routers": ["photos-router-0"],
+        "shards": [{"name": "photos-0", "replicas": ["photos-0-0"]}],
+        **dict.fromkeys(("requests_per_s", "hit_ratio", "spared_ratio")),
+        **{"retries": {}, "fallbacks": {}, "resumed": 0},
+    }
+    for condition, told in (("ready", "no figures yet"), ("backoff", "no router answers")):
+        lines = shown(process("photos-router-0", state=condition), caches=[cache])
+        assert lines[2] == told
