@@ -45,6 +45,20 @@ def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -
     check(capsys, "rout", 2, err="alongside: ")
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("exlpain photos", "No such command 'exlpain'; did you mean \"explain\"?"),
+        ("contract dif", "No such command 'dif'; did you mean \"diff\"?"),
+        ("xyzzy", "No such command 'xyzzy'."),
+    ],
+)
+def test_a_misspelt_command_is_told_with_the_nearest_one(
+    line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(capsys, line, 2, err=told)
+
+
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     check(capsys, "--version", 0, out="alongside ")
 
