@@ -96,7 +96,9 @@ def test_a_router_that_has_just_begun_is_not_said_to_be_silent() -> None:
         "routers": ["photos-router-0"],
         "shards": [{"name": "photos-0", "replicas": ["photos-0-0"]}],
         **dict.fromkeys(("requests_per_s", "hit_ratio", "spared_ratio")),
-        **{"retries": {}, "fallbacks": {}, "resumed": 0},
+        "retries": {},
+        "fallbacks": {},
+        "resumed": 0,
     }
     for condition, told in (("ready", "no figures yet"), ("backoff", "no router answers")):
         lines = shown(process("photos-router-0", state=condition), caches=[cache])

@@ -7,8 +7,12 @@ import os
 import pwd
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alongside.engines.processes import groups, listeners
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PROC = Path("/proc")
 
@@ -59,6 +63,20 @@ def found() -> list[Running]:
     return [*seen, *others]
 
 
+def supervises(words: Sequence[str]) -> bool:
+    """Return whether words are those of a supervisor, which bears no mark as what it starts does.
+
+    It holds the listening sockets of all that it starts: so they are found as its own.
+    """
+    match tuple(words[1:4]):
+        case ("-m", "alongside.server", *_) | ("-m", "alongside", "up"):
+            return True
+        case (script, "up", *_):
+            return os.path.basename(script) == "alongside"
+        case _:
+            return False
+
+
 def _name(user: int) -> str:
     try:
         return pwd.getpwuid(user).pw_name
@@ -77,5 +95,6 @@ def _running(pid: int, ports: list[int]) -> Running | None:
         folder = os.readlink(_PROC / str(pid) / "cwd")
         texts = tuple(os.fsdecode(word) for word in words)
         if texts != ("",):
-            return Running(pid, texts, folder, tuple(ports), groups.mark_of(entry) is not None)
+            is_ours = groups.mark_of(entry) is not None or supervises(texts)
+            return Running(pid, texts, folder, tuple(ports), is_ours)
     return None
