@@ -84,6 +84,8 @@ class Child:
         self._group: int | None = None
         """Its leader's pid as long as anything of it may run."""
         self._task: asyncio.Task[None] | None = None
+        self._has_served = False
+        """Whether its probe succeeded in this run."""
 
     def start(self) -> None:
         """Begin to run it, on the running event loop."""
@@ -117,12 +119,13 @@ class Child:
         failures = backoff.Backoff()
         while True:
             began_s = self._clock.monotonic_s()
+            self._has_served = False
             reason, is_success = await self._turn()
             if self._is_over(is_success):
                 self._become("ended", reason)
                 return
             ran_s = self._clock.monotonic_s() - began_s
-            delay_s, failures = failures.after(ran_s)
+            delay_s, failures = failures.after(ran_s, has_served=self._has_served)
             self._become("waiting", f"{reason}; starts again in {delay_s:g}s")
             await self._clock.sleep(delay_s)
             self.restarts += 1
@@ -208,6 +211,7 @@ class Child:
 
         def report(is_ready: bool) -> None:
             if is_ready:
+                self._has_served = True
                 self._become("ready")
             elif self.state == "ready":
                 self._become("unready", "its probe fails")

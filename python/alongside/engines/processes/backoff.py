@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 DELAY_S_MIN = 0.1
 DELAY_S_MAX = 30.0
+SERVED_DELAY_S_MAX = 1.0
+"""Who has served is missed by somebody, and away no longer than this, however often it fails."""
 CALM_S = 60.0
 """A process that ran this long starts again at once, as if it had never failed."""
 
@@ -18,8 +20,9 @@ class Backoff:
     delay_s_max: float = DELAY_S_MAX
     calm_s: float = CALM_S
 
-    def after(self, ran_s: float) -> tuple[float, Backoff]:
+    def after(self, ran_s: float, *, has_served: bool = False) -> tuple[float, Backoff]:
         """Return the wait in seconds after a run of `ran_s` seconds, and the next state."""
         failures = 0 if ran_s >= self.calm_s else self.failures
-        delay_s = min(self.delay_s_max, DELAY_S_MIN * 2.0 ** min(failures, 20))
+        limit_s = min(self.delay_s_max, SERVED_DELAY_S_MAX) if has_served else self.delay_s_max
+        delay_s = min(limit_s, DELAY_S_MIN * 2.0 ** min(failures, 20))
         return delay_s, replace(self, failures=failures + 1)

@@ -17,7 +17,7 @@ import pytest
 
 from alongside.base import clock, environment, log
 from alongside.engines.local import engine, folders
-from alongside.engines.processes import groups, probing, spawning
+from alongside.engines.processes import backoff, groups, probing, spawning
 from alongside.plan import shape
 
 DEADLINE_S = 30.0
@@ -325,5 +325,32 @@ def test_a_tcp_probe_decides_readiness(tmp_path: Path) -> None:
             await until(lambda: child.reason == "its probe does not succeed yet")
             listener.listen()
             await until(lambda: child.state == "ready")
+
+        run(tmp_path, work)
+
+
+@pytest.mark.parametrize(("has_served", "away"), [(True, "1s"), (False, "1.2s")])
+def test_who_has_served_is_away_for_a_second_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_served: bool, away: str
+) -> None:
+    monkeypatch.setattr(backoff, "DELAY_S_MIN", 0.6)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        if has_served:
+            listener.listen()
+        probe = shape.Probe("tcp", address=address, period_s=0.05, failures=1)
+        process = python(WAIT, probe=probe, grace_s=0.0)
+
+        async def work(made: engine.Engine) -> None:
+            made.start(process, None, None)
+            child = made.children["a"]
+            seen = "ready" if has_served else "starting"
+            for _ in range(2):
+                await until(lambda: child.state == seen and child.identity is not None)
+                assert child.identity is not None
+                os.kill(child.identity.pid, signal.SIGKILL)
+                await until(lambda: child.state == "waiting")
+            assert child.reason == f"killed by SIGKILL; starts again in {away}"
 
         run(tmp_path, work)
