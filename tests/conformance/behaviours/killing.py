@@ -234,7 +234,13 @@ BEHAVIOURS = (
         _supervisor_check,
         phase="alone",
     ),
-    Behaviour("kill -9 of the balancer loses its connections alone", _balancer, _balancer_check),
+    # It loses them for all Services where these share one: not while others count on theirs.
+    Behaviour(
+        "kill -9 of the balancer loses its connections alone",
+        _balancer,
+        _balancer_check,
+        phase="alone",
+    ),
     Behaviour(
         "kill -9 of the network's agent is noticed by no pod",
         _agent,
