@@ -38,7 +38,8 @@ class Services:
         self._changed = changed
         self._log = log_
         self._wanted: tuple[runtime.Served, ...] = ()
-        self._told: tuple[runtime.Served, ...] = ()
+        self._asked = self._told = 0
+        """How often something else was wanted, and up to which time the runtime took it."""
         self._named: frozenset[tuple[str, frozenset[int]]] = frozenset()
         """The Services of which the runtime was told, and what they leave to pods, whether it
         could serve them or not."""
@@ -52,6 +53,7 @@ class Services:
         if tuple(wanted) == self._wanted:
             return
         self._wanted = tuple(wanted)
+        self._asked += 1
         self._work.set()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -72,10 +74,14 @@ class Services:
         await self._until(lambda: _named(self._wanted) <= self._named)
 
     async def settled(self) -> None:
-        """Return when the runtime serves what is wanted, or after a short time."""
+        """Return when the runtime serves what is wanted now, or after a short time.
+
+        What others come to want meanwhile is not waited for.
+        """
+        asked = self._asked
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S_MAX):
-                await self._until(lambda: self._told == self._wanted)
+                await self._until(lambda: self._told >= asked)
 
     async def close(self) -> None:
         """Tell no more."""
@@ -92,10 +98,10 @@ class Services:
         while True:
             await self._work.wait()
             self._work.clear()
-            wanted = self._wanted
+            wanted, asked = self._wanted, self._asked
             try:
                 await self._runtime.serve(wanted)
-                self._told, fault = wanted, ""
+                self._told, fault = asked, ""
             except Exception as error:  # whatever it is, the next try must not be missed
                 is_foreseen = isinstance(error, errors.AlongsideError | OSError)
                 reason = str(error) if is_foreseen else f"{type(error).__name__}: {error}"

@@ -70,6 +70,11 @@ class Telling(bare.Runtime):
         self.gate = asyncio.Event()
         self.gate.set()
 
+    def once(self) -> None:
+        """Let one telling through the gate, which is closed."""
+        self.gate.set()
+        self.gate.clear()
+
     async def serve(self, services: Sequence[runtime.Served]) -> None:
         """Remember it, after the gate."""
         await self.gate.wait()
@@ -121,6 +126,49 @@ def test_changes_while_a_runtime_works_are_told_once_and_the_last_one() -> None:
         await naming
         await known.settled()
         assert running.told == [(FIRST,), (SECOND,)]
+        await known.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_goes_is_forgotten_as_soon_as_a_runtime_took_that_whatever_came_since() -> None:
+    async def scenario() -> None:
+        clock_, running = fake_clock.FakeClock(), Telling()
+        known = made(running, clock_)
+        known.want([SECOND])
+        await clock_.advance(0)
+        running.gate.clear()
+        known.want([FIRST])
+        await clock_.advance(0)
+        settling = asyncio.create_task(known.settled())
+        await clock_.advance(0)
+        known.want([replace(FIRST, claimed=frozenset({81}))])
+        running.once()
+        await clock_.advance(0)
+        assert running.told == [(SECOND,), (FIRST,)]
+        assert settling.done(), "it waits for what others want since"
+        await known.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_goes_is_not_taken_for_forgotten_by_what_was_told_before() -> None:
+    async def scenario() -> None:
+        clock_, running = fake_clock.FakeClock(), Telling()
+        known = made(running, clock_)
+        running.gate.clear()
+        known.want([SECOND])
+        await clock_.advance(0)
+        known.want([FIRST])
+        settling = asyncio.create_task(known.settled())
+        running.once()
+        await clock_.advance(0)
+        assert running.told == [(SECOND,)]
+        assert not settling.done()
+        running.once()
+        await clock_.advance(0)
+        assert running.told == [(SECOND,), (FIRST,)]
+        await settling
         await known.close()
 
     asyncio.run(scenario())
