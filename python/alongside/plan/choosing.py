@@ -65,12 +65,8 @@ def choose(
         elif why := facts.against(wish):
             raise errors.UsageError(f"--engine {wish} cannot be used: {why}")
         return Choice(wish, "it was asked for")
-    if not collisions and doubts and not facts.namespaces:
-        first = doubts[0].message.partition(";")[0]
-        return Choice(
-            "namespaces",
-            f"as processes its pods would collide, unless they listen at status.podIP: {first}",
-        )
+    if not collisions and doubts:
+        return _doubted(doubts[0].message.partition(";")[0], facts)
     if not collisions:
         return Choice("process", "no two of its pods need one address")
     first = f"as processes its pods would collide: {collisions[0].message.partition(';')[0]}"
@@ -102,6 +98,22 @@ def keep(
             f"{remedy}",
         )
     return Choice(current, "the project is up with it")
+
+
+def _doubted(first: str, facts: Facts) -> Choice:
+    """Return what runs pods that may collide, which nobody knows before they run.
+
+    Args:
+        first: what would collide.
+        facts: of the machine.
+    """
+    if facts.namespaces:
+        where = "provided that they listen at status.podIP; else"
+        return Choice("process", f"no two of its pods need one address, {where} {first}")
+    return Choice(
+        "namespaces",
+        f"as processes its pods would collide, unless they listen at status.podIP: {first}",
+    )
 
 
 def _refuse(collisions: Sequence[problems.Problem]) -> None:

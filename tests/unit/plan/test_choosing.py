@@ -52,7 +52,9 @@ def test_processes_are_not_chosen_where_pods_may_listen_beside_the_address_they_
     choice = choosing.choose("auto", [], ALL, doubts=[CLASH])
     told = "unless they listen at status.podIP: port 1 is needed twice"
     assert (choice.engine, told in choice.reason) == ("namespaces", True)
-    assert choosing.choose("auto", [], NONE, doubts=[CLASH]).engine == "process"
+    choice = choosing.choose("auto", [], NONE, doubts=[CLASH])
+    told = "provided that they listen at status.podIP; else port 1 is needed twice"
+    assert (choice.engine, told in choice.reason) == ("process", True)
     assert choosing.choose("process", [], ALL, doubts=[CLASH]).engine == "process"
 
 
