@@ -16,7 +16,7 @@ from tests.e2e.pods_in_docker import IMAGE, echoing, opened, python, shell
 
 from alongside.base import errors
 from alongside.dockerd import engine as dockerd
-from alongside.engines.pods import memory
+from alongside.engines.pods import memory, runtime
 from alongside.engines.runtimes.docker import containers
 from alongside.plan import pods
 
@@ -529,5 +529,31 @@ def test_a_port_of_this_machine_that_is_taken_is_refused(
             with pytest.raises(errors.AddressTakenError, match=str(taken)):
                 await project.pod(pods.Pod("one", (shell("true", ports=(port,)),)))
             assert len(project.left()) == 1, "only the network"
+
+    pods_in_docker.run(body())
+
+
+def test_a_network_that_somebody_pruned_is_made_again(
+    engine: docker.Engine, tmp_path: Path
+) -> None:
+    """While a container that is its whole pod waits to begin again, nobody is in the network."""
+    main = echoing("hello", 8000)
+
+    async def body() -> None:
+        async with opened(engine, tmp_path) as project:
+            made, running = await project.started(main, until="listening")
+            address = made.address
+            await running.signal(signal.SIGKILL)
+            await running.ended()
+            async with asyncio.timeout(pods_in_docker.WAIT_S):
+                while project.left():
+                    assert engine.docker("network", "prune", "--force").returncode == 0
+                    await asyncio.sleep(0.05)
+            project.log("one").unlink()
+            with pytest.raises(runtime.NotBegunError, match="was made again"):
+                await made.start(main, 1)
+            await made.start(main, 2)
+            await project.written("listening")
+            assert await pods_in_docker.answer(address, 8000) == "hello"
 
     pods_in_docker.run(body())

@@ -31,6 +31,8 @@ class Addresses:
         self._lower = lower
         self._fresh: Iterator[int] = iter(range(int(upper[0]), int(upper[-1])))
         self._returned: deque[str] = deque()
+        self._doubtful: deque[str] = deque()
+        """Somebody had them, and may have left."""
 
     @property
     def config(self) -> dict[str, str]:
@@ -44,14 +46,17 @@ class Addresses:
     def take(self) -> str:
         """Return an address that nobody has; those that were used last come again last.
 
+        One that somebody had is given only where there is no other.
+
         Raises:
             errors.TemporaryError: all are used.
         """
         number = next(self._fresh, None)
         if number is not None:
             return str(ipaddress.IPv4Address(number))
-        if self._returned:
-            return self._returned.popleft()
+        for again in (self._returned, self._doubtful):
+            if again:
+                return again.popleft()
         raise errors.TemporaryError(
             f"all addresses for pods in {self._network} are used; give the engine larger networks "
             "by `default-address-pools`",
@@ -61,6 +66,10 @@ class Addresses:
     def give_back(self, address: str) -> None:
         """Let another pod have an address."""
         self._returned.append(address)
+
+    def set_aside(self, address: str) -> None:
+        """Keep an address that somebody has until all others are used."""
+        self._doubtful.append(address)
 
 
 def of(network: answers.Json) -> Addresses | None:

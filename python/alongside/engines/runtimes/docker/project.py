@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ class Project:
     """The Services that containers are told of by variables."""
     services: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Where each Service is now; stands in every pod's /etc/hosts."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of those who find the network gone."""
 
     def labels(self, **more: str) -> dict[str, str]:
         """Return the labels of a container of the project."""
@@ -112,6 +115,20 @@ async def remove_networks(asked: engine.Engine, setting_: setting.Setting) -> No
         answer = await asked.ask("DELETE", f"/networks/{answers.text(found, 'Id')}")
         if answer.status != 404:
             answer.checked("the network cannot be removed")
+
+
+async def renew_network(one: Project) -> None:
+    """Make a project's network again, as it was, where somebody removed it.
+
+    That is possible whenever no container of the project is in it.
+
+    Raises:
+        errors.AlongsideError: the engine does not make it.
+    """
+    async with one.turn:
+        if not await networks(one.asked, one.setting):
+            await _make(one.setting, one.asked, one.network, one.addresses)
+            one.log.warning("network_made_again", network=one.network)
 
 
 async def _network(

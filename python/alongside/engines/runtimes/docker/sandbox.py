@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING
 from alongside.base import errors
 from alongside.dockerd import answers
 from alongside.engines.pods import inplace, runtime
-from alongside.engines.runtimes.docker import containers, image, names, run, specs, subpaths
+from alongside.engines.runtimes.docker import (
+    containers,
+    image,
+    names,
+    project,
+    run,
+    specs,
+    subpaths,
+)
 from alongside.plan import variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from alongside.engines.runtimes.docker import project
     from alongside.plan import pods
 
 LOCAL = "127.0.0.1"
@@ -31,6 +38,8 @@ TAKEN = re.compile(r"port is already allocated|address already in use|ports are 
 """How engines say that a port of this machine belongs to somebody else."""
 _OCCUPIED = re.compile(r"Address already in use|(?i:ip address) \S+ is already allocated")
 """How they say that somebody has an address of ours; nobody should."""
+_UNCONNECTED = re.compile(r"network \S+ not found")
+"""How they say that the project's network is gone."""
 _UNSLAVED = "not a shared or slave mount"
 _ABSENT = 404
 _DIED = "cannot start a stopped process"
@@ -83,6 +92,8 @@ class PodSandbox:
                 await self._hold(bindings)
         except BaseException as error:
             self._give_back(error)
+            if isinstance(error, answers.RefusedError) and _UNCONNECTED.search(str(error)):
+                await project.renew_network(self._project)
             raise
 
     async def _hold(self, bindings: Mapping[int, Sequence[specs.Binding]]) -> None:
@@ -131,6 +142,9 @@ class PodSandbox:
         except answers.RefusedError as error:
             is_missing = error.status == _ABSENT and f"image: {container.image}" in str(error)
             what = image.missing(container.image) if is_missing else str(error)
+            if _UNCONNECTED.search(what):
+                await project.renew_network(self._project)
+                raise runtime.NotBegunError("its network was gone, and was made again") from error
             if _OCCUPIED.search(what) and not self._lost.done():
                 self._give_back(error)
                 taken = f"somebody has its address, {self._address}"
@@ -201,11 +215,15 @@ class PodSandbox:
         inplace.write(self._hosts, "".join(f"{line}\n" for line in lines))
 
     def _give_back(self, error: BaseException | None = None) -> None:
-        """Let another pod have its address, but where somebody else has it already."""
+        """Let another pod have its address, the last of all where somebody else has it already."""
         address, self._given = self._given, ""
-        is_occupied = error is not None and _OCCUPIED.search(str(error))
-        if address and self._project.addresses is not None and not is_occupied:
-            self._project.addresses.give_back(address)
+        ours = self._project.addresses
+        if not address or ours is None:
+            return
+        if error is not None and _OCCUPIED.search(str(error)):
+            ours.set_aside(address)
+        else:
+            ours.give_back(address)
 
     @property
     def _hosts(self) -> Path:

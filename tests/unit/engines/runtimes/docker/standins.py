@@ -18,8 +18,10 @@ Answers = Callable[[str, str], tuple[int, object]]
 
 
 @contextlib.asynccontextmanager
-async def serving(answers: Answers) -> AsyncIterator[engine.Engine]:
-    """Yield an engine that answers so."""
+async def serving(
+    answers: Answers, bodies: list[object] | None = None
+) -> AsyncIterator[engine.Engine]:
+    """Yield an engine that answers so; what it is sent goes into `bodies`."""
     open_: set[asyncio.Task[None] | None] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -28,7 +30,9 @@ async def serving(answers: Answers) -> AsyncIterator[engine.Engine]:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.decode().split("\r\n")
                 sizes = [one for one in lines if one.lower().startswith("content-length:")]
-                await reader.readexactly(int(sizes[0].split(":")[1]) if sizes else 0)
+                sent = await reader.readexactly(int(sizes[0].split(":")[1]) if sizes else 0)
+                if sent and bodies is not None:
+                    bodies.append(json.loads(sent))
                 method, path, _ = lines[0].split()
                 status, value = answers(method, path)
                 body = b"" if value is None else json.dumps(value).encode()

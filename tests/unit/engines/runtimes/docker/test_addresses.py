@@ -34,6 +34,17 @@ def test_an_address_that_was_given_back_comes_again_last() -> None:
     assert [ours.take(), ours.take(), ours.take()] == ["10.7.0.6", first, second]
 
 
+def test_an_address_that_somebody_had_comes_again_when_there_is_no_other() -> None:
+    ours = addresses.Addresses(ipaddress.IPv4Network("10.7.0.0/29"), "10.7.0.1")
+    taken, second, third = ours.take(), ours.take(), ours.take()
+    ours.set_aside(taken)
+    ours.give_back(second)
+    ours.give_back(third)
+    assert [ours.take(), ours.take(), ours.take()] == [second, third, taken]
+    with pytest.raises(errors.TemporaryError, match="are used"):
+        ours.take()
+
+
 @pytest.mark.parametrize(
     "told",
     [
