@@ -72,7 +72,12 @@ class Control:
         return dataclasses.asdict(await self.apply(orders.from_json(await _object(request))))
 
     async def apply(self, order: orders.Order) -> orders.Applied:
-        """Make an order's files the goal; raises as `Supervisor.apply` does."""
+        """Make an order's files the goal; nothing changes unless all of them are right.
+
+        Raises:
+            problems.ResourceError: every mistake in the files.
+            errors.AlongsideError: as `Supervisor.adopt` does, or because the project ends.
+        """
         setting = self.engine.setting
         project = setting.project
         # Large files take seconds to read, in which the loop has to look after processes.

@@ -75,26 +75,18 @@ class Supervisor:
         self.sampler = sampling.Sampler(engine_, clock_)
         self.purges = purging.Purges(engine_, clock_, log_, self.nodes_of)
 
-    def apply(self, order: orders.Order) -> orders.Applied:
-        """Make the files the new goal; nothing changes unless all of them are right.
-
-        Raises:
-            problems.ResourceError: every mistake in the files.
-            errors.UsageError: what the data plane would refuse in the documents they lead to.
-            errors.AddressTakenError: every address that someone else has.
-        """
-        setting = self.engine.setting
-        project = setting.project
-        drafted = planning.draft(order, project, setting.folders)
-        return self.adopt(planning.changed(order, drafted, self.runs_on, project), order)
-
     @property
     def runs_on(self) -> shape.EngineName:
         """What runs the project's pods, as long as it is up."""
         return self.engine.runs_on
 
     def adopt(self, plan: shape.Plan, order: orders.Order) -> orders.Applied:
-        """Make the plan of an order's files the new goal; raises as `apply` does."""
+        """Make the plan of an order's files the new goal; nothing changes unless all is right.
+
+        Raises:
+            errors.UsageError: what the data plane would refuse in the documents it leads to.
+            errors.AddressTakenError: every address that someone else has.
+        """
         installed.check(plan, self.engine.setting.environment)
         prepared = self.engine.prepare(plan)
         try:

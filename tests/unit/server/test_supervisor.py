@@ -12,7 +12,7 @@ import pytest
 from alongside.base import clock, environment, errors, fake_clock, log
 from alongside.engines.local import engine, folders
 from alongside.resources import reading
-from alongside.server import journal, orders, supervisor
+from alongside.server import journal, orders, planning, supervisor
 
 CACHE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -80,7 +80,9 @@ def test_a_write_that_fails_holds_up_one_process_alone(tmp_path: Path) -> None:
         places = watched.engine.setting.folders
         blocked = places.document("photos-1-0")
         blocked.mkdir()  # so that no file can take its name
-        watched.apply(orders.Order((reading.Source("f", "/data", CACHE),)))
+        order = orders.Order((reading.Source("f", "/data", CACHE),))
+        drafted = planning.draft(order, "p", places)
+        watched.adopt(planning.changed(order, drafted, watched.runs_on, "p"), order)
         try:
             watched.reconcile()
             assert list(watched.engine.children) == ["photos-0-0", "photos-2-0"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.processes import groups, listeners
+from alongside.engines.processes import exits, groups, listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,8 +78,7 @@ class Program:
             if not pid:
                 return None
             if not os.WIFSTOPPED(status):
-                code = os.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
+                return exits.code(os.waitstatus_to_exitcode(status))
             self._stop_too()
 
     def _stop_too(self) -> None:

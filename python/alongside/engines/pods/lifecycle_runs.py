@@ -10,6 +10,7 @@ from alongside.base import units
 from alongside.engines.pods import lifecycle_ends, lifecycle_probes
 from alongside.engines.pods import lifecycle_events as events
 from alongside.engines.pods import lifecycle_states as states
+from alongside.engines.processes import exits
 
 if TYPE_CHECKING:
     from alongside.engines.pods import runtime
@@ -19,7 +20,7 @@ POST_START_S_MAX = 600.0
 """For a postStart; Kubernetes waits for ever."""
 NOT_STARTED = 128
 """The exit code of a container that could not be started."""
-KILLED = 137
+KILLED = exits.KILLED
 
 Event = events.Started | events.StartFailed | events.Exited | events.Looked | events.Hooked
 
@@ -198,7 +199,7 @@ class Follower:
     def _exited(self, exit_: runtime.Exit) -> None:
         code = exit_.code
         if exit_.signal is not None and code == 0:
-            code = 128 + exit_.signal
+            code = exits.SIGNALLED + exit_.signal
         reason = "Completed" if code == 0 else "Error"
         self.ended(code, "OOMKilled" if exit_.is_out_of_memory else reason, _ending(exit_))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from alongside.base import errors
+from alongside.engines.processes import exits
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,6 +32,17 @@ class Exit:
     """128 and the signal's number where a signal ended it, as Kubernetes shows it."""
     signal: int | None = None
     is_out_of_memory: bool = False
+
+    @classmethod
+    def of_status(cls, status: int | None, *, is_out_of_memory: bool = False) -> Exit:
+        """Return an exit by what `exits.code` takes."""
+        number = -status if status is not None and status < 0 else None
+        return cls(exits.code(status), number, is_out_of_memory)
+
+    @classmethod
+    def of_code(cls, code: int, *, is_out_of_memory: bool = False) -> Exit:
+        """Return an exit by its code alone, which may be a signal's."""
+        return cls(code, exits.signal_of(code), is_out_of_memory)
 
 
 @dataclass(frozen=True, slots=True)

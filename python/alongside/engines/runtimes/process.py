@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alongside.base import log
-from alongside.engines.pods import balancing, notes, volumes
+from alongside.engines.pods import balancing, notes
 from alongside.engines.processes import cgroups, ending
 from alongside.engines.runtimes.host import sandbox, serving, surroundings
 from alongside.plan import loopback
@@ -80,7 +80,6 @@ class ProcessRuntime:
         """See `runtime.Runtime.problems`."""
         found: list[str] = []
         for pod in wanted:
-            found += volumes.problems(pod)
             given = surroundings.Given(
                 self.setting.environment, {}, self._volumes(pod), self._address(pod)
             )

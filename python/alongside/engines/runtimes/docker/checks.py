@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import urllib.parse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.dockerd import answers
@@ -53,7 +52,6 @@ def problems(
                 if one.image not in known:
                     known[one.image] = _config(asked, one.image)
                 yield from _of_container(one, known[one.image], f"{where}: {path}", look)
-            yield from _of_volumes(pod, where)
             if pod.uses_host_network and is_rootless:
                 yield (
                     f"{where}: spec.hostNetwork: is not this machine's network in a rootless "
@@ -101,15 +99,3 @@ def _of_container(
             f"{path}.resources.limits.memory: {one.memory_bytes} bytes are less than an engine "
             "accepts; write 6Mi or more"
         )
-
-
-def _of_volumes(pod: pods.Pod, where: str) -> Iterator[str]:
-    made = {"DirectoryOrCreate", "FileOrCreate"}
-    for index, volume in enumerate(pod.volumes):
-        if volume.kind == "host" and volume.host_type not in made:
-            path = f"{where}: spec.volumes[{index}].hostPath.path"
-            if not Path(volume.path).exists():
-                yield (
-                    f"{path}: {volume.path} does not exist; make it, or write "
-                    "`type: DirectoryOrCreate`"
-                )

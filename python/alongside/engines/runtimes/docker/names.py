@@ -1,10 +1,12 @@
-"""Say what everything of a project is called in an engine: labels, names, and names in DNS."""
+"""Say what everything of a project is called in an engine, and what a pod's hosts says."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from typing import TYPE_CHECKING
+
+from alongside.engines.pods import dns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,10 +25,6 @@ SERVICE = f"{_LABEL}.service"
 """Of a balancer."""
 CONTENT = f"{_LABEL}.content"
 """Of our image: what it was made from."""
-SUFFIXES = ("", ".default", ".default.svc", ".default.svc.cluster.local")
-"""As programs write a Service's name that were made for a cluster."""
-LABEL_LENGTH_MAX = 63
-"""Of one part of a name in DNS, and of a host's name."""
 _NAME_LENGTH_MAX = 200
 _OTHER = re.compile(r"[^a-zA-Z0-9_.-]+")
 
@@ -53,28 +51,6 @@ def container(project: str, home: Path, *parts: str) -> str:
     return _name("alongside", project, _short(home), *parts)
 
 
-def hostname(pod: pods.Pod) -> str:
-    """Return what a pod's containers call their machine."""
-    return (pod.hostname or pod.name)[:LABEL_LENGTH_MAX].rstrip("-.")
-
-
-def of_pod(pod: pods.Pod) -> tuple[str, ...]:
-    """Return the names of one pod in DNS, which are those below its headless Service.
-
-    A pod of a StatefulSet also answers to the Service's name and its own number, where the plan
-    says so. The pod's own name is none of them: a Service may be called the same.
-    """
-    own = [f"{hostname(pod)}.{pod.subdomain}"] if pod.subdomain else []
-    return tuple(
-        f"{name}{suffix}" for name in dict.fromkeys([*own, *pod.names]) for suffix in SUFFIXES
-    )
-
-
-def of_service(name: str) -> tuple[str, ...]:
-    """Return the names of a Service in DNS."""
-    return tuple(f"{name}{suffix}" for suffix in SUFFIXES)
-
-
 def hosts(
     pod: pods.Pod, address: str, others: Mapping[str, tuple[str, ...]], *, machine: str = ""
 ) -> Iterator[str]:
@@ -94,12 +70,12 @@ def hosts(
         yield "127.0.0.1 localhost"
         yield "::1 localhost ip6-localhost ip6-loopback"
     if not pod.uses_host_network:
-        yield " ".join((address, *of_pod(pod), hostname(pod)))
+        yield " ".join((address, *dns.of_pod(pod), dns.hostname(pod)))
     for alias, called in pod.aliases:
         yield " ".join((alias, *called))
     for name, addresses in others.items():
         for one in addresses:
-            yield " ".join((one, *of_service(name)))
+            yield " ".join((one, *dns.of_service(name)))
 
 
 def _name(*parts: str) -> str:

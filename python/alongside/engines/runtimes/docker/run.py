@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from alongside.base import errors
 from alongside.dockerd import answers
 from alongside.engines.pods import runtime
+from alongside.engines.processes import exits
 from alongside.engines.runtimes.docker import containers, executing, output
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 OUTPUT_S_MAX = 5.0
 """After the end, for what the engine has yet to hand over."""
-_SIGNALS_MAX = 64
-_KILLED = 137
 
 
 class Run:
@@ -87,7 +86,7 @@ class Run:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if not self._end.done():
-            self._end.set_result(runtime.Exit(_KILLED, _KILLED - 128))
+            self._end.set_result(runtime.Exit.of_code(exits.KILLED))
 
     async def _finish(self, copied: asyncio.Task[None]) -> None:
         found = await end_of(self._asked, self._id, self._clock)
@@ -131,12 +130,12 @@ async def end_of(asked: engine.Engine, identity: str, clock_: clock.Clock) -> ru
             told = await _waited(asked, identity)
             found = await containers.inspect(asked, identity)
             if not found:
-                return exit_of(_KILLED if told is None else told)
+                return runtime.Exit.of_code(exits.KILLED if told is None else told)
             state = answers.record(found, "State")
             if state.get("Running") is not True and answers.text(state, "Status") != "restarting":
-                return exit_of(
-                    answers.whole(state, "ExitCode"), is_oom=state.get("OOMKilled") is True
-                )
+                is_out_of_memory = state.get("OOMKilled") is True
+                code = answers.whole(state, "ExitCode")
+                return runtime.Exit.of_code(code, is_out_of_memory=is_out_of_memory)
         except (answers.SilentError, answers.RefusedError):
             pass
         await clock_.sleep(output.AGAIN_S)
@@ -148,13 +147,3 @@ async def _waited(asked: engine.Engine, identity: str) -> int | None:
     answer = await asked.ask("POST", path, params={"condition": "not-running"}, timeout_s=None)
     code = answers.record(answer.value()).get("StatusCode")
     return code if isinstance(code, int) else None
-
-
-def exit_of(code: int, *, is_oom: bool = False) -> runtime.Exit:
-    """Return an exit by its code, which is a signal's where it is 128 and its number."""
-    number = code - 128
-    return runtime.Exit(
-        code=code,
-        signal=number if 0 < number <= _SIGNALS_MAX else None,
-        is_out_of_memory=is_oom,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from alongside.engines.runtimes.docker import names
+from alongside.engines.pods import dns
 from alongside.plan import variables
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def balancer(
             "LogConfig": _LOGS,
             **_small(bindings),
         },
-        "NetworkingConfig": _joined(network, names.of_service(name)),
+        "NetworkingConfig": _joined(network, dns.of_service(name)),
     }
 
 
@@ -260,9 +260,9 @@ def _small(bindings: Mapping[int, Sequence[Binding]]) -> dict[str, object]:
 
 def _standing(pod: pods.Pod, network: str, address: str) -> dict[str, object]:
     """Return what the container is called that holds a pod's network."""
-    called = (*names.of_pod(pod), *(names.of_service(pod.subdomain) if pod.subdomain else ()))
+    called = (*dns.of_pod(pod), *(dns.of_service(pod.subdomain) if pod.subdomain else ()))
     return {
-        "Hostname": names.hostname(pod),
+        "Hostname": dns.hostname(pod),
         "NetworkingConfig": _joined(network, called, address),
     }
 

@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.pods import runtime
-from alongside.engines.processes import cgroups, ending, groups, probing, spawning
+from alongside.engines.processes import cgroups, ending, exits, groups, probing, spawning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from alongside.base import clock
-
-SIGNALLED = 128
-UNKNOWN_CODE = 255
-"""Where the system did not say how a process ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,7 @@ class Run:
                 groups.reap(pid)
             self._beside.discard(pid)
             groups.release(pid)
-        return _exit(code).code
+        return exits.code(code)
 
     def _entering(self, argv: Sequence[str]) -> tuple[str, ...]:
         cgroup = self._start.cgroup
@@ -118,18 +114,10 @@ class Run:
         for pid in self._beside:
             groups.send_group(pid, signal.SIGKILL)
         await ending.end(self._pid, start.marks, lambda: ending.LEFTOVER_GRACE_S, self._clock)
-        result = _exit(code)
+        result = runtime.Exit.of_status(code)
         if start.cgroup is not None:
-            is_killed = result.code == SIGNALLED + signal.SIGKILL
+            is_killed = result.code == exits.KILLED
             is_out_of_memory = is_killed and start.cgroup.out_of_memory() > 0
             result = replace(result, is_out_of_memory=is_out_of_memory)
             await start.cgroup.remove(self._clock)
         return result
-
-
-def _exit(code: int | None) -> runtime.Exit:
-    if code is None:
-        return runtime.Exit(UNKNOWN_CODE)
-    if code < 0:
-        return runtime.Exit(SIGNALLED - code, signal=-code)
-    return runtime.Exit(code)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.pods import users
+from alongside.engines.pods import dns, users
 from alongside.engines.processes import groups
 from alongside.engines.runtimes.host import packages, rewriting
 from alongside.plan import variables
@@ -85,7 +85,7 @@ def prepare(pod: pods.Pod, container: pods.Container, words: Words, given: Given
     environment = {
         **given.environment,
         **links,
-        "HOSTNAME": pod.hostname or pod.name,
+        "HOSTNAME": dns.hostname(pod),
         **told,
         **{name: paths.text(value) for name, value in written.items()},
     }

@@ -7,7 +7,6 @@ import shutil
 from typing import TYPE_CHECKING
 
 from alongside.base import errors
-from alongside.engines.pods import volumes
 from alongside.engines.runtimes.namespaces import containers
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ def problems(wanted: Sequence[pods.Pod], setting_: setting.Setting) -> list[str]
         more = f"{len(wanted)} pods are more than a project's network takes ({PODS_MAX})"
         found[f"{more}; use several projects"] = None
     for pod in wanted:
-        found.update(dict.fromkeys(volumes.problems(pod)))
         for container in pod.containers:
             for problem in _problems(pod, container, setting_):
                 found[f"{pod.place or pod.name}: {container.name}: {problem}"] = None

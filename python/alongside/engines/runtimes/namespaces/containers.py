@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import errors
-from alongside.engines.pods import users
+from alongside.engines.pods import dns, users
 from alongside.engines.processes import cgroups
 from alongside.plan import variables
 
@@ -63,7 +63,7 @@ def order(
     if not words:
         raise errors.PermanentError(f"{container.name}: it has no command")
     environment = {**setting_.environment, "PATH": search_path(setting_.environment)}
-    environment |= {"HOSTNAME": pod.hostname or pod.name, **told}
+    environment |= {"HOSTNAME": dns.hostname(pod), **told}
     environment |= {one.name: one.value for one in filled.variables}
     environment |= place.marks
     directory = container.directory or pod.folder or "/"

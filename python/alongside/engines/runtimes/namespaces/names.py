@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alongside.engines.pods import dns
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from alongside.engines.pods import runtime
     from alongside.plan import pods
 
-DOMAIN = "default.svc.cluster.local"
 _LOCAL = (
     "127.0.0.1 localhost",
     "::1 localhost ip6-localhost ip6-loopback",
@@ -31,7 +32,7 @@ class Placed:
     @property
     def hostname(self) -> str:
         """The name that the pod gives itself."""
-        return self.pod.hostname or self.pod.name
+        return dns.hostname(self.pod)
 
 
 def hosts(
@@ -49,15 +50,15 @@ def hosts(
         addresses: of those that are not headless, by name.
     """
     standing = list(others)
-    lines = [*_LOCAL, f"{placed.address} {' '.join(_own(placed))}"]
+    lines = [*_LOCAL, f"{placed.address} {' '.join((*dns.of_pod(placed.pod), placed.hostname))}"]
     lines += [f"{address} {' '.join(known)}" for address, known in placed.pod.aliases]
     for one in sorted(standing, key=lambda one: one.pod.name):
         if one.pod.subdomain and one.pod.name != placed.pod.name:
-            lines.append(f"{one.address} {' '.join(_stable(one))}")
+            lines.append(f"{one.address} {' '.join(dns.of_pod(one.pod))}")
     for served in services:
         name = served.service.name
         found = _headless(served, standing) if served.service.is_headless else [addresses[name]]
-        lines += [f"{address} {_service(name)}" for address in found]
+        lines += [f"{address} {' '.join(dns.of_service(name))}" for address in found]
     return "\n".join(lines) + "\n"
 
 
@@ -79,21 +80,8 @@ def hosts_of_machine(
         at = {addresses.get(f"{name}:{port.number}", "") for port in served.service.ports}
         same = {f"127.0.0.1:{port.number}" for port in served.service.ports}
         if at and at == same:
-            lines.append(f"127.0.0.1 {_service(name)}")
+            lines.append(f"127.0.0.1 {' '.join(dns.of_service(name))}")
     return "\n".join(lines) + "\n"
-
-
-def _own(placed: Placed) -> list[str]:
-    known = _stable(placed) if placed.pod.subdomain else []
-    return [*known, placed.hostname]
-
-
-def _stable(placed: Placed) -> list[str]:
-    """Return the names of a pod that stands in a headless Service."""
-    subdomain = placed.pod.subdomain
-    names = [f"{placed.hostname}.{subdomain}.{DOMAIN}", f"{placed.hostname}.{subdomain}"]
-    # What a real cluster does not answer to, and the book's files rely on.
-    return [*names, *(name for name in placed.pod.names if name not in names)]
 
 
 def _headless(served: runtime.Served, standing: Sequence[Placed]) -> list[str]:
@@ -103,7 +91,3 @@ def _headless(served: runtime.Served, standing: Sequence[Placed]) -> list[str]:
     else:
         found = (one.address for one in standing if one.pod.subdomain == served.service.name)
     return list(dict.fromkeys(found))
-
-
-def _service(name: str) -> str:
-    return f"{name}.{DOMAIN} {name} {name}.default {name}.default.svc"

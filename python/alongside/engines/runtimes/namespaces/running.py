@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors
 from alongside.engines.pods import runtime
-from alongside.engines.processes import groups, probing
+from alongside.engines.processes import exits, groups, probing
 from alongside.engines.runtimes.namespaces import launching, members, orders
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from alongside.base import clock, log
     from alongside.engines.processes import cgroups, ending
 
-_SIGNALLED = 128
 _OPEN = os.O_RDONLY | os.O_CLOEXEC
 _ALWAYS: tuple[members.Kind, ...] = ("mnt", "net", "uts", "ipc")
 
@@ -109,7 +108,7 @@ class ContainerRun:
                 os.close(descriptor)
             # What it let run in other groups is ended with the container.
             code = await asyncio.shield(_end(pid)) if pid is not None else 0
-        return _code(code)
+        return exits.code(code)
 
     def _limit(self, pid: int) -> None:
         enter_cgroup(self._with.cgroup, pid)
@@ -151,8 +150,7 @@ class ContainerRun:
         if group is not None:
             is_out_of_memory = code == -signal.SIGKILL and group.out_of_memory() > 0
             await group.remove(self._clock)
-        number = -code if code < 0 else None
-        return runtime.Exit(_code(code), number, is_out_of_memory)
+        return runtime.Exit.of_status(code, is_out_of_memory=is_out_of_memory)
 
     async def _end_rest(self) -> int:
         """Kill what the program left, as Kubernetes does; return how the program ended."""
@@ -188,7 +186,3 @@ def enter_cgroup(group: cgroups.Group | None, pid: int) -> None:
     """Let a process, and all that it starts, be in a cgroup."""
     for entry in group.entries if group is not None else ():
         entry.write_text(f"{pid}\n")
-
-
-def _code(code: int) -> int:
-    return _SIGNALLED - code if code < 0 else code

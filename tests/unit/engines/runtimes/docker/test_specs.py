@@ -117,15 +117,6 @@ def test_ports_are_those_that_somebody_may_look_at() -> None:
     assert specs.ports(pods.Pod("p", (one,))) == (3, 7, 9)
 
 
-def test_a_pod_of_a_stateful_set_answers_to_the_services_name_and_its_number() -> None:
-    pod = pods.Pod("sharded-memcache-2", (), subdomain="memcache", names=("memcache-2.memcache",))
-    found = names.of_pod(pod)
-    assert {"sharded-memcache-2.memcache", "memcache-2.memcache"} <= set(found)
-    assert "memcache-2.memcache.default.svc.cluster.local" in found
-    assert "sharded-memcache-2" not in found
-    assert names.of_pod(pods.Pod("p", ())) == ()
-
-
 def test_hosts_say_the_pods_own_name_aliases_and_services() -> None:
     pod = pods.Pod("p", (), hostname="h", aliases=(("10.9.9.9", ("x", "y")),))
     lines = list(names.hosts(pod, "10.0.0.1", {"web": ("10.0.0.2",), "none": ()}))
@@ -133,7 +124,7 @@ def test_hosts_say_the_pods_own_name_aliases_and_services() -> None:
     assert lines[3:] == [
         "10.0.0.1 h",
         "10.9.9.9 x y",
-        "10.0.0.2 web web.default web.default.svc web.default.svc.cluster.local",
+        "10.0.0.2 web.default.svc.cluster.local web web.default web.default.svc",
     ]
 
 
