@@ -18,7 +18,7 @@ while True:
     connection = listener.accept()[0]; connection.sendall(b"{word}\\n"); connection.close()
 """
 ASK = """
-for _ in range(200):
+while True:
     try:
         connection = socket.create_connection(("{host}", {port}), timeout=1)
         say(connection.makefile().readline().strip()); break

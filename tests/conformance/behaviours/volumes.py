@@ -225,11 +225,14 @@ def _live(world: World, text: str) -> list[Value]:
     }
     script = """
 seen = None
+def read(name, folder):
+    opened = os.open(name, os.O_RDONLY, dir_fd=folder)
+    try: return os.read(opened, 100).decode()
+    finally: os.close(opened)
 while True:
     folder = os.open(os.environ["LIVE"] + "/..data", os.O_RDONLY)
-    def read(name):
-        return os.read(os.open(name, os.O_RDONLY, dir_fd=folder), 100).decode()
-    found = read("one"), read("two")
+    found = read("one", folder), read("two", folder)
+    os.close(folder)
     if found != seen: say(os.environ["WORD"], *found); seen = found
     time.sleep(0.02)
 """
