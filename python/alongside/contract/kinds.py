@@ -101,6 +101,7 @@ def read_foreign(text: str, parameter: promise.Parameter) -> Value:
 
 
 def _foreign_url(text: str, parameter: promise.Parameter) -> str:
+    _check_length(text, parameter)
     scheme, separator, rest = text.partition("://")
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     beyond = rest[len(authority) :]
@@ -109,7 +110,16 @@ def _foreign_url(text: str, parameter: promise.Parameter) -> str:
         raise errors.UsageError(
             f"holds blanks or control characters; write for example {parameter.example}"
         )
-    plain = read(f"{scheme}{separator}{host}", parameter)
+    try:
+        plain = read(f"{scheme}{separator}{host}", parameter)
+    except errors.UsageError:
+        if "@" in beyond and "@" not in authority:
+            # What was read as the host may be a name and the first part of a password.
+            raise errors.UsageError(
+                "has no valid host before its first / ? or #; in a password write them as "
+                "%2F %3F %23"
+            ) from None
+        raise
     return text if beyond or host != authority else str(plain)
 
 

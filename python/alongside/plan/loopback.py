@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def is_meant(pod: pods.Pod) -> bool:
     They name the variable; a program that reads it by itself may do anything with it.
     """
     return any(
-        name in text
+        re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)
         for container in pod.containers
         for name in _told(container)
         for text in (*container.command, *container.args, *_texts(container))

@@ -6,51 +6,81 @@ written them for the same process by hand.
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import TYPE_CHECKING
 
 from alongside import document
 from alongside.base import units
-from alongside.contract import written
+from alongside.contract import promise, written
 from alongside.contract.catalogue import ambassador, cache, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from alongside.contract import promise
-
     Texts = Mapping[str, tuple[str, ...]]
+
+_CONTRACTS = {one.component: one for one in (ambassador.CONTRACT, cache.CONTRACT, route.CONTRACT)}
 
 
 def about(whole: document.Document) -> document.About:
     """Return what a node, a router or an ambassador says of itself, by its document."""
     if whole.caches:
-        return _about(cache.CONTRACT, _of_cache(whole.caches[0]) | _shared(whole))
+        return _about(whole, cache.CONTRACT, _of_cache(whole.caches[0]) | _of_listeners(whole))
     if whole.routes:
-        return _about(route.CONTRACT, _of_route(whole, whole.routes[0]) | _shared(whole))
-    return _about(ambassador.CONTRACT, _of_pool(whole.pools[0]) | _doors(whole))
+        found = _of_route(whole, whole.routes[0]) | _of_listeners(whole)
+        return _about(whole, route.CONTRACT, found)
+    return _about(whole, ambassador.CONTRACT, _of_pool(whole.pools[0]))
 
 
-def _about(contract: promise.Contract, texts: Texts) -> document.About:
+def _about(whole: document.Document, contract: promise.Contract, texts: Texts) -> document.About:
     """Return the same in the order of a contract's parameters; what is not told stays away."""
-    told = [one.name for one in contract.parameters if one.name in texts]
+    # Not the admin door: a successor has another, and the same document otherwise.
+    texts = {"threads": (str(whole.threads),), **_limits(contract, whole.limits), **texts}
+    told = [one.name for one in contract.parameters if texts.get(one.name)]
     values = (document.EffectiveValue(name=name, texts=texts[name]) for name in told)
     return document.About(
-        component=contract.component, contract=written.digest(contract), values=tuple(values)
+        component=contract.component, contract=_digest(contract.component), values=tuple(values)
     )
 
 
-def _doors(whole: document.Document) -> dict[str, tuple[str, ...]]:
-    limits = whole.limits
-    # Not the admin door: a successor has another, and the same document otherwise.
-    return {
-        "threads": (str(whole.threads),),
-        "connections_max": (str(limits.connections_max),),
-        "drain_timeout": (units.format_duration(limits.drain_timeout_ms / 1000),),
+@functools.cache
+def _digest(component: str) -> str:
+    # Documents are rendered at each look at a project, and a digest takes milliseconds.
+    return written.digest(_CONTRACTS[component])
+
+
+def _limits(contract: promise.Contract, limits: document.Limits) -> dict[str, tuple[str, ...]]:
+    """Return a document's limits as far as the component has parameters for them."""
+    texts: dict[str, tuple[str, ...]] = {}
+    for one in contract.parameters:
+        match one.kind:
+            case promise.Kind.SIZE:
+                number = getattr(limits, re.sub("_(max|min)$", r"_bytes_\1", one.name), None)
+                text = units.format_size(number or 0)
+            case promise.Kind.DURATION:
+                number = getattr(limits, f"{one.name}_ms", None)
+                text = _duration(number or 0)
+            case _:
+                number = getattr(limits, one.name, None)
+                text = str(number)
+        if number is not None:
+            texts[one.name] = (text,)
+    return texts
+
+
+def _duration(ms: int) -> str:
+    return units.format_duration(ms / 1000)
+
+
+def _of_listeners(whole: document.Document) -> dict[str, tuple[str, ...]]:
+    texts = {
+        "listen": tuple(one.address for one in whole.listeners),
+        "inner": tuple(network for one in whole.listeners for network in one.inner),
     }
-
-
-def _shared(whole: document.Document) -> dict[str, tuple[str, ...]]:
-    return {**_doors(whole), "listen": tuple(one.address for one in whole.listeners)}
+    if whole.access_log is not None:
+        texts["access_log_one_in"] = (str(whole.access_log.one_in),)
+    return texts
 
 
 def _of_cache(kept: document.Cache) -> dict[str, tuple[str, ...]]:
@@ -81,6 +111,12 @@ def _of_route(whole: document.Document, one: document.Route) -> dict[str, tuple[
             for node in shard.replicas[1:]
         ),
         "buffer": (units.format_size(one.buffer_bytes),),
+        "probe": (one.health.probe,),
+        "probe_path": (one.health.path,),
+        "probe_interval": (_duration(one.health.interval_ms),),
+        "probe_timeout": (_duration(one.health.timeout_ms),),
+        "retry_percent": (str(one.retries.percent),),
+        "fallback": (one.retries.fallback.replace("_", "-"),),
     }
     if one.origin is not None:
         texts["origin"] = (f"http://{one.origin.address}",)

@@ -116,7 +116,8 @@ pub enum Look {
 pub enum Answer {
     /// A status below 500.
     Good {
-        /// From the request's last byte out to the head's last byte in, in microseconds.
+        /// From when the request was read, or there was a connection for it if that came later, to the head's last
+        /// byte in, in microseconds.
         latency_us: u64,
     },
     /// A status of 500 or above, an answer that is not HTTP, or one that broke off.

@@ -169,6 +169,8 @@ def test_pods_that_are_told_their_address_have_one_each_as_processes() -> None:
         ("args: [-l, '0.0.0.0'], ", True),
         ("args: [-l, $(ADDRESS)], ", False),
         ("command: [sh, -c, 'serve $ADDRESS'], ", False),
+        ("command: [sh, -c, 'serve $ADDRESS_FILE'], ", True),
+        ("args: [--no-REAL_ADDRESS], ", True),
     ],
 )
 def test_it_is_doubted_that_pods_listen_where_no_word_of_theirs_says_so(

@@ -109,7 +109,7 @@ def _bears_out(found: Guess, default: str) -> bool:
         choices=found.choices,
     )
     try:
-        kinds.read(default, parameter)
+        kinds.read_foreign(default, parameter)
     except errors.UsageError:
         return False
     return True

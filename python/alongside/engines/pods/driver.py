@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from alongside.plan import shape, stepping
 
 CREATE_S_MAX = 300.0
-START_S_MAX = 120.0
+START_S_MAX = 300.0
+"""Longer than an engine has for two answers: that it was silent then is known as such."""
 REMOVE_S_MAX = 60.0
 ATTEMPTS_MAX = 5
 """To take something away that fails to go, when nobody wants the pod any more."""

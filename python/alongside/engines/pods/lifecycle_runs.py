@@ -6,7 +6,6 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from alongside.base import units
 from alongside.engines.pods import lifecycle_ends, lifecycle_probes
 from alongside.engines.pods import lifecycle_events as events
 from alongside.engines.pods import lifecycle_states as states
@@ -118,7 +117,7 @@ class Follower:
             failures=failures,
             again_s=now_s + delay_s,
             ending=None,
-            message=f"{reason}; tried again in {units.format_duration(delay_s)}",
+            message=reason,
         )
         self._outbox.say("start_put_off", reason)
 

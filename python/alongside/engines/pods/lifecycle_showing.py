@@ -121,8 +121,8 @@ def _why(container: pods.Container, state: states.State) -> str:
     if not run.message or (container.kind == "init" and run.is_passed):
         return ""
     again = ""
-    if _is_waiting(run) and run.last is not None and run.again_s is not None:
-        again = f"; starts again in {units.format_duration(run.again_s - run.last.ended_s)}"
+    if _is_waiting(run) and run.again_s is not None:
+        again = f"; starts again in {units.format_duration(run.again_s - run.since_s)}"
     return f"{container.name}: {run.message}{again}"
 
 

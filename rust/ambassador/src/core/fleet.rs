@@ -33,7 +33,7 @@ pub(crate) struct Seen {
     pub(crate) answers: usize,
     /// Those of them that clients asked for.
     pub(crate) responses: usize,
-    /// Those of them that say that the server can serve nobody for now.
+    /// Those of them, one after the other at the end, that say that the server can serve nobody for now.
     pub(crate) unready: usize,
     /// Keys that count as missing since the server refused them.
     pub(crate) keys_lost: u64,
@@ -66,7 +66,7 @@ impl Seen {
         self.done += done;
         self.answers += answers;
         self.responses += responses;
-        self.unready += unready;
+        self.unready = if responses > unready { unready } else { self.unready + unready };
         self.keys_lost += keys_lost;
         self.verdict = verdict;
     }
@@ -99,13 +99,12 @@ impl Fleet {
         let place = if link.is_draining { usize::MAX } else { link.server as usize };
         let mut is_ejected = false;
         if !matches!(seen.verdict, Verdict::Broken(_)) {
-            if seen.unready > 0 {
-                is_ejected = (0..seen.unready).any(|_| pool.failed((place, link.version), Why::Other, context));
-            } else if seen.responses > 0
+            if seen.responses > seen.unready
                 && let Some(server) = pool.servers.get_mut(link.server as usize)
             {
                 server.answered();
             }
+            is_ejected = (0..seen.unready).any(|_| pool.failed((place, link.version), Why::Other, context));
             if seen.answers > seen.responses {
                 pool.may_be_used(link, context);
             }

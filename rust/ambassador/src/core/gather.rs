@@ -96,8 +96,9 @@ impl Gather {
         self.store.clear();
         self.odd.clear();
         (self.front, self.kept, self.fresh, self.error) = (0, 0, 0, None);
+        let spots_bytes = self.spots.capacity() * size_of::<Spot>();
         let marks_bytes = self.marks.capacity() * size_of::<Mark>();
-        let bytes = [self.text.capacity(), marks_bytes, self.store.capacity(), self.odd.capacity()];
+        let bytes = [self.text.capacity(), spots_bytes, marks_bytes, self.store.capacity(), self.odd.capacity()];
         bytes.into_iter().all(|bytes| bytes <= KEPT_BYTES)
     }
 

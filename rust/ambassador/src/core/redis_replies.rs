@@ -65,7 +65,9 @@ pub(super) fn read(
         };
         seen.done += reply.bytes.len();
         seen.count(ask);
-        seen.unready += usize::from(reply.is_error() && ask.is_clients() && UNREADY.contains(&reply.word()));
+        if ask.is_clients() {
+            seen.unready = if reply.is_error() && UNREADY.contains(&reply.word()) { seen.unready + 1 } else { 0 };
+        }
         link.observe(ask, context);
         if !link.pop() {
             seen.verdict = deliver(ask, &reply, clients, context);

@@ -312,10 +312,10 @@ def test_a_container_that_cannot_be_started_and_may_not_be_again_fails_the_pod()
 
 def test_a_start_that_did_not_come_about_is_none_whatever_the_policy() -> None:
     one = stage(replace(WEB, restart="never"), held="start web")
-    for until_s in (1.0, 2.0):
+    for until_s, wait in ((1.0, "100ms"), (2.0, "200ms")):
         one.feed(events.StartFailed("web", 0, "the engine is silent", is_tried=False))
         assert (one.phase, one.status("web").reason) == ("Pending", "ContainerCreating")
-        assert "the engine is silent; tried again in " in one.reason
+        assert one.reason == f"web: the engine is silent; starts again in {wait}"
         one.to(until_s)
     assert one.when("start web") == pytest.approx([0.0, 0.1, 1.2])
     one.feed(events.Started("web", 0))
