@@ -148,11 +148,11 @@ impl Simulation {
     fn listen(&mut self, number: usize) {
         let talker = self.talkers.get_mut(&number).unwrap();
         let protocol = self.terms.pool.protocol;
-        let has_broken_hello = self.world.has_broken_hello;
+        let may_be_refused = self.world.may_be_refused();
         let client = self.world.client(number);
         while let Some((expected, _)) = talker.waiting.front_mut() {
             if let Expected::Version { version: Version::Three, may_refuse, .. } = expected {
-                *may_refuse |= has_broken_hello;
+                *may_refuse |= may_be_refused;
             }
             if client.got.is_empty() && !matches!(expected, Expected::Exactly(bytes) if bytes.is_empty()) {
                 break;

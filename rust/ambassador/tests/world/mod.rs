@@ -57,8 +57,9 @@ pub struct World {
     terms: Arc<Terms>,
     /// Whether bytes arrive in pieces.
     pub is_cutting: bool,
-    /// A link broke between the answer to what was asked before `HELLO` and the answer to that: so it is with who refuses it.
-    pub has_broken_hello: bool,
+    /// When a link last broke between the answer to what was asked before `HELLO` and the answer to that: so it is with who
+    /// refuses it.
+    broke_hello_us: Option<u64>,
 }
 
 /// Return a key of a server's own.
@@ -97,7 +98,7 @@ impl World {
             unwritten: (Vec::new(), Vec::new()),
             terms: terms.clone(),
             is_cutting: true,
-            has_broken_hello: false,
+            broke_hello_us: None,
         };
         world.know(terms);
         world
@@ -216,12 +217,22 @@ impl World {
         self.links.retain(|(id, link)| {
             let is_its = link.server == address;
             if is_its {
-                self.has_broken_hello |= link.seems_to_refuse();
+                if link.seems_to_refuse() {
+                    self.broke_hello_us = Some(self.now_us);
+                }
                 broken.push(*id);
             }
             !is_its
         });
         broken.into_iter().for_each(|id| self.core.link_closed(id, why, self.now_us));
+    }
+
+    /// Tell whether a server may be taken for one that refuses `HELLO`, since a link broke so.
+    pub fn may_be_refused(&self) -> bool {
+        let pool = &self.terms.pool;
+        // Who was refused learns it when what it asked before is answered, or given up.
+        let ms = pool.retry_ms + pool.timeout_ms.unwrap_or_default() + pool.connect_timeout_ms;
+        self.broke_hello_us.is_some_and(|at_us| self.now_us <= at_us + ms * 1000)
     }
 
     /// Let so much time pass.
@@ -342,7 +353,9 @@ impl World {
             }
             let is_hung_up = server.hangs_up && server.health == Health::Good && redis::has_hello(&link.to_server);
             if is_hung_up || server.health == Health::Closing {
-                self.has_broken_hello |= link.seems_to_refuse();
+                if link.seems_to_refuse() {
+                    self.broke_hello_us = Some(self.now_us);
+                }
                 self.core.link_closed(id, Why::Ended, self.now_us);
                 link.server.clear();
                 is_read = true;

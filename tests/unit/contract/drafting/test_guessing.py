@@ -32,7 +32,7 @@ Kind = promise.Kind
         ("NET", "10.0.0.0/8", Kind.CIDR, ""),
         ("ORIGIN", "http://a:80", Kind.URL, ""),
         ("ORIGIN", "http://a/path", Kind.URL, ""),
-        ("DB", "postgres://u:p@h/d", Kind.URL, ""),
+        ("DB", "postgres://u:p@h/d", Kind.TEXT, ""),
         ("DATA", "/var/lib", Kind.PATH, ""),
         ("SEARCH", "/a:/b", Kind.TEXT, ""),
         ("DATA_DIR", None, Kind.PATH, ""),
