@@ -437,26 +437,20 @@ impl Service for Route {
     }
 }
 
-/// Which bytes of a key go on as they are.
-static IS_PLAIN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0x21;
-    while byte <= 0x7e {
-        table[byte] = byte != b'%' as usize;
-        byte += 1;
-    }
-    table
-};
+/// Whether a byte of a key goes on as it is.
+const fn is_plain_byte(byte: u8) -> bool {
+    byte > b' ' && byte < 0x7f && byte != b'%'
+}
 
 /// Whether a key can be a field's value as it is.
 fn is_plain(key: &[u8]) -> bool {
-    bytes::are_all(key, &IS_PLAIN)
+    bytes::are_all(key, is_plain_byte)
 }
 
 /// Appends a key as a field's value: bytes that no field may hold, spaces and `%` as `%XX`.
 pub fn escape(key: &[u8], out: &mut Vec<u8>) {
     let mut rest = key;
-    while let Some(at) = rest.iter().position(|&byte| !IS_PLAIN[usize::from(byte)]) {
+    while let Some(at) = rest.iter().position(|&byte| !is_plain_byte(byte)) {
         out.extend_from_slice(&rest[..at]);
         let byte = rest[at];
         out.extend_from_slice(&[

@@ -3,16 +3,10 @@
 use crate::bytes;
 use crate::refusal::Reason;
 
-/// Which bytes a target may have.
-static IS_TARGET_BYTE: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0x21u8;
-    while byte <= 0x7e {
-        table[byte as usize] = byte != b'#' && byte != b'\\';
-        byte += 1;
-    }
-    table
-};
+/// Return whether a target may have a byte.
+const fn is_target_byte(byte: u8) -> bool {
+    byte > b' ' && byte < 0x7f && byte != b'#' && byte != b'\\'
+}
 
 /// A target split: what goes on the request line, and the authority of an absolute form.
 pub(crate) struct Target<'b> {
@@ -25,7 +19,7 @@ pub(crate) struct Target<'b> {
 /// Refused: anything but visible ASCII, `#`, `\`, authority form, `*` with another method than
 /// OPTIONS, another scheme than http(s), and an absolute form with a query but no path.
 pub(crate) fn split<'b>(method: &str, target: &'b [u8]) -> Result<Target<'b>, Reason> {
-    if !bytes::are_all(target, &IS_TARGET_BYTE) {
+    if !bytes::are_all(target, is_target_byte) {
         return Err(Reason::Target);
     }
     if target.first() == Some(&b'/') {
@@ -87,8 +81,9 @@ pub(crate) fn is_authority(bytes: &[u8]) -> bool {
 }
 
 fn is_port(rest: &[u8]) -> bool {
-    let Some(digits) = rest.strip_prefix(b":") else { return false };
-    digits.len() <= 5
-        && digits.iter().all(u8::is_ascii_digit)
-        && digits.iter().fold(0u32, |port, digit| port * 10 + u32::from(digit - b'0')) <= 65535
+    let Some(digits) = rest.strip_prefix(b":").filter(|digits| digits.len() <= 5) else { return false };
+    let number = digits
+        .iter()
+        .try_fold(0u32, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')));
+    number.is_some_and(|port| port <= 65535)
 }
