@@ -37,6 +37,58 @@ fn some_signedness() -> impl Strategy<Value = Signedness> {
     prop::sample::select(&[Signedness::Signed, Signedness::Unsigned][..])
 }
 
+/// A hash that takes in byte after byte, as the decision defines it, in one plain loop; the key is not empty.
+fn plain(hash: Hash, key: &[u8], signedness: Signedness) -> u32 {
+    let wide = |byte: u8| match signedness {
+        Signedness::Signed => i64::from(byte.cast_signed()).cast_unsigned(),
+        Signedness::Unsigned => u64::from(byte),
+    };
+    let (mut low, mut long) = match hash {
+        Hash::Fnv1_32 | Hash::Fnv1a_32 => (2_166_136_261_u32, 0),
+        Hash::Fnv1a_64 => (0x8422_2325, 0),
+        _ => (0, 0xcbf2_9ce4_8422_2325_u64),
+    };
+    for &byte in key {
+        let (to_64, to_32) = (wide(byte), wide(byte) as u32);
+        match hash {
+            Hash::Fnv1_64 => long = long.wrapping_mul(0x0100_0000_01b3) ^ to_64,
+            Hash::Fnv1a_64 => low = (low ^ to_32).wrapping_mul(0x1b3),
+            Hash::Fnv1_32 => low = low.wrapping_mul(16_777_619) ^ to_32,
+            Hash::Fnv1a_32 => low = (low ^ to_32).wrapping_mul(16_777_619),
+            _ => {
+                low = low.wrapping_add(to_32);
+                low = low.wrapping_add(low << 10);
+                low ^= low >> 6;
+            }
+        }
+    }
+    match hash {
+        Hash::Fnv1_64 => long as u32,
+        Hash::OneAtATime => {
+            low = low.wrapping_add(low << 3);
+            low ^= low >> 11;
+            low.wrapping_add(low << 15)
+        }
+        _ => low,
+    }
+}
+
+const FOLDED: [Hash; 5] = [Hash::OneAtATime, Hash::Fnv1_64, Hash::Fnv1a_64, Hash::Fnv1_32, Hash::Fnv1a_32];
+
+proptest! {
+    #[test]
+    fn eight_bytes_at_once_are_hashed_as_one_after_the_other(
+        high in prop::collection::vec(0x80_u8.., 1..40), any in prop::collection::vec(any::<u8>(), 1..40),
+        signedness in some_signedness()
+    ) {
+        for key in [&high, &any, &[high.as_slice(), &any].concat()] {
+            for hash in FOLDED {
+                prop_assert_eq!(hash.of(key, signedness), plain(hash, key, signedness), "{} of {:?}", hash, key);
+            }
+        }
+    }
+}
+
 /// A quarter of the usual cases, for each makes several rings.
 fn fewer() -> ProptestConfig {
     let usual = ProptestConfig::default();
