@@ -45,41 +45,49 @@ fn folds_to_start(name: &[u8], folded: &[u8]) -> bool {
 /// both spellings as one (CGI, WSGI), so it could say what the special name may not.
 pub(crate) fn kind(name: &[u8]) -> Kind {
     let Some(&first) = name.first() else { return Kind::Dropped };
-    let (usual, folded, kind): (&[u8], &[u8], Kind) = match (name.len(), first | 0x20) {
-        (9.., b'x') => return kind_of_x(name),
-        (2, b't') => (b"TE", b"te", Kind::Dropped),
-        (4, b'h') => (b"Host", b"host", Kind::Host),
+    match (name.len(), first | 0x20) {
+        (9.., b'x') => kind_of_x(name),
+        (2, b't') => named(name, b"TE", b"te", Kind::Dropped),
+        (4, b'h') => named(name, b"Host", b"host", Kind::Host),
         // Programs by CGI take it for the proxy that they are to ask through (HTTP_PROXY).
-        (5, b'p') => (b"Proxy", b"proxy", Kind::Dropped),
-        (6, b'e') => (b"Expect", b"expect", Kind::Expect),
-        (7, b'u') => (b"Upgrade", b"upgrade", Kind::Upgrade),
-        (7, b't') => (b"Trailer", b"trailer", Kind::Dropped),
-        (9, b'f') => (b"Forwarded", b"forwarded", Kind::Forwarding),
-        (9, b'c') => (b"Client-IP", b"client-ip", Kind::Forwarding),
-        (11, b'r') => (b"Remote-User", b"remote-user", Kind::Forwarding),
-        (11, b'c') => (b"Client-Cert", b"client-cert", Kind::Forwarding),
-        (12, b'r') => (b"Remote-Email", b"remote-email", Kind::Forwarding),
-        (13, b'f') => (b"Forwarded-For", b"forwarded-for", Kind::Forwarding),
-        (13, b'r') => (b"Remote-Groups", b"remote-groups", Kind::Forwarding),
-        (14, b't') => (b"True-Client-IP", b"true-client-ip", Kind::Forwarding),
-        (16, b'f') => (b"Fastly-Client-IP", b"fastly-client-ip", Kind::Forwarding),
-        (16, b'c') => (b"CF-Connecting-IP", b"cf-connecting-ip", Kind::Forwarding),
-        (17, b'c') => (b"Client-Cert-Chain", b"client-cert-chain", Kind::Forwarding),
-        (10, b'c') => (b"Connection", b"connection", Kind::Connection),
-        (10, b'k') => (b"Keep-Alive", b"keep-alive", Kind::Dropped),
-        (14, b'c') => (b"Content-Length", b"content-length", Kind::ContentLength),
-        (14, b'h') => (b"HTTP2-Settings", b"http2-settings", Kind::Dropped),
-        (16, b'p') => (b"Proxy-Connection", b"proxy-connection", Kind::Dropped),
-        (17, b't') => (b"Transfer-Encoding", b"transfer-encoding", Kind::TransferEncoding),
-        (18, b'p') => (b"Proxy-Authenticate", b"proxy-authenticate", Kind::Dropped),
-        (19, b'p') => (b"Proxy-Authorization", b"proxy-authorization", Kind::Dropped),
-        (12.., b's') if folds_to_start(name, b"ssl-client-") => return unless_misspelt(name, Kind::Forwarding),
-        _ => return Kind::EndToEnd,
-    };
-    // Comparing whole is cheaper than folding, and nearly everybody writes one of these two.
-    if name == usual || name == folded {
-        return kind;
+        (5, b'p') => named(name, b"Proxy", b"proxy", Kind::Dropped),
+        (6, b'e') => named(name, b"Expect", b"expect", Kind::Expect),
+        (7, b'u') => named(name, b"Upgrade", b"upgrade", Kind::Upgrade),
+        (7, b't') => named(name, b"Trailer", b"trailer", Kind::Dropped),
+        (9, b'f') => named(name, b"Forwarded", b"forwarded", Kind::Forwarding),
+        (9, b'c') => named(name, b"Client-IP", b"client-ip", Kind::Forwarding),
+        (11, b'r') => named(name, b"Remote-User", b"remote-user", Kind::Forwarding),
+        (11, b'c') => named(name, b"Client-Cert", b"client-cert", Kind::Forwarding),
+        (12, b'r') => named(name, b"Remote-Email", b"remote-email", Kind::Forwarding),
+        (13, b'f') => named(name, b"Forwarded-For", b"forwarded-for", Kind::Forwarding),
+        (13, b'r') => named(name, b"Remote-Groups", b"remote-groups", Kind::Forwarding),
+        (14, b't') => named(name, b"True-Client-IP", b"true-client-ip", Kind::Forwarding),
+        (16, b'f') => named(name, b"Fastly-Client-IP", b"fastly-client-ip", Kind::Forwarding),
+        (16, b'c') => named(name, b"CF-Connecting-IP", b"cf-connecting-ip", Kind::Forwarding),
+        (17, b'c') => named(name, b"Client-Cert-Chain", b"client-cert-chain", Kind::Forwarding),
+        (10, b'c') => named(name, b"Connection", b"connection", Kind::Connection),
+        (10, b'k') => named(name, b"Keep-Alive", b"keep-alive", Kind::Dropped),
+        (14, b'c') => named(name, b"Content-Length", b"content-length", Kind::ContentLength),
+        (14, b'h') => named(name, b"HTTP2-Settings", b"http2-settings", Kind::Dropped),
+        (16, b'p') => named(name, b"Proxy-Connection", b"proxy-connection", Kind::Dropped),
+        (17, b't') => named(name, b"Transfer-Encoding", b"transfer-encoding", Kind::TransferEncoding),
+        (18, b'p') => named(name, b"Proxy-Authenticate", b"proxy-authenticate", Kind::Dropped),
+        (19, b'p') => named(name, b"Proxy-Authorization", b"proxy-authorization", Kind::Dropped),
+        (12.., b's') if folds_to_start(name, b"ssl-client-") => unless_misspelt(name, Kind::Forwarding),
+        _ => Kind::EndToEnd,
     }
+}
+
+/// Return `kind` where a name is `folded` in some spelling.
+///
+/// Of two known lengths bytes are compared without a loop, which is cheaper than folding; nearly everybody writes one of these two.
+#[inline]
+fn named<const N: usize>(name: &[u8], usual: &[u8; N], folded: &[u8; N], kind: Kind) -> Kind {
+    if name.as_array().is_some_and(|name| name == usual || name == folded) { kind } else { respelt(name, folded, kind) }
+}
+
+#[cold]
+fn respelt(name: &[u8], folded: &[u8], kind: Kind) -> Kind {
     if folds_to(name, folded) { unless_misspelt(name, kind) } else { Kind::EndToEnd }
 }
 

@@ -69,10 +69,9 @@ fn admit_request<'h, 'b>(
     let fields: &'h [httparse::Header<'b>] = head.headers;
     let head_bytes = start + bytes.len();
     check_sizes(path.len(), head_bytes, limits)?;
-    check_line_ends(bytes, fields)?;
     check_method(method)?;
     let target = target::split(method, path.as_bytes())?;
-    let survey = Survey::of(fields)?;
+    let survey = Survey::of(bytes, fields)?;
     let is_http11 = version == 1;
     let host = check_host(&survey, is_http11)?;
     let body = survey.framing(is_http11)?;
@@ -107,18 +106,6 @@ fn check_sizes(target_bytes: usize, head_bytes: usize, limits: &Limits) -> Resul
         return Err(Reason::HeadTooLarge);
     }
     Ok(())
-}
-
-/// Refuse a line that ends with a bare LF, which httparse takes.
-///
-/// It takes no CR without LF, so it is enough to look before each name and at the end.
-fn check_line_ends(bytes: &[u8], fields: &[httparse::Header<'_>]) -> Result<(), Reason> {
-    let base = bytes.as_ptr().addr();
-    let follows_crlf = |field: &httparse::Header<'_>| {
-        let at = field.name.as_ptr().addr().wrapping_sub(base);
-        bytes.get(..at).is_some_and(|before| before.ends_with(b"\r\n"))
-    };
-    if bytes.ends_with(b"\r\n\r\n") && fields.iter().all(follows_crlf) { Ok(()) } else { Err(Reason::Syntax) }
 }
 
 fn check_method(method: &str) -> Result<(), Reason> {
@@ -232,8 +219,7 @@ fn admit_response<'h, 'b>(
     }
     let fields: &'h [httparse::Header<'b>] = head.headers;
     check_sizes(0, bytes.len(), limits)?;
-    check_line_ends(bytes, fields)?;
-    let survey = Survey::of(fields)?;
+    let survey = Survey::of(bytes, fields)?;
     let is_http11 = version == 1;
     let framed = survey.framing(is_http11)?;
     let body = response_body(status, framed, asked)?;

@@ -1,6 +1,7 @@
 //! Field lines written for the next hop.
 
 use httparse::Header;
+use std::ops::Range;
 
 /// Append `name: value` and the line's end.
 pub(crate) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
@@ -17,18 +18,23 @@ pub(crate) fn write_known(start: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Append the fields that `is_kept` by index, each as `name: value`.
+/// Append the fields that are not in the mask `skipped` and that `is_kept`, each as `name: value`.
 ///
 /// Neighbours that stand in `bytes` just as they would be written are copied at once.
 pub(crate) fn write_kept(
     bytes: &[u8],
     fields: &[Header<'_>],
-    is_kept: impl Fn(usize, &Header<'_>) -> bool,
+    mut skipped: u128,
+    is_kept: impl Fn(&Header<'_>) -> bool,
     out: &mut Vec<u8>,
 ) {
     let mut run = 0..0;
-    let kept = fields.iter().enumerate().filter(|(i, field)| is_kept(*i, field));
-    for (_, field) in kept {
+    for field in fields {
+        let is_skipped = skipped & 1 != 0;
+        skipped >>= 1;
+        if is_skipped || !is_kept(field) {
+            continue;
+        }
         match plain_line(bytes, field) {
             Some(line) if line.start == run.end => run.end = line.end,
             Some(line) => {
@@ -46,7 +52,7 @@ pub(crate) fn write_kept(
 }
 
 /// Return where a field stands in `bytes` as exactly `name: value` and CRLF, if it does.
-fn plain_line(bytes: &[u8], field: &Header<'_>) -> Option<std::ops::Range<usize>> {
+fn plain_line(bytes: &[u8], field: &Header<'_>) -> Option<Range<usize>> {
     let base = bytes.as_ptr().addr();
     let start = field.name.as_ptr().addr().wrapping_sub(base);
     let value = field.value.as_ptr().addr().wrapping_sub(base);

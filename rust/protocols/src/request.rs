@@ -115,14 +115,11 @@ impl<'b> RequestHead<'_, 'b> {
         out.extend_from_slice(self.method.as_bytes());
         out.push(b' ');
         out.extend_from_slice(self.target);
-        out.extend_from_slice(b" HTTP/1.1\r\n");
         let authority = if self.authority.is_empty() { b"localhost" } else { self.authority };
-        write_known(b"host: ", forward.host.unwrap_or(authority), out);
+        write_known(b" HTTP/1.1\r\nhost: ", forward.host.unwrap_or(authority), out);
         let skipped = if forward.is_inner { self.dropped } else { self.dropped | self.forwarding };
-        let is_kept = |i: usize, field: &httparse::Header<'_>| {
-            skipped >> i & 1 == 0 && !fields::is_one_of(field.name, forward.without)
-        };
-        write_kept(self.bytes, self.fields, is_kept, out);
+        let is_kept = |field: &httparse::Header<'_>| !fields::is_one_of(field.name, forward.without);
+        write_kept(self.bytes, self.fields, skipped, is_kept, out);
         write_framing(self.body, out);
         if forward.passes_expect && self.expects_continue {
             out.extend_from_slice(b"expect: 100-continue\r\n");

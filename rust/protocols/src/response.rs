@@ -75,7 +75,7 @@ impl<'b> ResponseHead<'_, 'b> {
         out.push(b' ');
         out.extend_from_slice(self.reason.as_bytes());
         out.extend_from_slice(b"\r\n");
-        write_kept(self.bytes, self.fields, |i, _| self.dropped >> i & 1 == 0, out);
+        write_kept(self.bytes, self.fields, self.dropped, |_| true, out);
         if self.upgrade {
             out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
         }

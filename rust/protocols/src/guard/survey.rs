@@ -7,6 +7,14 @@ use crate::refusal::Reason;
 /// The most names that Connection may nominate besides the well-known ones.
 const NOMINATIONS_MAX: usize = 16;
 
+/// Return whether the line before a field ends with CRLF, and not with a bare LF, which httparse takes.
+///
+/// It takes no CR without LF, so it is enough to look before each name and at the head's end.
+fn follows_crlf(bytes: &[u8], field: &httparse::Header<'_>) -> bool {
+    let at = field.name.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
+    bytes.get(at.wrapping_sub(2)..at) == Some(b"\r\n")
+}
+
 /// A field that may come once: its first value, and whether another came.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Single<'b> {
@@ -48,34 +56,42 @@ pub(super) struct Survey<'b> {
 }
 
 impl<'b> Survey<'b> {
-    /// Return what the fields say.
+    /// Return what the fields of a head say, which stand in `bytes`.
     ///
     /// # Errors
-    /// Connection nominates a protected name, a field that is there and goes on, or too many.
-    pub(super) fn of(fields: &[httparse::Header<'b>]) -> Result<Survey<'b>, Reason> {
+    /// A line ends with a bare LF; Connection nominates a protected name, a field that is there and goes on, or too many.
+    pub(super) fn of(bytes: &[u8], fields: &[httparse::Header<'b>]) -> Result<Survey<'b>, Reason> {
         let mut survey = Survey::default();
-        for (i, field) in fields.iter().enumerate() {
-            let bit = 1u128 << i;
-            match fields::kind(field.name.as_bytes()) {
-                Kind::EndToEnd => continue,
-                Kind::Forwarding => {
-                    survey.forwarding |= bit;
-                    continue;
-                }
-                Kind::Dropped => {}
-                Kind::Host => survey.host.meet(field.value),
-                Kind::ContentLength => survey.length.meet(field.value),
-                Kind::TransferEncoding => survey.coding.meet(field.value),
-                Kind::Connection => survey.meet_connection(field.value),
-                Kind::Upgrade => survey.upgrade.meet(field.value),
-                Kind::Expect => survey.meet_expect(field.value),
-            }
-            survey.dropped |= bit;
+        let mut are_lines_whole = bytes.ends_with(b"\r\n\r\n");
+        let mut bit = 1u128;
+        for field in fields {
+            are_lines_whole &= follows_crlf(bytes, field);
+            survey.meet(field, bit);
+            bit <<= 1;
+        }
+        if !are_lines_whole {
+            return Err(Reason::Syntax);
         }
         if survey.has_nominations {
             Self::check_nominated(fields)?;
         }
         Ok(survey)
+    }
+
+    /// Take a field in, which is this bit of the masks.
+    fn meet(&mut self, field: &httparse::Header<'b>, bit: u128) {
+        match fields::kind(field.name.as_bytes()) {
+            Kind::EndToEnd => return,
+            Kind::Forwarding => return self.forwarding |= bit,
+            Kind::Dropped => {}
+            Kind::Host => self.host.meet(field.value),
+            Kind::ContentLength => self.length.meet(field.value),
+            Kind::TransferEncoding => self.coding.meet(field.value),
+            Kind::Connection => self.meet_connection(field.value),
+            Kind::Upgrade => self.upgrade.meet(field.value),
+            Kind::Expect => self.meet_expect(field.value),
+        }
+        self.dropped |= bit;
     }
 
     fn meet_connection(&mut self, value: &[u8]) {
