@@ -42,6 +42,34 @@ fn a_get_of_many_keys_is_split_and_joined() {
     assert_eq!(terms.counters.sum().fragments, 3);
 }
 
+/// Behind a message that is not whole so many bytes are copied first, then eight times as many: at the ends of these copies, and
+/// a byte before and behind, ends what is looked for.
+const COPIES_END: [usize; 2] = [512, 512 + 4096];
+
+#[test]
+fn values_are_whole_wherever_a_copy_of_what_was_read_ends() {
+    let (mut world, _, keys) = world(2, &json!({"timeout_ms": null}));
+    let client = world.connect();
+    world.is_cutting = false;
+    let (key, other) = (&keys[0], &keys[1]);
+    world.server(1).store.insert(other.clone().into_bytes(), b"o".to_vec());
+    ask(&mut world, client, &format!("get {key} {other}\r\n"));
+    let block = |value: &str| format!("VALUE {key} 0 {}\r\n{value}\r\n", value.len());
+    let asked = format!("get {key}\r\nget {key} {other}\r\ndelete {key}\r\n");
+    for (end, first) in COPIES_END.iter().flat_map(|&end| [1, 10, 30].map(|first| (end, first))) {
+        // The copy ends within the value, its line end, the END behind it, and the next answer's first line.
+        for bytes in end + first - 60..=end + first + 3 {
+            let value: String = (b'a'..=b'z').cycle().take(bytes).map(char::from).collect();
+            world.server(0).store.insert(key.clone().into_bytes(), value.clone().into_bytes());
+            world.first_bytes = Some(first);
+            let got = ask(&mut world, client, &asked);
+            let expected = format!("{0}END\r\n{0}VALUE {other} 0 1\r\no\r\nEND\r\nDELETED\r\n", block(&value));
+            assert!(got == expected, "{bytes} bytes, {first} of the answer first");
+        }
+    }
+    assert_eq!(world.core.holdings().bytes, 0);
+}
+
 #[test]
 fn keys_of_a_dead_server_are_misses_beside_others_and_an_error_alone() {
     let (mut world, terms, keys) = world(3, &json!({}));

@@ -38,9 +38,10 @@ fn answer(store: &mut HashMap<Vec<u8>, Vec<u8>>, request: &Request<'_>, out: &mu
     let key = request.key().to_vec();
     let line = match request.kind() {
         Kind::Get | Kind::Gat => {
+            let show = if matches!(request.verb, Verb::Gets | Verb::Gats) { unique_block } else { value_block };
             for key in request.keys() {
                 if let Some(value) = store.get(key) {
-                    out.extend_from_slice(&value_block(key, value));
+                    out.extend_from_slice(&show(key, value));
                 }
             }
             "END".to_owned()
@@ -89,4 +90,10 @@ fn meta(store: &mut HashMap<Vec<u8>, Vec<u8>>, request: &Request<'_>, out: &mut 
 /// A value as `get` shows it.
 pub fn value_block(key: &[u8], value: &[u8]) -> Vec<u8> {
     [b"VALUE ", key, format!(" 0 {}\r\n", value.len()).as_bytes(), value, b"\r\n"].concat()
+}
+
+/// A value as `gets` shows it: its unique number is one of what it is, and as long as memcached's may be.
+pub fn unique_block(key: &[u8], value: &[u8]) -> Vec<u8> {
+    let unique = [key, value].concat().iter().fold(u64::MAX, |hash, &byte| hash.rotate_left(7) ^ u64::from(byte));
+    [b"VALUE ", key, format!(" 0 {} {unique}\r\n", value.len()).as_bytes(), value, b"\r\n"].concat()
 }

@@ -57,6 +57,8 @@ pub struct World {
     terms: Arc<Terms>,
     /// Whether bytes arrive in pieces.
     pub is_cutting: bool,
+    /// Where it does not: so many bytes of what a server sends next are read first, the rest at once.
+    pub first_bytes: Option<usize>,
     /// When a link last broke between the answer to what was asked before `HELLO` and the answer to that: so it is with who
     /// refuses it.
     broke_hello_us: Option<u64>,
@@ -98,6 +100,7 @@ impl World {
             unwritten: (Vec::new(), Vec::new()),
             terms: terms.clone(),
             is_cutting: true,
+            first_bytes: None,
             broke_hello_us: None,
         };
         world.know(terms);
@@ -378,7 +381,11 @@ impl World {
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
                 let most = rest.len().min(READ_BYTES);
-                let length = if self.is_cutting { piece(&mut self.random, most) } else { most };
+                let length = if self.is_cutting {
+                    piece(&mut self.random, most)
+                } else {
+                    self.first_bytes.take().map_or(most, |first| first.min(most))
+                };
                 self.core.link_read(id, &rest[..length], self.now_us);
                 rest = &rest[length..];
             }
