@@ -226,8 +226,15 @@ impl Reactor {
         match why(error) {
             None => self.lack(index, error),
             Some(Why::Tls) => self.tls_failed(index, error),
+            // What another address said tells more than that the kernel does not connect to this one.
+            Some(Why::Other) => self.close(index, self.left(index).unwrap_or(Why::Other)),
             Some(why) => self.close(index, why),
         }
+    }
+
+    /// Why a link left the addresses before this one.
+    fn left(&self, index: usize) -> Option<Why> {
+        self.links.get(index).and_then(Option::as_ref).and_then(|link| link.left)
     }
 
     /// Closes a link that could not be made for want of something that this process or machine has too little of.
@@ -236,8 +243,7 @@ impl Reactor {
             tracing::warn!(event = "server_connection_not_made", error = %error, count);
         }
         // A server that refused us at one address is not excused by another that this machine has no way to.
-        let left = self.links.get(index).and_then(Option::as_ref).and_then(|link| link.left);
-        self.close(index, left.unwrap_or(Why::Own));
+        self.close(index, self.left(index).unwrap_or(Why::Own));
     }
 
     fn tls_failed(&mut self, index: usize, reason: &dyn std::fmt::Display) {

@@ -37,6 +37,32 @@ fn the_next_address_is_tried_when_one_refuses() {
     assert_eq!(get(&mut client(&engine)), "second");
 }
 
+/// An address that the kernel refuses to connect to, at once: one of a link that it does not name.
+fn unusable() -> SocketAddr {
+    "[fe80::1]:11211".parse().unwrap()
+}
+
+#[test]
+fn the_next_address_is_tried_when_one_cannot_be_used() {
+    for addresses in [[unusable(), server("second")], [server("second"), unusable()]] {
+        let name: Arc<str> = NAME.into();
+        let engine = engine(&name);
+        say(&engine, &name, &addresses);
+        assert_eq!(get(&mut client(&engine)), "second");
+    }
+}
+
+#[test]
+fn a_server_that_refuses_at_one_address_and_cannot_be_reached_at_the_other_refuses() {
+    let (_held, refuses) = refusing();
+    for addresses in [[refuses, unusable()], [unusable(), refuses]] {
+        let name: Arc<str> = NAME.into();
+        let engine = engine(&name);
+        say(&engine, &name, &addresses);
+        assert_eq!(get(&mut client(&engine)), "SERVER_ERROR Connection refused", "{addresses:?}");
+    }
+}
+
 #[test]
 fn the_next_address_is_tried_when_one_is_silent() {
     let (_held, silent) = silent();
