@@ -86,7 +86,7 @@ def test_a_cache_of_memcache_is_told_with_who_was_left() -> None:
 
 
 def test_a_router_that_has_just_begun_is_not_said_to_be_silent() -> None:
-    cache = {
+    cache: dict[str, object] = {
         "name": "photos",
         "address": "127.0.0.1:8080",
         "origin": "127.0.0.1:8000",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypedDict
 
 import pytest
 
+from alongside import document
 from alongside.base import environment
 from alongside.components.dataplane import documents as dataplane
 from alongside.contract import kinds, promise, values, written
@@ -33,41 +33,32 @@ spec: {protocol: redis, shards: 2}
 """
 
 
-class Told(TypedDict):
-    """What a document says its process was started as."""
-
-    component: str
-    contract: str
-    values: list[Texts]
-
-
-class Texts(TypedDict):
-    """A parameter and its values."""
-
-    name: str
-    texts: list[str]
-
-
 def abouts() -> dict[str, dict[str, tuple[str, ...]]]:
     """Return the values that each planned process says, by parameter."""
     return {
-        name: {one["name"]: tuple(one["texts"]) for one in told["values"]}
-        for name, told in _bodies().items()
+        name: {one.name: one.texts for one in _about(whole).values}
+        for name, whole in rendered().items()
     }
 
 
-def _bodies() -> dict[str, Told]:
-    return {name: body["about"] for name, body in rendered().items()}
+def _about(whole: document.Document) -> document.About:
+    assert whole.about is not None
+    return whole.about
 
 
-def rendered() -> dict[str, Any]:
+def rendered() -> dict[str, document.Document]:
     """Return the document of each process of the file."""
     planned = building.plan(reading.read([reading.Source("photos.yaml", "/data", FILE)]))
     names = [process.name for process in planned.processes]
     addresses = {name: f"127.0.0.1:{9001 + at}" for at, name in enumerate(names)}
     addresses |= {name: f"unix:/run/{name}.sock" for one in planned.pools for name in one.servers}
     wanted = documents.render(planned, addresses, lambda name: f"/run/{name}.sock")
-    return {name: json.loads(one.body) for name, one in wanted.items()}
+    return {
+        name: document.Document.from_json(
+            json.loads(documents.numbered(one.body, epoch=0, generation=1))
+        )
+        for name, one in wanted.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -79,11 +70,8 @@ def rendered() -> dict[str, Any]:
     ],
 )
 def test_every_value_is_one_of_the_components(process: str, contract: promise.Contract) -> None:
-    told = _bodies()[process]
-    assert (told["component"], told["contract"]) == (
-        contract.component,
-        written.digest(contract),
-    )
+    told = _about(rendered()[process])
+    assert (told.component, told.contract) == (contract.component, written.digest(contract))
     found = abouts()[process]
     assert found
     for name, texts in found.items():
@@ -103,40 +91,43 @@ def test_a_node_and_a_router_say_what_they_are_for() -> None:
 
 
 def test_by_what_a_router_says_one_is_started_that_has_the_same_document() -> None:
-    body = rendered()["photos-router-0"]
-    by_hand = dataplane.of_route(_given(route.CONTRACT, abouts()["photos-router-0"])).to_json()
-    for name in ("threads", "limits", "access_log"):
-        assert by_hand[name] == body[name]
-    addresses = [sorted(one["address"] for one in whole["nodes"]) for whole in (by_hand, body)]
-    assert addresses[0] == addresses[1]
-    [theirs], [ours] = by_hand["routes"], body["routes"]
-    for name in ("key", "function", "buffer_bytes"):
-        assert theirs[name] == ours[name]
-    # By hand a shard's first node has the shard's name.
-    shards = [
-        [(one["name"], one["weight"], one["replicas"][1:]) for one in whole["shards"]]
-        for whole in (theirs, ours)
-    ]
-    assert shards[0] == shards[1]
-    for part, names in {
-        "health": ("probe", "path", "interval_ms", "timeout_ms", "errors_max", "slow_times"),
-        "retries": ("percent", "fallback"),
-        "origin": ("address",),
-    }.items():
-        assert [theirs[part][name] for name in names] == [ours[part][name] for name in names]
-    [theirs], [ours] = by_hand["listeners"], body["listeners"]
-    assert (theirs["address"], theirs["inner"]) == (ours["address"], ours["inner"])
+    planned = rendered()["photos-router-0"]
+    by_hand = dataplane.of_route(_given(route.CONTRACT, abouts()["photos-router-0"]))
+    assert _around(by_hand) == _around(planned)
+    assert sorted(one.address for one in by_hand.nodes) == sorted(
+        one.address for one in planned.nodes
+    )
+    [theirs], [ours] = by_hand.routes, planned.routes
+    assert _of_route(theirs) == _of_route(ours)
 
 
 def test_by_what_a_node_says_one_is_started_that_has_the_same_document() -> None:
-    body = rendered()["photos-1-0"]
-    by_hand = dataplane.of_cache(_given(cache.CONTRACT, abouts()["photos-1-0"])).to_json()
-    assert (by_hand["threads"], by_hand["limits"]) == (body["threads"], body["limits"])
-    [theirs], [ours] = by_hand["caches"], body["caches"]
-    for name in ("memory_bytes", "object_bytes_max", "replica"):
-        assert theirs[name] == ours[name]
-    [theirs], [ours] = by_hand["listeners"], body["listeners"]
-    assert (theirs["address"], theirs["inner"]) == (ours["address"], ["127.0.0.0/8"])
+    planned = rendered()["photos-1-0"]
+    by_hand = dataplane.of_cache(_given(cache.CONTRACT, abouts()["photos-1-0"]))
+    assert _around(by_hand) == _around(planned)
+    assert planned.listeners[0].inner == ("127.0.0.0/8",)
+    [theirs], [ours] = by_hand.caches, planned.caches
+    assert (theirs.memory_bytes, theirs.object_bytes_max, theirs.replica) == (
+        *(ours.memory_bytes, ours.object_bytes_max, ours.replica),
+    )
+
+
+def _around(whole: document.Document) -> object:
+    listeners = [(one.address, one.inner) for one in whole.listeners]
+    return whole.threads, whole.limits, whole.access_log, listeners
+
+
+def _of_route(one: document.Route) -> object:
+    """Return what of a route parameters can say."""
+    health, origin = one.health, one.origin
+    return (
+        *(one.key, one.function, one.buffer_bytes, origin and origin.address),
+        *(one.retries.percent, one.retries.fallback),
+        *(health.probe, health.path, health.interval_ms, health.timeout_ms),
+        *(health.errors_max, health.slow_times),
+        # By hand a shard's first node has the shard's name.
+        [(shard.name, shard.weight, shard.replicas[1:]) for shard in one.shards],
+    )
 
 
 def _given(contract: promise.Contract, told: dict[str, tuple[str, ...]]) -> values.Values:
@@ -149,4 +140,4 @@ def test_a_contract_is_digested_once_however_often_documents_are_rendered(
 ) -> None:
     rendered()
     monkeypatch.setattr(written, "digest", None)
-    assert rendered()["photos-1-0"]["about"]["component"] == "cache"
+    assert _about(rendered()["photos-1-0"]).component == "cache"
