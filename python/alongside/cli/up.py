@@ -24,7 +24,7 @@ from alongside.components.dataplane import launch
 from alongside.contract import values
 from alongside.contract.catalogue import up
 from alongside.engines.local import engine, folders
-from alongside.engines.processes import logs
+from alongside.engines.processes import logs, services
 from alongside.resources import reading
 from alongside.server import client, orders, planning, serving
 from alongside.server import status as status_of
@@ -145,7 +145,7 @@ def _supervisor(run: Run) -> subprocess.Popen[bytes]:
     run.places.make()
     logs.bound(run.places.supervisor_log)
     _note(run)
-    words = [sys.executable, "-m", "alongside.server", run.setting.project]
+    words = [sys.executable, *services.SUPERVISOR, run.setting.project]
     with run.places.supervisor_log.open("ab") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own module
             [*words, str(run.setting.binary)],

@@ -113,11 +113,11 @@ def _foreign_url(text: str, parameter: promise.Parameter) -> str:
     try:
         plain = read(f"{scheme}{separator}{host}", parameter)
     except errors.UsageError:
-        if "@" in beyond and "@" not in authority:
+        if "@" in beyond:
             # What was read as the host may be a name and the first part of a password.
             raise errors.UsageError(
-                "has no valid host before its first / ? or #; in a password write them as "
-                "%2F %3F %23"
+                "is no URL up to its first / ? or #, where its host and port should end; in a "
+                "password write them as %2F %3F %23"
             ) from None
         raise
     return text if beyond or host != authority else str(plain)

@@ -124,4 +124,11 @@ def _of_route(whole: document.Document, one: document.Route) -> dict[str, tuple[
 
 
 def _of_pool(one: document.Pool) -> dict[str, tuple[str, ...]]:
-    return {"value_max": (units.format_size(one.limits.value_bytes_max),)}
+    limits = one.limits
+    return {
+        "connect_timeout": (_duration(one.connect_timeout_ms),),
+        "value_max": (units.format_size(limits.value_bytes_max),),
+        "keys_max": (str(limits.keys_max),),
+        "client_requests_max": (str(limits.client_requests_max),),
+        "requests_max": (str(limits.requests_max),),
+    }

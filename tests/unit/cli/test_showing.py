@@ -100,6 +100,11 @@ def test_a_router_that_has_just_begun_is_not_said_to_be_silent() -> None:
         "fallbacks": {},
         "resumed": 0,
     }
-    for condition, told in (("ready", "no figures yet"), ("backoff", "no router answers")):
-        lines = shown(process("photos-router-0", state=condition), caches=[cache])
+    for condition, warnings, told in (
+        ("ready", [], "no figures yet"),
+        ("ready", ["photos-router-0 runs and does not answer"], "no router answers"),
+        ("waiting", [], "no router answers"),
+    ):
+        router = process("photos-router-0", state=condition)
+        lines = shown(router, caches=[cache], warnings=warnings)
         assert lines[2] == told

@@ -202,6 +202,7 @@ def test_a_program_that_is_not_ours_may_be_told_more(kind: Kind, text: str, valu
         (Kind.URL, "/only/a/path", "does not begin with"),
         (Kind.URL, "http://me:hunter2/s@a/", "in a password write them as %2F"),
         (Kind.URL, "http://me:hunter2#s@a/", "in a password write them as %2F"),
+        (Kind.URL, "http://me@b.example:hunter2/s@a/", "in a password write them as %2F"),
         (Kind.URL, f"http://a/{'x' * 9000}", "longer than 8192 bytes"),
     ],
 )

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from alongside import document
-from alongside.base import environment
+from alongside.base import environment, units
 from alongside.components.dataplane import documents as dataplane
 from alongside.contract import kinds, promise, values, written
 from alongside.contract.catalogue import ambassador, cache, route
-from alongside.plan import building, documents
+from alongside.plan import building, documents, told
 from alongside.resources import reading
 
 FILE = """\
@@ -24,6 +24,8 @@ spec:
   shards: 2
   replicas: 2
   memory: 8Mi
+  drainTimeout: 7s
+  limits: {queue: 77, queueTimeout: 770ms}
   origin: {url: "http://127.0.0.1:9000"}
 ---
 apiVersion: alongside.dev/v1alpha1
@@ -70,8 +72,8 @@ def rendered() -> dict[str, document.Document]:
     ],
 )
 def test_every_value_is_one_of_the_components(process: str, contract: promise.Contract) -> None:
-    told = _about(rendered()[process])
-    assert (told.component, told.contract) == (contract.component, written.digest(contract))
+    about = _about(rendered()[process])
+    assert (about.component, about.contract) == (contract.component, written.digest(contract))
     found = abouts()[process]
     assert found
     for name, texts in found.items():
@@ -110,6 +112,31 @@ def test_by_what_a_node_says_one_is_started_that_has_the_same_document() -> None
     assert (theirs.memory_bytes, theirs.object_bytes_max, theirs.replica) == (
         *(ours.memory_bytes, ours.object_bytes_max, ours.replica),
     )
+
+
+def test_a_router_of_redis_says_the_limits_of_its_pool() -> None:
+    planned = rendered()["sessions-router-0"]
+    [pool] = planned.pools
+    found = abouts()["sessions-router-0"]
+    assert found["requests_max"] == (str(pool.limits.requests_max),)
+    assert found["keys_max"] == (str(pool.limits.keys_max),)
+    assert found["client_requests_max"] == (str(pool.limits.client_requests_max),)
+    assert found["connect_timeout"] == (units.format_duration(pool.connect_timeout_ms / 1000),)
+    assert pool.limits.requests_max != planned.limits.requests_max
+
+
+def test_all_limits_that_have_parameters_are_told() -> None:
+    planned = rendered()["photos-router-0"]
+    usual = document.Limits().to_json()
+    odd = {
+        name: 2000 + at if value is None else int(str(value)) - 1 - at
+        for at, (name, value) in enumerate(usual.items())
+    }
+    whole = document.Document.from_json({**planned.to_json(), "limits": {**odd}})
+    words = {one.name: one.texts for one in told.about(whole).values}
+    named = [one.name for one in route.CONTRACT.parameters if one.group == "Limits"]
+    assert set(named) <= set(words)
+    assert dataplane.of_route(_given(route.CONTRACT, words)).limits == whole.limits
 
 
 def _around(whole: document.Document) -> object:

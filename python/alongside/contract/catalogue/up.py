@@ -188,8 +188,8 @@ _FAILURES = (
     promise.Failure(
         "A node dies, freezes or is started again",
         "routers find that out by themselves and answer from the shard's other replicas, else "
-        "from where `fallback` says; a new process starts within a second, begins empty, warms up "
-        "from its siblings, and gets a smaller part of the requests meanwhile",
+        "from where `fallback` says; who has served starts again within a second, begins empty, "
+        "warms up from its siblings, and gets a smaller part of the requests meanwhile",
         "no client; of a frozen node answers up to 2s late. `alongside status`: share, warmth, and "
         "how often it was left",
     ),

@@ -8,6 +8,7 @@ DELAY_S_MIN = 0.1
 DELAY_S_MAX = 30.0
 SERVED_DELAY_S_MAX = 1.0
 """Who has served is missed by somebody, and away no longer than this, however often it fails."""
+_SERVED_FAILURES_MAX = 4
 CALM_S = 60.0
 """A process that ran this long starts again at once, as if it had never failed."""
 
@@ -23,6 +24,12 @@ class Backoff:
     def after(self, ran_s: float, *, has_served: bool = False) -> tuple[float, Backoff]:
         """Return the wait in seconds after a run of `ran_s` seconds, and the next state."""
         failures = 0 if ran_s >= self.calm_s else self.failures
-        limit_s = min(self.delay_s_max, SERVED_DELAY_S_MAX) if has_served else self.delay_s_max
+        limit_s = self.delay_s_max
+        if has_served:
+            # One bad start after many good ones is no long row of failures.
+            limit_s, failures = (
+                min(limit_s, SERVED_DELAY_S_MAX),
+                min(failures, _SERVED_FAILURES_MAX),
+            )
         delay_s = min(limit_s, DELAY_S_MIN * 2.0 ** min(failures, 20))
         return delay_s, replace(self, failures=failures + 1)

@@ -63,13 +63,19 @@ def found() -> list[Running]:
     return [*seen, *others]
 
 
+SUPERVISOR = ("-m", "alongside.server")
+"""How Python is told to run a supervisor."""
+
+
 def supervises(words: Sequence[str]) -> bool:
     """Return whether words are those of a supervisor, which bears no mark as what it starts does.
 
     It holds the listening sockets of all that it starts: so they are found as its own.
     """
+    if tuple(words[1:3]) == SUPERVISOR:
+        return True
     match tuple(words[1:4]):
-        case ("-m", "alongside.server", *_) | ("-m", "alongside", "up"):
+        case ("-m", "alongside", "up"):
             return True
         case (script, "up", *_):
             return os.path.basename(script) == "alongside"

@@ -169,7 +169,7 @@ impl Reactor {
         let Some(Some(link)) = self.links.get_mut(index) else { return };
         link.is_connecting = false;
         self.common.links_made.fetch_add(1, Ordering::Relaxed);
-        link.others = Vec::new();
+        (link.others, link.left) = (Vec::new(), None);
         let id = link.id;
         let is_shaking = link.connection.as_ref().is_some_and(Connection::is_handshaking);
         self.list_link(index);

@@ -68,17 +68,16 @@ def test_a_silent_engine_is_given_up_while_the_loop_goes_on(
     assert len(looks) > 3
 
 
-@pytest.mark.parametrize("name", ["process", "namespaces", "docker"])
-def test_a_volume_that_cannot_be_made_is_told_whatever_runs_the_pods(
-    tmp_path: Path, name: shape.EngineName
+def test_a_volume_that_cannot_be_made_is_told_without_a_word_of_what_runs_the_pods(
+    tmp_path: Path,
 ) -> None:
     time = clock.SystemClock()
-    ground = hosting.Ground(name, bare.Runtime(), bare.Volumes(tmp_path / "volumes"))
+    ground = hosting.Ground("process", bare.Runtime(), bare.Volumes(tmp_path / "volumes"))
     places = folders.Folders(tmp_path / "state", tmp_path / "run")
     host = hosting.Hosting(ground, places, time, lambda: None, log.Log(time, stream=io.StringIO()))
     volume = pods.Volume("h", "host", path="/none/such")
     pod = pods.Pod("web", POD.containers, (volume,), place="f.yaml:1: Pod/web")
-    plan = shape.Plan(processes=(shape.Process("web", "app", pod=pod),), engine=name)
+    plan = shape.Plan(processes=(shape.Process("web", "app", pod=pod),), engine="process")
     with pytest.raises(errors.UsageError) as refused:
         asyncio.run(host.check(plan))
     assert refused.value.problems == (

@@ -38,7 +38,7 @@ TAKEN = re.compile(r"port is already allocated|address already in use|ports are 
 """How engines say that a port of this machine belongs to somebody else."""
 _OCCUPIED = re.compile(r"Address already in use|(?i:ip address) \S+ is already allocated")
 """How they say that somebody has an address of ours; nobody should."""
-_UNCONNECTED = re.compile(r"network \S+ not found")
+_UNCONNECTED = re.compile(r"network \S+ not found|: network not found")
 """How they say that the project's network is gone."""
 _UNSLAVED = "not a shared or slave mount"
 _ABSENT = 404
@@ -143,7 +143,10 @@ class PodSandbox:
             is_missing = error.status == _ABSENT and f"image: {container.image}" in str(error)
             what = image.missing(container.image) if is_missing else str(error)
             if _UNCONNECTED.search(what):
-                await project.renew_network(self._project)
+                try:
+                    await project.renew_network(self._project)
+                except errors.AlongsideError as failed:
+                    raise runtime.NotBegunError(str(failed)) from error
                 raise runtime.NotBegunError("its network was gone, and was made again") from error
             if _OCCUPIED.search(what) and not self._lost.done():
                 self._give_back(error)

@@ -44,7 +44,8 @@ fn unusable() -> SocketAddr {
 
 #[test]
 fn the_next_address_is_tried_when_one_cannot_be_used() {
-    for addresses in [[unusable(), server("second")], [server("second"), unusable()]] {
+    let (_held, refuses) = refusing();
+    for addresses in [[unusable(), refuses, server("second")], [refuses, unusable(), server("second")]] {
         let name: Arc<str> = NAME.into();
         let engine = engine(&name);
         say(&engine, &name, &addresses);

@@ -71,7 +71,13 @@ def test_a_container_alone_in_its_pod_costs_the_engine_one_start(tmp_path: Path)
     asyncio.run(main())
 
 
-def test_a_network_that_somebody_removed_is_made_again_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    ["network shop not found", "unable to find network with name or ID shop: network not found"],
+)
+def test_a_network_that_somebody_removed_is_made_again_as_it_was(
+    tmp_path: Path, words: str
+) -> None:
     networks = list[str]()
     bodies = list[object]()
 
@@ -84,7 +90,7 @@ def test_a_network_that_somebody_removed_is_made_again_as_it_was(tmp_path: Path)
         if "/create" in path:
             return 201, {"Id": "abc"}
         if path.endswith("/start") and not networks:
-            return 404, {"message": "network shop not found"}
+            return 404, {"message": words}
         return (200, []) if path.startswith("/containers/json") else (204, None)
 
     async def main() -> None:
