@@ -117,6 +117,7 @@ def check(world: worlds.World, *words: str, variables: Mapping[str, str], code: 
 
 def test_a_cache_before_ones_own_service_with_nothing_but_a_home(user: worlds.World) -> None:
     home = {"HOME": str(user.home)}
+    others = _of_user()
     listen = ports.free_port()
     with service(user) as port:
         check(user, "init", "--output", "mine.yaml", "--listen", str(listen), variables=home)
@@ -131,17 +132,17 @@ def test_a_cache_before_ones_own_service_with_nothing_but_a_home(user: worlds.Wo
             check(user, "down", variables=home)
     state = user.home / ".local" / "state" / "alongside"
     assert {one.stat().st_uid for one in state.rglob("*")} == {worlds.USER}
-    fleets.until("nothing is left", lambda: not _of_user())
+    fleets.until("nothing is left", lambda: _of_user() <= others)
 
 
-def _of_user() -> list[str]:
-    """Return the processes of the user, who has no others than ours."""
-    found = []
+def _of_user() -> set[str]:
+    """Return the processes of the user, who may have some of a test that was killed."""
+    found = set()
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             # Whom process 1 has yet to reap is its affair.
             if path.stat().st_uid == worlds.USER and processes.is_alive(int(path.name)):
-                found.append(path.name)
+                found.add(path.name)
     return found
 
 
