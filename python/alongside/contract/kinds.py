@@ -86,12 +86,12 @@ def read_foreign(text: str, parameter: promise.Parameter) -> Value:
     Raises:
         errors.UsageError: the text is not of the kind, or out of range.
     """
+    _check_length(text, parameter)
     match parameter.kind:
         case promise.Kind.BOOLEAN:
             return read(_FOREIGN_BOOLEANS.get(text, text), parameter)
         case promise.Kind.TEXT if text and not _BELLS.search(text):
             # What else it holds is the program's affair; how long it is, the contract's.
-            _check_length(text, parameter)
             _check_range(len(text.encode("utf-8", "surrogateescape")), text, parameter, _LONG)
             return text
         case promise.Kind.URL:
@@ -101,7 +101,6 @@ def read_foreign(text: str, parameter: promise.Parameter) -> Value:
 
 
 def _foreign_url(text: str, parameter: promise.Parameter) -> str:
-    _check_length(text, parameter)
     scheme, separator, rest = text.partition("://")
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     beyond = rest[len(authority) :]

@@ -9,6 +9,7 @@ DELAY_S_MAX = 30.0
 SERVED_DELAY_S_MAX = 1.0
 """Who has served is missed by somebody, and away no longer than this, however often it fails."""
 _SERVED_FAILURES_MAX = 4
+"""Of who has served so many failures are remembered: one bad start is no long row of them."""
 CALM_S = 60.0
 """A process that ran this long starts again at once, as if it had never failed."""
 
@@ -26,10 +27,7 @@ class Backoff:
         failures = 0 if ran_s >= self.calm_s else self.failures
         limit_s = self.delay_s_max
         if has_served:
-            # One bad start after many good ones is no long row of failures.
-            limit_s, failures = (
-                min(limit_s, SERVED_DELAY_S_MAX),
-                min(failures, _SERVED_FAILURES_MAX),
-            )
+            limit_s = min(limit_s, SERVED_DELAY_S_MAX)
+            failures = min(failures, _SERVED_FAILURES_MAX)
         delay_s = min(limit_s, DELAY_S_MIN * 2.0 ** min(failures, 20))
         return delay_s, replace(self, failures=failures + 1)

@@ -14,6 +14,8 @@ from alongside.engines.processes import groups, listeners
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SUPERVISOR = ("-m", "alongside.server")
+"""How Python is told to run a supervisor."""
 _PROC = Path("/proc")
 
 
@@ -61,10 +63,6 @@ def found() -> list[Running]:
         if port not in known
     ]
     return [*seen, *others]
-
-
-SUPERVISOR = ("-m", "alongside.server")
-"""How Python is told to run a supervisor."""
 
 
 def supervises(words: Sequence[str]) -> bool:
