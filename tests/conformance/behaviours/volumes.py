@@ -22,7 +22,7 @@ def _mount(name: str, path: str, **fields: values.Free) -> Value:
 def _empty(world: World) -> list[Value]:
     def one(name: str, own: str, other: str) -> Value:
         script = (
-            f'echo {own} > "$SHARED/{own}"; until test -e "$SHARED/{other}"; do sleep 0.05; done; '
+            f'echo {own} > "$SHARED/{own}"; until test -s "$SHARED/{other}"; do sleep 0.05; done; '
             f'say {name} $(cat "$SHARED/{other}"); {writing.WAIT}'
         )
         return writing.shell(
