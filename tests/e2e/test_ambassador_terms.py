@@ -20,6 +20,7 @@ from tests.e2e import dataplane, memcaches, plane, secure, wire
 from tests.e2e.memcaches import FailedError, Memcache, Redis
 
 REFUSED = "NOAUTH"
+REJECTED = "alongside_ambassador_rejected_connections"
 PRINT = "import sys; print(open(sys.argv[1]).read())"
 FOREIGN = """
 alpha:
@@ -128,6 +129,35 @@ def test_unix_sockets_lead_in_and_out_and_one_of_a_dead_process_is_replaced(fold
             moved["pools"] = [{**contents["pools"][0], "socket": None}]  # type: ignore[index]
             assert process.put(moved)[0] == 200
             assert not path.exists()
+
+
+def test_a_pools_clients_are_bounded_at_both_its_doors_by_what_its_document_says_now(
+    folder: Path,
+) -> None:
+    path = folder / "clients.sock"
+    with memcaches.memcached() as server, contextlib.ExitStack() as held:
+        contents = memcaches.document({"a": server.address}, socket={"path": str(path)})
+        with plane.running(contents) as process:
+
+            def finds_room() -> bool:
+                client = Memcache.local(str(path))
+                with contextlib.suppress(OSError, AssertionError):
+                    client.put("k", b"v")
+                    held.enter_context(client)
+                    return True
+                client.close()
+                return False
+
+            # Who came before there was a bound counts, too.
+            first = Memcache(process.address)
+            first.put("k", b"v")
+            for generation, most in ((2, 2), (3, 3)):
+                pool = {**contents["pools"][0], "limits": {"clients_max": most}}  # type: ignore[index]
+                assert process.put({**contents, "generation": generation, "pools": [pool]})[0] == 200
+                assert (finds_room(), finds_room()) == (True, False)
+            assert process.metric(REJECTED, pool="main", limit="clients_max") == 2
+            first.close()
+            wire.eventually(finds_room, "there is room again")
 
 
 def test_clients_of_redis_say_who_they_are_and_so_does_the_pool(folder: Path) -> None:

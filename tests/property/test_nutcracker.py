@@ -68,7 +68,7 @@ def check(content: bytes) -> None:
             assert re.match(r"n\.yml:([0-9]+: .+; .+| [0-9]+ more mistakes)", problem, re.DOTALL)
         return
     assert found
-    lint.findings(found, is_bounded=False, is_signed=True)
+    lint.findings(found, is_signed=True)
 
 
 @given(some.binary(max_size=200))

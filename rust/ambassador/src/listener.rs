@@ -1,6 +1,6 @@
 //! A listening socket's life: its name stays, which pool its clients come to changes.
 
-use crate::reactor::{Engine, Rejected};
+use crate::reactor::{Engine, Served};
 use alongside_document::Limits;
 use alongside_tls::Acceptor;
 use alongside_transport::accept::{self, Accept, Room};
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Debug)]
 pub struct State {
     pool: Arc<str>,
-    rejected: Arc<Rejected>,
+    served: Served,
     engine: Engine,
     acceptor: Option<Arc<Acceptor>>,
     room: Room,
@@ -24,15 +24,9 @@ pub struct State {
 impl State {
     /// Returns a state: clients of the pool of that name, which speak TLS where there is an acceptor.
     #[must_use]
-    pub fn new(
-        pool: &str,
-        rejected: Arc<Rejected>,
-        engine: Engine,
-        acceptor: Option<Arc<Acceptor>>,
-        limits: &Limits,
-    ) -> Self {
+    pub fn new(pool: &str, served: Served, engine: Engine, acceptor: Option<Arc<Acceptor>>, limits: &Limits) -> Self {
         let room = Room::new(limits.connections_max, limits.connections_per_address_max);
-        Self { pool: pool.into(), rejected, engine, acceptor, room }
+        Self { pool: pool.into(), served, engine, acceptor, room }
     }
 }
 
@@ -67,8 +61,11 @@ impl Accept for Listener {
         self.state.load().room
     }
 
-    fn serve(self: &Arc<Self>, stream: TcpStream, _: IpAddr, admitted: Admitted) {
+    fn serve(self: &Arc<Self>, stream: TcpStream, _: IpAddr, mut admitted: Admitted) {
         let state = self.state.load_full();
+        if let Err(full) = state.served.join(&mut admitted) {
+            return self.reject(stream, full);
+        }
         match state.acceptor.clone() {
             None => hand_over(&state, stream, None, admitted),
             Some(acceptor) => drop(tokio::spawn(shake(Arc::clone(self), acceptor, stream, admitted))),
@@ -78,7 +75,7 @@ impl Accept for Listener {
     fn reject(&self, stream: TcpStream, full: Full) {
         // The client learns at once that it is not served.
         let _ = stream.set_zero_linger();
-        self.state.load().rejected.count(full);
+        self.state.load().served.clients.reject(full);
     }
 }
 

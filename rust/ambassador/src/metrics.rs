@@ -126,8 +126,8 @@ fn left<'l>(servers: &[(Labels<'l>, Arc<ServerCounters>)]) -> Samples<'l> {
 fn rejected(pools: &BTreeMap<String, Served>) -> Samples<'_> {
     let mut samples = Samples::new();
     for (pool, served) in pools {
-        for full in [Full::Process, Full::Address] {
-            samples.push((vec![("pool", pool.as_str()), ("limit", full.as_str())], served.rejected.get(full)));
+        for full in [Full::Process, Full::Address, Full::Group] {
+            samples.push((vec![("pool", pool.as_str()), ("limit", full.as_str())], served.clients.rejected(full)));
         }
     }
     samples

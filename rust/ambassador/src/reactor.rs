@@ -13,7 +13,7 @@ mod who;
 use crate::core::{Explained, Terms};
 use crate::counters::{PoolCounters, ServerCounters};
 use alongside_tls::Connector;
-use alongside_transport::admission::{Admitted, Full};
+use alongside_transport::admission::{Admitted, Full, Group};
 use arc_swap::ArcSwap;
 use commands::Command;
 use mio::Waker;
@@ -82,20 +82,31 @@ impl Remote {
     }
 }
 
-/// Connections of a pool that found no room.
+/// The clients of a pool where they come in: how many are in, and how many found no room.
 #[derive(Debug, Default)]
-pub struct Rejected([AtomicU64; 2]);
+pub struct Clients {
+    inside: Arc<Group>,
+    rejected: [AtomicU64; 3],
+}
 
-impl Rejected {
-    /// Counts one.
-    pub fn count(&self, full: Full) {
-        self.0[full as usize].fetch_add(1, Ordering::Relaxed);
+impl Clients {
+    /// Counts a connection as a client's of the pool; from when it comes, so before it shook hands.
+    ///
+    /// # Errors
+    /// [`Full::Group`]: there are `max` already. It is not counted as rejected yet.
+    pub fn join(&self, admitted: &mut Admitted, max: Option<u32>) -> Result<(), Full> {
+        admitted.join(&self.inside, max.map(|max| max as usize))
     }
 
-    /// Returns how many there were.
+    /// Counts one that found no room.
+    pub fn reject(&self, full: Full) {
+        self.rejected[full as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many found no room.
     #[must_use]
-    pub fn get(&self, full: Full) -> u64 {
-        self.0[full as usize].load(Ordering::Relaxed)
+    pub fn rejected(&self, full: Full) -> u64 {
+        self.rejected[full as usize].load(Ordering::Relaxed)
     }
 }
 
@@ -104,8 +115,18 @@ impl Rejected {
 pub struct Served {
     /// What it is, and what it counts.
     pub terms: Arc<Terms>,
-    /// Whom it has no room for.
-    pub rejected: Arc<Rejected>,
+    /// Who is in, and whom it had no room for.
+    pub clients: Arc<Clients>,
+}
+
+impl Served {
+    /// Counts a connection as a client's, under the bound that the pool has now.
+    ///
+    /// # Errors
+    /// As [`Clients::join`].
+    pub fn join(&self, admitted: &mut Admitted) -> Result<(), Full> {
+        self.clients.join(admitted, self.terms.pool.limits.clients_max)
+    }
 }
 
 /// All threads of the process that serve pools.
@@ -171,9 +192,9 @@ impl Engine {
         let before = self.pools();
         let served = |terms: &Arc<Terms>| {
             let name = terms.pool.name.to_string();
-            let rejected = before.get(&name).map(|served| Arc::clone(&served.rejected)).unwrap_or_default();
+            let clients = before.get(&name).map(|served| Arc::clone(&served.clients)).unwrap_or_default();
             terms.counters.retain(|server| terms.pool.servers.iter().any(|known| known.name.as_str() == server));
-            (name, Served { terms: Arc::clone(terms), rejected })
+            (name, Served { terms: Arc::clone(terms), clients })
         };
         self.0.pools.store(Arc::new(pools.iter().map(served).collect()));
         let threads = self.threads();

@@ -253,6 +253,10 @@ pub struct User {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolLimits {
+    /// Connections of clients at one time, at all of its addresses and in all threads, 1 to 1,048,576; null for as many as the
+    /// process takes.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub clients_max: Option<u32>,
     /// The largest value of one key, in bytes, 1 to 1 GiB.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub value_bytes_max: u64,
@@ -286,6 +290,7 @@ pub struct PoolLimits {
 impl Default for PoolLimits {
     fn default() -> PoolLimits {
         PoolLimits {
+            clients_max: None,
             value_bytes_max: 67_108_864,
             keys_max: 65_536,
             client_requests_max: 256,

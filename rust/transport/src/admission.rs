@@ -26,6 +26,8 @@ pub enum Full {
     Process,
     /// This address holds as many connections as one address may.
     Address,
+    /// Those whom it would join are as many as they may be.
+    Group,
 }
 
 impl Full {
@@ -35,7 +37,20 @@ impl Full {
         match self {
             Self::Process => "connections_max",
             Self::Address => "connections_per_address_max",
+            Self::Group => "clients_max",
         }
+    }
+}
+
+/// Connections that have a bound of their own beside the process': how many are open.
+#[derive(Debug, Default)]
+pub struct Group(AtomicUsize);
+
+impl Group {
+    /// Connections open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -44,6 +59,7 @@ impl Full {
 pub struct Admitted {
     admission: Arc<Admission>,
     address: Option<IpAddr>,
+    group: Option<Arc<Group>>,
 }
 
 impl Admission {
@@ -61,7 +77,7 @@ impl Admission {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Process);
         }
-        let mut admitted = Admitted { admission: Arc::clone(self), address: None };
+        let mut admitted = Admitted { admission: Arc::clone(self), address: None, group: None };
         if let Some(max) = per_address_max {
             admitted.count(address, max)?;
         }
@@ -111,11 +127,27 @@ impl Admitted {
         self.address = Some(address);
         Ok(())
     }
+
+    /// Counts the connection as one of a group, which it is in no other. `max`: nothing for no bound.
+    ///
+    /// # Errors
+    /// [`Full::Group`]: the group is as large as it may be.
+    pub fn join(&mut self, group: &Arc<Group>, max: Option<usize>) -> Result<(), Full> {
+        if group.0.fetch_add(1, Ordering::Relaxed) >= max.unwrap_or(usize::MAX) {
+            group.0.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full::Group);
+        }
+        self.group = Some(Arc::clone(group));
+        Ok(())
+    }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(group) = &self.group {
+            group.0.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some(address) = self.address {
             let mut by_address = self.admission.by_address.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = by_address.get_mut(&address) {
@@ -160,6 +192,21 @@ mod tests {
         }
         assert_eq!(tries, [false, true]);
         assert!(admission.ask_for_room());
+    }
+
+    #[test]
+    fn a_group_has_a_bound_of_its_own_and_counts_also_who_came_without_one() {
+        let admission = Arc::new(Admission::default());
+        let (group, other) = (Arc::new(Group::default()), Arc::new(Group::default()));
+        let mut first = admission.admit(HERE, 9, None).unwrap();
+        first.join(&group, None).unwrap();
+        let mut second = admission.admit(HERE, 9, None).unwrap();
+        assert_eq!(second.join(&group, Some(1)).unwrap_err(), Full::Group);
+        second.join(&other, Some(1)).unwrap();
+        assert_eq!((group.open(), other.open(), admission.open()), (1, 1, 2));
+        drop(first);
+        assert_eq!((group.open(), admission.open()), (0, 1));
+        assert!(admission.admit(HERE, 9, None).unwrap().join(&group, Some(1)).is_ok());
     }
 
     #[test]

@@ -264,9 +264,8 @@ CONTRACT = promise.Contract(
         "a pool that is not 1 to 255 visible ASCII characters, a weight over 65535, a server "
         "without a host, a mode that is not octal are refused; times over an hour, more than 64 "
         "connections to a server and more than 1000 failures are taken as that much. `backlog` and "
-        "`reuseport` have no effect. `client_connections`, which twemproxy forgets, bounds the "
-        "clients of the whole process by the pools' sum, where every pool has one and there is "
-        "no `connections-max`."
+        "`reuseport` have no effect. `client_connections`, which twemproxy forgets, bounds "
+        "the pool's clients, beside `connections-max`, which bounds those of all."
     ),
     parameters=(
         *_FILE,

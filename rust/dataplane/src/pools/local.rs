@@ -2,10 +2,10 @@
 
 use crate::refused::{Refused, refuse_socket};
 use alongside_ambassador::Engine;
-use alongside_ambassador::reactor::Rejected;
+use alongside_ambassador::reactor::Served;
 use alongside_document::{ClientSocket, Document};
 use alongside_transport::accept::{ACCEPT_PAUSE, Failures};
-use alongside_transport::admission::Admission;
+use alongside_transport::admission::{Admission, Admitted, Full};
 use alongside_transport::listen::{self, SocketFile};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
@@ -19,8 +19,16 @@ use tokio::task::AbortHandle;
 #[derive(Debug)]
 struct State {
     pool: Arc<str>,
-    rejected: Arc<Rejected>,
+    served: Served,
     connections_max: usize,
+}
+
+impl State {
+    fn admit(&self, admission: &Arc<Admission>) -> Result<Admitted, Full> {
+        let mut admitted = admission.admit(Ipv4Addr::LOCALHOST.into(), self.connections_max, None)?;
+        self.served.join(&mut admitted)?;
+        Ok(admitted)
+    }
 }
 
 /// A socket that is bound, and serves nobody yet.
@@ -66,20 +74,18 @@ impl Locals {
         Ok(bound)
     }
 
-    /// Serves what a document names, by what was bound for it, and no more what it does not name.
+    /// Serves what a document names, by what was bound for it, and no more what it does not name. Its pools are in force at
+    /// the engine.
     pub fn follow(&mut self, document: &Document, bound: Vec<Bound>, engine: &Engine, admission: &Arc<Admission>) {
         let mut before = std::mem::take(&mut self.0);
         let mut bound: BTreeMap<String, Bound> =
             bound.into_iter().map(|one| (one.written.path.to_string(), one)).collect();
         let pools = engine.pools();
         for pool in &document.pools {
-            let Some(wanted) = &pool.socket else { continue };
+            let (Some(wanted), Some(served)) = (&pool.socket, pools.get(pool.name.as_str()).cloned()) else { continue };
             let path = wanted.path.to_string();
-            let state = State {
-                pool: pool.name.as_str().into(),
-                rejected: pools.get(pool.name.as_str()).map(|it| Arc::clone(&it.rejected)).unwrap_or_default(),
-                connections_max: document.limits.connections_max as usize,
-            };
+            let connections_max = document.limits.connections_max as usize;
+            let state = State { pool: pool.name.as_str().into(), served, connections_max };
             if let Some(Bound { written, socket, file }) = bound.remove(&path) {
                 let state = Arc::new(ArcSwap::from_pointee(state));
                 tracing::info!(event = "listening", listener = pool.name.as_str(), address = path);
@@ -128,14 +134,14 @@ async fn accept(socket: UnixListener, state: Arc<ArcSwap<State>>, engine: Engine
         match socket.accept().await {
             Ok((stream, _)) => {
                 let state = state.load();
-                match admission.admit(Ipv4Addr::LOCALHOST.into(), state.connections_max, None) {
+                match state.admit(&admission) {
                     Ok(admitted) => {
                         // One that cannot be handed over is closed.
                         if let Ok(stream) = stream.into_std() {
                             engine.adopt_local(&state.pool, stream, admitted);
                         }
                     }
-                    Err(full) => state.rejected.count(full),
+                    Err(full) => state.served.clients.reject(full),
                 }
             }
             Err(error) => {

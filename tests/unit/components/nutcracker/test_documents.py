@@ -202,18 +202,11 @@ def test_what_may_be_written_may_be_read(
         assert limits.answers_bytes_max == answers_mib * 2**20
 
 
-def test_clients_are_bounded_by_the_file_where_all_its_pools_say_so(config: Path) -> None:
-    usual = document.Limits().connections_max
-    one = MEMCACHE.replace("  timeout", "  client_connections: 100\n  timeout")
-    config.write_text(one)
-    assert made(config).document.limits.connections_max == 100
-    assert made(config, "--connections-max", "7").document.limits.connections_max == 7
-    config.write_text(
-        one + REDIS.replace("  redis: true", "  client_connections: 50\n  redis: true")
-    )
-    assert made(config).document.limits.connections_max == 150
-    config.write_text(one + REDIS)
-    assert made(config).document.limits.connections_max == usual
+def test_each_pools_clients_are_bounded_by_the_file(config: Path) -> None:
+    config.write_text(MEMCACHE.replace("  timeout", "  client_connections: 100\n  timeout") + REDIS)
+    found = made(config, "--connections-max", "7").document
+    assert [one.limits.clients_max for one in found.pools] == [100, None]
+    assert found.limits.connections_max == 7
 
 
 def test_files_and_values_are_told_together(config: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def findings(directives: str, *servers: str, is_signed: bool = True) -> list[lin
     listed = "".join(f"   - {one}\n" for one in servers or SERVERS)
     content = f"a:\n  listen: h:1\n{lines}  servers:\n{listed}".encode()
     pools = reading.pools(content, file="n.yml")
-    return lint.findings(pools, is_bounded=True, is_signed=is_signed)
+    return lint.findings(pools, is_signed=is_signed)
 
 
 def loud(directives: str, *servers: str) -> list[str]:
@@ -97,26 +97,10 @@ def test_what_has_another_effect_than_it_says(directives: str, told: str) -> Non
     assert told in found
 
 
-def test_a_bound_of_clients_is_said_to_hold_where_it_does() -> None:
-    def pool(name: str, port: int, count: int) -> str:
-        bound = f"  client_connections: {count}\n" if count else ""
-        listen = f"{name}:\n  listen: h:{port}\n  hash: md5\n  timeout: 4\n"
-        return f"{listen}{bound}  servers:\n   - b:1:1\n"
-
-    def told(*counts: int, is_bounded: bool) -> list[str]:
-        text = "".join(pool(f"p{at}", 1 + at, count) for at, count in enumerate(counts))
-        pools = reading.pools(text.encode(), file="n.yml")
-        found = lint.findings(pools, is_bounded=is_bounded, is_signed=True)
-        return [one.text("n.yml") for one in found]
-
-    first, second = told(3, 4, is_bounded=True)
-    assert first.startswith(
-        "n.yml:5: p0.client_connections: twemproxy reads it and takes no notice"
-    )
-    assert "here it holds, by the sum of all pools; see that 7 connections are enough" in first
-    assert second.startswith("n.yml:12: p1.client_connections: ")
-    [found] = told(3, 0, is_bounded=False)
-    assert "nor is any taken here; write it for every pool" in found
+def test_a_bound_of_clients_is_said_to_hold() -> None:
+    [found] = loud("client_connections: 9")
+    assert "twemproxy reads it and takes no notice; here it holds; see that 9 connections" in found
+    assert not loud("client_connections: 0")
 
 
 def test_weights_without_effect() -> None:
@@ -127,7 +111,7 @@ def test_weights_without_effect() -> None:
 def test_no_time_out() -> None:
     content = b"a:\n  listen: h:1\n  hash: md5\n  servers:\n   - b:1:1\n"
     pools = reading.pools(content, file="n.yml")
-    [found] = lint.findings(pools, is_bounded=False, is_signed=True)
+    [found] = lint.findings(pools, is_signed=True)
     assert found.text("n.yml").startswith("n.yml:1: a.timeout: there is none")
 
 

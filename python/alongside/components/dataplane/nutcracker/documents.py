@@ -50,7 +50,6 @@ _DIRECTIVES = {
     "servers": "servers",
 }
 """The directive that a field of a pool came from; empty for its name."""
-_CONNECTIONS_MAX = 1_048_576
 _AROUND_VALUE_BYTES = 2**20
 """What may wait of a server's answers beside one value: its line, and what was read behind it."""
 _VALUES_WAITING = 4
@@ -190,11 +189,8 @@ class _Making:
         if self._problems:
             raise errors.UsageError(*self._problems)
         whole = documents.around(values, listeners, served, generation=generation)
-        is_bounded = _is_bounded(pools, values)
-        if is_bounded:
-            whole = _bounded(whole, pools)
         is_signed = self._is_signed()
-        odd = tuple(lint.findings(pools, is_bounded=is_bounded, is_signed=is_signed))
+        odd = tuple(lint.findings(pools, is_signed=is_signed))
         found = Made(whole, pools, self._file, tuple(self._secrets), odd, self._stats_odd())
         return dataclasses.replace(found, document=_placed(found, values))
 
@@ -216,7 +212,7 @@ class _Making:
     def _pool(self, pool: reading.Pool, server_tls: document.ServerTls | None) -> document.Pool:
         values = self._values
         users, server_user = self._users(pool)
-        timeout_ms = _ranged("timeout", pool.timeout) if pool.timeout else None
+        timeout_ms = _limit("timeout", pool.timeout)
         connect_ms = round(values.duration_s("connect_timeout") * 1000)
         return document.Pool(
             name=pool.name,
@@ -246,7 +242,7 @@ class _Making:
             database=pool.redis_db if pool.redis else 0,
             may_flush=values.is_on("may_flush") and not pool.redis,
             is_strict=values.text("compat") == "strict",
-            limits=_limits(values),
+            limits=_limits(values, pool),
         )
 
     def _ejection(self, pool: reading.Pool) -> document.Ejection | None:
@@ -386,11 +382,12 @@ _NEEDED = {
 }
 
 
-def _limits(values: contract_values.Values) -> document.PoolLimits:
-    """Return what bounds every pool: what may be written can be read again, too."""
+def _limits(values: contract_values.Values, pool: reading.Pool) -> document.PoolLimits:
+    """Return what bounds a pool: what may be written can be read again, too."""
     value_bytes_max = values.size_bytes("value_max")
     usual = document.PoolLimits()
     return document.PoolLimits(
+        clients_max=_limit("client_connections", pool.client_connections),
         value_bytes_max=value_bytes_max,
         keys_max=values.integer("keys_max"),
         client_requests_max=values.integer("client_requests_max"),
@@ -398,6 +395,11 @@ def _limits(values: contract_values.Values) -> document.PoolLimits:
         server_bytes_max=max(usual.server_bytes_max, value_bytes_max + _AROUND_VALUE_BYTES),
         answers_bytes_max=max(usual.answers_bytes_max, value_bytes_max * _VALUES_WAITING),
     )
+
+
+def _limit(directive: str, number: int) -> int | None:
+    """Return a number of a directive of which 0 is none."""
+    return _ranged(directive, number) if number else None
 
 
 def _ranged(directive: str, number: int) -> int:
@@ -418,14 +420,6 @@ def _usual_mode() -> int:
     return 0o777 & ~umask
 
 
-def _is_bounded(pools: tuple[reading.Pool, ...], values: contract_values.Values) -> bool:
-    """Return whether the file bounds the clients: each pool does, and nobody said another bound."""
-    return (
-        all(pool.client_connections for pool in pools)
-        and values.source("connections_max") == "default"
-    )
-
-
 def _placed(made: Made, values: contract_values.Values) -> document.Document:
     """Return the document with the places of what only the process that serves it can refuse."""
     paths = list(_OWN_PATHS)
@@ -437,10 +431,3 @@ def _placed(made: Made, values: contract_values.Values) -> document.Document:
     places = [document.Place(path=path, written=text) for path, text in written if text is not None]
     content = made.document.to_json() | {"places": [place.to_json() for place in places]}
     return document.Document.from_json(content)
-
-
-def _bounded(made: document.Document, pools: tuple[reading.Pool, ...]) -> document.Document:
-    """Return a document whose clients are bounded by the file."""
-    most = min(sum(pool.client_connections for pool in pools), _CONNECTIONS_MAX)
-    limits = document.Limits.from_json(made.limits.to_json() | {"connections_max": most})
-    return document.Document.from_json(made.to_json() | {"limits": limits.to_json()})

@@ -40,18 +40,16 @@ class Finding:
         return f"{file}:{self.line}: {self.what}; {self.remedy}"
 
 
-def findings(pools: Sequence[reading.Pool], *, is_bounded: bool, is_signed: bool) -> list[Finding]:
+def findings(pools: Sequence[reading.Pool], *, is_signed: bool) -> list[Finding]:
     """Return what is odd in the pools of a file, by line.
 
     Args:
         pools: all of the file.
-        is_bounded: whether their `client_connections` bound the clients.
         is_signed: whether keys are placed as where a `char` is signed, as nobody said otherwise.
     """
     found = [one for pool in pools for look in _LOOKS for one in look(pool)]
     if is_signed:
         found += [one for pool in pools for one in _signs(pool)]
-    found += _clients(pools, is_bounded=is_bounded)
     return sorted(found, key=lambda one: one.line)
 
 
@@ -115,20 +113,14 @@ def _signs(pool: reading.Pool) -> Iterator[Finding]:
         )
 
 
-def _clients(pools: Sequence[reading.Pool], *, is_bounded: bool) -> Iterator[Finding]:
-    most = sum(pool.client_connections for pool in pools)
-    for pool in pools:
-        if not pool.client_connections:
-            continue
-        what = f"{pool.name}.client_connections: twemproxy reads it and takes no notice"
-        together = "" if len(pools) == 1 else " for all pools together"
-        if is_bounded:
-            what += "; here it holds" + (", by the sum of all pools" if together else "")
-            remedy = f"see that {most} connections are enough{together}, or leave it out"
-        else:
-            what += ", nor is any taken here"
-            remedy = "write it for every pool and give no --connections-max, or leave it out"
-        yield Finding(pool.line_of("client_connections"), what, remedy)
+def _clients(pool: reading.Pool) -> Iterator[Finding]:
+    if pool.client_connections:
+        yield Finding(
+            pool.line_of("client_connections"),
+            f"{pool.name}.client_connections: twemproxy reads it and takes no notice; here it "
+            "holds",
+            f"see that {pool.client_connections} connections are enough, or leave it out",
+        )
 
 
 def _ejection(pool: reading.Pool) -> Iterator[Finding]:
@@ -169,7 +161,7 @@ def _effects(pool: reading.Pool) -> Iterator[Finding]:
     for directive, range_ in ranges.OF_DIRECTIVES.items():
         number = getattr(pool, directive)
         taken = range_.nearest(number)
-        if taken != number and not (directive == "timeout" and number == 0):
+        if taken != number and not (directive in ranges.ZERO_IS_NONE and number == 0):
             yield Finding(
                 pool.line_of(directive),
                 f"{pool.name}.{directive}: {number} is out of range, {taken} is taken",
@@ -177,7 +169,7 @@ def _effects(pool: reading.Pool) -> Iterator[Finding]:
             )
 
 
-_LOOKS = (_hash, _order, _points, _ejection, _timeout, _effects)
+_LOOKS = (_hash, _order, _points, _clients, _ejection, _timeout, _effects)
 
 
 def _some(names: list[str]) -> str:

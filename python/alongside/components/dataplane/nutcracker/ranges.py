@@ -29,5 +29,9 @@ OF_DIRECTIVES = {
     "server_connections": Range(1, 64),
     "server_retry_timeout": Range(10, HOUR_MS, " ms"),
     "server_failure_limit": Range(1, 1000),
+    "client_connections": Range(1, 1_048_576),
 }
-"""By directive; a `timeout` of 0 is none, and stays so."""
+"""By directive."""
+
+ZERO_IS_NONE = frozenset({"timeout", "client_connections"})
+"""Directives of which 0 is none, and stays so."""
