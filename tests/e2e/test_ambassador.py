@@ -171,15 +171,13 @@ def test_a_process_that_ends_answers_what_was_asked() -> None:
         assert process.end() == 0
 
 
-@pytest.mark.parametrize(
-    "limit", ["connections_max", "connections_per_address_max", "clients_max"]
-)
+@pytest.mark.parametrize("limit", ["connections_max", "connections_per_address_max", "clients_max"])
 def test_a_client_that_finds_no_room_is_turned_away_and_counted(limit: str) -> None:
     with memcaches.memcached() as server:
-        contents = memcaches.document({"a": server.address})
         if limit == "clients_max":
-            contents["pools"][0]["limits"] = {limit: 2}
+            contents = memcaches.document({"a": server.address}, limits={limit: 2})
         else:
+            contents = memcaches.document({"a": server.address})
             contents["limits"] = {"connections_max": 1000, limit: 2}
         with plane.running(contents) as process:
             clients = [Memcache(process.address) for _ in range(2)]

@@ -694,6 +694,10 @@ class PoolLimits(values.Value):
     """Commands that a client may wait for at once, 1 to 65536; it is not read from while it has so
     many, or so many that answers as large as its last ones would exceed `client_bytes_max`.
     """
+    clients_max: int | None = None
+    """Connections of clients at one time, at all of its addresses and in all threads, 1 to
+    1,048,576; null for as many as the process takes.
+    """
     keys_max: int = 65536
     """The most keys of one command, 1 to 1,048,576."""
     request_bytes_max: int = 268435456
@@ -715,6 +719,7 @@ class PoolLimits(values.Value):
             "answers_bytes_max": self.answers_bytes_max,
             "client_bytes_max": self.client_bytes_max,
             "client_requests_max": self.client_requests_max,
+            "clients_max": self.clients_max,
             "keys_max": self.keys_max,
             "request_bytes_max": self.request_bytes_max,
             "requests_max": self.requests_max,
@@ -729,6 +734,7 @@ class PoolLimits(values.Value):
             answers_bytes_max=cast("int", value.get("answers_bytes_max", 268435456)),
             client_bytes_max=cast("int", value.get("client_bytes_max", 16777216)),
             client_requests_max=cast("int", value.get("client_requests_max", 256)),
+            clients_max=cast("int | None", value.get("clients_max")),
             keys_max=cast("int", value.get("keys_max", 65536)),
             request_bytes_max=cast("int", value.get("request_bytes_max", 268435456)),
             requests_max=cast("int", value.get("requests_max", 262144)),
