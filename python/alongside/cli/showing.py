@@ -85,10 +85,9 @@ def _cache(state: status.Status, cache: status.CacheStatus) -> str:
 
 def _untold(state: status.Status, routers: Sequence[str]) -> str:
     """Return why nothing is known of a cache's routers: who has just begun was not asked yet."""
-    serving = [one["name"] for one in state["processes"] if one["state"] == "ready"]
-    # Of who was asked in vain there is a warning.
-    silent = {warning.partition(" ")[0] for warning in state["warnings"]}
-    is_served = any(name in serving and name not in silent for name in routers)
+    asked = {one["name"]: one for one in state["processes"] if one["state"] == "ready"}
+    # A supervisor that is older than this command does not say who is silent.
+    is_served = any(name in asked and not asked[name].get("silent") for name in routers)
     return "no figures yet" if is_served else "no router answers"
 
 

@@ -101,16 +101,13 @@ def read_foreign(text: str, parameter: promise.Parameter) -> Value:
 
 
 def _foreign_url(text: str, parameter: promise.Parameter) -> str:
-    scheme, separator, rest = text.partition("://")
-    authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    beyond = rest[len(authority) :]
-    host = authority.rpartition("@")[2]
+    scheme, _, host, beyond = _url_parts(text)
     if not text.isprintable() or " " in text:
         raise errors.UsageError(
             f"holds blanks or control characters; write for example {parameter.example}"
         )
     try:
-        plain = read(f"{scheme}{separator}{host}", parameter)
+        plain = read(scheme + host, parameter)
     except errors.UsageError:
         if "@" in beyond:
             # What was read as the host may be a name and the first part of a password.
@@ -119,18 +116,23 @@ def _foreign_url(text: str, parameter: promise.Parameter) -> str:
                 "password write them as %2F %3F %23"
             ) from None
         raise
-    return text if beyond or host != authority else str(plain)
+    return str(plain) if text == scheme + host else text
+
+
+def _url_parts(text: str) -> tuple[str, str, str, str]:
+    """Return a URL's scheme with `://`, name and password with `@`, host and port, and the rest."""
+    scheme, separator, rest = text.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, at, host = authority.rpartition("@")
+    return scheme + separator, user + at, host, rest[len(authority) :]
 
 
 def shown(value: Value, parameter: promise.Parameter) -> str:
     """Return a value as a user would write it, with its unit; of a URL no name and password."""
     match value:
         case str() if parameter.kind is promise.Kind.URL:
-            scheme, separator, rest = value.partition("://")
-            authority = re.split("[/?#]", rest, maxsplit=1)[0]
-            before, at, host = authority.rpartition("@")
-            beyond = rest[len(authority) :]
-            return f"{scheme}{separator}{'***' if before else ''}{at}{host}{beyond}"
+            scheme, user, host, beyond = _url_parts(value)
+            return f"{scheme}{'***@' if len(user) > 1 else user}{host}{beyond}"
         case bool():
             return "true" if value else "false"
         case Node():

@@ -64,6 +64,10 @@ class Sampler:
         rate = traffic.rate(before.reading if before is not None else None, after)
         self._samples[name] = Sample(after, rate)
 
+    def is_silent(self, name: str) -> bool:
+        """Return whether a process did not answer when it was last asked."""
+        return name in self._silent
+
     def warnings(self) -> list[str]:
         """Return a sentence for each process that did not answer when it was last asked."""
         return [

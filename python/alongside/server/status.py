@@ -63,6 +63,8 @@ class ProcessStatus(TypedDict):
     epoch: int | None
     generation: int | None
     """Both of the document in force."""
+    silent: bool
+    """Whether it was asked in vain for its figures, when that was last tried."""
     phase: str | None
     """Of a pod: `Pending`, `Running`, `Succeeded` or `Failed`."""
     group: str | None
@@ -289,6 +291,7 @@ def _process(
         warmth_ratio=node["warmth_ratio"],
         epoch=reading.epoch if reading is not None else None,
         generation=reading.generation if reading is not None else None,
+        silent=watched.sampler.is_silent(name),
         phase=pod.phase if pod is not None else None,
         group=(process.group or None) if process is not None else None,
         containers=containers,

@@ -100,11 +100,11 @@ def test_a_router_that_has_just_begun_is_not_said_to_be_silent() -> None:
         "fallbacks": {},
         "resumed": 0,
     }
-    for condition, warnings, told in (
-        ("ready", [], "no figures yet"),
-        ("ready", ["photos-router-0 runs and does not answer"], "no router answers"),
-        ("waiting", [], "no router answers"),
+    for condition, is_silent, told in (
+        ("ready", False, "no figures yet"),
+        ("ready", True, "no router answers"),
+        ("waiting", False, "no router answers"),
     ):
-        router = process("photos-router-0", state=condition)
-        lines = shown(router, caches=[cache], warnings=warnings)
+        router = process("photos-router-0", state=condition, silent=is_silent)
+        lines = shown(router, caches=[cache])
         assert lines[2] == told
