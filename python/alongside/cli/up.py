@@ -42,6 +42,10 @@ ANSWER_WAIT_S = 60.0
 """For our own: it may have to end first what a dead one left."""
 READ_BYTES = 1 << 16
 POLL_S = 0.05
+POLL_S_MAX = 1.0
+POLL_PER_ANSWER = 9
+"""Nine times as long as an answer took is the pause behind it: a supervisor of many pods, which it
+is to start, answers for a tenth of its time at most."""
 REFRESH_S = 0.5
 LOG_LINES = 5
 COMING = frozenset({"starting", "unready", "waiting"})
@@ -222,6 +226,7 @@ async def _until_ready(
     ready_s = calm_s = clock_.monotonic_s()
     told = set[str]()
     while True:
+        asked_s = clock_.monotonic_s()
         state, restart = door.status(), followed.look() if followed is not None else None
         now_s = clock_.monotonic_s()
         leaving = _awaited(state)
@@ -240,7 +245,8 @@ async def _until_ready(
         for name in lines.keys() - told:
             click.echo(f"alongside up: {name} {lines[name]}", err=True)
         told.update(lines)
-        await clock_.sleep(following.POLL_S if state["ready"] else POLL_S)
+        pause_s = min(POLL_PER_ANSWER * (now_s - asked_s), POLL_S_MAX)
+        await clock_.sleep(max(pause_s, following.POLL_S if state["ready"] else POLL_S))
     _print(run, state)
     code = _result(run, state)
     if followed is not None and restart is not None:

@@ -38,19 +38,10 @@ class Engine:
         self.socket = socket
         self.turns = asyncio.Semaphore(TURNS)
         """Held by who asks for what is heavy: a start or a removal of a container."""
-        transport = httpx2.AsyncHTTPTransport(uds=str(socket), verify=_NO_TLS)
-        # Each container has a connection that waits for its end and one for its output: no limit
-        # here, since there are as many as containers; few are kept for the next question.
-        transport._pool = httpcore2.AsyncConnectionPool(
-            uds=str(socket),
-            max_connections=None,
-            max_keepalive_connections=8,
-            keepalive_expiry=KEPT_S_MAX,
-            network_backend=streams.Backend(),
-        )
-        self._client = httpx2.AsyncClient(
-            base_url=client.BASE, transport=transport, timeout=TIMEOUT_S, trust_env=False
-        )
+        self._client = _client(socket)
+        # Each container has a connection that waits for its end and one for its output. They are
+        # apart, since for each question a pool looks at all of its connections.
+        self._waiting = _client(socket)
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,6 +52,7 @@ class Engine:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+        await self._waiting.aclose()
 
     async def ask(
         self,
@@ -84,8 +76,9 @@ class Engine:
             answers.SilentError: it does not answer.
             answers.RefusedError: it says too much.
         """
+        asked = self._client if timeout_s is not None else self._waiting
         try:
-            async with self._client.stream(
+            async with asked.stream(
                 method, path, json=body, params=params, timeout=timeout_s
             ) as answer:
                 return await _whole(answer)
@@ -126,7 +119,7 @@ class Engine:
         """
         timeout = httpx2.Timeout(TIMEOUT_S, read=None)
         try:
-            async with self._client.stream(
+            async with self._waiting.stream(
                 method, path, json=body, params=params, timeout=timeout
             ) as answer:
                 yield Stream(answer)
@@ -154,6 +147,21 @@ class Stream:
     async def whole(self) -> answers.Answer:
         """Return all of it, for an answer that says no."""
         return await _whole(self._answer)
+
+
+def _client(socket: Path) -> httpx2.AsyncClient:
+    """Return a client with any number of connections; few are kept for the next question."""
+    transport = httpx2.AsyncHTTPTransport(uds=str(socket), verify=_NO_TLS)
+    transport._pool = httpcore2.AsyncConnectionPool(
+        uds=str(socket),
+        max_connections=None,
+        max_keepalive_connections=8,
+        keepalive_expiry=KEPT_S_MAX,
+        network_backend=streams.Backend(),
+    )
+    return httpx2.AsyncClient(
+        base_url=client.BASE, transport=transport, timeout=TIMEOUT_S, trust_env=False
+    )
 
 
 async def _whole(answer: httpx2.Response) -> answers.Answer:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypedDict
 
 from alongside.base import release
+from alongside.engines.pods import driver
 from alongside.plan import pooling
 from alongside.server import pooled
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from alongside.engines.local import members
-    from alongside.engines.pods import driver
     from alongside.plan import shape
     from alongside.server import rolling, sampling, supervisor, traffic
 
@@ -257,7 +257,7 @@ def _process(
     watched: supervisor.Supervisor, name: str, samples: Samples, now_s: float
 ) -> ProcessStatus:
     child = watched.engine.children.get(name)
-    pod = watched.engine.pods().get(name)
+    pod = child if isinstance(child, driver.PodChild) else None
     planned = watched.plan.process(name)
     process = child.process if child is not None else planned
     sample = samples.get(name)
