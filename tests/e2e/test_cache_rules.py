@@ -286,3 +286,21 @@ def test_a_cache_that_ends_answers_nothing_from_its_store() -> None:
             if len(origin.requests) == 1:
                 assert client.ask("/a").body == b"x"
         assert origin.targets() == ["/a", "/a"]
+
+
+@pytest.mark.parametrize("length", [1000, 100_000])
+def test_the_access_log_counts_the_bytes_of_misses_hits_and_ranges(length: int) -> None:
+    data = wire.answer(b"x" * length, FRESH)
+    with upstream.Upstream.answering(lambda _: data) as origin:
+        contents = plane.document("cache", origin.address, access_log={"one_in": 1})
+        with plane.running(contents) as process, wire.Wire(process.address) as client:
+            for fields in [(), (), ("Range: bytes=10-19",)]:
+                client.ask("/a", *fields)
+            client.ask("/a", method="HEAD")
+
+            def told() -> list[object]:
+                lines = process.events("request")
+                return [line["body_bytes"] for line in lines if line["listener"] == "web"]
+
+            wire.eventually(lambda: len(told()) == 4, "a line for each")
+            assert told() == [length, length, 10, 0]

@@ -221,7 +221,10 @@ impl Cache {
             }
             exchange.deadline.set(2 * exchange.limits.response_timeout_ms);
             match exchange.deadline.within(reader.next()).await {
-                Ok(Next::Piece(piece)) => send_piece(&piece, is_chunked, exchange).await?,
+                Ok(Next::Piece(piece)) => {
+                    exchange.trail.body_bytes += piece.len() as u64;
+                    send_piece(&piece, is_chunked, exchange).await?;
+                }
                 Ok(Next::End) => {
                     if is_chunked {
                         chunked::write_end(b"", &mut exchange.output);
@@ -266,6 +269,7 @@ async fn send_stored<S: Stream>(
             for chunk in object.body().chunks() {
                 exchange.output.extend_from_slice(chunk);
             }
+            exchange.trail.body_bytes = object.body().length();
             return exchange.send(status).await;
         }
         Part::Whole => (0, u64::MAX),
@@ -275,6 +279,7 @@ async fn send_stored<S: Stream>(
     exchange.write_paced(None).await?;
     let pieces: Vec<Bytes> = object.body().part(first, last).collect();
     for piece in &pieces {
+        exchange.trail.body_bytes += piece.len() as u64;
         exchange.write_paced(Some(piece)).await?;
     }
     Ok(())

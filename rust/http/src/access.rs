@@ -37,7 +37,8 @@ impl Line {
             host = self.host,
             target = self.target,
             status = exchange.status,
-            duration_ms = took.as_secs_f64() * 1000.0,
+            // Whole microseconds: further digits are noise.
+            duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3,
             upstream = trail.upstream.as_ref().map(|upstream| upstream.id.as_str()),
             hops = trail.hops,
             body_bytes = trail.body_bytes,
