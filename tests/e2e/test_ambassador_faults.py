@@ -213,6 +213,12 @@ def test_a_process_that_no_project_has_is_asked_at_its_own_door() -> None:
         )
         answer = json.loads(ran.stdout)
         asked = process.admin("GET", "/explain?pool=main&key=k")[1]
+        unknown = [*words[:3], "mian", *words[4:]]
+        refused = subprocess.run(
+            [sys.executable, "-m", "alongside", *unknown], capture_output=True, check=False
+        )
+    assert refused.returncode == 2
+    assert b'no pool or route "mian"; write one of main\n' in refused.stderr
     assert {"server": answer["server"], "reason": answer["reason"]} == {
         "server": asked["server"]["name"],  # type: ignore[index]
         "reason": asked["why"],

@@ -75,9 +75,15 @@ async def _of_process(
     door: admin.Admin, name: str, url: str, headers: Sequence[str], address: str | None
 ) -> Mapping[str, object]:
     """Return what a process says at its admin door of a request to its pool or route."""
-    told = (await door.snapshot()).get("pools")
-    pools = told if isinstance(told, list) else []
-    if any(isinstance(one, dict) and one.get("name") == name for one in pools):
+    snapshot = await door.snapshot()
+    document = snapshot.get("document")
+    pools = _names(snapshot.get("pools"))
+    routes = _names(document.get("routes")) if isinstance(document, dict) else []
+    if name not in (*pools, *routes):
+        known = ", ".join((*pools, *routes))
+        remedy = f"write one of {known}" if known else "this process has none"
+        raise errors.UsageError(f'no pool or route "{name}"; {remedy}')
+    if name in pools:
         if headers or address is not None:
             raise errors.UsageError(
                 f'pool "{name}" is of commands that have neither fields nor addresses; leave '
@@ -88,6 +94,12 @@ async def _of_process(
     parameters = [("route", name), ("url", url), *[("header", header) for header in headers]]
     answer = await door.explain(parameters + ([("ip", address)] if address is not None else []))
     return {"name": name, "url": url, **answer}
+
+
+def _names(told: object) -> list[str]:
+    """Return the names of things in a document or snapshot."""
+    things = told if isinstance(told, list) else []
+    return [str(one["name"]) for one in things if isinstance(one, dict) and "name" in one]
 
 
 def _lines(value: object) -> list[str]:

@@ -132,17 +132,20 @@ async def explain(
 
 
 def placed(answer: Mapping[str, object]) -> dict[str, object]:
-    """Return what a router's answer says of where a key is; the standing is that of its own server.
+    """Return what a router's answer says of where a key is; `home` is its own server.
 
-    Where chance decides a key has none, and the standing is that of the server that was chosen.
+    The standing is that of its home: so both stand beside each other. Where chance decides a key
+    has none, and the server that was chosen counts as such.
     """
     now = _part(answer, "server")
+    home = _part(answer, "home") or now
     return {
         "hashed": answer.get("tagged"),
         "hash": answer.get("hash"),
         "server": now.get("name"),
         "address": now.get("address"),
-        "standing": (_part(answer, "home") or now).get("standing"),
+        "home": home.get("name"),
+        "standing": home.get("standing"),
     }
 
 

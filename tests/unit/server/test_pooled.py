@@ -59,6 +59,16 @@ def test_says_why_a_key_is_where_it_is(
     assert pooled._reason(POOL, home, now) == expected
 
 
+def test_names_the_server_whose_standing_it_tells() -> None:
+    found = pooled.placed({"home": server(0, "ejected"), "server": server(1, "good")})
+    assert (found["server"], found["home"], found["standing"]) == (
+        *("sessions-1", "sessions-0"),
+        "ejected",
+    )
+    by_chance = pooled.placed({"home": None, "server": server(1, "good")})
+    assert (by_chance["home"], by_chance["standing"]) == ("sessions-1", "good")
+
+
 def test_says_where_a_server_is_on_this_machine_whoever_is_asked() -> None:
     def address_of(name: str) -> str:
         return f"unix:/project/{name}.sock"

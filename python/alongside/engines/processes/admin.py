@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 from typing import TYPE_CHECKING
@@ -113,7 +114,11 @@ def _object(body: bytes) -> Mapping[str, object]:
 
 
 def _refused(what: str, status: int, body: bytes) -> errors.PeerError:
-    text = body.decode(errors="replace").strip()[:1000]
+    text = body.decode(errors="replace").strip()
+    with contextlib.suppress(ValueError):
+        told = json.loads(text)
+        if isinstance(told, dict) and isinstance(told.get("error"), str):
+            text = told["error"]
     return errors.PeerError(
-        f"the data plane refuses {what}: {status} {text}", side="upstream", retry=False
+        f"the data plane refuses {what}: {status} {text[:1000]}", side="upstream", retry=False
     )
