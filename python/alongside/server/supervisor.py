@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from alongside.base import clock, log
     from alongside.engines.local import engine
+    from alongside.plan import pods
     from alongside.resources import reading
 
 RECONCILE_S_MAX = 10.0
@@ -101,6 +102,7 @@ class Supervisor:
         outdated = [name for name in self.engine.outdated() if self._stays(name, plan)]
         changes += tuple(f"restart {name}: {NEW_VERSION}" for name in outdated)
         changes += tuple(f"configure {name}" for name in _limited(self.plan, plan))
+        changes += tuple(f"publish {name}" for name in _republished(self.plan, plan))
         self.engine.adopt(plan, prepared)
         self.plan, self.sources, self.folder = plan, order.sources, order.folder
         running = {node: one for node, one in self._caches.items() if node in self.engine.children}
@@ -398,3 +400,19 @@ def _limited(old: shape.Plan, new: shape.Plan) -> list[str]:
     """Return the Jobs that get other limits."""
     before = {one.name: one for one in old.jobs}
     return [one.name for one in new.jobs if before.get(one.name, one) != one]
+
+
+def _republished(old: shape.Plan, new: shape.Plan) -> list[str]:
+    """Return the volumes, as POD/VOLUME, that get other files while their pods run on."""
+    before = {one.name: one for one in old.processes}
+    return [
+        f"{one.name}/{volume.name}"
+        for one in new.processes
+        if one.pod is not None and before.get(one.name) == one
+        for volume, was in zip(one.pod.volumes, _volumes(before[one.name]), strict=True)
+        if volume.files != was.files
+    ]
+
+
+def _volumes(process: shape.Process) -> tuple[pods.Volume, ...]:
+    return process.pod.volumes if process.pod is not None else ()

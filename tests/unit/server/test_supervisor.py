@@ -11,6 +11,7 @@ import pytest
 
 from alongside.base import clock, environment, errors, fake_clock, log
 from alongside.engines.local import engine, folders
+from alongside.plan import pods, shape
 from alongside.resources import reading
 from alongside.server import journal, orders, planning, supervisor
 
@@ -152,3 +153,22 @@ async def closed(watched: supervisor.Supervisor, clock_: fake_clock.FakeClock) -
     while not closing.done():
         await clock_.advance(1.0)
     await closing
+
+
+def mounting(content: bytes, *, container: str = "main") -> shape.Plan:
+    files = (pods.File("tls.crt", content),)
+    volumes = (
+        pods.Volume("scratch", "empty"),
+        pods.Volume("pair", "files", sources=("Secret/pair",), files=files, is_secret=True),
+    )
+    pod = pods.Pod("web", (pods.Container(container, image="web"),), volumes)
+    return shape.Plan((shape.Process("web", "app", pod=pod),))
+
+
+def test_files_that_are_published_while_their_pod_runs_are_a_change() -> None:
+    first = mounting(b"old")
+    assert supervisor._republished(first, mounting(b"new")) == ["web/pair"]
+    assert supervisor._republished(first, mounting(b"old")) == []
+    # A pod that is replaced has them from its start.
+    assert supervisor._republished(first, mounting(b"new", container="other")) == []
+    assert supervisor._republished(shape.Plan(), first) == []
