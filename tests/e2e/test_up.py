@@ -282,3 +282,29 @@ def test_growing_and_shrinking_under_load_fails_no_request(fleet: fleets.Fleet) 
     after = fleet.pids()
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"photos-3-0"}
+
+
+SLOW = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: slow}
+spec:
+  containers:
+  - name: main
+    image: sleeper
+    command: [sleep, "600"]
+    readinessProbe: {exec: {command: ["false"]}, periodSeconds: 1}
+"""
+
+
+def test_who_interrupts_a_detached_start_is_told_that_it_goes_on(fleet: fleets.Fleet) -> None:
+    path = fleet.write(name="slow.yaml")
+    path.write_text(SLOW)
+    with fleet.start("up", "slow.yaml", "--detach") as up:
+        assert up.stdout is not None
+        assert up.stdout.readline() == "start slow\n"
+        up.send_signal(signal.SIGINT)
+        _, err = up.communicate(timeout=fleets.DEADLINE_S)
+    told = 'alongside up: interrupted; project "photos" goes on: alongside status --project photos'
+    assert (up.returncode, told in err) == (130, True), err
+    assert "slow" in fleet.processes()

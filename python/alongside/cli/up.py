@@ -30,7 +30,7 @@ from alongside.server import client, orders, planning, serving
 from alongside.server import status as status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from alongside.plan import choosing
     from alongside.server import control
@@ -138,10 +138,26 @@ def _note(run: Run) -> None:
 def _detach(run: Run, door: client.Client) -> int:
     """Start a supervisor that stays, and wait until all is ready."""
     process = _supervisor(run)
-    applied = _answer(run, process)
-    process.returncode = 0  # it stays; keep Popen from warning that it was left
-    _tell(run, applied)
-    return asyncio.run(_until_ready(run, door))
+    with _interruptible(run):
+        applied = _answer(run, process)
+        process.returncode = 0  # it stays; keep Popen from warning that it was left
+        _tell(run, applied)
+        return asyncio.run(_until_ready(run, door))
+
+
+@contextlib.contextmanager
+def _interruptible(run: Run) -> Iterator[None]:
+    """Say at Ctrl-C that only the command ends by it, where a supervisor has what it asked for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(
+            f'alongside up: interrupted; project "{run.setting.project}" goes on: alongside status '
+            f"--project {run.setting.project} shows it, alongside down --project "
+            f"{run.setting.project} stops it",
+            err=True,
+        )
+        raise
 
 
 def _supervisor(run: Run) -> subprocess.Popen[bytes]:
@@ -208,7 +224,7 @@ def _follow(run: Run, door: client.Client, number: object) -> int:
     if isinstance(number, int):
         followed = following.Following("up", door, number, is_shown=not run.is_json)
     try:
-        with followed.interruptible() if followed is not None else contextlib.nullcontext():
+        with followed.interruptible() if followed is not None else _interruptible(run):
             return asyncio.run(_until_ready(run, door, followed))
     except client.NotRunningError as error:
         raise projects.not_running(run.places) from error
