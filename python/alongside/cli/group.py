@@ -47,6 +47,19 @@ def root() -> None:
     """Parts for distributed systems that stand beside a program which stays as it is."""
 
 
+def path_of(words: Sequence[str]) -> str:
+    """Return the whole name of the command that words begin with, its groups before it."""
+    context = click.Context(root)
+    command: click.Command | None = root
+    names = ["alongside"]
+    for word in words:
+        command = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if command is None:
+            break
+        names.append(word)
+    return " ".join(names)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code.
 

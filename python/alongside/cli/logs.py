@@ -26,7 +26,8 @@ def command(name: str | None, follow: bool, project: str | None, as_json: bool) 
     try:
         if name is None:
             known = [process["name"] for process in door.status()["processes"]]
-            raise errors.UsageError(f"NAME is missing; write one of {', '.join(known) or 'none'}")
+            remedy = f"write one of {', '.join(known)}" if known else "nothing is up yet"
+            raise errors.UsageError(f"NAME is missing; {remedy}")
         asyncio.run(_show(door, name, follow=follow, as_json=as_json))
     except client.NotRunningError as error:
         raise projects.not_running(places) from error

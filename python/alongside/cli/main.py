@@ -24,14 +24,13 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; every error becomes lines on stderr."""
-    command = next((word for word in arguments if word in table.COMMANDS), None)
-    name = f"alongside {command}" if command else "alongside"
     try:
         return _dispatch(arguments)
     except errors.UsageError as error:
+        name = _called(arguments)
         return _fail(name, [*error.problems, f"see {name} --help"], error.exit_code)
     except errors.AlongsideError as error:
-        return _fail(name, str(error).splitlines(), error.exit_code)
+        return _fail(_called(arguments), str(error).splitlines(), error.exit_code)
     except PermissionError as error:
         if error.filename is None:
             raise
@@ -39,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         path = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
         remedy = "be who may, or name another place"
         lines = [f"this user may not use {path}: {error.strerror}; {remedy}"]
-        return _fail(name, lines, errors.ExitCode.FAILED)
+        return _fail(_called(arguments), lines, errors.ExitCode.FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -57,6 +56,18 @@ def _dispatch(arguments: Sequence[str]) -> int:
     from alongside.cli import group  # noqa: PLC0415
 
     return group.run(arguments)
+
+
+def _called(arguments: Sequence[str]) -> str:
+    """Return the name under which the command of a command line has its help."""
+    at = next((at for at, word in enumerate(arguments) if word in table.COMMANDS), None)
+    if at is None:
+        return "alongside"
+    if arguments[at] in table.NODES:
+        return f"alongside {arguments[at]}"
+    from alongside.cli import group  # noqa: PLC0415 - late, as above
+
+    return group.path_of(arguments[at:])
 
 
 def _fail(name: str, lines: Sequence[str], code: errors.ExitCode) -> int:

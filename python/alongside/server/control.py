@@ -190,8 +190,9 @@ class Control:
         of, _, inner = name.partition("/")
         process = known.get(of)
         if process is None:
-            choices = ", ".join(sorted(known)) or "none"
-            raise errors.UsageError(f'no process "{of}"; write one of {choices}')
+            choices = ", ".join(sorted(known))
+            remedy = f"write one of {choices}" if known else "none is up"
+            raise errors.UsageError(f'no process "{of}"; {remedy}')
         if process.pod is None and not inner:
             return engine.setting.folders.log(of)
         containers = process.pod.containers if process.pod is not None else ()
@@ -204,8 +205,8 @@ class Control:
     def _unknown(self, name: str) -> str:
         plan = self.watched.plan
         names = [cache.name for cache in plan.caches] + [pool.name for pool in plan.pools]
-        known = ", ".join(names)
-        return f'no sharded cache "{name}" is up; write one of {known or "none"}'
+        remedy = f"write one of {', '.join(names)}" if names else "this project has none"
+        return f'no sharded cache "{name}" is up; {remedy}'
 
 
 def _answering(

@@ -59,6 +59,22 @@ def test_a_misspelt_command_is_told_with_the_nearest_one(
     check(capsys, line, 2, err=told)
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("contract diff nosuch cache", "contract diff"),
+        ("contract dif", "contract"),
+        ("create secret tls a_b --cert x --key y", "create secret tls"),
+        ("cache --listn x", "cache"),
+    ],
+)
+def test_a_mistake_is_told_under_the_name_that_has_the_help_for_it(
+    line: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    err = check(capsys, line, 2, err=f"alongside {name}: see alongside {name} --help\n")
+    assert all(one.startswith(f"alongside {name}: ") for one in err.splitlines())
+
+
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     check(capsys, "--version", 0, out="alongside ")
 
