@@ -106,7 +106,7 @@ def _signs(pool: reading.Pool) -> Iterator[Finding]:
         yield Finding(
             pool.line_of("hash"),
             f"{pool.name}.hash: where twemproxy places a key that is not ASCII by {pool.hash} "
-            "hangs on the processor: x86 counts bytes from 128 as negative, ARM does not",
+            "depends on the processor: x86 counts bytes from 128 as negative, ARM does not",
             "keys are placed as on x86, whatever this processor is; where twemproxy ran on ARM, "
             "give --char unsigned",
             is_quiet=True,
