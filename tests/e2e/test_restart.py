@@ -81,7 +81,7 @@ def test_a_process_of_ones_own_is_stopped_then_started(fleet: fleets.Fleet) -> N
     assert {name for name in before if before[name] != after[name]} == {"app", "photos-0-1"}
     assert fleets.get(fleet.address(), "/a") == (200, b"/a")
     code, _, err = fleet.run("restart", "photo", "photos-router-0")
-    hint = 'there is no cache or process "photo"; did you mean "photos"?'
+    hint = 'there is no cache, workload or process "photo"; did you mean "photos"?'
     assert (code, hint in err) == (2, True)
     assert fleet.pids() == after
 

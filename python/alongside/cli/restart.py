@@ -17,7 +17,7 @@ from alongside.server import client
 @click.option("--project", metavar="NAME", help="the project; this folder's name by default")
 @click.option("--json", "as_json", is_flag=True, help="write one JSON object")
 def command(names: tuple[str, ...], project: str | None, as_json: bool) -> int:
-    """Restart caches or processes by NAME, else everything.
+    """Restart caches, workloads or processes by NAME, else everything but Jobs.
 
     Nodes and routers get a successor on the same sockets, of one shard one at a time and the next
     when the last is warm. No request to a cache fails that ends within its drainTimeout; what is

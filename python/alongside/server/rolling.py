@@ -333,7 +333,9 @@ class Rolling:
 
 
 def chosen(plan: shape.Plan, names: Collection[str]) -> list[str]:
-    """Return the processes that names of caches and processes mean; all for no name.
+    """Return the processes that names of caches, workloads and processes mean.
+
+    No name means all but those of Jobs: what has ended well is not done twice unless it is named.
 
     Raises:
         errors.UsageError: the names that the plan does not have, each with the nearest.
@@ -341,20 +343,33 @@ def chosen(plan: shape.Plan, names: Collection[str]) -> list[str]:
     processes = [process.name for process in plan.processes]
     caches = {cache.name: (*cache.nodes, *cache.routers) for cache in plan.caches}
     caches |= {pool.name: (*pool.servers, *pool.routers) for pool in plan.pools}
-    wrong, found = [], set(processes if not names else ())
+    parts = _workloads(plan) | caches
+    jobs = {job.name for job in plan.jobs}
+    lasting = [process.name for process in plan.processes if process.group not in jobs]
+    wrong, found = [], set(lasting if not names else ())
     for name in names:
-        known = [*caches, *processes]
-        if name in caches:
-            found.update(caches[name])
+        known = [*parts, *processes]
+        if name in parts:
+            found.update(parts[name])
         elif name in processes:
             found.add(name)
         else:
             near = nearest.nearest(name, known)
             hint = f'did you mean "{near}"?' if near else f"write {', '.join(known) or 'none'}"
-            wrong.append(f'there is no cache or process "{name}"; {hint}')
+            wrong.append(f'there is no cache, workload or process "{name}"; {hint}')
     if wrong:
         raise errors.UsageError(*wrong)
     return [name for name in processes if name in found]
+
+
+def _workloads(plan: shape.Plan) -> dict[str, tuple[str, ...]]:
+    """Return the pods of each Deployment, StatefulSet and Job by its name, as users write it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for process in plan.processes:
+        name = process.group.partition("/")[2]
+        if process.pod is not None and name:
+            found[name] = (*found.get(name, ()), process.name)
+    return found
 
 
 def groups(plan: shape.Plan, names: Collection[str]) -> Iterator[rollout.Group]:

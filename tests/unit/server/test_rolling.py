@@ -13,6 +13,7 @@ import pytest
 from tests.unit.plan import fleet
 
 from alongside.base import errors, fake_clock, log
+from alongside.plan import pods, shape
 from alongside.server import rolling, traffic
 
 if TYPE_CHECKING:
@@ -35,6 +36,23 @@ def test_a_name_is_a_cache_or_a_process_and_none_is_everything(
     names: Sequence[str], expected: Sequence[str]
 ) -> None:
     assert rolling.chosen(PLAN, names) == expected
+
+
+def test_a_workload_is_its_pods_and_a_job_is_run_again_only_where_it_is_named() -> None:
+    def of(group: str, name: str) -> shape.Process:
+        return shape.Process(name, "app", pod=pods.Pod(name, ()), group=group)
+
+    plan = shape.Plan(
+        (
+            of("Deployment/web", "web-1-0"),
+            of("Deployment/web", "web-1-1"),
+            of("Job/once", "once-0"),
+        ),
+        jobs=(shape.Job("Job/once"),),
+    )
+    assert rolling.chosen(plan, []) == ["web-1-0", "web-1-1"]
+    assert rolling.chosen(plan, ["web"]) == ["web-1-0", "web-1-1"]
+    assert rolling.chosen(plan, ["once"]) == ["once-0"]
 
 
 def test_every_wrong_name_is_told_of() -> None:
