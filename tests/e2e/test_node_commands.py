@@ -374,6 +374,18 @@ def test_a_taken_address_is_named_and_ends_with_3(start: Start, flag: str) -> No
     said = [line for line in node.stderr.read_text().splitlines() if not line.startswith("{")]
     assert len(said) == 1
     assert taken in said[0]
+    assert said[0].startswith(f"alongside-dataplane: {flag}: ")
+
+
+def test_the_folder_of_an_admin_socket_is_asked_for(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "none" / "a.sock"
+    words = f"--listen 127.0.0.1:0 --origin http://127.0.0.1:1 --admin {path}"
+    node = start(f"cache {words}")
+    assert node.ended() == 2
+    told = f"alongside-dataplane: --admin: cannot listen on {path}: No such file or directory"
+    last = node.stderr.read_text().splitlines()[-1]
+    assert last.startswith(told)
+    assert last.endswith("make its folder first, or choose another one")
 
 
 def test_a_missing_binary_is_a_clear_failure(start: Start, tmp_path: Path) -> None:

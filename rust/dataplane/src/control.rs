@@ -464,5 +464,10 @@ fn door_problem(path: &str, address: &str, error: &std::io::Error) -> Failed {
         let problem = Problem::new(path, format!("{address} is taken"), "choose another one or stop its owner");
         return Failed::Door(problem, Exit::AddressTaken);
     }
-    Failed::Door(Problem::new(path, format!("cannot listen on {address}: {error}"), "choose another one"), Exit::Usage)
+    let remedy = match error.kind() {
+        // Of a socket's path: an address has no folder.
+        std::io::ErrorKind::NotFound => "make its folder first, or choose another one",
+        _ => "choose another one",
+    };
+    Failed::Door(Problem::new(path, format!("cannot listen on {address}: {error}"), remedy), Exit::Usage)
 }

@@ -54,6 +54,13 @@ _SHARED_PLACES = {
     "threads": "threads",
     "access_log": "access_log_one_in",
 }
+_OPENED = {
+    "listeners[0].address": "listen",
+    "listeners[1].address": "redirect",
+    "status": "status",
+    "admin": "admin",
+}
+"""What is listened at, by its place in a document."""
 _PARAMETER_OF = {
     "listeners.inner": "inner",
     "nodes": "node",
@@ -249,6 +256,7 @@ def around(
         admin=admin,
         access_log=access_log,
         about=_about(values),
+        places=_places(values),
     )
 
 
@@ -266,6 +274,15 @@ def _limits(values: contract_values.Values) -> document.Limits:
 def _has(values: contract_values.Values, name: str) -> bool:
     """Return whether a component has a parameter, and it a value."""
     return any(one.name == name for one in values.contract.parameters) and values.is_set(name)
+
+
+def _places(values: contract_values.Values) -> tuple[document.Place, ...]:
+    """Return where that was written which only the process that serves it can refuse."""
+    return tuple(
+        document.Place(path=path, written=values.place(name))
+        for path, name in _OPENED.items()
+        if _has(values, name)
+    )
 
 
 def _about(values: contract_values.Values) -> document.About:
