@@ -217,9 +217,15 @@ def test_an_unknown_program_is_wrong_usage() -> None:
 def test_an_address_that_is_taken_starts_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ran = finished(f"--with=cache:listen=127.0.0.1:{port}", program=["echo", "started"])
+        beside = f"--with=cache:listen=127.0.0.1:{port}"
+        ran = finished(beside, program=["echo", "started"])
+        both = finished(beside, "--with=tls:threads=none", program=["echo", "started"])
     assert (ran.returncode, ran.stdout) == (3, "")
-    assert f"127.0.0.1:{port} cannot be used" in ran.stderr
+    assert f"--with cache: 127.0.0.1:{port} is taken by " in ran.stderr
+    # A mistake beside it is no less told, and is what the exit code says.
+    assert (both.returncode, both.stdout) == (2, "")
+    assert f"127.0.0.1:{port} is taken by " in both.stderr
+    assert "--threads" in both.stderr
 
 
 def test_keys_of_the_terminal_reach_the_program(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import json
 import os
 import shlex
@@ -78,13 +79,15 @@ def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterat
         errors.AddressTakenError: an address that was asked for has an owner.
     """
     problems: list[str] = []
+    owned: list[str] = []
     taken: dict[str, str] = {}
     found: list[chain.Link] = []
     for text in texts:
         try:
             one = _beside(text, variables, taken)
-        except errors.AddressTakenError:
-            raise
+        except errors.AddressTakenError as error:
+            owned += error.problems
+            continue
         except errors.UsageError as error:
             problems += [f"--with {units.shown(text)}: {problem}" for problem in error.problems]
             continue
@@ -99,7 +102,9 @@ def _besides(texts: Sequence[str], variables: environment.Environment) -> Iterat
         taken[one.listen] = name
         found.append(dataclasses.replace(one, name=name))
     if problems:
-        raise errors.UsageError(*problems)
+        raise errors.UsageError(*problems, *owned)
+    if owned:
+        raise errors.AddressTakenError(*owned)
     yield from found
 
 
@@ -158,11 +163,12 @@ def _check_free(name: str, address: str) -> None:
         with socket.create_server((host.strip("[]"), int(port))):
             return
     except OSError as error:
-        owner = listeners.holder(int(port))
-        by = f" by {owner}" if owner else ""
+        what = f"cannot be used: {os.strerror(error.errno or 0)}"
+        if error.errno == errno.EADDRINUSE:
+            owner = listeners.holder(int(port))
+            what = f"is taken by {owner}" if owner else "is taken"
         raise errors.AddressTakenError(
-            f"--with {name}: {address} cannot be used{by}: {error.strerror}; "
-            f"write --with {name}:listen=HOST:PORT"
+            f"--with {name}: {address} {what}; write --with {name}:listen=HOST:PORT"
         ) from error
 
 
