@@ -297,10 +297,12 @@ def test_the_access_log_counts_the_bytes_of_misses_hits_and_ranges(length: int) 
             for fields in [(), (), ("Range: bytes=10-19",)]:
                 client.ask("/a", *fields)
             client.ask("/a", method="HEAD")
+            refused = client.ask("/b", "Cache-Control: only-if-cached")
 
-            def told() -> list[object]:
-                lines = process.events("request")
-                return [line["body_bytes"] for line in lines if line["listener"] == "web"]
+            def told() -> list[tuple[object, object]]:
+                lines = [one for one in process.events("request") if one["listener"] == "web"]
+                return [(line.get("cache"), line["body_bytes"]) for line in lines]
 
-            wire.eventually(lambda: len(told()) == 4, "a line for each")
-            assert told() == [length, length, 10, 0]
+            wire.eventually(lambda: len(told()) == 5, "a line for each")
+            found = [("uri-miss", length), ("hit", length), ("hit", 10), ("hit", 0)]
+            assert told() == [*found, (None, len(refused.body))]

@@ -69,7 +69,14 @@ class About(values.Value):
 
 
 class AccessLog(values.Value):
-    """A line in the log for some of the requests."""
+    """A line of JSON in the log for some of the requests, `event` being `request`.
+
+    It has `listener`, `client`, `method`, `host`, `target` (its first 2 KiB), `status`,
+    `duration_ms` until the answer's end, `body_bytes` of the answer, and `is_whole`, false where it
+    was cut; of a route `upstream`, who was asked last, and `hops`, how many were; of a cache
+    `cache`, `hit` or why the origin was asked, in the words of `Cache-Status`; and `shed`, the
+    limit that left no room for it. What is not so is left out.
+    """
 
     one_in: int = 1
     """One request in so many has a line, chosen by chance; 1 for every one, at most a million."""

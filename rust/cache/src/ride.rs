@@ -38,6 +38,12 @@ impl Cache {
         planned: Planned,
         exchange: &mut Exchange<'_, S>,
     ) -> Result<(), Broken> {
+        exchange.trail.cache = match &planned {
+            Planned::Stored { .. } => Some(Outcome::Hit.as_str()),
+            Planned::Fetch(wanted) => Some(wanted.why.as_str()),
+            Planned::Pass { why, .. } => Some(why.as_str()),
+            Planned::Reply(_) | Planned::Warm { .. } | Planned::Unavailable => None,
+        };
         match planned {
             Planned::Stored { object, status, part } => send_stored(&object, status, part, exchange).await,
             Planned::Fetch(wanted) => self.run_fetch(*wanted, exchange).await,
@@ -295,6 +301,7 @@ async fn send_reply<S: Stream>(reply: &Reply, exchange: &mut Exchange<'_, S>) ->
     exchange.end_head();
     if !exchange.facts.is_head {
         exchange.output.extend_from_slice(body.as_bytes());
+        exchange.trail.body_bytes = body.len() as u64;
     }
     exchange.send(*status).await
 }

@@ -83,7 +83,10 @@ pub struct Document {
     pub places: Vec<Place>,
 }
 
-/// A line in the log for some of the requests.
+/// A line of JSON in the log for some of the requests, `event` being `request`. It has `listener`, `client`, `method`, `host`,
+/// `target` (its first 2 KiB), `status`, `duration_ms` until the answer's end, `body_bytes` of the answer, and `is_whole`, false
+/// where it was cut; of a route `upstream`, who was asked last, and `hops`, how many were; of a cache `cache`, `hit` or why the
+/// origin was asked, in the words of `Cache-Status`; and `shed`, the limit that left no room for it. What is not so is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessLog {

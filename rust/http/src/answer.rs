@@ -41,12 +41,13 @@ pub fn write(says: Says<'_>, body: &[u8], (is_head, closes): (bool, bool), out: 
     }
 }
 
-/// Appends an answer that says in one line what went wrong.
+/// Appends an answer that says in one line what went wrong; returns the bytes of its body.
 //= RFC 9110 section 15.5.6: a 405 says what is allowed.
-pub fn write_error(status: u16, reason: &str, flags: (bool, bool), out: &mut Vec<u8>) {
+pub fn write_error(status: u16, reason: &str, flags: (bool, bool), out: &mut Vec<u8>) -> usize {
     let body = format!("{status} {}: {reason}\n", phrase(status));
     let allow = (status == 405).then_some(LISTENER_METHODS);
     write(Says { status, content_type: "text/plain; charset=utf-8", allow }, body.as_bytes(), flags, out);
+    if flags.0 { 0 } else { body.len() }
 }
 
 /// Appends an answer that sends the client elsewhere for good, with the same method.

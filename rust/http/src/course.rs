@@ -103,6 +103,8 @@ pub struct Trail {
     pub hops: u32,
     /// Body bytes of the answer.
     pub body_bytes: u64,
+    /// What a cache had for it, in the words of `Cache-Status`.
+    pub cache: Option<&'static str>,
     /// Why it was refused for want of room.
     pub shed: Option<&'static str>,
 }

@@ -139,7 +139,8 @@ impl<S: Stream> Exchange<'_, S> {
     /// The client left.
     pub async fn refuse(&mut self, status: u16, reason: &str) -> Result<(), Broken> {
         self.output.clear();
-        answer::write_error(status, reason, (self.facts.is_head, !self.keep_alive), &mut self.output);
+        let flags = (self.facts.is_head, !self.keep_alive);
+        self.trail.body_bytes = answer::write_error(status, reason, flags, &mut self.output) as u64;
         self.send(status).await
     }
 
