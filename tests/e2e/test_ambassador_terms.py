@@ -139,8 +139,8 @@ def test_a_pools_clients_are_bounded_at_both_its_doors_by_what_its_document_says
         contents = memcaches.document({"a": server.address}, socket={"path": str(path)})
         with plane.running(contents) as process:
 
-            def finds_room() -> bool:
-                client = Memcache.local(str(path))
+            def finds_room(*, by_port: bool) -> bool:
+                client = Memcache(process.address) if by_port else Memcache.local(str(path))
                 with contextlib.suppress(OSError, wire.CutError):
                     client.put("k", b"v")
                     held.enter_context(client)
@@ -156,10 +156,12 @@ def test_a_pools_clients_are_bounded_at_both_its_doors_by_what_its_document_says
                 assert (
                     process.put({**contents, "generation": generation, "pools": [pool]})[0] == 200
                 )
-                assert (finds_room(), finds_room()) == (True, False)
-            assert process.metric(REJECTED, pool="main", limit="clients_max") == 2
+                by_port = generation == 3
+                assert finds_room(by_port=by_port)
+                assert [finds_room(by_port=one) for one in (True, False)] == [False, False]
+            assert process.metric(REJECTED, pool="main", limit="clients_max") == 4
             first.close()
-            wire.eventually(finds_room, "there is room again")
+            wire.eventually(lambda: finds_room(by_port=True), "there is room again")
 
 
 def test_clients_of_redis_say_who_they_are_and_so_does_the_pool(folder: Path) -> None:

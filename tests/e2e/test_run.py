@@ -228,6 +228,14 @@ def test_an_address_that_is_taken_starts_nothing() -> None:
     assert "--threads" in both.stderr
 
 
+def test_an_address_of_ipv6_is_looked_at_as_such() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        ran = finished(f"--with=cache:listen=[::1]:{port}", program=["echo", "started"])
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert f"--with cache: [::1]:{port} is taken by " in ran.stderr
+
+
 def test_keys_of_the_terminal_reach_the_program(tmp_path: Path) -> None:
     """Ctrl-C is the program's; Ctrl-Z stops both, and both go on."""
     text = (

@@ -159,11 +159,13 @@ def _check_document(resolved: values.Values) -> None:
 
 def _check_free(name: str, address: str) -> None:
     host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host.strip("[]"), int(port))):
+        with socket.create_server((host.strip("[]"), int(port)), family=family):
             return
     except OSError as error:
-        what = f"cannot be used: {os.strerror(error.errno or 0)}"
+        # Behind the system's words Python repeats the address.
+        what = f"cannot be used: {(error.strerror or str(error)).partition(' (while ')[0]}"
         if error.errno == errno.EADDRINUSE:
             owner = listeners.holder(int(port))
             what = f"is taken by {owner}" if owner else "is taken"

@@ -44,8 +44,8 @@ READ_BYTES = 1 << 16
 POLL_S = 0.05
 POLL_S_MAX = 1.0
 POLL_PER_ANSWER = 9
-"""Nine times as long as an answer took is the pause behind it: a supervisor of many pods, which it
-is to start, answers for a tenth of its time at most."""
+"""The pause behind an answer, up to a second, is nine times as long as that took: a supervisor of
+many pods is to start them, not to tell of them."""
 REFRESH_S = 0.5
 LOG_LINES = 5
 COMING = frozenset({"starting", "unready", "waiting"})
@@ -138,9 +138,9 @@ def _note(run: Run) -> None:
 def _detach(run: Run, door: client.Client) -> int:
     """Start a supervisor that stays, and wait until all is ready."""
     process = _supervisor(run)
+    applied = _answer(run, process)
+    process.returncode = 0  # it stays; keep Popen from warning that it was left
     with _interruptible(run):
-        applied = _answer(run, process)
-        process.returncode = 0  # it stays; keep Popen from warning that it was left
         _tell(run, applied)
         return asyncio.run(_until_ready(run, door))
 

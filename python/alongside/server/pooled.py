@@ -135,17 +135,17 @@ def placed(answer: Mapping[str, object]) -> dict[str, object]:
     """Return what a router's answer says of where a key is; `home` is its own server.
 
     The standing is that of its home: so both stand beside each other. Where chance decides a key
-    has none, and the server that was chosen counts as such.
+    has none, and the standing is that of the server that was chosen.
     """
     now = _part(answer, "server")
-    home = _part(answer, "home") or now
+    home = _part(answer, "home")
     return {
         "hashed": answer.get("tagged"),
         "hash": answer.get("hash"),
         "server": now.get("name"),
         "address": now.get("address"),
         "home": home.get("name"),
-        "standing": home.get("standing"),
+        "standing": (home or now).get("standing"),
     }
 
 

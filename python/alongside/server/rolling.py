@@ -341,19 +341,15 @@ def chosen(plan: shape.Plan, names: Collection[str]) -> list[str]:
         errors.UsageError: the names that the plan does not have, each with the nearest.
     """
     processes = [process.name for process in plan.processes]
-    caches = {cache.name: (*cache.nodes, *cache.routers) for cache in plan.caches}
-    caches |= {pool.name: (*pool.servers, *pool.routers) for pool in plan.pools}
-    parts = _workloads(plan) | caches
     jobs = {job.name for job in plan.jobs}
     lasting = [process.name for process in plan.processes if process.group not in jobs]
     wrong, found = [], set(lasting if not names else ())
+    parts = _named(plan)
     for name in names:
-        known = [*parts, *processes]
         if name in parts:
             found.update(parts[name])
-        elif name in processes:
-            found.add(name)
         else:
+            known = list(parts)
             near = nearest.nearest(name, known)
             hint = f'did you mean "{near}"?' if near else f"write {', '.join(known) or 'none'}"
             wrong.append(f'there is no cache, workload or process "{name}"; {hint}')
@@ -362,14 +358,26 @@ def chosen(plan: shape.Plan, names: Collection[str]) -> list[str]:
     return [name for name in processes if name in found]
 
 
-def _workloads(plan: shape.Plan) -> dict[str, tuple[str, ...]]:
-    """Return the pods of each Deployment, StatefulSet and Job by its name, as users write it."""
-    found: dict[str, tuple[str, ...]] = {}
+def _named(plan: shape.Plan) -> dict[str, set[str]]:
+    """Return the processes that each name means: of all that have it, whatever their kinds.
+
+    A Job is meant by `Job/NAME`, and by its name alone where nothing else has that.
+    """
+    found: dict[str, set[str]] = {}
+    jobs: dict[str, set[str]] = {}
+    for cache in plan.caches:
+        found.setdefault(cache.name, set()).update(cache.nodes, cache.routers)
+    for pool in plan.pools:
+        found.setdefault(pool.name, set()).update(pool.servers, pool.routers)
     for process in plan.processes:
-        name = process.group.partition("/")[2]
-        if process.pod is not None and name:
-            found[name] = (*found.get(name, ()), process.name)
-    return found
+        kind, _, name = process.group.partition("/")
+        if kind in {"Deployment", "StatefulSet"}:
+            found.setdefault(name, set()).add(process.name)
+        elif kind == "Job":
+            jobs.setdefault(name, set()).add(process.name)
+            jobs.setdefault(process.group, set()).add(process.name)
+        found.setdefault(process.name, set()).add(process.name)
+    return jobs | found
 
 
 def groups(plan: shape.Plan, names: Collection[str]) -> Iterator[rollout.Group]:

@@ -12,7 +12,7 @@ from alongside.plan import documents, shape, stepping
 from alongside.server import installed, journal, orders, planning, purging, rolling, sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 
     from alongside.base import clock, log
     from alongside.engines.local import engine
@@ -102,7 +102,8 @@ class Supervisor:
         outdated = [name for name in self.engine.outdated() if self._stays(name, plan)]
         changes += tuple(f"restart {name}: {NEW_VERSION}" for name in outdated)
         changes += tuple(f"configure {name}" for name in _limited(self.plan, plan))
-        changes += tuple(f"publish {name}" for name in _republished(self.plan, plan))
+        published = _republished(self.plan, plan, self._running_on())
+        changes += tuple(f"publish {name}" for name in published)
         self.engine.adopt(plan, prepared)
         self.plan, self.sources, self.folder = plan, order.sources, order.folder
         running = {node: one for node, one in self._caches.items() if node in self.engine.children}
@@ -333,6 +334,11 @@ class Supervisor:
         )
         return cache.name in self._origins and not has_answered
 
+    def _running_on(self) -> set[str]:
+        """Return who runs, and is not told to end."""
+        seen = self.engine.observed()
+        return {name for name, one in seen.items() if one.state in {"starting", "unready", "ready"}}
+
     def is_ready(self) -> bool:
         """Return whether all is as planned: processes, states and documents."""
         observed, wanted = self.engine.observed(), self.wanted()
@@ -402,13 +408,13 @@ def _limited(old: shape.Plan, new: shape.Plan) -> list[str]:
     return [one.name for one in new.jobs if before.get(one.name, one) != one]
 
 
-def _republished(old: shape.Plan, new: shape.Plan) -> list[str]:
+def _republished(old: shape.Plan, new: shape.Plan, running: Container[str]) -> list[str]:
     """Return the volumes, as POD/VOLUME, that get other files while their pods run on."""
     before = {one.name: one for one in old.processes}
     return [
         f"{one.name}/{volume.name}"
         for one in new.processes
-        if one.pod is not None and before.get(one.name) == one
+        if one.name in running and one.pod is not None and before.get(one.name) == one
         for volume, was in zip(one.pod.volumes, _volumes(before[one.name]), strict=True)
         if volume.files != was.files
     ]

@@ -1,6 +1,6 @@
 //! A listening socket's life: its name stays, which pool its clients come to changes.
 
-use crate::reactor::{Engine, Served};
+use crate::reactor::{Engine, Entrance};
 use alongside_document::Limits;
 use alongside_tls::Acceptor;
 use alongside_transport::accept::{self, Accept, Room};
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Debug)]
 pub struct State {
     pool: Arc<str>,
-    served: Served,
+    entrance: Entrance,
     engine: Engine,
     acceptor: Option<Arc<Acceptor>>,
     room: Room,
@@ -24,9 +24,15 @@ pub struct State {
 impl State {
     /// Returns a state: clients of the pool of that name, which speak TLS where there is an acceptor.
     #[must_use]
-    pub fn new(pool: &str, served: Served, engine: Engine, acceptor: Option<Arc<Acceptor>>, limits: &Limits) -> Self {
+    pub fn new(
+        pool: &str,
+        entrance: Entrance,
+        engine: Engine,
+        acceptor: Option<Arc<Acceptor>>,
+        limits: &Limits,
+    ) -> Self {
         let room = Room::new(limits.connections_max, limits.connections_per_address_max);
-        Self { pool: pool.into(), served, engine, acceptor, room }
+        Self { pool: pool.into(), entrance, engine, acceptor, room }
     }
 }
 
@@ -61,9 +67,13 @@ impl Accept for Listener {
         self.state.load().room
     }
 
+    fn has_own_room(&self) -> Result<(), Full> {
+        self.state.load().entrance.has_room()
+    }
+
     fn serve(self: &Arc<Self>, stream: TcpStream, _: IpAddr, mut admitted: Admitted) {
         let state = self.state.load_full();
-        if let Err(full) = state.served.join(&mut admitted) {
+        if let Err(full) = state.entrance.join(&mut admitted) {
             return self.reject(stream, full);
         }
         match state.acceptor.clone() {
@@ -75,18 +85,22 @@ impl Accept for Listener {
     fn reject(&self, stream: TcpStream, full: Full) {
         // The client learns at once that it is not served.
         let _ = stream.set_zero_linger();
-        self.state.load().served.clients.reject(full);
+        self.state.load().entrance.reject(full);
     }
 }
 
-async fn shake(listener: Arc<Listener>, acceptor: Arc<Acceptor>, stream: TcpStream, admitted: Admitted) {
+async fn shake(listener: Arc<Listener>, acceptor: Arc<Acceptor>, stream: TcpStream, mut admitted: Admitted) {
     let local = stream.local_addr().ok().map(|address| address.ip());
     let deadline = Deadline::new();
     // Who is not in was told why, and counted.
     if let Ok(session) = acceptor.accept(stream, local, &deadline).await {
         let (stream, tls) = session.stream.into_inner();
-        // The pool may have another name by now.
-        hand_over(&listener.state.load(), stream, Some(tls), admitted);
+        // The pool may be another by now.
+        let state = listener.state.load();
+        match state.entrance.join(&mut admitted) {
+            Ok(()) => hand_over(&state, stream, Some(tls), admitted),
+            Err(full) => listener.reject(stream, full),
+        }
     }
 }
 

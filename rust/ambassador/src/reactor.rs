@@ -90,19 +90,6 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Counts a connection as a client's of the pool; from when it comes, so before it shook hands.
-    ///
-    /// # Errors
-    /// [`Full::Group`]: there are `max` already. It is not counted as rejected yet.
-    pub fn join(&self, admitted: &mut Admitted, max: Option<u32>) -> Result<(), Full> {
-        admitted.join(&self.inside, max.map(|max| max as usize))
-    }
-
-    /// Counts one that found no room.
-    pub fn reject(&self, full: Full) {
-        self.rejected[full as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Returns how many found no room.
     #[must_use]
     pub fn rejected(&self, full: Full) -> u64 {
@@ -120,12 +107,42 @@ pub struct Served {
 }
 
 impl Served {
-    /// Counts a connection as a client's, under the bound that the pool has now.
+    /// Returns where its clients come in.
+    #[must_use]
+    pub fn entrance(&self) -> Entrance {
+        let max = self.terms.pool.limits.clients_max.map(|max| max as usize);
+        Entrance { clients: Arc::clone(&self.clients), max }
+    }
+}
+
+/// Where clients of a pool come in, by one socket or another.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    clients: Arc<Clients>,
+    /// How many may be in; nothing for no bound.
+    max: Option<usize>,
+}
+
+impl Entrance {
+    /// Counts a connection as a client's of the pool; from when it comes, so before it shook hands.
     ///
     /// # Errors
-    /// As [`Clients::join`].
+    /// [`Full::Group`]: there are as many as there may be. It is not counted as rejected yet.
     pub fn join(&self, admitted: &mut Admitted) -> Result<(), Full> {
-        self.clients.join(admitted, self.terms.pool.limits.clients_max)
+        admitted.join(&self.clients.inside, self.max)
+    }
+
+    /// Says whether one more could come in.
+    ///
+    /// # Errors
+    /// As [`Entrance::join`].
+    pub fn has_room(&self) -> Result<(), Full> {
+        if self.max.is_some_and(|max| self.clients.inside.open() >= max) { Err(Full::Group) } else { Ok(()) }
+    }
+
+    /// Counts one that found no room.
+    pub fn reject(&self, full: Full) {
+        self.clients.rejected[full as usize].fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -113,6 +113,7 @@ async fn give_object<S: Stream>(
     exchange: &mut Exchange<'_, S>,
 ) -> Result<(), Broken> {
     let body_bytes = object.body().length();
+    exchange.trail.body_bytes += body_bytes;
     let bytes = usize::try_from(body_bytes).unwrap_or(usize::MAX).saturating_add(record::record_bytes(record));
     chunked::write_chunk_start(bytes, &mut exchange.output);
     record::write_record(record, body_bytes, &mut exchange.output);

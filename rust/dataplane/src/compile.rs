@@ -86,7 +86,7 @@ impl Compiled {
         }
         let acceptor = self.acceptors.get(listener.name.as_str()).map(|secured| Arc::clone(&secured.acceptor));
         if let Some(served) = engine.pools().get(name) {
-            let state = alongside_ambassador::State::new(name, served.clone(), engine.clone(), acceptor, limits);
+            let state = alongside_ambassador::State::new(name, served.entrance(), engine.clone(), acceptor, limits);
             return Some(Serves::Pool(state));
         }
         let route = self.routes.get(name).cloned().map(Served::Route);

@@ -195,7 +195,7 @@ impl Service for Door {
         exchange.output.clear();
         let allow = (reply.status == 405).then_some("GET, HEAD");
         let says = Says { status: reply.status, content_type: reply.content_type, allow };
-        answer::write(says, &reply.body, flags, &mut exchange.output);
+        exchange.trail.body_bytes = answer::write(says, &reply.body, flags, &mut exchange.output) as u64;
         exchange.send(reply.status).await
     }
 }

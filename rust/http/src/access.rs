@@ -40,7 +40,7 @@ impl Line {
             // Whole microseconds: further digits are noise.
             duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3,
             upstream = trail.upstream.as_ref().map(|upstream| upstream.id.as_str()),
-            hops = trail.hops,
+            hops = (trail.hops > 0).then_some(trail.hops),
             cache = trail.cache,
             body_bytes = trail.body_bytes,
             is_whole,

@@ -19,8 +19,8 @@ pub struct Says<'a> {
     pub allow: Option<&'a str>,
 }
 
-/// Appends a whole answer: head, then `body`, which HEAD leaves out.
-pub fn write(says: Says<'_>, body: &[u8], (is_head, closes): (bool, bool), out: &mut Vec<u8>) {
+/// Appends a whole answer: head, then `body`, which HEAD leaves out; returns the bytes of what is there of it.
+pub fn write(says: Says<'_>, body: &[u8], (is_head, closes): (bool, bool), out: &mut Vec<u8>) -> usize {
     let Says { status, content_type, allow } = says;
     // Writing to a vector cannot fail.
     let _ = write!(
@@ -36,9 +36,11 @@ pub fn write(says: Says<'_>, body: &[u8], (is_head, closes): (bool, bool), out: 
         out.extend_from_slice(RETRY_AFTER);
     }
     out.extend_from_slice(if closes { b"connection: close\r\n\r\n" } else { b"\r\n" });
-    if !is_head {
-        out.extend_from_slice(body);
+    if is_head {
+        return 0;
     }
+    out.extend_from_slice(body);
+    body.len()
 }
 
 /// Appends an answer that says in one line what went wrong; returns the bytes of its body.
@@ -46,12 +48,11 @@ pub fn write(says: Says<'_>, body: &[u8], (is_head, closes): (bool, bool), out: 
 pub fn write_error(status: u16, reason: &str, flags: (bool, bool), out: &mut Vec<u8>) -> usize {
     let body = format!("{status} {}: {reason}\n", phrase(status));
     let allow = (status == 405).then_some(LISTENER_METHODS);
-    write(Says { status, content_type: "text/plain; charset=utf-8", allow }, body.as_bytes(), flags, out);
-    if flags.0 { 0 } else { body.len() }
+    write(Says { status, content_type: "text/plain; charset=utf-8", allow }, body.as_bytes(), flags, out)
 }
 
-/// Appends an answer that sends the client elsewhere for good, with the same method.
-pub fn write_redirect(location: &[u8], (is_head, closes): (bool, bool), out: &mut Vec<u8>) {
+/// Appends an answer that sends the client elsewhere for good, with the same method; returns the bytes of its body.
+pub fn write_redirect(location: &[u8], (is_head, closes): (bool, bool), out: &mut Vec<u8>) -> usize {
     let body = [location, b"\n"].concat();
     let _ = write!(
         out,
@@ -61,9 +62,11 @@ pub fn write_redirect(location: &[u8], (is_head, closes): (bool, bool), out: &mu
     );
     out.extend_from_slice(location);
     out.extend_from_slice(if closes { b"\r\nconnection: close\r\n\r\n" } else { b"\r\n\r\n" });
-    if !is_head {
-        out.extend_from_slice(&body);
+    if is_head {
+        return 0;
     }
+    out.extend_from_slice(&body);
+    body.len()
 }
 
 /// Returns the reason phrase of a status that the data plane answers with; empty for others.

@@ -46,7 +46,10 @@ pub struct Redirect {
 
 /// The status of an answer, which stands in the output.
 #[derive(Debug, Clone, Copy)]
-pub struct Answered(u16);
+pub struct Answered {
+    status: u16,
+    body_bytes: usize,
+}
 
 /// The usual port of https, which addresses leave out.
 const HTTPS_PORT: u32 = 443;
@@ -76,21 +79,20 @@ impl Service for Redirect {
         let flags = (head.method == "HEAD", !head.keep_alive || !matches!(head.body, Body::None));
         if let Some(text) = self.answers.to(head.target) {
             let says = answer::Says { status: 200, content_type: "application/octet-stream", allow: None };
-            answer::write(says, text.as_bytes(), flags, output);
-            return Answered(200);
+            return Answered { status: 200, body_bytes: answer::write(says, text.as_bytes(), flags, output) };
         }
         let Some(location) = self.location(head) else {
-            answer::write_error(400, "it names no host to be sent to", flags, output);
-            return Answered(400);
+            let body_bytes = answer::write_error(400, "it names no host to be sent to", flags, output);
+            return Answered { status: 400, body_bytes };
         };
-        answer::write_redirect(&location, flags, output);
-        Answered(308)
+        Answered { status: 308, body_bytes: answer::write_redirect(&location, flags, output) }
     }
 
     async fn run<S: Stream>(&self, answered: Answered, exchange: &mut Exchange<'_, S>) -> Result<(), Broken> {
         // A body is not read; what says so stands in the answer.
         exchange.keep_alive &= exchange.body.take().is_none();
-        exchange.send(answered.0).await
+        exchange.trail.body_bytes = answered.body_bytes as u64;
+        exchange.send(answered.status).await
     }
 }
 

@@ -189,6 +189,9 @@ impl BalancerMetrics {
 
     /// Counts a connection that found no room.
     pub fn rejected(&self, full: Full) {
-        self.rejected[full as usize].inc();
+        // Balancers' connections are in no group.
+        if let Some(counter) = self.rejected.get(full as usize) {
+            counter.inc();
+        }
     }
 }

@@ -45,6 +45,14 @@ pub trait Accept: Send + Sync + 'static {
     /// How many may be in now.
     fn room(&self) -> Room;
 
+    /// Says that there is no room here whoever is elsewhere, so that nobody is ended to make some.
+    ///
+    /// # Errors
+    /// [`Full`], the limit that is reached.
+    fn has_own_room(&self) -> Result<(), Full> {
+        Ok(())
+    }
+
     /// Serves a connection in a task of this thread. It counts until `admitted` is dropped.
     fn serve(self: &Arc<Self>, stream: TcpStream, ip: IpAddr, admitted: Admitted);
 
@@ -83,6 +91,7 @@ pub async fn connections<A: Accept>(door: Arc<A>, socket: TcpListener) {
 }
 
 async fn admit<A: Accept>(door: &A, ip: IpAddr) -> Result<Admitted, Full> {
+    door.has_own_room()?;
     let try_admit = || {
         let Room { all_max, each_max } = door.room();
         door.admission().admit(ip, all_max, each_max)

@@ -128,26 +128,34 @@ impl Admitted {
         Ok(())
     }
 
-    /// Counts the connection as one of a group, which it is in no other. `max`: nothing for no bound.
+    /// Counts the connection as one of a group, and of that where it was before no more. `max`: nothing for no bound.
     ///
     /// # Errors
     /// [`Full::Group`]: the group is as large as it may be.
     pub fn join(&mut self, group: &Arc<Group>, max: Option<usize>) -> Result<(), Full> {
+        if self.group.as_ref().is_some_and(|joined| Arc::ptr_eq(joined, group)) {
+            return Ok(());
+        }
         if group.0.fetch_add(1, Ordering::Relaxed) >= max.unwrap_or(usize::MAX) {
             group.0.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Group);
         }
+        self.leave();
         self.group = Some(Arc::clone(group));
         Ok(())
+    }
+
+    fn leave(&mut self) {
+        if let Some(group) = self.group.take() {
+            group.0.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
-        if let Some(group) = &self.group {
-            group.0.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.leave();
         if let Some(address) = self.address {
             let mut by_address = self.admission.by_address.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = by_address.get_mut(&address) {
@@ -204,8 +212,13 @@ mod tests {
         assert_eq!(second.join(&group, Some(1)).unwrap_err(), Full::Group);
         second.join(&other, Some(1)).unwrap();
         assert_eq!((group.open(), other.open(), admission.open()), (1, 1, 2));
+        first.join(&group, Some(1)).unwrap();
+        assert_eq!(group.open(), 1, "it is in already");
         drop(first);
         assert_eq!((group.open(), admission.open()), (0, 1));
+        second.join(&group, Some(1)).unwrap();
+        assert_eq!((group.open(), other.open()), (1, 0), "it is in one group at a time");
+        drop(second);
         assert!(admission.admit(HERE, 9, None).unwrap().join(&group, Some(1)).is_ok());
     }
 

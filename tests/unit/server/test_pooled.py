@@ -66,7 +66,7 @@ def test_names_the_server_whose_standing_it_tells() -> None:
         "ejected",
     )
     by_chance = pooled.placed({"home": None, "server": server(1, "good")})
-    assert (by_chance["home"], by_chance["standing"]) == ("sessions-1", "good")
+    assert (by_chance["home"], by_chance["standing"]) == (None, "good")
 
 
 def test_says_where_a_server_is_on_this_machine_whoever_is_asked() -> None:

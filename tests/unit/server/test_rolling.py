@@ -55,6 +55,20 @@ def test_a_workload_is_its_pods_and_a_job_is_run_again_only_where_it_is_named() 
     assert rolling.chosen(plan, ["once"]) == ["once-0"]
 
 
+def test_a_name_means_all_that_have_it_but_a_job_only_where_nothing_else_does() -> None:
+    def of(group: str, name: str) -> shape.Process:
+        return shape.Process(name, "app", pod=pods.Pod(name, ()), group=group)
+
+    plan = shape.Plan(
+        (of("Deployment/web", "web-1-0"), of("", "web"), of("Job/web", "web-once")),
+        jobs=(shape.Job("Job/web"),),
+    )
+    assert rolling.chosen(plan, ["web"]) == ["web-1-0", "web"]
+    assert rolling.chosen(plan, ["Job/web"]) == ["web-once"]
+    with pytest.raises(errors.UsageError, match="write web, Job/web, web-1-0, web-once"):
+        rolling.chosen(plan, ["zzzzzz"])
+
+
 def test_every_wrong_name_is_told_of() -> None:
     with pytest.raises(errors.UsageError) as caught:
         rolling.chosen(PLAN, ["photo", "zzz", "app"])

@@ -167,8 +167,9 @@ def mounting(content: bytes, *, container: str = "main") -> shape.Plan:
 
 def test_files_that_are_published_while_their_pod_runs_are_a_change() -> None:
     first = mounting(b"old")
-    assert supervisor._republished(first, mounting(b"new")) == ["web/pair"]
-    assert supervisor._republished(first, mounting(b"old")) == []
+    assert supervisor._republished(first, mounting(b"new"), {"web"}) == ["web/pair"]
+    assert supervisor._republished(first, mounting(b"new"), {"other"}) == []
+    assert supervisor._republished(first, mounting(b"old"), {"web"}) == []
     # A pod that is replaced has them from its start.
-    assert supervisor._republished(first, mounting(b"new", container="other")) == []
-    assert supervisor._republished(shape.Plan(), first) == []
+    assert supervisor._republished(first, mounting(b"new", container="other"), {"web"}) == []
+    assert supervisor._republished(shape.Plan(), first, {"web"}) == []

@@ -2,7 +2,7 @@
 
 use crate::refused::{Refused, refuse_socket};
 use alongside_ambassador::Engine;
-use alongside_ambassador::reactor::Served;
+use alongside_ambassador::reactor::Entrance;
 use alongside_document::{ClientSocket, Document};
 use alongside_transport::accept::{ACCEPT_PAUSE, Failures};
 use alongside_transport::admission::{Admission, Admitted, Full};
@@ -19,14 +19,14 @@ use tokio::task::AbortHandle;
 #[derive(Debug)]
 struct State {
     pool: Arc<str>,
-    served: Served,
+    entrance: Entrance,
     connections_max: usize,
 }
 
 impl State {
     fn admit(&self, admission: &Arc<Admission>) -> Result<Admitted, Full> {
         let mut admitted = admission.admit(Ipv4Addr::LOCALHOST.into(), self.connections_max, None)?;
-        self.served.join(&mut admitted)?;
+        self.entrance.join(&mut admitted)?;
         Ok(admitted)
     }
 }
@@ -82,10 +82,10 @@ impl Locals {
             bound.into_iter().map(|one| (one.written.path.to_string(), one)).collect();
         let pools = engine.pools();
         for pool in &document.pools {
-            let (Some(wanted), Some(served)) = (&pool.socket, pools.get(pool.name.as_str()).cloned()) else { continue };
+            let (Some(wanted), Some(served)) = (&pool.socket, pools.get(pool.name.as_str())) else { continue };
             let path = wanted.path.to_string();
             let connections_max = document.limits.connections_max as usize;
-            let state = State { pool: pool.name.as_str().into(), served, connections_max };
+            let state = State { pool: pool.name.as_str().into(), entrance: served.entrance(), connections_max };
             if let Some(Bound { written, socket, file }) = bound.remove(&path) {
                 let state = Arc::new(ArcSwap::from_pointee(state));
                 tracing::info!(event = "listening", listener = pool.name.as_str(), address = path);
@@ -141,7 +141,7 @@ async fn accept(socket: UnixListener, state: Arc<ArcSwap<State>>, engine: Engine
                             engine.adopt_local(&state.pool, stream, admitted);
                         }
                     }
-                    Err(full) => state.served.clients.reject(full),
+                    Err(full) => state.entrance.reject(full),
                 }
             }
             Err(error) => {

@@ -209,6 +209,21 @@ def test_each_pools_clients_are_bounded_by_the_file(config: Path) -> None:
     assert found.limits.connections_max == 7
 
 
+@pytest.mark.parametrize(
+    ("bounds", "most"),
+    [((0, 0), 16_384), ((100, 50), 16_384), ((100, 0), 16_484), ((50_000, 9), 50_009)],
+)
+def test_the_process_has_room_for_the_clients_of_its_pools(
+    config: Path, bounds: tuple[int, int], most: int
+) -> None:
+    first, second = (f"  client_connections: {bound}\n" if bound else "" for bound in bounds)
+    config.write_text(
+        MEMCACHE.replace("  timeout", f"{first}  timeout")
+        + REDIS.replace("  redis: true", f"{second}  redis: true")
+    )
+    assert made(config).document.limits.connections_max == most
+
+
 def test_files_and_values_are_told_together(config: Path, tmp_path: Path) -> None:
     config.write_text(MEMCACHE.replace("timeout: 400", "timeout: x"))
     found = refused(config, "--key-path", "k", "--server-ca", str(tmp_path / "absent"))

@@ -50,6 +50,7 @@ _DIRECTIVES = {
     "servers": "servers",
 }
 """The directive that a field of a pool came from; empty for its name."""
+_CONNECTIONS_MAX = 1_048_576
 _AROUND_VALUE_BYTES = 2**20
 """What may wait of a server's answers beside one value: its line, and what was read behind it."""
 _VALUES_WAITING = 4
@@ -189,6 +190,8 @@ class _Making:
         if self._problems:
             raise errors.UsageError(*self._problems)
         whole = documents.around(values, listeners, served, generation=generation)
+        if values.source("connections_max") == "default":
+            whole = _roomy(whole)
         is_signed = self._is_signed()
         odd = tuple(lint.findings(pools, is_signed=is_signed))
         found = Made(whole, pools, self._file, tuple(self._secrets), odd, self._stats_odd())
@@ -418,6 +421,16 @@ def _usual_mode() -> int:
     umask = os.umask(0o077)
     os.umask(umask)
     return 0o777 & ~umask
+
+
+def _roomy(made: document.Document) -> document.Document:
+    """Return a document whose process lets in as many clients as its pools' bounds do together."""
+    bounds = [pool.limits.clients_max or 0 for pool in made.pools]
+    # Pools without a bound have all that is usual for themselves.
+    most = sum(bounds) if all(bounds) else made.limits.connections_max + sum(bounds)
+    most = min(max(most, made.limits.connections_max), _CONNECTIONS_MAX)
+    limits = document.Limits.from_json(made.limits.to_json() | {"connections_max": most})
+    return document.Document.from_json(made.to_json() | {"limits": limits.to_json()})
 
 
 def _placed(made: Made, values: contract_values.Values) -> document.Document:

@@ -115,11 +115,12 @@ def _signs(pool: reading.Pool) -> Iterator[Finding]:
 
 def _clients(pool: reading.Pool) -> Iterator[Finding]:
     if pool.client_connections:
+        taken = ranges.OF_DIRECTIVES["client_connections"].nearest(pool.client_connections)
         yield Finding(
             pool.line_of("client_connections"),
             f"{pool.name}.client_connections: twemproxy reads it and takes no notice; here it "
             "holds",
-            f"see that {pool.client_connections} connections are enough, or leave it out",
+            f"see that {taken} connections are enough, or leave it out",
         )
 
 
