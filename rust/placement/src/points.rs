@@ -52,6 +52,18 @@ impl Points {
         place
     }
 
+    /// Return whose the first point is that is not below a hash.
+    #[inline(always)]
+    pub(crate) fn owner_at(&self, hash: u32) -> usize {
+        let start = self.index[(hash >> self.shift) as usize] as usize;
+        let seen: Option<&[Point; COMPARED]> = self.points.get(start..).and_then(|points| points.first_chunk());
+        // As above, but with no more looks at how many points there are.
+        match seen.and_then(|seen| seen.get(seen.iter().filter(|point| point.hash < hash).count())) {
+            Some(point) => point.owner as usize,
+            None => self.owner(self.first_at(hash)),
+        }
+    }
+
     /// Return whose a point is.
     #[inline]
     pub(crate) fn owner(&self, place: usize) -> usize {

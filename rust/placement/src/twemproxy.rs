@@ -262,9 +262,24 @@ impl Continuum {
     pub fn server(&self, key: &[u8], random: u32) -> usize {
         match &self.choice {
             Choice::Only => self.live[0] as usize,
-            Choice::Ketama(points) => points.owner(points.first_at(self.hash(key))),
+            Choice::Ketama(points) => points.owner_at(self.hash(key)),
             Choice::Modula(units) => units[self.hash(key) as usize % units.len()] as usize,
             Choice::Random => self.live[random as usize % self.live.len()] as usize,
+        }
+    }
+
+    /// Append the index of each key's server, in the order of the keys; not for [`Distribution::Random`].
+    ///
+    /// What is the same for all keys is looked at once where the terms are twemproxy's own, and the hashes of several keys,
+    /// each of which waits for itself at every byte, are computed at the same time.
+    #[inline]
+    pub fn servers<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, found: &mut Vec<u32>) {
+        let Terms { hash, signedness, tag, .. } = self.terms;
+        match (&self.choice, hash, signedness, tag) {
+            (Choice::Ketama(points), Hash::Fnv1a_64, Signedness::Signed, None) => {
+                found.extend(keys.map(|key| points.owner_at(Hash::of_default(key)) as u32));
+            }
+            _ => found.extend(keys.map(|key| self.server(key, 0) as u32)),
         }
     }
 
@@ -272,7 +287,10 @@ impl Continuum {
     #[inline]
     #[must_use]
     pub fn hash(&self, key: &[u8]) -> u32 {
-        self.terms.hash.of(self.tagged(key), self.terms.signedness)
+        match self.terms {
+            Terms { hash: Hash::Fnv1a_64, signedness: Signedness::Signed, .. } => Hash::of_default(self.tagged(key)),
+            Terms { hash, signedness, .. } => hash.of(self.tagged(key), signedness),
+        }
     }
 
     /// Return what of a key is hashed: what is between the first opening character of the tag and the first closing one

@@ -225,6 +225,28 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn many_keys_have_the_servers_that_each_has_alone(
+        all in some_servers(1..=9),
+        hash in prop_oneof![Just(Hash::Fnv1a_64), some_hash()],
+        signedness in some_signedness(),
+        distribution in prop::sample::select(&[Distribution::Ketama, Distribution::Modula][..]),
+        tag in prop::option::of(Just(*b"{}")),
+        keys in prop::collection::vec(any::<Vec<u8>>(), 0..50),
+        gone in 0_usize..12,
+    ) {
+        let terms = Terms { hash, signedness, distribution, tag };
+        let pool = Continuum::new(terms, &all).unwrap();
+        for pool in [pool.among(|index| index != gone % all.len()).unwrap(), pool] {
+            let mut found = vec![7];
+            pool.servers(keys.iter().map(Vec::as_slice), &mut found);
+            let alone: Vec<u32> = keys.iter().map(|key| pool.server(key, 0) as u32).collect();
+            prop_assert_eq!(&found[1..], alone);
+        }
+    }
+}
+
 /// A ring as it is defined, searched from its start.
 fn plain_ring(servers: &[Server], points: &[u32]) -> Vec<(u32, usize)> {
     let mut ring = Vec::new();

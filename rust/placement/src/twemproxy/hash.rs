@@ -98,6 +98,12 @@ impl Hash {
         }
     }
 
+    /// Return the same of [`Hash::Fnv1a_64`] and [`Signedness::Signed`], which most pools have: without a look at which it is.
+    #[inline(always)]
+    pub(super) fn of_default(key: &[u8]) -> u32 {
+        if key.is_empty() { 0 } else { fnv1a_64(key, |byte| i64::from(byte as i8) as u64) }
+    }
+
     /// Return the hash of a key whose bytes are widened to 64 bits in some way; the lower 32 are that to 32.
     #[inline(always)]
     fn reading(self, key: &[u8], wide: impl Fn(u8) -> u64) -> u32 {
@@ -108,7 +114,7 @@ impl Hash {
             Hash::Crc32 => (crc32fast::hash(key) >> 16) & 0x7fff,
             Hash::Crc32a => crc32fast::hash(key),
             Hash::Fnv1_64 => fnv1_64(key, wide),
-            Hash::Fnv1a_64 => fold(key, 0x8422_2325, |hash: u32, byte| (hash ^ wide(byte) as u32).wrapping_mul(0x1b3)),
+            Hash::Fnv1a_64 => fnv1a_64(key, wide),
             Hash::Fnv1_32 => fold(key, FNV_32, |hash, byte| hash.wrapping_mul(FNV_32_PRIME) ^ wide(byte) as u32),
             Hash::Fnv1a_32 => fold(key, FNV_32, |hash, byte| (hash ^ wide(byte) as u32).wrapping_mul(FNV_32_PRIME)),
             Hash::Hsieh => hsieh(key, wide),
@@ -135,22 +141,37 @@ impl FromStr for Hash {
 const FNV_32: u32 = 0x811c_9dc5;
 const FNV_32_PRIME: u32 = 0x0100_0193;
 
-/// Take in byte after byte, without a look at the end of the key but after each eight.
+/// Take in byte after byte, with few looks at where the key ends.
 #[inline(always)]
 fn fold<H>(key: &[u8], start: H, take: impl Fn(H, u8) -> H) -> H {
-    let (eights, rest) = key.as_chunks::<8>();
+    let (eights, mut rest) = key.as_chunks::<8>();
     let mut hash = start;
     for &[a, b, c, d, e, f, g, h] in eights {
         hash = take(take(take(take(hash, a), b), c), d);
         hash = take(take(take(take(hash, e), f), g), h);
     }
-    rest.iter().fold(hash, |hash, &byte| take(hash, byte))
+    if let Some((&[a, b, c, d], last)) = rest.split_first_chunk() {
+        hash = take(take(take(take(hash, a), b), c), d);
+        rest = last;
+    }
+    match *rest {
+        [a] => take(hash, a),
+        [a, b] => take(take(hash, a), b),
+        [a, b, c] => take(take(take(hash, a), b), c),
+        _ => hash,
+    }
 }
 
 /// In 64 bits, of which the lower half is the hash.
 #[inline(always)]
 fn fnv1_64(key: &[u8], wide: impl Fn(u8) -> u64) -> u32 {
     fold(key, 0xcbf2_9ce4_8422_2325_u64, |hash, byte| hash.wrapping_mul(0x0100_0000_01b3) ^ wide(byte)) as u32
+}
+
+/// Of which the lower half, the hash, needs no more than itself.
+#[inline(always)]
+fn fnv1a_64(key: &[u8], wide: impl Fn(u8) -> u64) -> u32 {
+    fold(key, 0x8422_2325_u32, |hash, byte| (hash ^ wide(byte) as u32).wrapping_mul(0x1b3))
 }
 
 #[inline(always)]
