@@ -11,6 +11,7 @@ pub mod chunked;
 pub mod fields;
 mod framing;
 pub mod guard;
+mod heads;
 pub mod incremental;
 mod lines;
 pub mod memcache;

@@ -15,8 +15,8 @@ pub use crate::incremental::{Parsed, Progress};
 pub use fault::{Fault, Reason};
 pub use inline::Inline;
 pub use passing::Passing;
-pub use reply::{Elements, Reply, ReplyProgress, Stray, Type, element_bytes, reply};
-pub use request::{Args, Message, Request, request};
+pub use reply::{Elements, Reply, ReplyProgress, Stray, Type, element_bytes, reply, reply_with};
+pub use request::{Args, Message, Request, Spot, request, request_with};
 
 /// A version of the protocol: which types replies have. Requests are the same in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -5,6 +5,7 @@ use memchr::memchr;
 use super::meta::block_bytes;
 use super::words::{Words, key_end};
 use super::{Parsed, Progress};
+use crate::heads::number_behind;
 
 /// The longest line of a reply; VALUE with the longest key has far less.
 const LINE_BYTES_MAX: usize = 8 * 1024;
@@ -169,15 +170,31 @@ fn plain_value(bytes: &[u8]) -> Option<Value<'_>> {
 }
 
 /// Return where the value ends whose line goes on with `rest` behind its key: flags and a length.
-#[inline]
+#[inline(always)]
 fn value_end(bytes: &[u8], rest: &[u8]) -> Option<usize> {
-    let (_, rest) = digits(rest.strip_prefix(b" ")?, b' ')?;
-    let (length, rest) = digits(rest, b'\r')?;
-    let block = rest.strip_prefix(b"\n")?;
+    let (length, block) = match short_line(rest) {
+        Some(found) => found,
+        None => any_line(rest)?,
+    };
     if block.get(length..length + 2)? != b"\r\n" {
         return None;
     }
     Some(bytes.len() - block.len() + length + 2)
+}
+
+/// Return the length at the end of a value's line, and what follows the line, where flags and length are short.
+#[inline(always)]
+fn short_line(rest: &[u8]) -> Option<(usize, &[u8])> {
+    let [b' ', b'0'..=b'9', rest @ ..] = rest else { return None };
+    let (length, bytes) = number_behind::<b' '>(rest)?;
+    Some((length, rest.get(bytes..)?))
+}
+
+#[inline(never)]
+fn any_line(rest: &[u8]) -> Option<(usize, &[u8])> {
+    let (_, rest) = digits(rest.strip_prefix(b" ")?, b' ')?;
+    let (length, rest) = digits(rest, b'\r')?;
+    Some((length, rest.strip_prefix(b"\n")?))
 }
 
 /// Return the number that a text begins with, of at most nine digits and an end, and what follows that.

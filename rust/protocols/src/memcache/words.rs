@@ -40,8 +40,9 @@ const HIGH: u64 = EACH << 7;
 /// Return where the first space is, or how long the text is. Words are too short for a search that must be set up.
 #[inline]
 fn space(text: &[u8]) -> usize {
+    let (eights, rest) = text.as_chunks();
     let mut at = 0;
-    while let Some(eight) = text[at..].first_chunk() {
+    for eight in eights {
         let eight = u64::from_le_bytes(*eight) ^ (EACH * u64::from(b' '));
         let hits = eight.wrapping_sub(EACH) & !eight & HIGH;
         if hits != 0 {
@@ -49,14 +50,15 @@ fn space(text: &[u8]) -> usize {
         }
         at += 8;
     }
-    text[at..].iter().position(|&byte| byte == b' ').map_or(text.len(), |more| at + more)
+    rest.iter().position(|&byte| byte == b' ').map_or(text.len(), |more| at + more)
 }
 
 /// Return where the first byte is that ends a key or that few keys have, a space or a control, or how long the text is.
 #[inline]
 pub(super) fn key_end(text: &[u8]) -> usize {
+    let (eights, rest) = text.as_chunks();
     let mut at = 0;
-    while let Some(eight) = text[at..].first_chunk() {
+    for eight in eights {
         let eight = u64::from_le_bytes(*eight);
         let hits = eight.wrapping_sub(EACH * u64::from(b' ' + 1)) & !eight & HIGH;
         if hits != 0 {
@@ -64,7 +66,7 @@ pub(super) fn key_end(text: &[u8]) -> usize {
         }
         at += 8;
     }
-    text[at..].iter().position(|&byte| byte <= b' ').map_or(text.len(), |more| at + more)
+    rest.iter().position(|&byte| byte <= b' ').map_or(text.len(), |more| at + more)
 }
 
 /// Return a number of digits alone, at most `max`.

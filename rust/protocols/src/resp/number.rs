@@ -1,5 +1,8 @@
 //! Numbers that end a line: counts and lengths.
 
+use super::Limits;
+use crate::heads::number_behind;
+
 /// The longest number of 64 bits with its sign.
 const DIGITS_MAX: usize = 20;
 
@@ -21,6 +24,16 @@ pub(super) fn number(bytes: &[u8], at: usize) -> Result<(i64, usize), NoNumber> 
         Some((number, line_bytes)) => Ok((number, at + line_bytes)),
         None => long_number(bytes, at),
     }
+}
+
+/// Return where the data of the bulk string start and end that `bytes` begin with, if it is whole and of one to four digits.
+/// `None` says nothing: it may be longer, or shorter than is looked at, or none.
+#[inline(always)]
+pub(super) fn short_bulk(bytes: &[u8], limits: &Limits) -> Option<(usize, usize)> {
+    let (length, start) = number_behind::<b'$'>(bytes)?;
+    let end = start + length;
+    let is_good = bytes.get(end..end + 2) == Some(b"\r\n") && length as u64 <= limits.bulk_bytes_max;
+    is_good.then_some((start, end))
 }
 
 /// Return the number of a line with one to three digits, as most counts and lengths have, and how many bytes the line has.

@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::newer::{self, Newer};
-use super::number::{NoNumber, number, value};
+use super::number::{NoNumber, number, short_bulk, value};
 use super::{Limits, Parsed, Version};
 
 /// How far the reader of one reply is, as [`super::Progress`] for requests; fresh again when a reply was whole.
@@ -182,6 +182,14 @@ impl ExactSizeIterator for Elements<'_> {}
 #[inline]
 #[must_use]
 pub fn element_bytes(bytes: &[u8]) -> Option<usize> {
+    if let Some((_, end)) = short_bulk(bytes, &NO_LIMITS) {
+        return Some(end + 2);
+    }
+    any_element_bytes(bytes)
+}
+
+#[inline(never)]
+fn any_element_bytes(bytes: &[u8]) -> Option<usize> {
     let end = match *bytes {
         [b'$', b'-', ..] => NULL_BYTES,
         [b'_', ..] => NULL.len(),
@@ -202,11 +210,27 @@ pub fn element_bytes(bytes: &[u8]) -> Option<usize> {
 /// Give the same bytes with more behind them until it is whole. O(n) over a reply of n bytes, however it arrives.
 #[inline]
 pub fn reply<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut ReplyProgress) -> Parsed<Result<Reply<'a>, Stray>> {
+    reply_with(bytes, limits, progress, None)
+}
+
+/// Return the same as [`reply`], and where the elements of an array end in its bytes, as far as that was seen on the way: of the
+/// first ones that are strings or missing values, but never of the last. Who needs each of them need not look for these once
+/// more. `ends` is used again; what it has after anything but an array means nothing.
+#[inline]
+pub fn reply_with<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    progress: &mut ReplyProgress,
+    mut ends: Option<&mut Vec<usize>>,
+) -> Parsed<Result<Reply<'a>, Stray>> {
+    if let Some(ends) = &mut ends {
+        ends.clear();
+    }
     if bytes.len() < progress.need || bytes.is_empty() {
         return Parsed::More { need: progress.need };
     }
     let end = loop {
-        match element(bytes, limits, progress) {
+        match element(bytes, limits, progress, &mut ends) {
             Ok(true) => break progress.at,
             Ok(false) => {}
             Err(Pause::More(need)) => {
@@ -253,7 +277,7 @@ fn behind_attributes(bytes: &[u8]) -> &[u8] {
     while bytes.get(progress.at) == Some(&b'|') {
         // The attribute's head adds what belongs to it to the one value that is always left; when that alone is left, it is over.
         loop {
-            match element(bytes, &NO_LIMITS, &mut progress) {
+            match element(bytes, &NO_LIMITS, &mut progress, &mut None) {
                 Ok(false) if progress.left > 1 => {}
                 Ok(false) => break,
                 // It was read before, so that it ends.
@@ -283,7 +307,12 @@ impl From<NoNumber> for Pause {
 
 /// Read one element, or the head of what has elements; tell whether the reply is whole with it.
 #[inline]
-fn element(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Result<bool, Pause> {
+fn element(
+    bytes: &[u8],
+    limits: &Limits,
+    progress: &mut ReplyProgress,
+    ends: &mut Option<&mut Vec<usize>>,
+) -> Result<bool, Pause> {
     let start = progress.at;
     let end = match bytes.get(start).ok_or(Pause::More(0))? {
         b'+' | b'-' => line(bytes, start, limits, &mut progress.seen)?,
@@ -294,7 +323,9 @@ fn element(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Resul
             if count > 0 {
                 open(count, limits, progress)?;
                 progress.at = end;
-                strings(bytes, limits, progress);
+                // Of an array in another one the ends are none of the other's elements.
+                let ends = if start == 0 { ends.take() } else { None };
+                strings(bytes, limits, progress, ends);
                 return Ok(false);
             }
             if count < -1 {
@@ -311,7 +342,7 @@ fn element(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) -> Resul
             Newer::Open { count, end } | Newer::Push { count, end } => {
                 open(count, limits, progress)?;
                 progress.at = end;
-                strings(bytes, limits, progress);
+                strings(bytes, limits, progress, None);
                 return Ok(false);
             }
             Newer::Attribute { count, end } => {
@@ -340,12 +371,12 @@ fn open(count: i64, limits: &Limits, progress: &mut ReplyProgress) -> Result<(),
 
 /// Pass over the bulk strings and missing values that are there, but for the last that is to come: most of what has
 /// elements has no others. What is not whole, or is neither, is looked at again.
-#[inline]
-fn strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) {
+fn strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress, mut ends: Option<&mut Vec<usize>>) {
     let (mut at, mut left) = (progress.at, progress.left);
     while left > 1 {
         at = match bytes.get(at) {
-            Some(b'$') => match bulk(bytes, at, limits) {
+            Some(_) if let Some((_, end)) = short_bulk(&bytes[at..], limits) => at + end + 2,
+            Some(b'$') => match any_bulk(bytes, at, limits) {
                 Ok(end) => end,
                 Err(_) => break,
             },
@@ -353,6 +384,9 @@ fn strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress) {
             _ => break,
         };
         left -= 1;
+        if let Some(ends) = &mut ends {
+            ends.push(at);
+        }
     }
     (progress.at, progress.left) = (at, left);
 }
@@ -374,6 +408,14 @@ pub(super) fn line(bytes: &[u8], at: usize, limits: &Limits, seen: &mut usize) -
 
 #[inline]
 fn bulk(bytes: &[u8], start: usize, limits: &Limits) -> Result<usize, Pause> {
+    if let Some((_, end)) = short_bulk(&bytes[start..], limits) {
+        return Ok(start + end + 2);
+    }
+    any_bulk(bytes, start, limits)
+}
+
+#[inline(never)]
+fn any_bulk(bytes: &[u8], start: usize, limits: &Limits) -> Result<usize, Pause> {
     // Most that have no data are missing values.
     if bytes.get(start + 1..start + NULL_BYTES) == Some(b"-1\r\n") {
         return Ok(start + NULL_BYTES);

@@ -4,8 +4,9 @@ use memchr::memchr;
 
 use super::fault::{Fault, Reason};
 use super::inline::Inline;
-use super::number::{NoNumber, number};
+use super::number::{NoNumber, number, short_bulk};
 use super::{Limits, Parsed, Progress};
+use crate::heads::number_behind;
 
 /// What a client sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,11 @@ pub struct Request<'a> {
     pub bytes: &'a [u8],
     /// How many arguments it has, the command's name among them: at least 1.
     pub count: usize,
+    name: &'a [u8],
     /// From the name's `$` on.
     body: &'a [u8],
+    /// What is behind the name.
+    behind_name: &'a [u8],
 }
 
 impl<'a> Request<'a> {
@@ -52,15 +56,45 @@ impl<'a> Request<'a> {
     }
 
     /// Return the argument at an index, the command's name at 0. O(index).
+    #[inline]
     #[must_use]
     pub fn arg(&self, index: usize) -> Option<&'a [u8]> {
-        self.args().nth(index)
+        match index.checked_sub(1) {
+            None => Some(self.name),
+            Some(index) => Args { rest: self.behind_name, left: self.count - 1 }.nth(index),
+        }
     }
 
     /// Return the command's name as sent, in any case; [`super::commands::find`] finds it.
+    #[inline]
     #[must_use]
-    pub fn name(&self) -> &'a [u8] {
-        self.arg(0).unwrap_or_default()
+    pub const fn name(&self) -> &'a [u8] {
+        self.name
+    }
+}
+
+/// Where an argument's data stand in the bytes of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// Where they begin.
+    pub start: usize,
+    /// Where they end; their line's end is behind that, and behind it the next argument.
+    pub end: usize,
+}
+
+impl Spot {
+    /// Return the argument, of the bytes of its request; empty where these are others.
+    #[inline]
+    #[must_use]
+    pub fn of(self, request: &[u8]) -> &[u8] {
+        request.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Return where the next argument begins, its length before it.
+    #[inline]
+    #[must_use]
+    pub const fn next(self) -> usize {
+        self.end + 2
     }
 }
 
@@ -96,6 +130,9 @@ impl<'a> Args<'a> {
         if self.left == 0 {
             return None;
         }
+        if let Some((length, start)) = number_behind::<b'$'>(self.rest) {
+            return Some((start, start + length));
+        }
         let (length, start) = number(self.rest, 1).ok()?;
         Some((start, start + usize::try_from(length).ok()?))
     }
@@ -126,10 +163,22 @@ impl ExactSizeIterator for Args<'_> {}
 /// bytes, however it arrives.
 #[inline]
 pub fn request<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Parsed<Result<Message<'a>, Fault>> {
+    request_with(bytes, limits, progress, &mut Vec::new())
+}
+
+/// Return the same as [`request`], and where a command's arguments stand, its name among them: who needs each of them need
+/// not look for them once more. `spots` is used again; what it has after anything but a command means nothing.
+#[inline]
+pub fn request_with<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    progress: &mut Progress,
+    spots: &mut Vec<Spot>,
+) -> Parsed<Result<Message<'a>, Fault>> {
     if bytes.len() < progress.need || bytes.is_empty() {
         return Parsed::More { need: progress.need };
     }
-    if bytes[0] == b'*' { array(bytes, limits, progress) } else { line(bytes, limits, progress) }
+    if bytes[0] == b'*' { array(bytes, limits, progress, spots) } else { line(bytes, limits, progress) }
 }
 
 type Outcome<'a> = Parsed<Result<Message<'a>, Fault>>;
@@ -140,7 +189,7 @@ fn fault<'a>(reason: Reason) -> Outcome<'a> {
 }
 
 #[inline]
-fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'a> {
+fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress, spots: &mut Vec<Spot>) -> Outcome<'a> {
     let (count, body) = match number(bytes, 1) {
         Ok(found) => found,
         Err(NoNumber::Incomplete) => return Parsed::More { need: 0 },
@@ -154,9 +203,13 @@ fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outco
         _ => return fault(Reason::Count),
     };
     let (mut at, mut left) = if progress.seen == 0 { (body, count) } else { (progress.seen, progress.left) };
+    spots.clear();
     while left > 0 {
         match bulk(bytes, at, limits) {
-            Ok(end) => at = end,
+            Ok(spot) => {
+                at = spot.next();
+                spots.push(spot);
+            }
             Err(Ok(need)) => {
                 *progress = Progress { seen: at, need, left };
                 return Parsed::More { need };
@@ -169,13 +222,39 @@ fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress) -> Outco
         left -= 1;
     }
     *progress = Progress::default();
-    Parsed::Whole(Ok(Message::Command(Request { bytes: &bytes[..at], count, body: &bytes[body..at] })))
+    let (bytes, body) = (&bytes[..at], &bytes[body..at]);
+    if spots.len() < count {
+        find_spots(bytes, body, count, spots);
+    }
+    let first = spots.first().map_or(&[][..], |spot| &bytes[spot.start..]);
+    let (name, behind_name) = first.split_at(spots.first().map_or(0, |spot| spot.end - spot.start));
+    let behind_name = behind_name.get(2..).unwrap_or_default();
+    Parsed::Whole(Ok(Message::Command(Request { bytes, count, name, body, behind_name })))
 }
 
-/// Return where the argument that begins at `at` ends; else how many bytes there must be before it is worth a look
+/// Find where the arguments of a whole request stand, of which the first were read before.
+#[cold]
+fn find_spots(bytes: &[u8], body: &[u8], count: usize, spots: &mut Vec<Spot>) {
+    spots.clear();
+    let mut args = Args { rest: body, left: count };
+    while let Some(arg) = args.next() {
+        let end = bytes.len() - args.rest.len() - 2;
+        spots.push(Spot { start: end - arg.len(), end });
+    }
+}
+
+/// Return where the argument stands that begins at `at`; else how many bytes there must be before it is worth a look
 /// (0 if that is not known), or why it is none.
-#[inline]
-fn bulk(bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, Result<usize, Reason>> {
+#[inline(always)]
+fn bulk(bytes: &[u8], at: usize, limits: &Limits) -> Result<Spot, Result<usize, Reason>> {
+    match bytes.get(at..).and_then(|rest| short_bulk(rest, limits)) {
+        Some((start, end)) => Ok(Spot { start: at + start, end: at + end }),
+        None => any_bulk(bytes, at, limits),
+    }
+}
+
+#[inline(never)]
+fn any_bulk(bytes: &[u8], at: usize, limits: &Limits) -> Result<Spot, Result<usize, Reason>> {
     match bytes.get(at) {
         None => return Err(Ok(0)),
         Some(b'$') => {}
@@ -189,7 +268,7 @@ fn bulk(bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, Result<usize,
     let length = length.and_then(|length| usize::try_from(length).ok()).ok_or(Err(Reason::Length))?;
     let end = start + length + 2;
     match bytes.get(end - 2..end) {
-        Some(b"\r\n") => Ok(end),
+        Some(b"\r\n") => Ok(Spot { start, end: end - 2 }),
         Some(_) => Err(Err(Reason::End)),
         None => Err(Ok(end)),
     }

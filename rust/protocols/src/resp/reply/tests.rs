@@ -234,3 +234,33 @@ fn no_element_is_read_twice() {
     let need = reply(b"$500\r\nabc", &LIMITS, &mut progress);
     assert_eq!(need, Parsed::More { need: 508 });
 }
+
+#[test]
+fn the_ends_of_elements_are_told_as_far_as_they_are_seen() {
+    let cases: [(&[u8], &[usize]); 8] = [
+        (b"*3\r\n$1\r\na\r\n$-1\r\n$2\r\nbc\r\n", &[11, 16]),
+        (b"*3\r\n_\r\n$10\r\n0123456789\r\n_\r\n", &[7, 24]),
+        (b"*1\r\n$1\r\na\r\n", &[]),
+        (b"*3\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n", &[11]),
+        (b"*3\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*0\r\n$1\r\nc\r\n", &[]),
+        (b"|1\r\n+a\r\n+b\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n", &[]),
+        (b"%1\r\n$1\r\na\r\n$1\r\nb\r\n", &[]),
+        (b"$1\r\na\r\n", &[]),
+    ];
+    for (bytes, expected) in cases {
+        let mut ends = vec![3];
+        let parsed = reply_with(bytes, &THREE, &mut ReplyProgress::default(), Some(&mut ends));
+        assert_eq!(parsed, Parsed::Whole(Ok(whole_three(bytes))));
+        assert_eq!(ends, expected, "{}", bytes.escape_ascii());
+        for end in 0..bytes.len() {
+            let mut progress = ReplyProgress::default();
+            let before = reply_with(&bytes[..end], &THREE, &mut progress, Some(&mut ends));
+            assert!(matches!(before, Parsed::More { .. }));
+            assert_eq!(
+                reply_with(bytes, &THREE, &mut progress, Some(&mut ends)),
+                Parsed::Whole(Ok(whole_three(bytes)))
+            );
+            assert!(expected.starts_with(&ends), "{} in two pieces, the first of {end}", bytes.escape_ascii());
+        }
+    }
+}

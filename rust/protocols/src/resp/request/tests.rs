@@ -141,3 +141,27 @@ fn no_argument_is_read_twice() {
         assert_eq!(progress.seen, end);
     }
 }
+
+#[test]
+fn the_spots_of_arguments_are_where_they_stand_however_they_came() {
+    let long = "v".repeat(200);
+    let bytes =
+        format!("*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$0\r\n\r\n$2\r\n\r\n\r\n$200\r\n{long}\r\n*1\r\n$4\r\nPING\r\n");
+    let bytes = bytes.as_bytes();
+    let expected = [b"MSET".as_slice(), b"a", b"", b"\r\n", long.as_bytes()];
+    for end in 0..bytes.len() {
+        let (mut progress, mut spots) = (Progress::default(), vec![Spot { start: 7, end: 9 }]);
+        let before = request_with(&bytes[..end], &LIMITS, &mut progress, &mut spots);
+        let parsed = if before == (Parsed::More { need: progress.need }) {
+            request_with(bytes, &LIMITS, &mut progress, &mut spots)
+        } else {
+            before
+        };
+        let Parsed::Whole(Ok(Message::Command(request))) = parsed else { panic!("{parsed:?}") };
+        let found: Vec<&[u8]> = spots.iter().map(|spot| spot.of(request.bytes)).collect();
+        assert_eq!(found, expected, "in two pieces, the first of {end}");
+        assert_eq!(request.args().collect::<Vec<_>>(), expected);
+        assert_eq!((0..6).map_while(|index| request.arg(index)).collect::<Vec<_>>(), expected);
+        assert_eq!((request.name(), spots[4].next()), (b"MSET".as_slice(), request.bytes.len()));
+    }
+}

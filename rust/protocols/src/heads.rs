@@ -1,0 +1,70 @@
+//! Short numbers that end a line, which are seen at once: the lengths of nearly all that comes.
+
+/// Return the number of one to four digits that stands between `MARK`, which `bytes` begin with, and the line's end, and how
+/// many bytes the line has. `None` says nothing: the number may be longer, begin with 0, or there may be less than eight bytes.
+#[inline(always)]
+pub(crate) fn number_behind<const MARK: u8>(bytes: &[u8]) -> Option<(usize, usize)> {
+    let seen: &[u8; 8] = bytes.first_chunk()?;
+    let is_end = |at: usize| seen[at..at + 2] == b"\r\n"[..];
+    if seen[0] != MARK {
+        None
+    } else if is_end(3) {
+        Some((first(seen[1])? * 10 + digit(seen[2])?, 5))
+    } else if is_end(4) {
+        Some(((first(seen[1])? * 10 + digit(seen[2])?) * 10 + digit(seen[3])?, 6))
+    } else if is_end(2) {
+        Some((digit(seen[1])?, 4))
+    } else if is_end(5) {
+        let tens = (first(seen[1])? * 10 + digit(seen[2])?) * 10 + digit(seen[3])?;
+        Some((tens * 10 + digit(seen[4])?, 7))
+    } else {
+        None
+    }
+}
+
+#[inline(always)]
+fn digit(byte: u8) -> Option<usize> {
+    let digit = usize::from(byte).wrapping_sub(usize::from(b'0'));
+    if digit <= 9 { Some(digit) } else { None }
+}
+
+/// Return a digit that a number of several begins with.
+#[inline(always)]
+fn first(byte: u8) -> Option<usize> {
+    let digit = usize::from(byte).wrapping_sub(usize::from(b'0'));
+    if digit.wrapping_sub(1) < 9 { Some(digit) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_numbers_are_what_they_say() {
+        for number in 0..10_000_usize {
+            let line = format!("${number}\r\nrest..");
+            assert_eq!(number_behind::<b'$'>(line.as_bytes()), Some((number, line.len() - 6)));
+            assert_eq!(number_behind::<b' '>(line.as_bytes()), None);
+        }
+        assert_eq!(number_behind::<b'$'>(b"$12\r\nabc"), Some((12, 5)));
+        assert_eq!(number_behind::<b'$'>(b"$12\r\nab"), None, "too few bytes to look at");
+    }
+
+    #[test]
+    fn what_is_no_short_number_is_left_to_others() {
+        for line in
+            ["$10000\r\n", "$01\r\n....", "$00\r\n....", "$-1\r\n....", "$\r\n......", "$1\n......", "$1\rx....."]
+        {
+            assert_eq!(number_behind::<b'$'>(line.as_bytes()), None, "{line:?}");
+        }
+        for digits in 1..=4 {
+            for at in 0..digits {
+                for byte in (0..=255_u8).filter(|byte| !byte.is_ascii_digit()) {
+                    let mut line = [&b"$"[..], &b"1111"[..digits], b"\r\n......"].concat();
+                    line[1 + at] = byte;
+                    assert_eq!(number_behind::<b'$'>(&line), None, "{}", line.escape_ascii());
+                }
+            }
+        }
+    }
+}
