@@ -1,5 +1,7 @@
 //! Buffers that are used again: who is idle holds none, and who is not asks the allocator for none.
 
+use std::ops::Range;
+
 /// A larger buffer is given back to the allocator.
 const KEPT_BYTES: usize = 256 * 1024;
 
@@ -11,6 +13,23 @@ const WRITTEN_BYTES: usize = 64 * 1024;
 
 /// What a buffer has when it is made.
 const FIRST_BYTES: usize = 512;
+
+/// So many bytes are copied at once where fewer are wanted.
+const SHORT_BYTES: usize = 32;
+
+/// Append a piece of a text. Most keys are short, and copied without a call: with what is behind them, which is cut off.
+#[inline]
+pub(crate) fn append(out: &mut Vec<u8>, text: &[u8], piece: Range<usize>) {
+    let length = piece.len();
+    match text.get(piece.start..).and_then(|text| text.first_chunk::<SHORT_BYTES>()) {
+        Some(more) if length <= SHORT_BYTES => {
+            let end = out.len() + length;
+            out.extend_from_slice(more);
+            out.truncate(end);
+        }
+        _ => out.extend_from_slice(text.get(piece).unwrap_or_default()),
+    }
+}
 
 /// Buffers nobody uses.
 #[derive(Debug, Default)]
@@ -53,6 +72,22 @@ impl Buffers {
     }
 }
 
+/// What an output lends to whom has much to append: it is not to be looked at until it is back.
+#[derive(Debug, Default)]
+pub(crate) struct Lent {
+    pub(crate) bytes: Vec<u8>,
+    /// How many bytes there were.
+    before: usize,
+}
+
+impl Lent {
+    /// Return how many bytes were appended.
+    #[inline]
+    pub(crate) fn added(&self) -> usize {
+        self.bytes.len() - self.before
+    }
+}
+
 /// Bytes that wait to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -90,6 +125,17 @@ impl Output {
     #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8], buffers: &mut Buffers) {
         self.end(buffers).extend_from_slice(bytes);
+    }
+
+    /// Lend what there is.
+    pub(crate) fn lend(&mut self, buffers: &mut Buffers) -> Lent {
+        let bytes = std::mem::take(self.end(buffers));
+        Lent { before: bytes.len(), bytes }
+    }
+
+    /// Take it back.
+    pub(crate) fn take_back(&mut self, lent: Lent) {
+        self.bytes = lent.bytes;
     }
 
     /// Append a whole buffer: where nothing else waits it is not copied.
@@ -171,5 +217,22 @@ impl Input {
 
     pub(crate) fn clear(&mut self, buffers: &mut Buffers) {
         buffers.give(std::mem::take(&mut self.bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_appended_and_nothing_else() {
+        let text: Vec<u8> = (0..100).collect();
+        for start in 0..=text.len() {
+            for end in start..=text.len() {
+                let mut out = b"before".to_vec();
+                append(&mut out, &text, start..end);
+                assert_eq!(out, [b"before", &text[start..end]].concat());
+            }
+        }
     }
 }

@@ -329,9 +329,15 @@ impl Client {
         }
     }
 
-    /// Take a part of a merged answer.
-    pub(crate) fn merge(&mut self, number: u32, part: u32, answer: Result<&Reply<'_>, Why>, context: &mut Context) {
-        if !self.has_room(answer.map_or(0, |answer| answer.bytes.len()), context) {
+    /// Take a part of a merged answer, and where its elements end as far as that is known.
+    pub(crate) fn merge(
+        &mut self,
+        number: u32,
+        part: u32,
+        answer: Result<(&Reply<'_>, &[usize]), Why>,
+        context: &mut Context,
+    ) {
+        if !self.has_room(answer.map_or(0, |(answer, _)| answer.bytes.len()), context) {
             return;
         }
         let place = self.slots.place(number);
@@ -339,7 +345,7 @@ impl Client {
         let Some(merge) = &mut slot.merge else { return };
         let before = merge.bytes();
         match answer {
-            Ok(answer) => merge.take(part, answer),
+            Ok((answer, ends)) => merge.take(part, answer, ends),
             Err(why) => merge.fail(part, why),
         }
         self.early_bytes += merge.bytes() - before;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use alongside_protocols::memcache::Spot;
+use alongside_protocols::{memcache, resp};
 
 use super::buffers::Buffers;
 use super::gather::Gather;
 use super::merge::Merge;
-use super::spread::Spread;
 use super::{ClientId, Effect, LinkId, Terms};
 use crate::counters::SAMPLED_ONE_IN;
 
@@ -15,9 +14,11 @@ use crate::counters::SAMPLED_ONE_IN;
 const SLOT_US: u64 = 10_000;
 
 /// Merges that are kept to be used again.
-const MERGES_KEPT: usize = 16;
-/// Gathers that are kept to be used again: for as many clients as are often waited for at once.
+const MERGES_KEPT: usize = 64;
+/// Gathers that are kept to be used again. Both are for as many clients as are often waited for at once.
 const GATHERS_KEPT: usize = 64;
+/// Arguments, or keys, for which the room is kept.
+const ARGS_KEPT: usize = 16 * 1024;
 
 /// The time, what is to be done, and what is used again.
 #[derive(Debug)]
@@ -34,11 +35,15 @@ pub(crate) struct Context {
     #[allow(clippy::vec_box, reason = "they are handed to slots as they are")]
     gathers: Vec<Box<Gather>>,
     /// Room for where a request's keys are.
-    pub(crate) spots: Vec<Spot>,
-    /// Room for the servers of a split command.
+    pub(crate) spots: Vec<memcache::Spot>,
+    /// The same for the arguments of a request of Redis.
+    pub(crate) args: Vec<resp::Spot>,
+    /// The same for where the elements of an answer end.
+    pub(crate) ends: Vec<usize>,
+    /// Room for the servers that parts of a split command go to.
     pub(crate) servers: Vec<u32>,
-    /// The same for its keys.
-    pub(crate) spread: Spread,
+    /// The same for the server of each of its keys.
+    pub(crate) found: Vec<u32>,
     /// When deadlines are looked at next.
     pub(crate) deadline_us: u64,
     random: u64,
@@ -58,8 +63,10 @@ impl Context {
             merges: Vec::new(),
             gathers: Vec::new(),
             spots: Vec::new(),
+            args: Vec::new(),
+            ends: Vec::new(),
             servers: Vec::new(),
-            spread: Spread::default(),
+            found: Vec::new(),
             deadline_us: u64::MAX,
             random: seed | 1,
             until_sample: SAMPLED_ONE_IN,
@@ -99,6 +106,31 @@ impl Context {
         false
     }
 
+    /// Return which of the next so many keys is looked at first, if one is.
+    pub(crate) fn next_sampled(&mut self, keys: usize) -> Option<usize> {
+        let next = self.until_sample as usize - 1;
+        if next >= keys {
+            self.until_sample -= keys as u32;
+            return None;
+        }
+        self.until_sample = 1;
+        self.is_sampled();
+        Some(next)
+    }
+
+    /// Give up room that few requests need.
+    pub(crate) fn forget_room(&mut self) {
+        if self.args.capacity() > ARGS_KEPT {
+            self.args = Vec::new();
+        }
+        if self.ends.capacity() > ARGS_KEPT {
+            self.ends = Vec::new();
+        }
+        if self.found.capacity() > ARGS_KEPT {
+            self.found = Vec::new();
+        }
+    }
+
     /// Return a number that no split command had lately.
     pub(crate) fn next_mark(&mut self) -> u32 {
         self.mark = self.mark.wrapping_add(1);
@@ -130,5 +162,24 @@ impl Context {
 
     pub(crate) fn connect(&mut self, link: LinkId, terms: &Arc<Terms>, server: usize) {
         self.effects.push(Effect::Connect { link, terms: terms.clone(), server });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_sampled_alike_one_by_one_and_many_at_once() {
+        let (mut one, mut many) = (Context::new(7), Context::new(7));
+        for keys in [0, 1, 63, 64, 100, 1, 1, 200, 3, 1000] {
+            let expected: Vec<usize> = (0..keys).filter(|_| one.is_sampled()).collect();
+            let (mut first, mut found) = (0, Vec::new());
+            while let Some(next) = many.next_sampled(keys - first) {
+                found.push(first + next);
+                first += next + 1;
+            }
+            assert_eq!(found, expected);
+        }
     }
 }

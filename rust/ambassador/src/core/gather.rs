@@ -125,10 +125,22 @@ impl Gather {
         self.spots.get(key as usize).copied()
     }
 
+    /// Return where a key is in the text with the space before it.
+    #[inline]
+    pub(crate) fn piece(&self, key: u32) -> Range<usize> {
+        let spot = self.spots.get(key as usize).map_or((1, 0), |spot| (spot.start as usize, spot.bytes as usize));
+        spot.0.saturating_sub(1)..spot.0 + spot.1
+    }
+
     /// Return the request.
     #[inline]
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// Return all keys of the request.
+    pub(crate) fn all_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.spots.iter().map(|spot| spot.of(&self.text))
     }
 
     /// Return the keys of a list, from one on.
@@ -171,25 +183,28 @@ impl Gather {
     /// pass on what can be ([`Gather::pass_on`]), with the same bytes of values.
     #[inline]
     pub(crate) fn take<'a>(&mut self, next: &mut u32, bytes: &'a [u8], progress: &mut Progress) -> Taken<'a> {
-        let (mut done, mut fresh) = (0, 0);
+        let (mut done, mut found) = (0, 0);
         self.fresh = 0;
         let end = loop {
             let rest = &bytes[done..];
             if let Some(mark) = self.marks.get_mut(*next as usize)
                 && let Some(spot) = self.spots.get(*next as usize)
-                && let Some(length) = value_of(rest, spot.of(&self.text), progress)
+                && let Some(key) = self.text.get(spot.start as usize..spot.start as usize + spot.bytes as usize)
+                && let Some(length) = value_of(rest, key, progress)
             {
                 (mark.at, mark.bytes) = ((self.store.len() + done) as u32, length as u32);
                 *next = mark.next;
+                if done == 0 {
+                    *progress = Progress::default();
+                }
                 done += length;
-                fresh += length;
-                *progress = Progress::default();
                 continue;
             }
             match piece(rest, progress) {
                 Parsed::Whole(Ok(Piece::Value(value))) => {
                     self.find(next, value.key, done, value.bytes);
                     done += value.bytes.len();
+                    found += value.bytes.len();
                 }
                 Parsed::Whole(Ok(Piece::End(line))) => break End::Good(line.len()),
                 Parsed::Whole(Ok(Piece::Error(line))) => break End::Refused(line),
@@ -200,7 +215,8 @@ impl Gather {
         if matches!(end, End::Good(_) | End::Refused(_)) {
             self.lose_all(next);
         }
-        self.fresh += fresh;
+        // What was looked for was counted there, if it is a key's.
+        self.fresh += done - found;
         self.kept += self.fresh;
         Taken { values_bytes: done, end }
     }
@@ -234,19 +250,22 @@ impl Gather {
     pub(crate) fn pass_on(&mut self, taken: &[u8], out: Option<&mut Vec<u8>>) {
         let first = self.store.len();
         if let Some(out) = out {
-            let mut run = 0..0;
-            while let Some(mark) = self.marks.get(self.front).copied().filter(|mark| mark.bytes != WAITING) {
+            while let Some(mark) = self.marks.get(self.front)
+                && mark.bytes != WAITING
+            {
                 self.front += 1;
                 let (at, bytes) = (mark.at as usize, mark.bytes as usize);
+                self.kept -= bytes;
                 // What stands behind the store is elsewhere.
-                if at == run.end && at != first {
-                    run.end += bytes;
-                } else if bytes > 0 {
-                    self.write(run, taken, first, out);
-                    run = at..at + bytes;
-                }
+                let value = match at.checked_sub(first) {
+                    None => self.store.get(at..at + bytes),
+                    Some(at) => {
+                        self.fresh -= bytes;
+                        taken.get(at..at + bytes)
+                    }
+                };
+                out.extend_from_slice(value.unwrap_or_default());
             }
-            self.write(run, taken, first, out);
         }
         if self.fresh > 0 {
             self.store.extend_from_slice(taken);
@@ -258,19 +277,6 @@ impl Gather {
         if passed_bytes > self.kept.max(PASSED_BYTES) {
             self.forget_passed();
         }
-    }
-
-    /// Append values that stand one behind the other, in the store or in what was taken behind it.
-    #[inline]
-    fn write(&mut self, run: Range<usize>, taken: &[u8], first: usize, out: &mut Vec<u8>) {
-        self.kept -= run.len();
-        let values = if run.start < first {
-            self.store.get(run)
-        } else {
-            self.fresh -= run.len();
-            taken.get(run.start - first..run.end - first)
-        };
-        out.extend_from_slice(values.unwrap_or_default());
     }
 
     /// Keep only what has not gone on.

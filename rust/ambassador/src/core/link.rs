@@ -7,7 +7,7 @@ use alongside_protocols::incremental::Progress;
 use alongside_protocols::memcache::Hides;
 use alongside_protocols::resp::{Passing, ReplyProgress, Version};
 
-use super::buffers::{Input, Output};
+use super::buffers::{Input, Lent, Output};
 use super::context::Context;
 use super::gather::NONE;
 use super::server::Server;
@@ -214,15 +214,6 @@ impl Link {
         self.end = self.end.wrapping_add(bytes.len() as u32);
     }
 
-    /// Write a space and a word.
-    #[inline]
-    pub(crate) fn write_word(&mut self, word: &[u8], context: &mut Context) {
-        let out = self.output.end(&mut context.buffers);
-        out.push(b' ');
-        out.extend_from_slice(word);
-        self.end = self.end.wrapping_add(word.len() as u32 + 1);
-    }
-
     /// Count what was asked last, now that it is written.
     pub(crate) fn count_last(&self) {
         self.lane.requests.add(1);
@@ -244,6 +235,17 @@ impl Link {
         let count = out.len() - before;
         self.end = self.end.wrapping_add(count as u32);
         count
+    }
+
+    /// Lend what is to be written to whom has much to append; nothing is asked on this link before it is back.
+    pub(crate) fn lend(&mut self, context: &mut Context) -> Lent {
+        self.output.lend(&mut context.buffers)
+    }
+
+    /// Take it back.
+    pub(crate) fn take_back(&mut self, lent: Lent) {
+        self.end = self.end.wrapping_add(lent.added() as u32);
+        self.output.take_back(lent);
     }
 
     /// Return how many bytes an ask has that is not among the first `written`: nothing of it was sent.

@@ -51,6 +51,7 @@ pub(super) fn read(
         }
     }
     pool.lane.commands.add(commands);
+    context.forget_room();
     done
 }
 

@@ -1,9 +1,8 @@
 //! memcache commands with several keys: a part for each server, of a `gat` as many as its server takes.
 
-use std::ops::Range;
-
 use alongside_protocols::memcache::{Kind, Request, Words};
 
+use super::buffers::append;
 use super::client::Client;
 use super::context::Context;
 use super::gather::{Gather, NONE};
@@ -37,13 +36,6 @@ pub(super) struct Asker {
     pub(super) moves: u8,
 }
 
-/// Keys that stand one behind the other and go to one server: they are written at once.
-#[derive(Clone, Debug, Default)]
-struct Run {
-    server: usize,
-    place: Range<usize>,
-}
-
 /// Begin a `get` or `gat` of several keys.
 pub(super) fn begin(
     client: &mut Client,
@@ -55,7 +47,10 @@ pub(super) fn begin(
     let asker = Asker { client: client.id, slot: client.slots.next(), moves: 0 };
     let mut gather = context.gather();
     gather.begin(request.line, &mut context.spots);
-    let sent = send(asker, pool, links, (request, &mut gather, 0), context);
+    let mut found = std::mem::take(&mut context.found);
+    pool.choose_each(gather.all_keys(), NONE, &mut found, context);
+    context.found = found;
+    let sent = send_to_found(asker, pool, links, (request, &mut gather, 0), context);
     pool.lane.fragments.add(u64::from(sent.parts));
     let kind = if pool.is_strict() { SlotKind::ValuesTogether } else { SlotKind::Values };
     let asked_bytes = request.bytes.len() + gather.keys_bytes();
@@ -76,46 +71,43 @@ pub(super) fn send(
     (request, gather, first): (&Request<'_>, &mut Gather, u32),
     context: &mut Context,
 ) -> Sent {
+    let mut found = std::mem::take(&mut context.found);
+    pool.choose_each(gather.keys(first), NONE, &mut found, context);
+    context.found = found;
+    send_to_found(asker, pool, links, (request, gather, first), context)
+}
+
+/// Ask the servers that were found for the keys of a list.
+fn send_to_found(
+    asker: Asker,
+    pool: &mut Pool,
+    links: &mut Slab<Link>,
+    (request, gather, first): (&Request<'_>, &mut Gather, u32),
+    context: &mut Context,
+) -> Sent {
+    let mut found = std::mem::take(&mut context.found);
     let servers = std::mem::take(&mut context.servers);
-    let mut parts = Parts { asker, request, mark: context.next_mark(), servers, sent: Sent::default() };
+    let mark = context.next_mark();
     let is_gat = request.kind() == Kind::Gat;
-    let mut run = Run::default();
+    let mut parts = Parts { asker, request, mark, is_gat, servers, sent: Sent::default() };
     let mut next = first;
-    while let Some(spot) = gather.spot(next) {
+    for &server in &found {
         let this = next;
         next = gather.next(this);
-        let key = spot.of(gather.text());
-        // With the space before it.
-        let place = (spot.start as usize).saturating_sub(1)..spot.start as usize + key.len();
-        let found = pool.choose(key, context);
-        pool.sample(key, context);
-        let is_asked = match found {
-            Ok(server) => parts.join(pool, links, (gather, this), (server, place.len()), context).map(|()| server),
-            Err(why) => Err(why),
-        };
-        match is_asked {
-            Ok(server) if server == run.server && place.start == run.place.end && !is_gat => {
-                run.place.end = place.end;
-            }
-            Ok(server) => {
-                write(pool, links, gather, &run, context);
-                run = Run { server, place };
-                if is_gat {
-                    write(pool, links, gather, &std::mem::take(&mut run), context);
-                }
-            }
-            Err(why) => {
-                parts.sent.lost += 1;
-                parts.sent.failed = Some(why);
-                gather.lose(this);
-            }
+        if context.is_sampled() {
+            pool.count_key(gather.text().get(gather.piece(this)).and_then(|piece| piece.get(1..)).unwrap_or_default());
+        }
+        if let Err(why) = parts.join(pool, links, (gather, this), server as usize, context) {
+            parts.sent.lost += 1;
+            parts.sent.failed = Some(why);
+            gather.lose(this);
         }
     }
-    write(pool, links, gather, &run, context);
     for server in parts.servers.drain(..) {
         parts.sent.parts += end(pool, links, gather, server as usize, context);
     }
-    context.servers = parts.servers;
+    found.clear();
+    (context.servers, context.found) = (parts.servers, found);
     let sent = parts.sent;
     pool.waiting += sent.parts as usize;
     pool.lane.keys_lost.add(sent.lost);
@@ -131,87 +123,82 @@ struct Parts<'a> {
     request: &'a Request<'a>,
     /// What servers' parts of this command are known by.
     mark: u32,
+    is_gat: bool,
     servers: Vec<u32>,
     sent: Sent,
 }
 
 impl Parts<'_> {
-    /// Put a key of so many bytes with its space into its server's part, beginning one if there is none, or none that has room.
+    /// Put a key into its server's part, beginning one if there is none, or none that has room.
     #[inline]
     fn join(
         &mut self,
         pool: &mut Pool,
         links: &mut Slab<Link>,
         (gather, key): (&mut Gather, u32),
-        (server, key_bytes): (usize, usize),
+        server: usize,
         context: &mut Context,
     ) -> Result<(), Why> {
-        let is_new = pool.servers[server].part.mark != self.mark;
-        if is_new {
-            self.servers.push(server as u32);
-            self.start(pool, links, (server, key), context);
-        } else if self.request.kind() == Kind::Gat && last_bytes(pool, links, server) + key_bytes + 2 > GAT_BYTES_MAX {
-            self.sent.parts += end(pool, links, gather, server, context);
-            self.start(pool, links, (server, key), context);
+        let Some(its) = pool.servers.get_mut(server) else { return Err(Why::Refused) };
+        let mut part = &mut its.part;
+        let piece = gather.piece(key);
+        if part.mark != self.mark || self.is_gat && part.lent.added() + piece.len() + 2 > GAT_BYTES_MAX {
+            self.start(pool, links, gather, (server, key), context);
+            part = &mut pool.servers[server].part;
         } else {
-            gather.link(pool.servers[server].part.last, key);
+            gather.link(part.last, key);
         }
-        let part = &mut pool.servers[server].part;
         part.last = key;
         part.keys += 1;
-        part.number.map(drop)
+        part.number?;
+        append(&mut part.lent.bytes, gather.text(), piece);
+        Ok(())
     }
 
-    /// Begin a server's part, with its first key to come.
-    fn start(&self, pool: &mut Pool, links: &mut Slab<Link>, (server, first): (usize, u32), context: &mut Context) {
+    /// Begin a server's part, with its first key to come, when the one before it is ended.
+    #[inline(never)]
+    fn start(
+        &mut self,
+        pool: &mut Pool,
+        links: &mut Slab<Link>,
+        gather: &mut Gather,
+        (server, first): (usize, u32),
+        context: &mut Context,
+    ) {
+        if pool.servers[server].part.mark == self.mark {
+            self.sent.parts += end(pool, links, gather, server, context);
+        } else {
+            self.servers.push(server as u32);
+        }
         let found = pool.link(server, self.asker.client.index, links, context);
+        let found = found.and_then(|id| links.get_mut(id.index, id.generation).ok_or(Why::Other));
         let part = &mut pool.servers[server].part;
         (part.mark, part.keys) = (self.mark, 0);
-        part.number = found.map(|_| 0);
-        let Ok(id) = found else { return };
-        part.link = id;
-        let Some(link) = links.get_mut(id.index, id.generation) else { return };
+        part.number = found.as_ref().map(|_| 0).map_err(|&why| why);
+        let Ok(link) = found else { return };
+        part.link = link.id;
         let mut ask = Ask::new(self.asker.client, self.asker.slot, What::ValuesPart, Class::ReadMany);
         (ask.moves, ask.next) = (self.asker.moves, first);
         link.ask(ask, context);
-        link.write(self.request.verb.as_str().as_bytes(), context);
-        if let Some(time) = Words::new(self.request.line).nth(1).filter(|_| self.request.kind() == Kind::Gat) {
-            link.write_word(time, context);
+        part.lent = link.lend(context);
+        part.lent.bytes.extend_from_slice(self.request.verb.as_str().as_bytes());
+        if let Some(time) = Words::new(self.request.line).nth(1).filter(|_| self.is_gat) {
+            part.lent.bytes.push(b' ');
+            part.lent.bytes.extend_from_slice(time);
         }
     }
 }
 
-/// Write keys to their server's part, each with the space before it.
-#[inline]
-fn write(pool: &Pool, links: &mut Slab<Link>, gather: &Gather, run: &Run, context: &mut Context) {
-    if run.place.is_empty() {
-        return;
-    }
-    if let Some(link) = link_of(pool, links, run.server) {
-        link.write(gather.text().get(run.place.clone()).unwrap_or_default(), context);
-    }
-}
-
-/// Return the link on which a server's part is being written.
-#[inline]
-fn link_of<'l>(pool: &Pool, links: &'l mut Slab<Link>, server: usize) -> Option<&'l mut Link> {
-    let part = &pool.servers[server].part;
-    part.number.ok().and_then(|_| links.get_mut(part.link.index, part.link.generation))
-}
-
-/// Return how long a server's part is by now.
-fn last_bytes(pool: &Pool, links: &mut Slab<Link>, server: usize) -> usize {
-    link_of(pool, links, server).map_or(0, |link| link.last_bytes())
-}
-
 /// End a server's part; return how many there are of it: none, where there is no link.
-fn end(pool: &Pool, links: &mut Slab<Link>, gather: &mut Gather, server: usize, context: &mut Context) -> u32 {
-    let Some(link) = link_of(pool, links, server) else { return 0 };
-    let part = &pool.servers[server].part;
+fn end(pool: &mut Pool, links: &mut Slab<Link>, gather: &mut Gather, server: usize, context: &mut Context) -> u32 {
+    let part = &mut pool.servers[server].part;
+    let found = part.number.ok().and_then(|_| links.get_mut(part.link.index, part.link.generation));
+    let Some(link) = found else { return 0 };
     gather.link(part.last, NONE);
     if let Some(ask) = link.asks.back_mut() {
         ask.part = part.keys;
     }
+    link.take_back(std::mem::take(&mut part.lent));
     link.write(b"\r\n", context);
     link.count_last();
     1

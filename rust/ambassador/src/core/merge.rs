@@ -21,16 +21,21 @@ pub(crate) struct Merge {
     parts: Vec<Part>,
     /// The parts' elements; of parts that each have all, what they say together.
     bytes: Vec<u8>,
+    /// Where each of these elements ends in the answer of its part, part after part.
+    ends: Vec<usize>,
     sum: i64,
     /// The first error, as a whole line.
     error: Vec<u8>,
 }
 
-/// Where a part's next element is among the bytes.
+/// Where a part's next element begins among the bytes, and which of the ends are its own.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     at: usize,
-    end: usize,
+    /// Where its answer would begin, modulo what a number holds: the head that is before its elements is left out.
+    start: usize,
+    next: usize,
+    last: usize,
     /// Where the error is that stands for each of its keys; 0 bytes if there is none.
     error: (usize, usize),
 }
@@ -51,25 +56,21 @@ impl Merge {
         self.parts.clear();
         self.parts_of_keys.clear();
         self.bytes.clear();
+        self.ends.clear();
         self.error.clear();
-        self.bytes.capacity() <= KEPT_BYTES && self.parts_of_keys.capacity() <= KEPT_BYTES / 4
+        let ends_bytes = self.ends.capacity() * size_of::<usize>();
+        self.bytes.capacity().max(ends_bytes) <= KEPT_BYTES && self.parts_of_keys.capacity() <= KEPT_BYTES / 4
     }
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Take a part's answer. A part that is answered otherwise than it should be has failed.
-    pub(crate) fn take(&mut self, part: u32, answer: &Reply<'_>) {
+    /// Take a part's answer, and where its first elements end. A part that is answered otherwise than it should be has failed.
+    pub(crate) fn take(&mut self, part: u32, answer: &Reply<'_>, ends: &[usize]) {
         match (self.split, answer.kind) {
             (_, Type::Error | Type::BulkError) => self.fail_with(part, answer.bytes),
-            (Some(Split::Mget), Type::Array) => {
-                if let Some(part) = self.parts.get_mut(part as usize) {
-                    part.at = self.bytes.len();
-                    self.bytes.extend_from_slice(answer.elements().rest());
-                    part.end = self.bytes.len();
-                }
-            }
+            (Some(Split::Mget), Type::Array) => self.take_elements(part, answer, ends),
             (Some(Split::Sum), Type::Integer) => self.sum = self.sum.saturating_add(answer.integer().unwrap_or(0)),
             (Some(Split::Mset), Type::Simple) => {}
             (Some(Split::Same), _) if self.bytes.is_empty() => self.bytes.extend_from_slice(answer.bare()),
@@ -78,6 +79,26 @@ impl Merge {
             (Some(Split::Least), Type::Array) if self.lessen(answer) => {}
             _ => self.fail(part, Why::Stray),
         }
+    }
+
+    /// Take a part's elements. `ends` has where the first of them end in the answer; what is more than there are keys is no
+    /// key's.
+    fn take_elements(&mut self, part: u32, answer: &Reply<'_>, ends: &[usize]) {
+        let Some(part) = self.parts.get_mut(part as usize) else { return };
+        let elements = answer.elements();
+        let (count, rest) = (elements.len().min(self.parts_of_keys.len()), elements.rest());
+        let head_bytes = answer.bytes.len() - rest.len();
+        let (at, next) = (self.bytes.len(), self.ends.len());
+        let known = &ends[..ends.len().min(count)];
+        self.ends.extend_from_slice(known);
+        let mut end = known.last().copied().unwrap_or(head_bytes);
+        for _ in known.len()..count {
+            let Some(bytes) = answer.bytes.get(end..).and_then(element_bytes) else { break };
+            end += bytes;
+            self.ends.push(end);
+        }
+        self.bytes.extend_from_slice(rest);
+        *part = Part { at, start: at.wrapping_sub(head_bytes), next, last: self.ends.len(), error: (0, 0) };
     }
 
     /// Take the lesser of each number that is there and an answer's; tell whether both have the same form.
@@ -110,7 +131,7 @@ impl Merge {
         if let Some(part) = self.parts.get_mut(part as usize) {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(line);
-            *part = Part { at: start, end: start, error: (start, self.bytes.len()) };
+            *part = Part { error: (start, self.bytes.len()), ..Part::default() };
         }
     }
 
@@ -134,14 +155,15 @@ impl Merge {
         write_array(out, self.parts_of_keys.len());
         for &part in &self.parts_of_keys {
             let Some(part) = self.parts.get_mut(part as usize) else { continue };
-            match element_bytes(&self.bytes[part.at..part.end]) {
-                Some(length) => {
-                    out.extend_from_slice(&self.bytes[part.at..part.at + length]);
-                    part.at += length;
+            match self.ends.get(part.next) {
+                Some(&end) if part.next < part.last => {
+                    let end = part.start.wrapping_add(end);
+                    out.extend_from_slice(self.bytes.get(part.at..end).unwrap_or_default());
+                    (part.at, part.next) = (end, part.next + 1);
                 }
-                None if part.error.1 > part.error.0 => out.extend_from_slice(&self.bytes[part.error.0..part.error.1]),
+                _ if part.error.1 > part.error.0 => out.extend_from_slice(&self.bytes[part.error.0..part.error.1]),
                 // A server that answers with fewer elements than it was asked for.
-                None => write_error(out, Why::Stray.text().as_bytes()),
+                _ => write_error(out, Why::Stray.text().as_bytes()),
             }
         }
     }

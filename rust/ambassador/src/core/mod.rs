@@ -31,7 +31,6 @@ mod redis_many;
 mod redis_replies;
 mod server;
 mod slots;
-mod spread;
 mod standing;
 mod terms;
 mod users;

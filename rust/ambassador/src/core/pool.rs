@@ -148,6 +148,26 @@ impl Pool {
         found.filter(|&index| index < self.servers.len()).ok_or(Why::Refused)
     }
 
+    /// Append the index of the server that gets each of some keys now; `nobody` where none does.
+    #[inline(never)]
+    pub(crate) fn choose_each<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        nobody: u32,
+        found: &mut Vec<u32>,
+        context: &mut Context,
+    ) {
+        let place = match &self.ring {
+            Ring::Home => Some(&self.terms.place),
+            Ring::Live(place) => Some(place),
+            Ring::Nobody => None,
+        };
+        match place {
+            Some(Place::Twemproxy(continuum)) if !self.is_random => continuum.servers(keys, found),
+            _ => found.extend(keys.map(|key| self.choose(key, context).map_or(nobody, |index| index as u32))),
+        }
+    }
+
     /// Return any server that gets commands.
     pub(crate) fn choose_any(&self, context: &mut Context) -> Result<usize, Why> {
         let start = context.random() as usize % self.servers.len().max(1);
@@ -164,8 +184,18 @@ impl Pool {
         }
     }
 
+    /// Count those of some keys whose turn has come.
+    pub(crate) fn sample_each<'k>(&self, keys: usize, key: impl Fn(usize) -> &'k [u8], context: &mut Context) {
+        let mut first = 0;
+        while let Some(next) = context.next_sampled(keys - first) {
+            self.count_key(key(first + next));
+            first += next + 1;
+        }
+    }
+
+    /// Count a key among those that are asked for.
     #[cold]
-    fn count_key(&self, key: &[u8]) {
+    pub(crate) fn count_key(&self, key: &[u8]) {
         self.lane.more.top.lock().unwrap_or_else(std::sync::PoisonError::into_inner).count(key);
     }
 

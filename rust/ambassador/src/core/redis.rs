@@ -2,7 +2,7 @@
 
 use alongside_protocols::incremental::{Parsed, Progress};
 use alongside_protocols::resp::commands::{Command, Kind, Local, Split, Why as Refusal, find};
-use alongside_protocols::resp::{Fault, Inline, Message, Request, request};
+use alongside_protocols::resp::{Fault, Inline, Message, Request, request_with};
 
 use super::Why;
 use super::client::Client;
@@ -38,7 +38,7 @@ pub(super) fn read(
             break;
         }
         let (limits, bytes_max) = pool.request_limits(client.is_known);
-        match request(&bytes[done..], &limits, &mut client.progress) {
+        match request_with(&bytes[done..], &limits, &mut client.progress, &mut context.args) {
             Parsed::More { need } if need.max(bytes.len() - done) > bytes_max => {
                 done = bytes.len();
                 end_with(client, pool, TOO_LARGE, context);
@@ -62,6 +62,7 @@ pub(super) fn read(
         }
     }
     pool.lane.commands.add(commands);
+    context.forget_room();
     done
 }
 
@@ -79,7 +80,7 @@ fn begin_inline(
     }
     let mut array = context.buffers.take();
     inline.write(&mut array);
-    match request(&array, &pool.resp_limits, &mut Progress::default()) {
+    match request_with(&array, &pool.resp_limits, &mut Progress::default(), &mut context.args) {
         Parsed::Whole(Ok(Message::Command(request))) => begin(client, pool, links, &request, context),
         Parsed::Whole(Err(fault)) => end_with_fault(client, pool, &fault, context),
         // Whatever it was: it has one answer.
@@ -127,6 +128,7 @@ pub(super) fn repeated(word: &[u8]) -> Vec<u8> {
     word.iter().take(REPEATED_BYTES_MAX).map(printable).collect()
 }
 
+/// Begin a command whose arguments stand at the context's spots.
 #[inline]
 fn begin(client: &mut Client, pool: &mut Pool, links: &mut Slab<Link>, request: &Request<'_>, context: &mut Context) {
     let name = request.name();

@@ -1,7 +1,7 @@
 //! What Redis servers answer.
 
 use alongside_protocols::incremental::Parsed;
-use alongside_protocols::resp::{Limits, Passing, Reply, ReplyProgress, Type, Version, reply};
+use alongside_protocols::resp::{Limits, Passing, Reply, ReplyProgress, Type, Version, reply, reply_with};
 
 use super::Why;
 use super::client::Client;
@@ -44,7 +44,8 @@ pub(super) fn read(
             pass(link, rest, &mut seen, ask);
             continue;
         }
-        let reply = match reply(rest, &limits, &mut link.reply_progress) {
+        let ends = if ask.what == What::ReplyPart { Some(&mut context.ends) } else { None };
+        let reply = match reply_with(rest, &limits, &mut link.reply_progress, ends) {
             // Redis says so before anything else, and ends the connection: it answers nothing.
             Parsed::Whole(Ok(reply)) if !link.was_answered && FULL.contains(&reply.bytes) => {
                 seen.verdict = Verdict::Broken(Why::Refused);
@@ -146,7 +147,11 @@ fn deliver(ask: Ask, reply: &Reply<'_>, clients: &mut Slab<Client>, context: &mu
     }
     let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return Verdict::Fine };
     match ask.what {
-        What::ReplyPart => client.merge(ask.slot, ask.part, Ok(reply), context),
+        What::ReplyPart => {
+            let ends = std::mem::take(&mut context.ends);
+            client.merge(ask.slot, ask.part, Ok((reply, &ends)), context);
+            context.ends = ends;
+        }
         What::Version => {
             let is_refused = reply.kind != Type::Map && !is_no_word_of_version(reply);
             client.end_part(ask.slot, is_refused.then_some(Why::Version), context);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alongside_protocols::resp::Version;
 
+use super::buffers::Lent;
 use super::context::Context;
 use super::{LinkId, Why};
 use crate::counters::{ServerLane, Standing};
@@ -61,17 +62,19 @@ pub(crate) const fn version_at(place: usize) -> Version {
 }
 
 /// A server's part of a split command.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Part {
     /// Which command.
     pub(crate) mark: u32,
     /// The number of the part, or why there is none.
     pub(crate) number: Result<u32, Why>,
     pub(crate) link: LinkId,
-    /// How many keys it has, of a part of values.
+    /// How many keys it has.
     pub(crate) keys: u32,
     /// The last key, of a part of values.
     pub(crate) last: u32,
+    /// What its link lends it while keys are appended.
+    pub(crate) lent: Lent,
 }
 
 impl Server {
@@ -88,7 +91,14 @@ impl Server {
             probe: None,
             probe_at_us: u64::MAX,
             fails_at_once: false,
-            part: Part { mark: 0, number: Err(Why::Other), link: LinkId { index: 0, generation: 0 }, keys: 0, last: 0 },
+            part: Part {
+                mark: 0,
+                number: Err(Why::Other),
+                link: LinkId { index: 0, generation: 0 },
+                keys: 0,
+                last: 0,
+                lent: Lent::default(),
+            },
         }
     }
 
