@@ -21,6 +21,9 @@ pub struct Top {
     hashes: Vec<u64>,
     times: Vec<u64>,
     keys: Vec<Box<[u8]>>,
+    /// No key has fewer times than this: what the last had that was replaced. The next is looked for from there on.
+    least: u64,
+    next: usize,
     hasher: RandomState,
 }
 
@@ -37,11 +40,23 @@ impl Top {
             self.hashes.push(hash);
             self.times.push(times);
             self.keys.push(key.into());
-        } else if let Some(place) = (0..KEYS).min_by_key(|&place| self.times[place]) {
+        } else {
+            let place = self.rarest();
             self.hashes[place] = hash;
             self.times[place] += times;
             self.keys[place] = key.into();
         }
+    }
+
+    /// Return the place of a key that no other was asked for less often than. Of keys that are all asked for seldom one is
+    /// replaced after the other, in the order of their places: few are looked at.
+    fn rarest(&mut self) -> usize {
+        let is_rarest = |place: usize| self.times[place] <= self.least;
+        let found = (self.next..KEYS).chain(0..self.next).find(|&place| is_rarest(place));
+        let place = found.or_else(|| (0..KEYS).min_by_key(|&place| self.times[place])).unwrap_or(0);
+        self.least = self.times[place];
+        self.next = (place + 1) % KEYS;
+        place
     }
 
     /// Return the keys, in no order.
