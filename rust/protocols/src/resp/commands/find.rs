@@ -23,11 +23,17 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
     loop {
         // A free slot's number is no command's.
         let command = ALL.get(usize::from(TABLE[slot]))?;
-        if command.name.as_bytes().eq_ignore_ascii_case(name) {
+        if is_name(command.name.as_bytes(), name) {
             return Some(command);
         }
         slot = (slot + 1) % SLOTS;
     }
+}
+
+/// Tell whether a name is that of a command, which is in upper case: so only the one is to be changed.
+#[inline]
+fn is_name(known: &[u8], name: &[u8]) -> bool {
+    known.len() == name.len() && known.iter().zip(name).all(|(known, byte)| *known == byte.to_ascii_uppercase())
 }
 
 /// Return the slot where a name's search begins, the same in any case: its first and last bytes, whose bit for the case
