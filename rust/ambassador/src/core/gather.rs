@@ -250,22 +250,24 @@ impl Gather {
     pub(crate) fn pass_on(&mut self, taken: &[u8], out: Option<&mut Vec<u8>>) {
         let first = self.store.len();
         if let Some(out) = out {
-            while let Some(mark) = self.marks.get(self.front)
-                && mark.bytes != WAITING
-            {
-                self.front += 1;
+            let (mut front, mut kept, mut fresh) = (self.front, self.kept, self.fresh);
+            for mark in self.marks.get(front..).unwrap_or_default() {
+                if mark.bytes == WAITING {
+                    break;
+                }
                 let (at, bytes) = (mark.at as usize, mark.bytes as usize);
-                self.kept -= bytes;
+                (front, kept) = (front + 1, kept - bytes);
                 // What stands behind the store is elsewhere.
                 let value = match at.checked_sub(first) {
                     None => self.store.get(at..at + bytes),
                     Some(at) => {
-                        self.fresh -= bytes;
+                        fresh -= bytes;
                         taken.get(at..at + bytes)
                     }
                 };
                 out.extend_from_slice(value.unwrap_or_default());
             }
+            (self.front, self.kept, self.fresh) = (front, kept, fresh);
         }
         if self.fresh > 0 {
             self.store.extend_from_slice(taken);
