@@ -270,10 +270,11 @@ impl Continuum {
 
     /// Append the index of each key's server, in the order of the keys; not for [`Distribution::Random`].
     ///
-    /// What is the same for all keys is looked at once where the terms are twemproxy's own, and the hashes of several keys,
-    /// each of which waits for itself at every byte, are computed at the same time.
+    /// What is the same for all keys is looked at once where the terms are twemproxy's own, so that a processor may begin with
+    /// the next key's hash while it waits for that of the one before.
     #[inline]
     pub fn servers<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, found: &mut Vec<u32>) {
+        debug_assert!(!matches!(self.choice, Choice::Random), "chance needs a number for each key");
         let Terms { hash, signedness, tag, .. } = self.terms;
         match (&self.choice, hash, signedness, tag) {
             (Choice::Ketama(points), Hash::Fnv1a_64, Signedness::Signed, None) => {

@@ -265,8 +265,8 @@ CONTRACT = promise.Contract(
         "without a host, a mode that is not octal are refused; times over an hour, more than 64 "
         "connections to a server, more than 1000 failures and more than 1048576 clients of a pool "
         "are taken as that much. `backlog` and `reuseport` have no effect. `client_connections`, "
-        "which twemproxy forgets, bounds the pool's clients, beside `connections-max`, which bounds "
-        "those of all and leaves room for them where it is not given."
+        "which twemproxy forgets, bounds the pool's clients, beside `connections-max`, which "
+        "bounds those of all and leaves room for them where it is not given."
     ),
     parameters=(
         *_FILE,

@@ -78,6 +78,8 @@ pub(crate) struct Lent {
     pub(crate) bytes: Vec<u8>,
     /// How many bytes there were.
     before: usize,
+    /// How many of these were written.
+    written: usize,
 }
 
 impl Lent {
@@ -130,12 +132,13 @@ impl Output {
     /// Lend what there is.
     pub(crate) fn lend(&mut self, buffers: &mut Buffers) -> Lent {
         let bytes = std::mem::take(self.end(buffers));
-        Lent { before: bytes.len(), bytes }
+        // Where it does not come back, after a panic, nothing is left here.
+        Lent { before: bytes.len(), bytes, written: std::mem::take(&mut self.written) }
     }
 
     /// Take it back.
     pub(crate) fn take_back(&mut self, lent: Lent) {
-        self.bytes = lent.bytes;
+        (self.bytes, self.written) = (lent.bytes, lent.written);
     }
 
     /// Append a whole buffer: where nothing else waits it is not copied.
@@ -223,6 +226,20 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_lent_comes_back_as_it_was_or_leaves_nothing() {
+        let (mut buffers, mut output) = (Buffers::default(), Output::default());
+        output.extend(b"written, not", &mut buffers);
+        output.wrote(9, &mut buffers);
+        let mut lent = output.lend(&mut buffers);
+        lent.bytes.extend_from_slice(b" yet");
+        assert_eq!((lent.added(), output.len(), output.rest()), (4, 0, &b""[..]));
+        output.take_back(lent);
+        assert_eq!(output.rest(), b"not yet");
+        drop(output.lend(&mut buffers));
+        assert_eq!((output.is_empty(), output.rest()), (true, &b""[..]));
+    }
 
     #[test]
     fn a_piece_is_appended_and_nothing_else() {

@@ -8,7 +8,7 @@ use super::Why;
 use super::words::{write_array, write_error};
 
 /// What is kept of a merge that is used again.
-const KEPT_BYTES: usize = 64 * 1024;
+const KEPT_BYTES: usize = 32 * 1024;
 
 /// A split command that waits for its parts.
 #[derive(Debug, Default)]
@@ -59,11 +59,13 @@ impl Merge {
         self.ends.clear();
         self.error.clear();
         let ends_bytes = self.ends.capacity() * size_of::<usize>();
-        self.bytes.capacity().max(ends_bytes) <= KEPT_BYTES && self.parts_of_keys.capacity() <= KEPT_BYTES / 4
+        let parts_bytes = self.parts_of_keys.capacity() * size_of::<u32>();
+        self.bytes.capacity().max(ends_bytes).max(parts_bytes) <= KEPT_BYTES
     }
 
+    /// Return the bytes of memory that wait here.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.ends.len() * size_of::<usize>()
     }
 
     /// Take a part's answer, and where its first elements end. A part that is answered otherwise than it should be has failed.

@@ -37,6 +37,9 @@ pub(super) fn begin(
         spread.end(context);
         return redis::by_key(client, pool, links, (command, request), context);
     }
+    if split != Split::Mget {
+        merge.parts_of_keys.clear();
+    }
     merge.begin(split, spread.servers.len(), pool.is_strict());
     let mut ask = Ask::new(client.id, client.slots.next(), What::ReplyPart, Class::Write);
     if split == Split::Mget || command.name == "EXISTS" {

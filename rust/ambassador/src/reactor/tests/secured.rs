@@ -143,8 +143,9 @@ fn a_client_that_shakes_hands_while_its_pool_gets_another_name_comes_to_it() {
     let acceptor = Acceptor::open("web", &serde_json::from_str(&tls).unwrap(), None, &metrics).unwrap();
     let engine = engine("127.0.0.1:1");
     let served = engine.pools()["main"].clone();
-    let state =
-        |pool: &str| State::new(pool, served.clone(), engine.clone(), Some(Arc::clone(&acceptor)), &Limits::default());
+    let state = |pool: &str| {
+        State::new(pool, served.entrance(), engine.clone(), Some(Arc::clone(&acceptor)), &Limits::default())
+    };
     let listener = Arc::new(Listener::new(state("before"), Arc::default()));
     let (ours, theirs) = super::pair();
     let config = Arc::clone(&certified.client);
