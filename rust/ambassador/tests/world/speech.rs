@@ -86,8 +86,9 @@ impl Speaker {
                 let version = if random.is_so(700) { Version::Three } else { Version::Two };
                 let number = version.number().to_string();
                 let is_newer = version == Version::Three;
-                // Who fails does not refuse by that.
-                let may_refuse = is_newer && self.may_refuse_three;
+                // Who fails does not refuse by that, but for one whose connection breaks just between its answer to the first
+                // command and that to `HELLO 3`, as it does where RESP3 is not known.
+                let may_refuse = is_newer && (self.may_refuse_three || !sick.is_empty());
                 let may_grant = !is_newer || self.may_speak_three;
                 let expected = Expected::Version { version, may_grant, may_refuse };
                 (command(&[b"HELLO", number.as_bytes()]), Some(expected))
