@@ -120,15 +120,9 @@ impl Context {
 
     /// Give up room that few requests need.
     pub(crate) fn forget_room(&mut self) {
-        if self.args.capacity() > ARGS_KEPT {
-            self.args = Vec::new();
-        }
-        if self.ends.capacity() > ARGS_KEPT {
-            self.ends = Vec::new();
-        }
-        if self.found.capacity() > ARGS_KEPT {
-            self.found = Vec::new();
-        }
+        forget_large(&mut self.args);
+        forget_large(&mut self.ends);
+        forget_large(&mut self.found);
     }
 
     /// Return a number that no split command had lately.
@@ -162,6 +156,12 @@ impl Context {
 
     pub(crate) fn connect(&mut self, link: LinkId, terms: &Arc<Terms>, server: usize) {
         self.effects.push(Effect::Connect { link, terms: terms.clone(), server });
+    }
+}
+
+fn forget_large<T>(room: &mut Vec<T>) {
+    if room.capacity() > ARGS_KEPT {
+        *room = Vec::new();
     }
 }
 

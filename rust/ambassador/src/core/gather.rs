@@ -128,8 +128,8 @@ impl Gather {
     /// Return where a key is in the text with the space before it.
     #[inline]
     pub(crate) fn piece(&self, key: u32) -> Range<usize> {
-        let spot = self.spots.get(key as usize).map_or((1, 0), |spot| (spot.start as usize, spot.bytes as usize));
-        spot.0.saturating_sub(1)..spot.0 + spot.1
+        let spot = self.spot(key).map_or(1..1, Spot::range);
+        spot.start.saturating_sub(1)..spot.end
     }
 
     /// Return the request.
@@ -189,7 +189,7 @@ impl Gather {
             let rest = &bytes[done..];
             if let Some(mark) = self.marks.get_mut(*next as usize)
                 && let Some(spot) = self.spots.get(*next as usize)
-                && let Some(key) = self.text.get(spot.start as usize..spot.start as usize + spot.bytes as usize)
+                && let Some(key) = self.text.get(spot.range())
                 && let Some(length) = value_of(rest, key, progress)
             {
                 (mark.at, mark.bytes) = ((self.store.len() + done) as u32, length as u32);

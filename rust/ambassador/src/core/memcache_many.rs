@@ -47,9 +47,7 @@ pub(super) fn begin(
     let asker = Asker { client: client.id, slot: client.slots.next(), moves: 0 };
     let mut gather = context.gather();
     gather.begin(request.line, &mut context.spots);
-    let mut found = std::mem::take(&mut context.found);
-    pool.choose_each(gather.all_keys(), NONE, &mut found, context);
-    context.found = found;
+    pool.choose_each(gather.all_keys(), NONE, context);
     let sent = send_to_found(asker, pool, links, (request, &mut gather, 0), context);
     pool.lane.fragments.add(u64::from(sent.parts));
     let kind = if pool.is_strict() { SlotKind::ValuesTogether } else { SlotKind::Values };
@@ -71,9 +69,7 @@ pub(super) fn send(
     (request, gather, first): (&Request<'_>, &mut Gather, u32),
     context: &mut Context,
 ) -> Sent {
-    let mut found = std::mem::take(&mut context.found);
-    pool.choose_each(gather.keys(first), NONE, &mut found, context);
-    context.found = found;
+    pool.choose_each(gather.keys(first), NONE, context);
     send_to_found(asker, pool, links, (request, gather, first), context)
 }
 
@@ -95,7 +91,7 @@ fn send_to_found(
         let this = next;
         next = gather.next(this);
         if context.is_sampled() {
-            pool.count_key(gather.text().get(gather.piece(this)).and_then(|piece| piece.get(1..)).unwrap_or_default());
+            pool.count_key(gather.spot(this).map_or(&[], |spot| spot.of(gather.text())));
         }
         if let Err(why) = parts.join(pool, links, (gather, this), server as usize, context) {
             parts.sent.lost += 1;

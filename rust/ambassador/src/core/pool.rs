@@ -148,24 +148,20 @@ impl Pool {
         found.filter(|&index| index < self.servers.len()).ok_or(Why::Refused)
     }
 
-    /// Append the index of the server that gets each of some keys now; `nobody` where none does.
+    /// Append to the context's room the index of the server that gets each of some keys now; `nobody` where none does.
     #[inline(never)]
-    pub(crate) fn choose_each<'k>(
-        &self,
-        keys: impl Iterator<Item = &'k [u8]>,
-        nobody: u32,
-        found: &mut Vec<u32>,
-        context: &mut Context,
-    ) {
+    pub(crate) fn choose_each<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, nobody: u32, context: &mut Context) {
+        let mut found = std::mem::take(&mut context.found);
         let place = match &self.ring {
             Ring::Home => Some(&self.terms.place),
             Ring::Live(place) => Some(place),
             Ring::Nobody => None,
         };
         match place {
-            Some(Place::Twemproxy(continuum)) if !self.is_random => continuum.servers(keys, found),
+            Some(Place::Twemproxy(continuum)) if !self.is_random => continuum.servers(keys, &mut found),
             _ => found.extend(keys.map(|key| self.choose(key, context).map_or(nobody, |index| index as u32))),
         }
+        context.found = found;
     }
 
     /// Return any server that gets commands.

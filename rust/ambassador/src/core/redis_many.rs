@@ -95,7 +95,7 @@ impl<'a> Spread<'a> {
             request: request.bytes,
             args: std::mem::take(&mut context.args),
             each: if split == Split::Mset { 2 } else { 1 },
-            found: std::mem::take(&mut context.found),
+            found: Vec::new(),
             servers: std::mem::take(&mut context.servers),
         }
     }
@@ -107,7 +107,8 @@ impl<'a> Spread<'a> {
         let (count, text) = (keys.len(), self.request);
         pool.sample_each(count, |key| self.args[1 + key * self.each].of(text), context);
         // With nobody to choose, one server stands for all: it fails them.
-        pool.choose_each(keys.map(|args| args[0].of(text)), 0, &mut self.found, context);
+        pool.choose_each(keys.map(|args| args[0].of(text)), 0, context);
+        self.found = std::mem::take(&mut context.found);
         let mark = context.next_mark();
         let servers = &mut self.servers;
         parts_of_keys.extend(self.found.iter().map(|&server| {

@@ -1,5 +1,7 @@
 //! Requests: where one ends, whom it concerns, and whether every server reads it as we do.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use super::fault::{Fault, Reason};
@@ -81,8 +83,15 @@ impl Spot {
     #[inline]
     #[must_use]
     pub fn of(self, request: &[u8]) -> &[u8] {
+        request.get(self.range()).unwrap_or_default()
+    }
+
+    /// Return where the key is among the bytes of its request.
+    #[inline]
+    #[must_use]
+    pub const fn range(self) -> Range<usize> {
         let start = self.start as usize;
-        request.get(start..start + self.bytes as usize).unwrap_or_default()
+        start..start + self.bytes as usize
     }
 }
 
