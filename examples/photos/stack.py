@@ -22,7 +22,7 @@ from pathlib import Path
 from alongside.base import environment
 from alongside.engines.local import folders
 from alongside.engines.processes import admin
-from alongside.resources import reading
+from alongside.resources import reading, texts
 from alongside.server import client
 
 PROJECT = "photos-demo"  # not this folder's name: that project is its user's
@@ -66,7 +66,7 @@ class Stack:
     def __init__(self, file: Path, alongside: list[str]) -> None:
         self._file = file.absolute()
         self._alongside = alongside
-        caches = reading.read(reading.load([self._file])).caches
+        caches = reading.read(texts.load([self._file])).caches
         if len(caches) != 1:
             raise StackError(f"{file} has {len(caches)} ShardedCaches; the demo shows one")
         spec = caches[0].model.spec

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alongside.plan import building, documents
-from alongside.resources import reading
+from alongside.resources import reading, texts
 
 VALID = Path(__file__).parent / "documents" / "valid"
 FILE = """\
@@ -55,7 +55,7 @@ spec:
 
 
 def rendered() -> dict[str, documents.Wanted]:
-    planned = building.plan(reading.read([reading.Source("photos.yaml", "/data", FILE)]))
+    planned = building.plan(reading.read([texts.Source("photos.yaml", "/data", FILE)]))
     (cache,) = planned.caches
     addresses = {name: f"127.0.0.1:{9001 + at}" for at, name in enumerate(cache.nodes)}
     addresses |= dict.fromkeys(cache.routers, "0.0.0.0:8080")
@@ -74,7 +74,7 @@ def test_a_plan_makes_the_golden_document(process: str, golden: str) -> None:
 
 
 def test_a_plan_makes_the_golden_document_of_a_pool() -> None:
-    planned = building.plan(reading.read([reading.Source("sessions.yaml", "/data", POOL)]))
+    planned = building.plan(reading.read([texts.Source("sessions.yaml", "/data", POOL)]))
     (pool,) = planned.pools
     addresses = {name: f"unix:/run/{name}.sock" for name in pool.servers}
     addresses |= dict.fromkeys(pool.routers, "127.0.0.1:6379")

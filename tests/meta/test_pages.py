@@ -12,7 +12,7 @@ import pytest
 from scripts import bench_table
 from tests.meta import prose, tree
 
-from alongside.resources import reading
+from alongside.resources import reading, texts
 
 BINARY = Path(sys.executable).parent / "alongside-dataplane"
 SCHEMA = Path("schema/dataplane.v1.json")
@@ -32,7 +32,7 @@ def blocks(language: str) -> list[tuple[str, str]]:
 def test_yaml_blocks_are_resources(name: str, block: str) -> None:
     if "apiVersion:" not in block:
         pytest.skip("a fragment")
-    assert reading.read([reading.Source(name, str(tree.ROOT), block)]).warnings == ()
+    assert reading.read([texts.Source(name, str(tree.ROOT), block)]).warnings == ()
 
 
 @pytest.mark.parametrize(("name", "block"), blocks("json"))

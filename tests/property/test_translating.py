@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from alongside.plan import translating, variables
-from alongside.resources import problems, reading
+from alongside.resources import problems, reading, texts
 
 ADDRESS, HOST, SERVICE = "10.1.2.3", "10.1.0.1", "10.9.9.9"
 GIVEN = {"S_SERVICE_HOST": SERVICE, "ALONGSIDE_VOLUME_V": "/v"}
@@ -84,7 +84,7 @@ def joined(*resources: dict[str, object]) -> str:
 
 
 def translated(text: str) -> translating.Translated:
-    return translating.pods(reading.read([reading.Source("f.yaml", "/data", text)]))
+    return translating.pods(reading.read([texts.Source("f.yaml", "/data", text)]))
 
 
 @given(wanted=st.lists(_VARIABLE, max_size=6), words=st.lists(_TEXT, max_size=3))

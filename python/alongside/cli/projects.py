@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alongside.base import environment, errors, files
+from alongside.cli import names
 from alongside.engines.local import folders
 from alongside.server import client, journal, leftovers
 
@@ -16,31 +16,9 @@ if TYPE_CHECKING:
 
     from alongside.base import clock
 
-NAME_LENGTH_MAX = 40
 START_S_MAX = 30.0
 """From a supervisor's signing of the lock to its first answer; it may have to end what a dead one
 left before."""
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
-
-
-def checked(name: str) -> str:
-    """Return a project's name as given by a user.
-
-    Raises:
-        errors.UsageError: it could not be the name of a folder and a mark.
-    """
-    if not _NAME.fullmatch(name):
-        raise errors.UsageError(
-            f'--project "{name[:64]}" is not a name; write at most {NAME_LENGTH_MAX} of a-z, 0-9 '
-            "and -, beginning and ending with a letter or digit"
-        )
-    return name
-
-
-def of_folder(folder: Path) -> str:
-    """Return the project name that a folder stands for; letters that a name cannot have are -."""
-    text = re.sub(r"[^a-z0-9]+", "-", folder.absolute().name.lower())[:NAME_LENGTH_MAX]
-    return text.strip("-") or "project"
 
 
 def found(given: str | None, variables: environment.Environment) -> folders.Folders:
@@ -84,7 +62,9 @@ def _look(
     given: str | None, variables: environment.Environment
 ) -> tuple[folders.Folders, list[str]]:
     """Return the named or this folder's project, and the others that are up where it is not."""
-    here = _of(checked(given) if given is not None else of_folder(Path.cwd()), variables)
+    here = _of(
+        names.checked(given) if given is not None else names.of_folder(Path.cwd()), variables
+    )
     here.check()
     if given is not None:
         return here, []
@@ -139,4 +119,4 @@ def _of(name: str, variables: environment.Environment) -> folders.Folders:
 def _known(here: folders.Folders) -> Sequence[str]:
     if not here.state.parent.is_dir():
         return []
-    return sorted(path.name for path in here.state.parent.iterdir() if _NAME.fullmatch(path.name))
+    return sorted(path.name for path in here.state.parent.iterdir() if names.is_name(path.name))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from alongside.plan import pods
-    from alongside.resources import reading
+    from alongside.resources import texts
 
 Words = tuple[str, ...]
 ANNOTATION = "alongside.dev/command."
@@ -120,7 +120,7 @@ def _without_tag(image: str) -> str:
     return f"{before}/{last.partition(':')[0]}" if before else last.partition(":")[0]
 
 
-def read(source: reading.Source) -> dict[str, Words]:
+def read(source: texts.Source) -> dict[str, Words]:
     """Return what a user's file of images says: a command for each name.
 
     Raises:

@@ -12,9 +12,8 @@ from typing import Protocol
 import yaml
 from yaml.constructor import ConstructorError, SafeConstructor
 
-from alongside.resources import problems
+from alongside.resources import problems, texts
 
-TEXT_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 32
 NODES_MAX = 20_000
 DOCUMENTS_MAX = 1000
@@ -190,8 +189,8 @@ def documents(text: str, *, file: str) -> list[Document]:
 
 
 def _check_bounds(text: str, reader: _Reader) -> None:
-    if len(text.encode("utf-8", "surrogateescape")) > TEXT_BYTES_MAX:
-        reader.refuse(None, (), f"larger than {TEXT_BYTES_MAX} bytes; split it into several files")
+    if len(text.encode("utf-8", "surrogateescape")) > texts.BYTES_MAX:
+        reader.refuse(None, (), f"larger than {texts.BYTES_MAX} bytes; split it into several files")
         raise _RefusedError
     depth = nodes = started = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):

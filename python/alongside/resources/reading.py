@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pydantic
 
-from alongside.base import files, nearest
+from alongside.base import nearest
 from alongside.resources import explaining, fields, kinds, lines, pools, problems
 from alongside.resources.kubernetes import data, podspecs, services, workloads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from alongside.resources import texts
 
 FILES_MAX = 64
 PASSES_MAX = 2
@@ -68,15 +69,6 @@ _ELSEWHERE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A file as it was read: its name for messages, its folder (absolute), its text."""
-
-    file: str
-    folder: str
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Resource(Generic[M]):
     """A checked resource that knows where each of its fields was written."""
 
@@ -122,21 +114,7 @@ class Resources:
         return [*self.caches, *self.pooled]
 
 
-def load(paths: Sequence[Path]) -> list[Source]:
-    """Return the files' texts.
-
-    Raises:
-        errors.UsageError: a file is missing, too large or no text.
-    """
-    sources = []
-    for path in paths:
-        content = files.read_bounded(path, bytes_max=lines.TEXT_BYTES_MAX)
-        text = content.decode("utf-8", "surrogateescape")
-        sources.append(Source(str(path), str(path.absolute().parent), text))
-    return sources
-
-
-def read(sources: Sequence[Source]) -> Resources:
+def read(sources: Sequence[texts.Source]) -> Resources:
     """Return the resources of all files.
 
     Raises:

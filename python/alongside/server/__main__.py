@@ -1,7 +1,8 @@
-"""Run a detached supervisor: `python -m alongside.server PROJECT BINARY`; `up --detach` does.
+"""Run a detached supervisor: `python -m alongside.server PROJECT`; `up --detach` does.
 
 It reads its order from stdin and answers with one JSON object on stdout when the order is being
-carried out or is refused; from then on it writes to its log alone.
+carried out or is refused; from its order on it writes to its log alone. Who began it may find that
+there is nothing to order: then it ends.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import clock, environment, errors, log
 from alongside.engines.local import engine, folders
-from alongside.server import control, orders, serving
+from alongside.server import control, leftovers, orders, serving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 _STDOUT, _STDERR = 1, 2
 
 
-async def _serve(project: str, binary: str, order: orders.Order) -> None:
-    variables = environment.of_process()
-    places = folders.of_project(project, variables)
-    setting = engine.Setting(project, places, Path(binary), variables)
+async def _serve(
+    project: str,
+    places: folders.Folders,
+    variables: environment.Environment,
+    order: orders.Order,
+) -> None:
+    setting = engine.Setting(project, places, Path(order.binary), variables)
     clock_ = clock.SystemClock()
     log_ = log.Log(clock_, fields={"project": project})
     async with serving.serving(setting, order, clock_, log_) as (door, applied):
@@ -44,11 +48,18 @@ def _answer(value: Mapping[str, object]) -> None:
     os.dup2(_STDERR, _STDOUT)
 
 
-def _main(project: str, binary: str) -> int:
+def _main(project: str) -> int:
+    content = sys.stdin.buffer.read()
+    if not content:
+        return int(errors.ExitCode.DONE)
+    variables = environment.of_process()
+    places = folders.of_project(project, variables)
+    with places.supervisor_log.open("ab") as stream:
+        os.dup2(stream.fileno(), _STDERR)
     try:
-        order = orders.from_json(control.parsed(sys.stdin.buffer.read()))
-        asyncio.run(_serve(project, binary, order))
-    except serving.HasSupervisorError as error:
+        order = orders.from_json(control.parsed(content))
+        asyncio.run(_serve(project, places, variables, order))
+    except leftovers.HasSupervisorError as error:
         _answer({"problems": [str(error)], "is_busy": True})
         return int(error.exit_code)
     except errors.AlongsideError as error:
@@ -58,4 +69,4 @@ def _main(project: str, binary: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1], sys.argv[2]))
+    sys.exit(_main(sys.argv[1]))

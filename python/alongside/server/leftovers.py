@@ -30,6 +30,10 @@ PATIENCE_S = 15.0
 """Beyond its processes' grace, for a supervisor that was told to end: they are killed in it."""
 
 
+class HasSupervisorError(errors.TemporaryError):
+    """Another process has the project: a supervisor, or a `down` that ends what one left."""
+
+
 @contextlib.contextmanager
 def locked(places: folders.Folders) -> Iterator[bool]:
     """Hold a project's lock; yields False where another process has it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alongside.base import errors, files
 from alongside.plan import choosing
-from alongside.resources import reading
+from alongside.resources import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ CONSOLE = "127.0.0.1:0"
 class Order:
     """Files as they were read, at least one, and how to treat them."""
 
-    sources: tuple[reading.Source, ...]
+    sources: tuple[texts.Source, ...]
     grace_s: float = GRACE_S
     """Before a process is killed whose own resource does not say."""
     is_named: bool = False
@@ -29,7 +29,7 @@ class Order:
     """The data plane's, of whoever gives the order; empty for the one that is known."""
     engine: choosing.Wish = "auto"
     """What is to run the pods."""
-    images: tuple[reading.Source, ...] = ()
+    images: tuple[texts.Source, ...] = ()
     """Files that say which programs stand for images."""
     console: str = CONSOLE
     """Where a new supervisor serves its page; one that is up keeps its own."""
@@ -101,9 +101,9 @@ def from_json(value: Mapping[str, object]) -> Order:
     return order
 
 
-def _sources(value: object) -> tuple[reading.Source, ...]:
+def _sources(value: object) -> tuple[texts.Source, ...]:
     if not isinstance(value, list | tuple):
         raise TypeError("no list of sources")
     return tuple(
-        reading.Source(str(one["file"]), str(one["folder"]), str(one["text"])) for one in value
+        texts.Source(str(one["file"]), str(one["folder"]), str(one["text"])) for one in value
     )

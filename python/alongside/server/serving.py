@@ -40,10 +40,6 @@ BACKLOG = 64
 SHUTDOWN_S = 2
 
 
-class HasSupervisorError(errors.TemporaryError):
-    """Another process has the project: a supervisor, or a `down` that ends what one left."""
-
-
 class _Server(uvicorn.Server):
     """A server that leaves signals to us."""
 
@@ -65,14 +61,14 @@ async def serving(
         The answers of its control API, and what the order changes.
 
     Raises:
-        HasSupervisorError: another process has the project.
+        leftovers.HasSupervisorError: another process has the project.
         errors.AlongsideError: the order cannot be carried out; nothing that runs was touched.
     """
     places = setting.folders
     places.make()
     with leftovers.locked(places) as is_ours:
         if not is_ours:
-            raise HasSupervisorError(
+            raise leftovers.HasSupervisorError(
                 f'project "{setting.project}" has a supervisor already', retry_after_s=0.1
             )
         leftovers.sign(places)

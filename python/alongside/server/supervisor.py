@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alongside.base import clock, log
     from alongside.engines.local import engine
     from alongside.plan import pods
-    from alongside.resources import reading
+    from alongside.resources import texts
 
 RECONCILE_S_MAX = 10.0
 """The longest time between two looks, whatever events say."""
@@ -53,7 +53,7 @@ class Supervisor:
         self.engine = engine_
         self.rolling = rolling.Rolling(engine_, clock_, log_, epoch=epoch)
         self.plan = shape.Plan()
-        self.sources: tuple[reading.Source, ...] = ()
+        self.sources: tuple[texts.Source, ...] = ()
         self.folder = ""
         """Of the files last applied; kept while all is stopped."""
         self.wake = wake

@@ -197,6 +197,8 @@ impl Ordering<'_> {
     /// Says which host the authority refuses, and why.
     async fn why(&self, order: &mut Order, error: Option<Error>) -> Failure {
         let last = self.client.last();
+        // An order that was asked anew has forgotten them, and asking for one may meet a refused nonce.
+        let _ = patiently!(fetch(order));
         let mut reasons = Vec::new();
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -216,6 +218,15 @@ impl Ordering<'_> {
         }
         Failure { not_before_s: last.retry_after_s, ..Failure::new(Outcome::Refused, reasons.join("; ")) }
     }
+}
+
+/// Gets what the order does not have yet of its authorizations.
+async fn fetch(order: &mut Order) -> Result<(), Error> {
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        authorization?;
+    }
+    Ok(())
 }
 
 /// Lets the authority ask for an answer.

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from alongside.cli import main
-from alongside.resources import reading
+from alongside.resources import reading, texts
 
 
 def test_writes_what_a_reader_of_yaml_reads_back(
@@ -62,7 +62,7 @@ def test_a_secret_of_a_certificate_is_what_a_cluster_takes(
     )
     both = {name: base64.b64decode(value) for name, value in made["data"].items()}
     assert both == {"tls.crt": chain.read_bytes(), "tls.key": key.read_bytes()}
-    reading.read([reading.Source("s.yaml", "/", text)])  # and `up` takes it
+    reading.read([texts.Source("s.yaml", "/", text)])  # and `up` takes it
     assert main.run([*words, f"--cert={key}", f"--key={tmp_path}/none"]) == 2
     told = capsys.readouterr().err
     assert f"--cert={key}: holds no certificate" in told

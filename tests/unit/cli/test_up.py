@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from alongside.base import environment
-from alongside.cli import up
-from alongside.engines.local import engine, folders
-from alongside.resources import reading
+from alongside.cli import bringing
+from alongside.engines.local import folders
+from alongside.resources import texts
 from alongside.server import orders
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ class Older:
 def test_an_older_supervisor_does_what_it_can_and_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = reading.Source("a.yaml", str(tmp_path), "")
+    source = texts.Source("a.yaml", str(tmp_path), "")
     variables = environment.Environment({})
     places = folders.Folders(state=tmp_path / "state", runtime=tmp_path / "runtime")
-    setting = engine.Setting("p", places, Path("/nowhere"), variables)
-    run = up.Run(orders.Order((source,)), setting, is_detached=True, is_json=False, ready_s=1.0)
-    assert up.bring(run, cast("client.Client", Older())) == 0
+    order = orders.Order((source,), binary="/nowhere")
+    run = bringing.Run("p", places, order, variables, is_json=False, ready_s=1.0)
+    assert bringing.bring(run, cast("client.Client", Older()), lambda: 9) == 0
     said = capsys.readouterr()
     assert "start app" in said.out
     assert "of version 0.0.9, this command of" in said.out

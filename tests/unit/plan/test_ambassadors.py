@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alongside.plan import building, choosing, claiming, documents, places, pods, shape, stepping
-from alongside.resources import problems, reading
+from alongside.resources import problems, reading, texts
 
 CACHE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -56,7 +56,7 @@ def pod(
 
 
 def plan(text: str, engine: shape.EngineName = "namespaces") -> shape.Plan:
-    read = reading.read([reading.Source("f.yaml", "/data", text)])
+    read = reading.read([texts.Source("f.yaml", "/data", text)])
     return building.finish(building.draft(read, site=SITE), choosing.Choice(engine, ""))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from alongside.base import errors
 from alongside.plan import building, documents, shape
-from alongside.resources import problems, reading
+from alongside.resources import problems, reading, texts
 
 CACHE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -48,7 +48,7 @@ spec:
 
 
 def plan(text: str) -> shape.Plan:
-    return building.plan(reading.read([reading.Source("f.yaml", "/data", text)]))
+    return building.plan(reading.read([texts.Source("f.yaml", "/data", text)]))
 
 
 def mistakes(text: str) -> list[str]:

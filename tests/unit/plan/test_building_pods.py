@@ -7,7 +7,7 @@ import json
 import pytest
 
 from alongside.plan import building, choosing, commands, documents, shape
-from alongside.resources import problems, reading
+from alongside.resources import problems, reading, texts
 
 CACHE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -63,7 +63,7 @@ APP = commands.Commands({"example/app": ("serve", "now")}, {})
 
 
 def drafted(text: str) -> building.Draft:
-    return building.draft(reading.read([reading.Source("f.yaml", "/data", text)]))
+    return building.draft(reading.read([texts.Source("f.yaml", "/data", text)]))
 
 
 def plan(

@@ -6,7 +6,7 @@ import pytest
 
 from alongside.base import errors
 from alongside.plan import commands, pods
-from alongside.resources import problems, reading
+from alongside.resources import problems, texts
 
 KNOWN = commands.Commands(
     written={"example/app": ("app", "--serve"), "tool:2": ("tool2",), "tool": ("tool",)},
@@ -76,7 +76,7 @@ def test_names_what_to_write_where_nothing_is_known() -> None:
 
 
 def read(text: str) -> dict[str, tuple[str, ...]]:
-    return commands.read(reading.Source("images.yaml", "/", text))
+    return commands.read(texts.Source("images.yaml", "/", text))
 
 
 def test_a_file_of_images_holds_lists_and_lines() -> None:

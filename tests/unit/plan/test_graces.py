@@ -1,7 +1,7 @@
 """How long a process may take to end comes from its file, and another time restarts nothing."""
 
 from alongside.plan import building, shape, stepping
-from alongside.resources import reading
+from alongside.resources import reading, texts
 
 FILE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -13,7 +13,7 @@ spec: {protocol: http, origin: {url: "http://h:1"}, drainTimeout: DRAIN}
 
 def planned(drain: str) -> shape.Plan:
     text = FILE.replace("DRAIN", drain)
-    return building.plan(reading.read([reading.Source("photos.yaml", "/", text)]))
+    return building.plan(reading.read([texts.Source("photos.yaml", "/", text)]))
 
 
 def test_nodes_and_routers_get_their_drain_timeout_and_a_margin() -> None:

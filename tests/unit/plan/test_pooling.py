@@ -7,7 +7,7 @@ import json
 import pytest
 
 from alongside.plan import building, choosing, documents, shape, stepping
-from alongside.resources import problems, reading
+from alongside.resources import problems, reading, texts
 
 CACHE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -32,7 +32,7 @@ spec:
 
 
 def resources(text: str) -> reading.Resources:
-    return reading.read([reading.Source("f.yaml", "/data", text)])
+    return reading.read([texts.Source("f.yaml", "/data", text)])
 
 
 def plan(*lines: str, base: str = CACHE) -> shape.Plan:

@@ -12,7 +12,7 @@ from alongside.components.dataplane import documents as dataplane
 from alongside.contract import kinds, promise, values, written
 from alongside.contract.catalogue import ambassador, cache, route
 from alongside.plan import building, documents, told
-from alongside.resources import reading
+from alongside.resources import reading, texts
 
 FILE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -50,7 +50,7 @@ def _about(whole: document.Document) -> document.About:
 
 def rendered() -> dict[str, document.Document]:
     """Return the document of each process of the file."""
-    planned = building.plan(reading.read([reading.Source("photos.yaml", "/data", FILE)]))
+    planned = building.plan(reading.read([texts.Source("photos.yaml", "/data", FILE)]))
     names = [process.name for process in planned.processes]
     addresses = {name: f"127.0.0.1:{9001 + at}" for at, name in enumerate(names)}
     addresses |= {name: f"unix:/run/{name}.sock" for one in planned.pools for name in one.servers}
@@ -76,8 +76,8 @@ def test_every_value_is_one_of_the_components(process: str, contract: promise.Co
     assert (about.component, about.contract) == (contract.component, written.digest(contract))
     found = abouts()[process]
     assert found
-    for name, texts in found.items():
-        for text in texts:
+    for name, shown in found.items():
+        for text in shown:
             kinds.read(text, contract.parameter(name))
 
 

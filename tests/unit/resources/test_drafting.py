@@ -3,7 +3,7 @@
 import pytest
 
 from alongside.plan import building
-from alongside.resources import drafting, reading
+from alongside.resources import drafting, reading, texts
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_what_it_writes_can_be_run_with_and_without_the_service(words: list[str]
     service = drafting.Service(words, "/srv/a folder", 8000)
     text = drafting.draft(service, port=8080, file="my file.yaml")
     assert "alongside up 'my file.yaml' " in text
-    plan = building.plan(reading.read([reading.Source("f.yaml", "/", text)]))
+    plan = building.plan(reading.read([texts.Source("f.yaml", "/", text)]))
     assert [cache.origin.address for cache in plan.caches] == ["127.0.0.1:8000"]
     assert len(plan.processes) == 5
     below = text.index("# ---")
@@ -36,7 +36,7 @@ def test_what_it_writes_can_be_run_with_and_without_the_service(words: list[str]
         'origin: {url: "http://127.0.0.1:8000"}',
         f"origin: {{service: {drafting.name_of(service)}, port: 8000}}",
     )
-    plan = building.plan(reading.read([reading.Source("f.yaml", "/", whole)]))
+    plan = building.plan(reading.read([texts.Source("f.yaml", "/", whole)]))
     assert len(plan.processes) == 6
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alongside.resources import pools, problems, reading
+from alongside.resources import pools, problems, reading, texts
 
 CACHE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -16,7 +16,7 @@ spec:
 
 
 def read(text: str) -> reading.Resources:
-    return reading.read([reading.Source("f.yaml", "/data", text)])
+    return reading.read([texts.Source("f.yaml", "/data", text)])
 
 
 def spec(text: str) -> pools.PoolSpec:

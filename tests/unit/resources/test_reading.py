@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alongside.resources import lines, problems, reading
+from alongside.resources import problems, reading, texts
 
 CACHE = """\
 apiVersion: alongside.dev/v1alpha1
@@ -26,7 +26,7 @@ spec:
 
 
 def read(text: str) -> reading.Resources:
-    return reading.read([reading.Source("f.yaml", "/data", text)])
+    return reading.read([texts.Source("f.yaml", "/data", text)])
 
 
 def mistakes(text: str) -> list[str]:
@@ -234,7 +234,7 @@ def test_refuses_aliases_that_multiply() -> None:
 
 
 def test_refuses_a_file_that_is_too_large() -> None:
-    (found,) = mistakes("#" * (lines.TEXT_BYTES_MAX + 1))
+    (found,) = mistakes("#" * (texts.BYTES_MAX + 1))
     assert "larger than" in found
 
 
@@ -246,7 +246,7 @@ def test_files_without_a_resource_are_refused_for_they_would_stop_all(text: str)
 
 
 def test_an_empty_file_beside_others_is_named() -> None:
-    sources = [reading.Source("f.yaml", "/data", CACHE), reading.Source("g.yaml", "/data", "\n")]
+    sources = [texts.Source("f.yaml", "/data", CACHE), texts.Source("g.yaml", "/data", "\n")]
     with pytest.raises(problems.ResourceError) as caught:
         reading.read(sources)
     assert list(caught.value.problems) == [f"g.yaml:1: {reading.NOTHING}"]

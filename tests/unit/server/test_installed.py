@@ -8,7 +8,7 @@ import pytest
 
 from alongside.base import errors
 from alongside.plan import building, shape
-from alongside.resources import reading
+from alongside.resources import reading, texts
 from alongside.server import installed
 
 FILE = """\
@@ -25,7 +25,7 @@ spec: {protocol: redis}
 
 
 def plan() -> shape.Plan:
-    return building.plan(reading.read([reading.Source("f.yaml", "/data", FILE)]))
+    return building.plan(reading.read([texts.Source("f.yaml", "/data", FILE)]))
 
 
 def test_names_each_program_that_is_missing_with_its_package(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.unit.engines.pods import bare
 
 from alongside.base import clock, environment, errors, log
 from alongside.engines.local import engine, folders, hosting
-from alongside.resources import reading
+from alongside.resources import texts
 from alongside.server import control, journal, orders, status, supervisor
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Yard:
 
     async def apply(self, text: str, wish: choosing.Wish = "auto") -> orders.Applied:
         """Make files the goal, as the control API does."""
-        order = orders.Order((reading.Source("f.yaml", "/", text),), engine=wish)
+        order = orders.Order((texts.Source("f.yaml", "/", text),), engine=wish)
         value = json.loads(json.dumps(order.to_json()))
         return await self.control.apply(orders.from_json(value))
 

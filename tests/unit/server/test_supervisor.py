@@ -12,7 +12,7 @@ import pytest
 from alongside.base import clock, environment, errors, fake_clock, log
 from alongside.engines.local import engine, folders
 from alongside.plan import pods, shape
-from alongside.resources import reading
+from alongside.resources import texts
 from alongside.server import journal, orders, planning, supervisor
 
 CACHE = """\
@@ -81,7 +81,7 @@ def test_a_write_that_fails_holds_up_one_process_alone(tmp_path: Path) -> None:
         places = watched.engine.setting.folders
         blocked = places.document("photos-1-0")
         blocked.mkdir()  # so that no file can take its name
-        order = orders.Order((reading.Source("f", "/data", CACHE),))
+        order = orders.Order((texts.Source("f", "/data", CACHE),))
         drafted = planning.draft(order, "p", places)
         watched.adopt(planning.changed(order, drafted, watched.runs_on, "p"), order)
         try:
@@ -126,7 +126,7 @@ def test_a_journal_that_cannot_be_written_is_told_of_and_written_later(tmp_path:
 
 
 def test_another_folder_of_the_name_changes_nothing_unless_it_is_named() -> None:
-    source = reading.Source("f", "/b/photos", "")
+    source = texts.Source("f", "/b/photos", "")
     with pytest.raises(errors.UsageError) as caught:
         orders.Order((source,)).check_folder("photos", "/a/photos")
     for word in ("/a/photos", "/b/photos", "--project NAME", "--project photos"):
@@ -143,7 +143,7 @@ def test_what_is_no_order_is_refused(value: dict[str, object]) -> None:
 
 
 def test_an_order_is_read_back() -> None:
-    order = orders.Order((reading.Source("f", "/\udcff", "a: 1"),), 2.5, is_named=True)
+    order = orders.Order((texts.Source("f", "/\udcff", "a: 1"),), 2.5, is_named=True)
     assert orders.from_json(json.loads(json.dumps(order.to_json()))) == order
 
 

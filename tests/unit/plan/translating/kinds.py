@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from alongside.plan import translating
-from alongside.resources import problems, reading
+from alongside.resources import problems, reading, texts
 
 if TYPE_CHECKING:
     from alongside.plan import pods
@@ -52,7 +52,7 @@ def workload(kind: str, name: str = "web", /, **spec: object) -> Written:
 def translated(*documents: Written) -> translating.Translated:
     """Return what becomes of documents; each stands on one line, and `---` on every other."""
     text = "\n---\n".join(json.dumps(one) for one in documents)
-    return translating.pods(reading.read([reading.Source("f.yaml", "/data", text)]))
+    return translating.pods(reading.read([texts.Source("f.yaml", "/data", text)]))
 
 
 def only(*documents: Written) -> pods.Container:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from alongside.resources import problems, reading
+from alongside.resources import problems, reading, texts
 
 if TYPE_CHECKING:
     from alongside.resources.kubernetes import containers, podspecs, services, workloads
@@ -40,7 +40,7 @@ metadata: {name: keys}
 
 
 def read(text: str) -> reading.Resources:
-    return reading.read([reading.Source("f.yaml", "/data", text)])
+    return reading.read([texts.Source("f.yaml", "/data", text)])
 
 
 def mistakes(text: str) -> list[str]:
@@ -308,7 +308,7 @@ def test_shows_no_value_of_a_secret_in_a_mistake(line: str) -> None:
 
 def test_shows_no_value_of_a_secret_where_it_is_printed() -> None:
     text = KEYS + "data: {a: aHVudGVyMg==}\nstringData: {b: hunter2}\n"
-    source = reading.Source("f.yaml", "/data", text)
+    source = texts.Source("f.yaml", "/data", text)
     shown = repr(reading.read([source])) + repr(source)
     assert "hunter2" not in shown
     assert "aHVudGVyMg" not in shown
