@@ -14,12 +14,14 @@ STAMPS := $(VENV)/.stamps
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Cargo compares these, and the command, between builds: as setuptools-rust has them, `make wheel` compiles nothing anew.
 PYO3 = PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYO3_BUILD_EXTENSION_MODULE=1
+# What is shipped is compiled by how it is used; tests are not.
+SHIPPED = export RUSTFLAGS; RUSTFLAGS=$$($(BIN)/python scripts/rust_flags.py $(TARGET));
 # The extension is linked into Python, not into a test program; its tests are Python's.
 CRATES := --workspace --exclude alongside-python
 # No tests collected (5) is no failure where a selection may be empty.
 EMPTY_OK := || test $$? -eq 5
 
-.PHONY: help test demo bench soak fmt build wheel clean
+.PHONY: help test demo bench soak fmt build wheel profile clean
 
 help: ## List the goals
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -35,6 +37,7 @@ bench: build debian ## Measure against the packaged peers and write the README's
 	$(BIN)/python -m bench.memcache
 	$(BIN)/python -m bench.ready
 	$(BIN)/python scripts/bench_table.py --write
+	$(BIN)/python -m bench.pods
 
 soak: build debian ## Run the long repetitions; the output is kept in build/soak
 	@mkdir -p build/soak
@@ -47,14 +50,17 @@ fmt: venv ## Write the format that `make test` checks
 	$(BIN)/ruff check --fix-only --quiet .
 
 build: venv ## Compile, and make the command usable as .venv/bin/alongside
-	@$(PYO3) cargo rustc --release --locked --manifest-path rust/python/Cargo.toml --lib --crate-type cdylib --features pyo3/extension-module
-	@cargo build --release --locked --manifest-path rust/dataplane/Cargo.toml --bin alongside-dataplane
+	@$(SHIPPED) $(PYO3) cargo rustc --release --locked --manifest-path rust/python/Cargo.toml --lib --crate-type cdylib --features pyo3/extension-module
+	@$(SHIPPED) cargo build --release --locked --manifest-path rust/dataplane/Cargo.toml --bin alongside-dataplane
 	@$(BIN)/python scripts/develop.py $(TARGET)
 
 wheel: venv ## Build the wheel into dist/
 	@rm -rf dist
 	scripts/wheel.sh dist
 	@ls -l dist
+
+profile: build debian ## Count anew how the data plane is used, for its compiler
+	scripts/profile.sh
 
 clean: ## Remove what was built, but not the environment
 	rm -rf build dist $(TARGET) python/alongside/_native.abi3.so

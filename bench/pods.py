@@ -1,7 +1,8 @@
 """How long pods of one container take to be up on an engine, and to be gone again.
 
 In:    which engine, how many pods, how often; a Docker engine of its own, which this starts.
-Out:   seconds of each `alongside up --detach` and `down`.
+Out:   seconds of each `alongside up --detach` and `down`; for Docker beside them what the engine
+       takes by itself to start as many containers, one for each pod, which nothing can go below.
 Not:   a table: the README names the figures beside their budget.
 Next:  docs/decisions/0008-docker.md, "What fifty pods cost".
 """
@@ -17,13 +18,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent import futures
 from pathlib import Path
 
+import httpx2
 from tests.e2e import docker
 
 IMAGE = "localhost/alongside-bench:1"
 PROJECT = ("--project", "bench-pods")
 COMMAND_S = 300
+AT_ONCE = 2 * (os.cpu_count() or 1)
 POD = """\
 ---
 apiVersion: v1
@@ -46,13 +50,17 @@ def main(words: list[str]) -> int:
         file = Path(name, "pods.yaml")
         file.write_text("".join(POD.format(at=at, image=IMAGE) for at in range(asked.pods)))
         environment = {**os.environ, **variables, "XDG_STATE_HOME": f"{name}/state"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each command compiles all of us
         for _ in range(asked.rounds):
             up = ("up", "--detach", "--engine", asked.engine, *PROJECT, str(file))
             try:
                 up_s = _timed(up, environment)
             finally:
                 down_s = _timed(("down", *PROJECT), environment)
-            print(json.dumps({"up_s": round(up_s, 2), "down_s": round(down_s, 2)}), flush=True)
+            took = {"up_s": up_s, "down_s": down_s}
+            if host := variables.get("DOCKER_HOST"):
+                took["engine_itself_s"] = _engine_itself(host.removeprefix("unix://"), asked.pods)
+            print(json.dumps({key: round(value, 2) for key, value in took.items()}), flush=True)
     return 0
 
 
@@ -65,6 +73,34 @@ def _engine(name: str) -> Iterator[Mapping[str, str]]:
     with docker.daemon() as daemon:
         daemon.own.take_base(IMAGE)
         yield {"DOCKER_HOST": daemon.own.host}
+
+
+def _engine_itself(path: str, pods: int) -> float:
+    """Return how long an engine takes to start as many containers, asked by several at once."""
+    transport = httpx2.HTTPTransport(uds=path)
+    client = httpx2.Client(transport=transport, base_url="http://docker", timeout=COMMAND_S)
+    settings = {"NetworkMode": "bench-itself", "Init": True}
+    content = {"Image": IMAGE, "Cmd": ["sleep", "1000"], "HostConfig": settings}
+
+    def ask(method: str, path: str, content: object = None) -> str:
+        answer = client.request(method, path, json=content)
+        answer.raise_for_status()
+        return str(answer.json().get("Id", "")) if answer.content else ""
+
+    def start(_: int) -> str:
+        made = ask("POST", "/containers/create", content)
+        ask("POST", f"/containers/{made}/start")
+        return made
+
+    with client, futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        ask("POST", "/networks/create", {"Name": "bench-itself"})
+        began_s = time.perf_counter()
+        made = list(pool.map(start, range(pods)))
+        took_s = time.perf_counter() - began_s
+        for container in made:
+            ask("DELETE", f"/containers/{container}?force=1")
+        ask("DELETE", "/networks/bench-itself")
+    return took_s
 
 
 def _timed(words: Sequence[str], environment: Mapping[str, str]) -> float:

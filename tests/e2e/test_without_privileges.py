@@ -193,6 +193,17 @@ def test_a_folder_that_others_keep_closed_is_named_with_its_variable(
         assert (folders["is_there"], f"{variable} " in folders["remedy"]) == (False, True)
 
 
+@pytest.mark.parametrize("variable", ["HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"])
+def test_up_names_a_closed_folder_too(user: worlds.World, variable: str) -> None:
+    (user.home / "pod.yaml").write_text(fleets.POD.format(name="a", python="x", port=1, word=""))
+    with worlds.world("root") as root:
+        root.home.chmod(0o700)
+        variables = {"HOME": str(user.home), variable: str(root.home / "inner")}
+        said = check(user, "up", "pod.yaml", "--detach", variables=variables, code=1)
+        assert f"set {variable} to a folder of yours" in said
+        assert "Traceback" not in said
+
+
 def test_init_writes_nothing_that_this_user_could_not_use(user: worlds.World) -> None:
     variables = {"HOME": str(user.home)}
     with service(user) as port, socket.create_server(("127.0.0.1", 0)) as others:

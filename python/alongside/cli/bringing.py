@@ -30,7 +30,6 @@ POLL_S_MAX = 1.0
 POLL_PER_ANSWER = 9
 """The pause behind an answer, up to a second, is nine times as long as that took: a supervisor of
 many pods is to start them, not to tell of them."""
-LOG_LINES = 5
 COMING = frozenset({"starting", "unready", "waiting"})
 """The states of a process that is to become ready, and may not."""
 LEAVING_S = 2.0
@@ -51,12 +50,15 @@ class Run:
     """What its parameters came to, secrets masked."""
 
 
-def bring(run: Run, door: client.Client, become: Callable[[], int]) -> int:
+def bring(
+    run: Run, door: client.Client, coming: detaching.Coming, become: Callable[[], int]
+) -> int:
     """Attach to the project's supervisor, or become or start it; others may do so just now.
 
     Args:
         run: what to do.
         door: to the project's supervisor, if there is one.
+        coming: ended where there is one.
         become: becomes or starts it and returns the exit code; raises
             `leftovers.HasSupervisorError` where another process has the project.
 
@@ -68,6 +70,7 @@ def bring(run: Run, door: client.Client, become: Callable[[], int]) -> int:
     while True:
         try:
             if door.is_up():
+                coming.dismiss()
                 applied = door.apply(run.order)
                 note(run)
                 tell(run, applied)
@@ -89,11 +92,9 @@ def note(run: Run) -> None:
 
 def detach(run: Run, door: client.Client, coming: detaching.Coming) -> int:
     """Give a supervisor that stays its order, and wait until all is ready; return the exit code."""
-    run.places.make()
-    logs.bound(run.places.supervisor_log)
-    note(run)
-    applied = coming.take(run.order, run.places.supervisor_log)
     with _interruptible(run):
+        applied = coming.take(run.order, run.places.supervisor_log)
+        note(run)
         tell(run, applied)
         return asyncio.run(_until_ready(run, door))
 
@@ -226,7 +227,7 @@ def _result(run: Run, state: status_of.Status) -> int:
         reason = process["reason"] or process["state"]
         click.echo(f"alongside up: {process['name']} is not ready: {reason}", err=True)
         for path in _logs(run, process):
-            end, _ = logs.read(path, None, lines=LOG_LINES)
+            end, _ = logs.read(path, None, lines=detaching.LOG_LINES)
             click.echo(end.decode(errors="replace"), err=True, nl=False)
     for warning in state["warnings"]:
         click.echo(f"alongside up: {warning}", err=True)

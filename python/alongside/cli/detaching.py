@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from alongside.base import environment, errors
 from alongside.engines.processes import logs, services
-from alongside.server import client, leftovers
+from alongside.server import leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from alongside.server import orders
 
-ANSWER_WAIT_S = 60.0
-"""It may have to end first what a dead one left."""
+ANSWER_WAIT_S = 120.0
+"""It may have large files to read, and to end first what a dead supervisor left."""
 READ_BYTES = 1 << 16
 LOG_LINES = 5
 BUSY_RETRY_S = 0.05
@@ -46,6 +46,10 @@ class Coming:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """End it, if it was begun and got no order."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -59,6 +63,8 @@ class Coming:
                 [sys.executable, *services.SUPERVISOR, self._project],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                # Where ours is closed, its first file would take its place.
+                stderr=subprocess.DEVNULL if sys.stderr is None else None,
                 env=dict(self._variables),
                 cwd="/",
                 start_new_session=True,
@@ -70,37 +76,51 @@ class Coming:
 
         Args:
             order: with the data plane's program.
-            log: where it writes from then on; the folder is there.
+            log: where it writes from then on.
 
         Raises:
             leftovers.HasSupervisorError: another process has the project.
             errors.AlongsideError: the order is refused, or the supervisor does not start.
         """
         process, self._process = self.begin(), None
+        before = _size(log)
         with contextlib.suppress(BrokenPipeError), process.stdin or io.BytesIO() as line:
             line.write(json.dumps(order.to_json()).encode())
-        value = _answer(process, log)
+        content = _read(process, deadline_s=time.monotonic() + ANSWER_WAIT_S)
+        try:
+            value = cast("Mapping[str, object]", json.loads(content))
+        except ValueError:
+            raise _silent(process, log, before) from None
         if "changes" in value:
             process.returncode = 0  # it stays; keep Popen from warning that it was left
             return value
         process.wait()
         if value.get("is_busy"):
             raise leftovers.HasSupervisorError(str(value["problems"]), retry_after_s=BUSY_RETRY_S)
+        # Late, because a supervisor is begun before we load what speaks HTTP.
+        from alongside.server import client  # noqa: PLC0415
+
         raise client.refusal(value, "the supervisor gives no reason")
 
 
-def _answer(process: subprocess.Popen[bytes], log: Path) -> Mapping[str, object]:
-    content = _read(process, deadline_s=time.monotonic() + ANSWER_WAIT_S)
-    try:
-        return cast("Mapping[str, object]", json.loads(content))
-    except ValueError:
-        end = b""
-        with contextlib.suppress(FileNotFoundError):  # it writes there only when it has its order
-            end, _ = logs.read(log, None, lines=LOG_LINES)
-        raise errors.PermanentError(
-            f"the supervisor does not start; what it said is above, or at the end of {log}:\n"
-            + end.decode(errors="replace").rstrip()
-        ) from None
+def _silent(process: subprocess.Popen[bytes], log: Path, before: int) -> errors.AlongsideError:
+    """Return the error for a supervisor that closed its line, or left it open, without a word."""
+    told = ""
+    if _size(log) != before:
+        end, _ = logs.read(log, None, lines=LOG_LINES)
+        told = f"; the end of {log}:\n{end.decode(errors='replace')}"
+    if process.poll() is None:
+        return errors.PermanentError(
+            f"the supervisor (pid {process.pid}) has not answered for {ANSWER_WAIT_S:.0f} s and "
+            f"may still do what it was asked: see alongside status{told}".rstrip()
+        )
+    return errors.PermanentError(f"the supervisor does not start{told}".rstrip())
+
+
+def _size(log: Path) -> int:
+    with contextlib.suppress(OSError):  # the supervisor says what is wrong with it
+        return log.stat().st_size
+    return 0
 
 
 def _read(process: subprocess.Popen[bytes], *, deadline_s: float) -> bytes:

@@ -22,6 +22,7 @@ from alongside.server import planning, serving
 from alongside.server import status as status_of
 
 if TYPE_CHECKING:
+    from alongside.plan import building
     from alongside.server import control
 
 REFRESH_S = 0.5
@@ -34,11 +35,11 @@ def supervise(run: bringing.Run) -> int:
         leftovers.HasSupervisorError: another process has the project.
         errors.AlongsideError: the order cannot be carried out.
     """
-    planning.draft(run.order, run.project, run.places)  # before anything is written
-    return asyncio.run(_supervise(run))
+    drafted = planning.draft(run.order, run.project, run.places)  # before anything is written
+    return asyncio.run(_supervise(run, drafted))
 
 
-async def _supervise(run: bringing.Run) -> int:
+async def _supervise(run: bringing.Run, drafted: building.Draft) -> int:
     setting = engine.Setting(run.project, run.places, Path(run.order.binary), run.variables)
     clock_ = clock.SystemClock()
     run.places.make()
@@ -46,7 +47,7 @@ async def _supervise(run: bringing.Run) -> int:
     with run.places.supervisor_log.open("a") as stream:
         log_ = log.Log(clock_, stream=stream, fields={"project": run.project})
         bringing.note(run)
-        async with serving.serving(setting, run.order, clock_, log_) as (door, applied):
+        async with serving.serving(setting, run.order, drafted, clock_, log_) as (door, applied):
             with serving.ending_by_signal(door, door.engine) as asked:
                 try:
                     bringing.tell(run, dataclasses.asdict(applied))

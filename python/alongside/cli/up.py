@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -30,21 +31,24 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
     project = given or names.of_folder(paths[0].absolute().parent)
     places = folders.of_project(project, variables)
     with detaching.Coming(project, variables) as coming:
-        if is_detached and not places.control.exists():
+        # Not Path.exists, which raises where a folder may not be entered.
+        if is_detached and not os.path.exists(places.control):
             coming.begin()
         # Late, so that a supervisor loads what it needs while we do.
         from alongside.cli import bringing  # noqa: PLC0415
         from alongside.resources import texts  # noqa: PLC0415
         from alongside.server import client, orders  # noqa: PLC0415
 
+        sources = tuple(texts.load(paths))
+        images = tuple(texts.load([Path(text) for text in resolved.texts("images")]))
         binary = launch.find(variables, program=sys.argv[0], interpreter=sys.executable)
         order = orders.Order(
-            tuple(texts.load(paths)),
+            sources,
             resolved.duration_s("stop_timeout"),
             is_named=is_named,
             binary=str(Path(binary).absolute()),
             engine=cast("choosing.Wish", resolved.text("engine")),
-            images=tuple(texts.load([Path(text) for text in resolved.texts("images")])),
+            images=images,
             console=resolved.text("console"),
         )
         run = bringing.Run(
@@ -65,7 +69,7 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
 
             return foreground.supervise(run)
 
-        return bringing.bring(run, door, become)
+        return bringing.bring(run, door, coming, become)
 
 
 command = options.ContractCommand(CONTRACT, start)

@@ -18,27 +18,38 @@ from typing import TYPE_CHECKING
 
 from alongside.base import clock, environment, errors, log
 from alongside.engines.local import engine, folders
-from alongside.server import control, leftovers, orders, serving
+from alongside.engines.processes import logs
+from alongside.server import control, leftovers, orders, planning, serving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from alongside.plan import building
+
 _STDOUT, _STDERR = 1, 2
 
 
-async def _serve(
-    project: str,
-    places: folders.Folders,
-    variables: environment.Environment,
-    order: orders.Order,
-) -> None:
-    setting = engine.Setting(project, places, Path(order.binary), variables)
+async def _serve(setting: engine.Setting, order: orders.Order, drafted: building.Draft) -> None:
     clock_ = clock.SystemClock()
-    log_ = log.Log(clock_, fields={"project": project})
-    async with serving.serving(setting, order, clock_, log_) as (door, applied):
+    log_ = log.Log(clock_, fields={"project": setting.project})
+    async with serving.serving(setting, order, drafted, clock_, log_) as (door, applied):
         with serving.ending_by_signal(door, door.engine):
             _answer(dataclasses.asdict(applied))
             await door.is_over.wait()
+
+
+def _take_log(places: folders.Folders) -> None:
+    """Write to the project's log from now on, and no more to where our command does."""
+    places.make()
+    path = places.supervisor_log
+    try:
+        logs.bound(path)
+        with path.open("ab") as stream:
+            os.dup2(stream.fileno(), _STDERR)
+    except OSError as error:
+        raise errors.PermanentError(
+            f"cannot write {path}: {error.strerror}; {leftovers.whose(places.state)}"
+        ) from error
 
 
 def _answer(value: Mapping[str, object]) -> None:
@@ -54,16 +65,18 @@ def _main(project: str) -> int:
         return int(errors.ExitCode.DONE)
     variables = environment.of_process()
     places = folders.of_project(project, variables)
-    with places.supervisor_log.open("ab") as stream:
-        os.dup2(stream.fileno(), _STDERR)
     try:
         order = orders.from_json(control.parsed(content))
-        asyncio.run(_serve(project, places, variables, order))
+        drafted = planning.draft(order, project, places)  # before anything is written
+        _take_log(places)
+        setting = engine.Setting(project, places, Path(order.binary), variables)
+        asyncio.run(_serve(setting, order, drafted))
     except leftovers.HasSupervisorError as error:
         _answer({"problems": [str(error)], "is_busy": True})
         return int(error.exit_code)
     except errors.AlongsideError as error:
-        _answer({"problems": str(error).splitlines(), "exit_code": int(error.exit_code)})
+        problems = error.problems if isinstance(error, errors.UsageError) else [str(error)]
+        _answer({"problems": problems, "exit_code": int(error.exit_code)})
         return int(error.exit_code)
     return int(errors.ExitCode.DONE)
 

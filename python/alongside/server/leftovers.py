@@ -47,7 +47,7 @@ def locked(places: folders.Folders) -> Iterator[bool]:
         descriptor = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise errors.PermanentError(
-            f"cannot open {places.lock}: {error.strerror}; {_whose(places.state)}"
+            f"cannot open {places.lock}: {error.strerror}; {whose(places.state)}"
         ) from error
     try:
         try:
@@ -64,7 +64,8 @@ def locked(places: folders.Folders) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _whose(folder: Path) -> str:
+def whose(folder: Path) -> str:
+    """Return the remedy where a project's folder may not be used."""
     with contextlib.suppress(OSError, KeyError):
         owner = folder.stat().st_uid
         if owner != os.geteuid():

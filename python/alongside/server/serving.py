@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from alongside.base import clock, log
     from alongside.engines.local import folders
-    from alongside.plan import shape
+    from alongside.plan import building, shape
     from alongside.server import orders
 
 BACKLOG = 64
@@ -50,12 +50,23 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(
-    setting: engine.Setting, order: orders.Order, clock_: clock.Clock, log_: log.Log
+    setting: engine.Setting,
+    order: orders.Order,
+    drafted: building.Draft,
+    clock_: clock.Clock,
+    log_: log.Log,
 ) -> AsyncIterator[tuple[control.Control, orders.Applied]]:
     """Run a supervisor while the block runs; whatever still runs afterwards is ended.
 
     Only where its loops failed it is left running, for the next `up` to find by the journal. What
     a dead supervisor left is ended only when nothing speaks against the order.
+
+    Args:
+        setting: whose supervisor it is.
+        order: what is asked for.
+        drafted: what its files come to, whatever runs the pods.
+        clock_: of the supervisor.
+        log_: of the supervisor.
 
     Yields:
         The answers of its control API, and what the order changes.
@@ -72,7 +83,7 @@ async def serving(
                 f'project "{setting.project}" has a supervisor already', retry_after_s=0.1
             )
         leftovers.sign(places)
-        plan = await _plan(setting, order)
+        plan = await _plan(setting, order, drafted)
         page = console.Console()
         with page.bind(order.console) as bound:
             watched, applied = await _supervisor(setting, order, plan, clock_, log_)
@@ -120,8 +131,9 @@ async def _supervisor(
     return watched, await _begun(watched, plan, order)
 
 
-async def _plan(setting: engine.Setting, order: orders.Order) -> shape.Plan:
-    drafted = await asyncio.to_thread(planning.draft, order, setting.project, setting.folders)
+async def _plan(
+    setting: engine.Setting, order: orders.Order, drafted: building.Draft
+) -> shape.Plan:
     facts = choosing.Facts()
     if planning.needs_facts(order, drafted):
         facts = await runtimes.facts(setting)

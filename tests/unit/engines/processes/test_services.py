@@ -10,7 +10,7 @@ from alongside.engines.processes import services
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (" ".join(("python", *services.SUPERVISOR, "photos", "alongside-dataplane")), True),
+        (" ".join(("python", *services.SUPERVISOR, "photos")), True),
         ("python -m alongside up photos.yaml", True),
         ("/venv/bin/python /venv/bin/alongside up photos.yaml --detach", True),
         ("python -m alongside run -- python3 app.py", False),

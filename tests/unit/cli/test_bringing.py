@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from alongside.base import environment
-from alongside.cli import bringing
+from alongside.cli import bringing, detaching
 from alongside.engines.local import folders
 from alongside.resources import texts
 from alongside.server import orders
@@ -53,7 +53,8 @@ def test_an_older_supervisor_does_what_it_can_and_is_named(
     places = folders.Folders(state=tmp_path / "state", runtime=tmp_path / "runtime")
     order = orders.Order((source,), binary="/nowhere")
     run = bringing.Run("p", places, order, variables, is_json=False, ready_s=1.0)
-    assert bringing.bring(run, cast("client.Client", Older()), lambda: 9) == 0
+    coming = detaching.Coming("p", variables)
+    assert bringing.bring(run, cast("client.Client", Older()), coming, lambda: 9) == 0
     said = capsys.readouterr()
     assert "start app" in said.out
     assert "of version 0.0.9, this command of" in said.out
