@@ -2,7 +2,7 @@
 
 In:    which engine, how many pods, how often; a Docker engine of its own, which this starts.
 Out:   seconds of each `alongside up --detach` and `down`; for Docker beside them what the engine
-       takes by itself to start as many containers, one for each pod, which nothing can go below.
+       takes by itself to start as many containers in such a network, one for each pod.
 Not:   a table: the README names the figures beside their budget.
 Next:  docs/decisions/0008-docker.md, "What fifty pods cost".
 """

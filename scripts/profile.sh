@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make the data plane's profile anew: build it with counters, let the benches use it, and pack what was counted.
 #   scripts/profile.sh
-# Due with another compiler or version of ours, and worth it after a change of the hot paths. Takes some ten minutes.
+# Due with another compiler or other crates, and worth it after a change of the hot paths. Takes some ten minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$PWD/target/counted
@@ -23,7 +23,6 @@ for bench in http memcache; do
 done
 "$merge" merge --output "$folder/usage.profdata" "$folder/counts"
 xz -9e --stdout "$folder/usage.profdata" > "$folder/usage.profdata.xz"
-version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
-printf '{"rust": "%s", "version": "%s"}\n' "$channel" "$version" > rust/dataplane/usage.json
 mv "$folder/usage.profdata.xz" rust/dataplane/
+.venv/bin/python scripts/rust_flags.py --note
 ls -l rust/dataplane

@@ -11,16 +11,24 @@ Next:  docs/decisions/0013-profile.md.
 from __future__ import annotations
 
 import hashlib
+import json
 import lzma
 import os
 import sys
 from pathlib import Path
 
-PACKED = Path(__file__).resolve().parent.parent / "rust/dataplane/usage.profdata.xz"
+ROOT = Path(__file__).resolve().parent.parent
+PACKED = ROOT / "rust/dataplane/usage.profdata.xz"
+NOTE = ROOT / "rust/dataplane/usage.json"
+NAMING = ("Cargo.toml", "Cargo.lock", "rust-toolchain.toml")
+"""What decides how the compiler names functions: our version, the crates, the settings."""
 
 
 def main(words: list[str]) -> int:
-    """Take cargo's folder, print the flags, and return 0."""
+    """Take cargo's folder and print the flags, or note what the profile was made of."""
+    if words == ["--note"]:
+        NOTE.write_text(json.dumps(note(), indent=2) + "\n")
+        return 0
     flags = [os.environ.get("RUSTFLAGS", "")]
     if PACKED.exists():
         path = _unpacked(Path(words[0]).absolute())
@@ -31,6 +39,15 @@ def main(words: list[str]) -> int:
         flags += [f"-Cprofile-use={path}", "-Cllvm-args=-no-pgo-warn-mismatch"]
     print(" ".join(flags).strip())
     return 0
+
+
+def note() -> dict[str, str]:
+    """Return what a profile is told by that was made of the tree as it is."""
+    naming = b"".join((ROOT / name).read_bytes() for name in NAMING)
+    return {
+        "naming_sha256": hashlib.sha256(naming).hexdigest(),
+        "profile_sha256": hashlib.sha256(PACKED.read_bytes()).hexdigest(),
+    }
 
 
 def _unpacked(folder: Path) -> Path:

@@ -51,14 +51,14 @@ class Run:
 
 
 def bring(
-    run: Run, door: client.Client, coming: detaching.Coming, become: Callable[[], int]
+    run: Run, door: client.Client, detached: detaching.Detached, become: Callable[[], int]
 ) -> int:
     """Attach to the project's supervisor, or become or start it; others may do so just now.
 
     Args:
         run: what to do.
         door: to the project's supervisor, if there is one.
-        coming: ended where there is one.
+        detached: ended where there is one.
         become: becomes or starts it and returns the exit code; raises
             `leftovers.HasSupervisorError` where another process has the project.
 
@@ -70,7 +70,7 @@ def bring(
     while True:
         try:
             if door.is_up():
-                coming.dismiss()
+                detached.dismiss()
                 applied = door.apply(run.order)
                 note(run)
                 tell(run, applied)
@@ -90,23 +90,25 @@ def note(run: Run) -> None:
         log_.bind(component=up.CONTRACT.component).info("effective_values", values=run.effective)
 
 
-def detach(run: Run, door: client.Client, coming: detaching.Coming) -> int:
+def detach(run: Run, door: client.Client, detached: detaching.Detached) -> int:
     """Give a supervisor that stays its order, and wait until all is ready; return the exit code."""
+    detached.give(run.order, run.places.supervisor_log)
+    with _interruptible(run, "may go on"):
+        applied = detached.answer()
     with _interruptible(run):
-        applied = coming.take(run.order, run.places.supervisor_log)
         note(run)
         tell(run, applied)
         return asyncio.run(_until_ready(run, door))
 
 
 @contextlib.contextmanager
-def _interruptible(run: Run) -> Iterator[None]:
+def _interruptible(run: Run, what: str = "goes on") -> Iterator[None]:
     """Say at Ctrl-C that only the command ends by it, where a supervisor has what it asked for."""
     try:
         yield
     except KeyboardInterrupt:
         click.echo(
-            f'alongside up: interrupted; project "{run.project}" goes on: alongside status '
+            f'alongside up: interrupted; project "{run.project}" {what}: alongside status '
             f"--project {run.project} shows it, alongside down --project "
             f"{run.project} stops it",
             err=True,

@@ -14,6 +14,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 from alongside.base import environment, errors
@@ -22,18 +23,19 @@ from alongside.server import leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from alongside.server import orders
 
 ANSWER_WAIT_S = 120.0
 """It may have large files to read, and to end first what a dead supervisor left."""
+END_WAIT_S = 10.0
+"""For one that closed its line without an answer."""
 READ_BYTES = 1 << 16
 LOG_LINES = 5
 BUSY_RETRY_S = 0.05
 
 
-class Coming:
+class Detached:
     """A supervisor that has no order yet; leaving the block ends it if it got none."""
 
     def __init__(self, project: str, variables: environment.Environment) -> None:
@@ -41,6 +43,9 @@ class Coming:
         self._project = project
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
+        self._ordered: subprocess.Popen[bytes] | None = None
+        self._log = Path(os.devnull)
+        self._log_bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -71,26 +76,42 @@ class Coming:
             )
         return self._process
 
-    def take(self, order: orders.Order, log: Path) -> Mapping[str, object]:
-        """Give it the order and return what it makes of that; from then on it stays.
+    def give(self, order: orders.Order, log: Path) -> None:
+        """Give it the order, with the data plane's program; from then on it stays.
 
         Args:
-            order: with the data plane's program.
+            order: what is to run.
             log: where it writes from then on.
+        """
+        process = self.begin()
+        self._log, self._log_bytes = log, _size(log)
+        with contextlib.suppress(BrokenPipeError), process.stdin or io.BytesIO() as line:
+            line.write(json.dumps(order.to_json()).encode())
+        self._process, self._ordered = None, process
+
+    def answer(self) -> Mapping[str, object]:
+        """Return what it makes of its order.
 
         Raises:
             leftovers.HasSupervisorError: another process has the project.
             errors.AlongsideError: the order is refused, or the supervisor does not start.
         """
-        process, self._process = self.begin(), None
-        before = _size(log)
-        with contextlib.suppress(BrokenPipeError), process.stdin or io.BytesIO() as line:
-            line.write(json.dumps(order.to_json()).encode())
+        process, self._ordered = self._ordered, None
+        if process is None:
+            raise AssertionError("it was given no order")
         content = _read(process, deadline_s=time.monotonic() + ANSWER_WAIT_S)
+        if content is None:
+            raise errors.PermanentError(
+                f"the supervisor (pid {process.pid}) has not answered for {ANSWER_WAIT_S:.0f} s "
+                f"and may still do what it was asked: see alongside status{self._told()}"
+            )
         try:
             value = cast("Mapping[str, object]", json.loads(content))
         except ValueError:
-            raise _silent(process, log, before) from None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(END_WAIT_S)
+            told = self._told()
+            raise errors.PermanentError(f"the supervisor does not start{told}") from None
         if "changes" in value:
             process.returncode = 0  # it stays; keep Popen from warning that it was left
             return value
@@ -102,19 +123,12 @@ class Coming:
 
         raise client.refusal(value, "the supervisor gives no reason")
 
-
-def _silent(process: subprocess.Popen[bytes], log: Path, before: int) -> errors.AlongsideError:
-    """Return the error for a supervisor that closed its line, or left it open, without a word."""
-    told = ""
-    if _size(log) != before:
-        end, _ = logs.read(log, None, lines=LOG_LINES)
-        told = f"; the end of {log}:\n{end.decode(errors='replace')}"
-    if process.poll() is None:
-        return errors.PermanentError(
-            f"the supervisor (pid {process.pid}) has not answered for {ANSWER_WAIT_S:.0f} s and "
-            f"may still do what it was asked: see alongside status{told}".rstrip()
-        )
-    return errors.PermanentError(f"the supervisor does not start{told}".rstrip())
+    def _told(self) -> str:
+        """Return the end of its log, if it has written there."""
+        if _size(self._log) == self._log_bytes:
+            return ""
+        end, _ = logs.read(self._log, None, lines=LOG_LINES)
+        return f"; the end of {self._log}:\n{end.decode(errors='replace').rstrip()}"
 
 
 def _size(log: Path) -> int:
@@ -123,13 +137,13 @@ def _size(log: Path) -> int:
     return 0
 
 
-def _read(process: subprocess.Popen[bytes], *, deadline_s: float) -> bytes:
-    """Return all that a process writes before it closes its stdout."""
+def _read(process: subprocess.Popen[bytes], *, deadline_s: float) -> bytes | None:
+    """Return all that a process writes before it closes its stdout; None if that is too late."""
     content = b""
     with process.stdout or io.BytesIO() as line:
         while select.select([line], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
             part = os.read(line.fileno(), READ_BYTES)
             if not part:
-                break
+                return content
             content += part
-    return content
+    return None

@@ -86,7 +86,7 @@ async def _down(places: folders.Folders) -> dict[str, object]:
 
 
 async def _end(places: folders.Folders, clock_: clock.Clock) -> int:
-    with places.supervisor_log.open("a") as stream:
+    with leftovers.open_log(places) as stream:
         log_ = log.Log(clock_, stream=stream, fields={"project": places.state.name})
         remains = runtimes.Remains(_setting(places), clock_, log_)
         return await leftovers.end(places, clock_, remains)

@@ -17,8 +17,7 @@ from rich import live
 from alongside.base import clock, errors, log
 from alongside.cli import bringing, showing
 from alongside.engines.local import engine
-from alongside.engines.processes import logs
-from alongside.server import planning, serving
+from alongside.server import leftovers, planning, serving
 from alongside.server import status as status_of
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ async def _supervise(run: bringing.Run, drafted: building.Draft) -> int:
     setting = engine.Setting(run.project, run.places, Path(run.order.binary), run.variables)
     clock_ = clock.SystemClock()
     run.places.make()
-    logs.bound(run.places.supervisor_log)
-    with run.places.supervisor_log.open("a") as stream:
+    with leftovers.open_log(run.places) as stream:
         log_ = log.Log(clock_, stream=stream, fields={"project": run.project})
         bringing.note(run)
         async with serving.serving(setting, run.order, drafted, clock_, log_) as (door, applied):

@@ -30,10 +30,10 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
     given = names.checked(resolved.text("project")) if is_named else None
     project = given or names.of_folder(paths[0].absolute().parent)
     places = folders.of_project(project, variables)
-    with detaching.Coming(project, variables) as coming:
+    with detaching.Detached(project, variables) as detached:
         # Not Path.exists, which raises where a folder may not be entered.
         if is_detached and not os.path.exists(places.control):
-            coming.begin()
+            detached.begin()
         # Late, so that a supervisor loads what it needs while we do.
         from alongside.cli import bringing  # noqa: PLC0415
         from alongside.resources import texts  # noqa: PLC0415
@@ -64,12 +64,12 @@ def start(words: Sequence[str], variables: environment.Environment) -> int:
 
         def become() -> int:
             if is_detached:
-                return bringing.detach(run, door, coming)
+                return bringing.detach(run, door, detached)
             from alongside.cli import foreground  # noqa: PLC0415 - it loads most of us
 
             return foreground.supervise(run)
 
-        return bringing.bring(run, door, coming, become)
+        return bringing.bring(run, door, detached, become)
 
 
 command = options.ContractCommand(CONTRACT, start)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from alongside.base import clock, environment, errors, log
 from alongside.engines.local import engine, folders
-from alongside.engines.processes import logs
 from alongside.server import control, leftovers, orders, planning, serving
 
 if TYPE_CHECKING:
@@ -41,15 +40,8 @@ async def _serve(setting: engine.Setting, order: orders.Order, drafted: building
 def _take_log(places: folders.Folders) -> None:
     """Write to the project's log from now on, and no more to where our command does."""
     places.make()
-    path = places.supervisor_log
-    try:
-        logs.bound(path)
-        with path.open("ab") as stream:
-            os.dup2(stream.fileno(), _STDERR)
-    except OSError as error:
-        raise errors.PermanentError(
-            f"cannot write {path}: {error.strerror}; {leftovers.whose(places.state)}"
-        ) from error
+    with leftovers.open_log(places) as stream:
+        os.dup2(stream.fileno(), _STDERR)
 
 
 def _answer(value: Mapping[str, object]) -> None:

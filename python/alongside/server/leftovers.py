@@ -8,10 +8,10 @@ import os
 import pwd
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from alongside.base import errors
-from alongside.engines.processes import cgroups, groups
+from alongside.engines.processes import cgroups, groups, logs
 from alongside.server import journal
 
 if TYPE_CHECKING:
@@ -71,6 +71,22 @@ def whose(folder: Path) -> str:
         if owner != os.geteuid():
             return f"the project is of user {pwd.getpwuid(owner).pw_name}: run this as that user"
     return "check the folder and its permissions"
+
+
+def open_log(places: folders.Folders) -> TextIO:
+    """Return the supervisor's log, opened to append to, and emptied before if it is too large.
+
+    Raises:
+        errors.PermanentError: it cannot be written.
+    """
+    path = places.supervisor_log
+    try:
+        logs.bound(path)
+        return path.open("a")
+    except OSError as error:
+        raise errors.PermanentError(
+            f"cannot write {path}: {error.strerror}; {whose(places.state)}"
+        ) from error
 
 
 def sign(places: folders.Folders) -> None:

@@ -220,11 +220,15 @@ impl Ordering<'_> {
     }
 }
 
-/// Gets what the order does not have yet of its authorizations.
+/// Gets what the order does not have yet of its authorizations, as far as the authority tells; fails where a nonce is
+/// refused, so that the rest is asked for anew.
 async fn fetch(order: &mut Order) -> Result<(), Error> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
-        authorization?;
+        match authorization {
+            Err(Error::Api(problem)) if is(&problem, "badNonce") => return Err(Error::Api(problem)),
+            Ok(_) | Err(_) => {}
+        }
     }
     Ok(())
 }

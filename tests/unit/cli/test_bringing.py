@@ -53,8 +53,8 @@ def test_an_older_supervisor_does_what_it_can_and_is_named(
     places = folders.Folders(state=tmp_path / "state", runtime=tmp_path / "runtime")
     order = orders.Order((source,), binary="/nowhere")
     run = bringing.Run("p", places, order, variables, is_json=False, ready_s=1.0)
-    coming = detaching.Coming("p", variables)
-    assert bringing.bring(run, cast("client.Client", Older()), coming, lambda: 9) == 0
+    detached = detaching.Detached("p", variables)
+    assert bringing.bring(run, cast("client.Client", Older()), detached, lambda: 9) == 0
     said = capsys.readouterr()
     assert "start app" in said.out
     assert "of version 0.0.9, this command of" in said.out
