@@ -56,7 +56,8 @@ def _at_once_check(world: World) -> None:
 def _slow_hook(world: World) -> list[Value]:
     hook = {"preStop": {"exec": {"command": ["sh", "-c", writing.SAY + "say begins; sleep 300"]}}}
     main = writing.shell("main", ON_TERM.format(word="SIGTERM"), lifecycle=hook)
-    return [writing.pod(world, "slow-hook", main, grace=2)]
+    # A busy engine takes some of it to begin the hook.
+    return [writing.pod(world, "slow-hook", main, grace=10)]
 
 
 def _slow_hook_check(world: World) -> None:
