@@ -10,6 +10,7 @@ Next:  docs/decisions/0008-docker.md, "What fifty pods cost".
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -18,16 +19,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent import futures
 from pathlib import Path
 
-import httpx2
 from tests.e2e import docker
+
+from alongside.dockerd import address, answers, engine
 
 IMAGE = "localhost/alongside-bench:1"
 PROJECT = ("--project", "bench-pods")
 COMMAND_S = 300
-AT_ONCE = 2 * (os.cpu_count() or 1)
 POD = """\
 ---
 apiVersion: v1
@@ -59,7 +59,8 @@ def main(words: list[str]) -> int:
                 down_s = _timed(("down", *PROJECT), environment)
             took = {"up_s": up_s, "down_s": down_s}
             if host := variables.get("DOCKER_HOST"):
-                took["engine_itself_s"] = _engine_itself(host.removeprefix("unix://"), asked.pods)
+                socket = Path(host.removeprefix(address.SCHEME))
+                took["engine_itself_s"] = asyncio.run(_engine_itself(socket, asked.pods))
             print(json.dumps({key: round(value, 2) for key, value in took.items()}), flush=True)
     return 0
 
@@ -75,31 +76,29 @@ def _engine(name: str) -> Iterator[Mapping[str, str]]:
         yield {"DOCKER_HOST": daemon.own.host}
 
 
-def _engine_itself(path: str, pods: int) -> float:
-    """Return how long an engine takes to start as many containers, asked by several at once."""
-    transport = httpx2.HTTPTransport(uds=path)
-    client = httpx2.Client(transport=transport, base_url="http://docker", timeout=COMMAND_S)
+async def _engine_itself(socket: Path, pods: int) -> float:
+    """Return how long an engine takes to start as many containers, asked as a supervisor asks."""
     settings = {"NetworkMode": "bench-itself", "Init": True}
     content = {"Image": IMAGE, "Cmd": ["sleep", "1000"], "HostConfig": settings}
+    async with engine.Engine(socket) as asked:
 
-    def ask(method: str, path: str, content: object = None) -> str:
-        answer = client.request(method, path, json=content)
-        answer.raise_for_status()
-        return str(answer.json().get("Id", "")) if answer.content else ""
+        async def ask(method: str, path: str, body: object = None) -> answers.Answer:
+            return (await asked.ask(method, path, body=body)).checked(path)
 
-    def start(_: int) -> str:
-        made = ask("POST", "/containers/create", content)
-        ask("POST", f"/containers/{made}/start")
-        return made
+        async def start() -> str:
+            async with asked.turns:
+                made = answers.record((await ask("POST", "/containers/create", content)).value())
+                identity = answers.text(made, "Id")
+                await ask("POST", f"/containers/{identity}/start")
+                return identity
 
-    with client, futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        ask("POST", "/networks/create", {"Name": "bench-itself"})
+        await ask("POST", "/networks/create", {"Name": "bench-itself"})
         began_s = time.perf_counter()
-        made = list(pool.map(start, range(pods)))
+        made = await asyncio.gather(*(start() for _ in range(pods)))
         took_s = time.perf_counter() - began_s
-        for container in made:
-            ask("DELETE", f"/containers/{container}?force=1")
-        ask("DELETE", "/networks/bench-itself")
+        for identity in made:
+            await ask("DELETE", f"/containers/{identity}?force=1")
+        await ask("DELETE", "/networks/bench-itself")
     return took_s
 
 

@@ -203,8 +203,7 @@ def test_a_supervisor_whose_command_is_gone_ends_and_writes_nothing(
 
 
 def give_and_answer(detached: detaching.Detached, log: Path) -> None:
-    detached.give(orders.Order(()), log)
-    detached.answer()
+    detached.give(orders.Order(()), log).answer()
 
 
 def test_a_supervisor_that_does_not_start_is_told(

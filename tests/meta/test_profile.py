@@ -1,4 +1,4 @@
-"""The profile by which the data plane is compiled is of this compiler and this version."""
+"""The profile by which the data plane is compiled is of this compiler and these crates."""
 
 from __future__ import annotations
 

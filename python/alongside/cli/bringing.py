@@ -92,9 +92,9 @@ def note(run: Run) -> None:
 
 def detach(run: Run, door: client.Client, detached: detaching.Detached) -> int:
     """Give a supervisor that stays its order, and wait until all is ready; return the exit code."""
-    detached.give(run.order, run.places.supervisor_log)
+    ordered = detached.give(run.order, run.places.supervisor_log)
     with _interruptible(run, "may go on"):
-        applied = detached.answer()
+        applied = ordered.answer()
     with _interruptible(run):
         note(run)
         tell(run, applied)

@@ -7,6 +7,7 @@ the files are read.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -14,7 +15,6 @@ import select
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 from alongside.base import environment, errors
@@ -23,6 +23,7 @@ from alongside.server import leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from alongside.server import orders
 
@@ -43,9 +44,6 @@ class Detached:
         self._project = project
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
-        self._ordered: subprocess.Popen[bytes] | None = None
-        self._log = Path(os.devnull)
-        self._log_bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -76,18 +74,28 @@ class Detached:
             )
         return self._process
 
-    def give(self, order: orders.Order, log: Path) -> None:
+    def give(self, order: orders.Order, log: Path) -> Ordered:
         """Give it the order, with the data plane's program; from then on it stays.
 
         Args:
             order: what is to run.
             log: where it writes from then on.
         """
-        process = self.begin()
-        self._log, self._log_bytes = log, _size(log)
+        process, log_bytes = self.begin(), _size(log)
         with contextlib.suppress(BrokenPipeError), process.stdin or io.BytesIO() as line:
             line.write(json.dumps(order.to_json()).encode())
-        self._process, self._ordered = None, process
+        self._process = None
+        return Ordered(process, log, log_bytes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ordered:
+    """A supervisor that has its order, and is to answer."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    log_bytes: int
+    """How long its log was before."""
 
     def answer(self) -> Mapping[str, object]:
         """Return what it makes of its order.
@@ -96,9 +104,7 @@ class Detached:
             leftovers.HasSupervisorError: another process has the project.
             errors.AlongsideError: the order is refused, or the supervisor does not start.
         """
-        process, self._ordered = self._ordered, None
-        if process is None:
-            raise AssertionError("it was given no order")
+        process = self.process
         content = _read(process, deadline_s=time.monotonic() + ANSWER_WAIT_S)
         if content is None:
             raise errors.PermanentError(
@@ -125,10 +131,10 @@ class Detached:
 
     def _told(self) -> str:
         """Return the end of its log, if it has written there."""
-        if _size(self._log) == self._log_bytes:
+        if _size(self.log) == self.log_bytes:
             return ""
-        end, _ = logs.read(self._log, None, lines=LOG_LINES)
-        return f"; the end of {self._log}:\n{end.decode(errors='replace').rstrip()}"
+        end, _ = logs.read(self.log, None, lines=LOG_LINES)
+        return f"; the end of {self.log}:\n{end.decode(errors='replace').rstrip()}"
 
 
 def _size(log: Path) -> int:
