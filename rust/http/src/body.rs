@@ -54,10 +54,7 @@ impl BodyReader {
             _ if bytes.is_empty() => Ok((0, Piece::More)),
             Self::Length(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                *left -= taken as u64;
-                if *left == 0 {
-                    *self = Self::Done;
-                }
+                self.went_by(taken as u64);
                 Ok((taken, Piece::Data(&bytes[..taken])))
             }
             Self::UntilClose => Ok((bytes.len(), Piece::Data(bytes))),
@@ -67,6 +64,25 @@ impl BodyReader {
                     *left = left.checked_sub(data.len() as u64).ok_or(Refusal::from(Reason::BodyTooLong))?;
                 }
                 Ok((used, piece))
+            }
+        }
+    }
+
+    /// How many bytes are left, where that is known and none of them has to be looked at.
+    #[must_use]
+    pub const fn left(&self) -> Option<u64> {
+        match self {
+            Self::Length(left) => Some(*left),
+            Self::Done | Self::Chunked(..) | Self::UntilClose => None,
+        }
+    }
+
+    /// Says that so many of the bytes that are left went by; no more than [`BodyReader::left`].
+    pub fn went_by(&mut self, bytes: u64) {
+        if let Self::Length(left) = self {
+            *left = left.saturating_sub(bytes);
+            if *left == 0 {
+                *self = Self::Done;
             }
         }
     }

@@ -6,17 +6,22 @@
 use crate::body::BodyReader;
 use alongside_protocols::chunked::{self, Piece};
 use alongside_protocols::{Refusal, chunked::write_end};
-use alongside_transport::Buffer;
+use alongside_transport::pipe::Unmoved;
+use alongside_transport::{Bare, Buffer, Pipe};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 /// Body bytes up to which they are copied behind the head, to go out in one write.
 const COPY_BYTES_MAX: usize = 8 * 1024;
 
 /// Framed bytes that are collected before they are written.
 const FRAMED_BYTES_MAX: usize = 16 * 1024;
+
+/// What must be left of a body for it to pass inside the kernel: less is read and written in as many calls.
+const THROUGH_BYTES_MIN: u64 = 64 * 1024;
 
 /// Why a flow ended early.
 #[derive(Debug)]
@@ -59,6 +64,8 @@ pub struct Flow {
     /// What may be kept before anything is written; 0 where it goes out as it comes.
     held_bytes_max: usize,
     blocked: Blocked,
+    /// What of a long body is on its way inside the kernel. Nothing is pending or buffered meanwhile.
+    pipe: Option<Pipe>,
 }
 
 impl Flow {
@@ -78,6 +85,7 @@ impl Flow {
             taken: 0,
             held_bytes_max: 0,
             blocked: Blocked::Target,
+            pipe: None,
         }
     }
 
@@ -132,6 +140,7 @@ impl Flow {
         self.sent = 0;
         self.pending.extend_from_slice(&buffer.data()[..self.direct]);
         self.direct = 0;
+        self.end_pipe();
     }
 
     /// Sets the body that follows what is pending.
@@ -209,8 +218,8 @@ impl Flow {
         target: &mut W,
     ) -> Poll<Result<(), FlowError>>
     where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Bare + Unpin,
+        W: AsyncWrite + Bare + Unpin,
     {
         loop {
             ready!(self.poll_write(context, buffer, target)).map_err(FlowError::Write)?;
@@ -225,7 +234,64 @@ impl Flow {
             if self.take_piece(buffer).map_err(FlowError::Refused)? {
                 continue;
             }
+            if let (Some(source), Some(target)) = (source.bare(), target.bare())
+                && self.goes_through()
+            {
+                // Nothing is buffered: that memory is of use to others.
+                buffer.rest();
+                ready!(self.poll_through(context, source, target))?;
+                continue;
+            }
             ready!(self.poll_fill(context, source, buffer))?;
+        }
+    }
+
+    /// Whether the rest of the body passes inside the kernel, or begins to.
+    fn goes_through(&mut self) -> bool {
+        if self.pipe.is_none() && !self.is_chunked && self.reader.left().is_some_and(|left| left >= THROUGH_BYTES_MIN) {
+            self.pipe = Pipe::take();
+        }
+        self.pipe.is_some()
+    }
+
+    /// Passes bytes inside the kernel until the body's end; returns before where that cannot be done, with the rest pending.
+    fn poll_through(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &TcpStream,
+        target: &TcpStream,
+    ) -> Poll<Result<(), FlowError>> {
+        while let Some(pipe) = &mut self.pipe {
+            if pipe.held() > 0 {
+                self.blocked = Blocked::Target;
+                match ready!(pipe.poll_pour(context, target)) {
+                    Ok(count) => self.moved += count as u64,
+                    Err(Unmoved::Refused) => self.end_pipe(),
+                    Err(Unmoved::Failed(error)) => return Poll::Ready(Err(FlowError::Write(error))),
+                }
+            } else if let Some(left) = self.reader.left() {
+                self.blocked = Blocked::Source;
+                match ready!(pipe.poll_fill(context, source, left)) {
+                    Ok(0) => return Poll::Ready(Err(FlowError::Ended)),
+                    Ok(count) => {
+                        self.taken += count as u64;
+                        self.reader.went_by(count as u64);
+                    }
+                    Err(Unmoved::Refused) => self.end_pipe(),
+                    Err(Unmoved::Failed(error)) => return Poll::Ready(Err(FlowError::Read(error))),
+                }
+            } else {
+                self.end_pipe();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes what is on its way inside the kernel back, to be written.
+    fn end_pipe(&mut self) {
+        if let Some(mut pipe) = self.pipe.take() {
+            pipe.drain(&mut self.pending);
+            self.is_ending = self.reader.is_done();
         }
     }
 
@@ -337,6 +403,8 @@ impl Flow {
 mod tests {
     use super::*;
     use alongside_protocols::{Body, Limits};
+    use rustix::fs::OFlags;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     async fn run(body: Body, input: &[u8], is_chunked: bool) -> (Result<(), FlowError>, Vec<u8>, Vec<u8>) {
         let (mut source, mut buffer, mut target) = (input, Buffer::new(), Vec::new());
@@ -443,5 +511,116 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(buffer.fill(&mut &b"zz\r\n"[..], 64)).unwrap();
         assert!(flow.prepare(&mut buffer).is_err());
+    }
+
+    fn on_sockets<F: Future>(work: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (near.unwrap(), far.unwrap().0)
+    }
+
+    /// Bytes of which no two parts of the same length are alike.
+    fn numbered(bytes: usize) -> Vec<u8> {
+        (0_u32..).flat_map(u32::to_be_bytes).take(bytes).collect()
+    }
+
+    fn long(bytes: u64) -> Flow {
+        Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Length(bytes), &Limits::default()), false)
+    }
+
+    /// Passes what `sent` is through a flow of so long a body until that is done or fails; returns what became of it, what
+    /// came, and what was left in the source.
+    async fn through(flow: &mut Flow, sent: Vec<u8>, flags: OFlags) -> (Result<(), FlowError>, Vec<u8>, Vec<u8>) {
+        let ((mut sender, mut source), (mut target, mut receiver)) = (pair().await, pair().await);
+        rustix::fs::fcntl_setfl(&target, flags | OFlags::NONBLOCK).unwrap();
+        let sending = tokio::spawn(async move { sender.write_all(&sent).await });
+        let receiving = tokio::spawn(async move {
+            let mut came = Vec::new();
+            receiver.read_to_end(&mut came).await.map(|_| came)
+        });
+        let mut buffer = Buffer::new();
+        let result = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target)).await;
+        drop(target);
+        let mut rest = buffer.data().to_vec();
+        source.read_to_end(&mut rest).await.unwrap();
+        sending.await.unwrap().unwrap();
+        (result, receiving.await.unwrap().unwrap(), rest)
+    }
+
+    #[test]
+    fn what_is_long_passes_inside_the_kernel_and_leaves_what_follows() {
+        on_sockets(async {
+            let body = numbered(5_000_001);
+            let mut flow = long(body.len() as u64);
+            let sent = [&body[..], b"NEXT"].concat();
+            let (result, came, rest) = through(&mut flow, sent, OFlags::empty()).await;
+            assert!(result.is_ok(), "{result:?}");
+            assert!(came == [b"HEAD|", &body[..]].concat(), "{} bytes", came.len());
+            assert_eq!((rest.as_slice(), flow.taken(), flow.moved()), (&b"NEXT"[..], 5_000_001, 5_000_006));
+            assert!(flow.is_done() && flow.is_read() && flow.pipe.is_none());
+        });
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_to_move_is_copied_from_there_on() {
+        on_sockets(async {
+            let body = numbered(1_000_000);
+            // A target that only appends is refused, when the first bytes are in the pipe already.
+            let (result, came, rest) = through(&mut long(1_000_000), body.clone(), OFlags::APPEND).await;
+            assert!(result.is_ok(), "{result:?}");
+            assert!(came == [b"HEAD|", &body[..]].concat(), "{} bytes", came.len());
+            assert_eq!(rest, b"");
+            assert!(Pipe::take().is_none(), "it was refused");
+        });
+    }
+
+    #[test]
+    fn an_early_end_inside_the_kernel_is_no_end() {
+        on_sockets(async {
+            let mut flow = long(400_000);
+            let (result, came, _) = through(&mut flow, numbered(300_000), OFlags::empty()).await;
+            assert!(matches!(result, Err(FlowError::Ended)), "{result:?}");
+            assert_eq!((came.len(), flow.taken()), (300_005, 300_000));
+        });
+    }
+
+    #[test]
+    fn what_was_on_its_way_inside_the_kernel_goes_out_before_the_rest_from_elsewhere() {
+        on_sockets(async {
+            let body = numbered(20_000_000);
+            let ((mut sender, mut source), (mut target, mut receiver)) = (pair().await, pair().await);
+            let (mut flow, mut buffer) = (long(20_000_000), Buffer::new());
+            let first = body.clone();
+            let sending = tokio::spawn(async move { sender.write_all(&first).await });
+            // Nobody reads: it moves until the target is full, and holds what came for it meanwhile.
+            let still = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
+            assert!(tokio::time::timeout(std::time::Duration::from_millis(300), still).await.is_err());
+            assert_eq!(flow.blocked(), Blocked::Target);
+            assert!(flow.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0));
+            let taken = usize::try_from(flow.taken()).unwrap();
+            flow.detach(&buffer);
+            drop(source);
+            assert!(sending.await.unwrap().is_err());
+            assert_eq!(flow.taken(), taken as u64);
+            flow.follow_with(BodyReader::new(Body::Length(20_000_000 - taken as u64), &Limits::default()), false);
+            let (mut other, mut source) = pair().await;
+            let rest = body[taken..].to_vec();
+            let sending = tokio::spawn(async move { other.write_all(&rest).await });
+            let receiving = tokio::spawn(async move {
+                let mut came = Vec::new();
+                receiver.read_to_end(&mut came).await.map(|_| came)
+            });
+            let mut buffer = Buffer::new();
+            let rest = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
+            rest.await.unwrap();
+            drop(target);
+            sending.await.unwrap().unwrap();
+            let came = receiving.await.unwrap().unwrap();
+            assert!(came == [b"HEAD|", &body[..]].concat(), "{} bytes", came.len());
+        });
     }
 }

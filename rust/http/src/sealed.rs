@@ -1,6 +1,7 @@
 //! What is said inside TLS: the stream of TLS, which also answers where only its client speaks.
 
 use crate::service::Stream;
+use alongside_transport::Bare;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -52,6 +53,8 @@ impl AsyncWrite for Sealed {
         Pin::new(&mut self.get_mut().0).poll_shutdown(context)
     }
 }
+
+impl Bare for Sealed {}
 
 impl Stream for Sealed {
     fn cut(&mut self) {

@@ -2,13 +2,14 @@
 
 use crate::exchange::{Broken, Exchange};
 use alongside_protocols::{Body, Peer, RequestHead};
+use alongside_transport::Bare;
 use std::future::Future;
 use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A client's connection: TCP, a UNIX socket, later TLS.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+pub trait Stream: AsyncRead + AsyncWrite + Bare + Unpin + Send {
     /// Makes closing say that something was cut, where the transport can tell that from an end.
     fn cut(&mut self) {}
 }

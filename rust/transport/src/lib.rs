@@ -14,6 +14,7 @@ pub mod destination;
 pub mod gate;
 pub mod listen;
 pub mod local;
+pub mod pipe;
 pub mod pool;
 pub mod random;
 pub mod watch;
@@ -22,5 +23,6 @@ pub mod wire;
 
 pub use buffer::Buffer;
 pub use deadline::{Deadline, Expired};
+pub use pipe::{Bare, Pipe};
 pub use way::Way;
 pub use wire::Wire;

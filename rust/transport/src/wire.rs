@@ -1,5 +1,6 @@
 //! A connection to the next hop, whatever it runs on.
 
+use crate::Bare;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -32,6 +33,15 @@ impl Wire {
             Self::Channel(_) => return false,
         };
         matches!(tried, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl Bare for Wire {
+    fn bare(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Socket(_) | Self::Channel(_) => None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::answer::Answering;
 use super::incoming::Incoming;
 use crate::service::Stream;
+use alongside_transport::Bare;
 use h2::Reason;
 use std::io;
 use std::pin::Pin;
@@ -39,6 +40,8 @@ impl AsyncWrite for Virtual {
         self.get_mut().answering.poll_end(context)
     }
 }
+
+impl Bare for Virtual {}
 
 impl Stream for Virtual {
     fn cut(&mut self) {
