@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import threading
 import time
@@ -13,6 +14,16 @@ from tests.e2e import plane, upstream, wire
 MIB = 1 << 20
 # The kernel queues some on either side; the process itself may hold this much.
 GROWTH_BYTES_MAX = 4 * MIB
+
+# More than a thread has pipes for.
+CLIENTS = 24
+# Until then everything between stands still.
+LATE_S = 0.5
+
+
+def numbered(size: int, target: str) -> bytes:
+    """Return bytes of which no two parts are alike, others for each target."""
+    return random.Random(target).randbytes(size)  # noqa: S311 - nothing is kept secret
 
 
 def pushing(sender: wire.Wire, data: bytes) -> threading.Thread:
@@ -121,6 +132,60 @@ def test_a_client_that_reads_slowly_slows_its_origin_down(kind: str) -> None:
         assert len(sent) < size // MIB
         assert process.resident_bytes() - before < GROWTH_BYTES_MAX
         assert len(client.take(size)) == size
+
+
+@pytest.mark.parametrize("size", [64 * 1024, 200_000, 2 * MIB])
+def test_long_answers_come_whole_and_in_order_to_clients_that_read_late(size: int) -> None:
+    def answer(request: wire.Message) -> bytes:
+        return wire.answer(numbered(size, request.target))
+
+    with (
+        plane.answering(answer) as (address, origin, _),
+        contextlib.ExitStack() as stack,
+    ):
+        clients = [
+            stack.enter_context(wire.Wire(address, receive_bytes=4096)) for _ in range(CLIENTS)
+        ]
+        for at, client in enumerate(clients):
+            client.send(wire.request(f"/first-{at}") + wire.request(f"/second-{at}"))
+        wire.eventually(lambda: len(origin.requests) >= CLIENTS, "all are asked for")
+        time.sleep(LATE_S)
+        for at, client in enumerate(clients):
+            for target in (f"/first-{at}", f"/second-{at}"):
+                assert client.answer().body == numbered(size, target)
+
+
+@pytest.mark.parametrize("size", [64 * 1024, 8 * MIB])
+def test_long_bodies_go_whole_and_in_order_to_an_origin_that_reads_late(size: int) -> None:
+    may_read = threading.Event()
+
+    def talk(peer: upstream.Peer) -> None:
+        head = peer.head()
+        peer.upstream.requests.append(head)
+        may_read.wait(wire.TIMEOUT_S)
+        is_same = peer.body(head).body == numbered(size, head.target)
+        peer.send(wire.answer(b"same" if is_same else b"other"))
+
+    def post(target: str) -> bytes:
+        head = f"POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n"
+        return head.encode() + numbered(size, target)
+
+    with (
+        plane.in_front_of(talk) as (address, origin, _),
+        contextlib.ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(wire.Wire(address)) for _ in range(CLIENTS)]
+        sending = [
+            pushing(client, post(f"/first-{at}") + post(f"/second-{at}"))
+            for at, client in enumerate(clients)
+        ]
+        wire.eventually(lambda: len(origin.requests) == CLIENTS, "all are asked for")
+        time.sleep(LATE_S)
+        may_read.set()
+        for client in clients:
+            assert [client.answer().body, client.answer().body] == [b"same", b"same"]
+        for thread in sending:
+            thread.join(wire.TIMEOUT_S)
 
 
 @pytest.mark.parametrize("kind", ["route", "cache"])

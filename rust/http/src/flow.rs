@@ -64,8 +64,10 @@ pub struct Flow {
     /// What may be kept before anything is written; 0 where it goes out as it comes.
     held_bytes_max: usize,
     blocked: Blocked,
-    /// What of a long body is on its way inside the kernel. Nothing is pending or buffered meanwhile.
+    /// What of a long body is on its way inside the kernel. Nothing is pending or buffered meanwhile, and nothing else is read.
     pipe: Option<Pipe>,
+    /// There was no pipe for it, or it was refused: the rest is copied.
+    is_copied: bool,
 }
 
 impl Flow {
@@ -86,6 +88,7 @@ impl Flow {
             held_bytes_max: 0,
             blocked: Blocked::Target,
             pipe: None,
+            is_copied: false,
         }
     }
 
@@ -140,7 +143,11 @@ impl Flow {
         self.sent = 0;
         self.pending.extend_from_slice(&buffer.data()[..self.direct]);
         self.direct = 0;
-        self.end_pipe();
+        if let Some(mut pipe) = self.pipe.take() {
+            let _ = pipe.drain(&mut self.pending);
+            // What cannot be had back was not taken: it is asked for again.
+            self.taken -= pipe.held() as u64;
+        }
     }
 
     /// Sets the body that follows what is pending.
@@ -231,7 +238,7 @@ impl Flow {
                 self.pending.clear();
                 self.sent = 0;
             }
-            if self.take_piece(buffer).map_err(FlowError::Refused)? {
+            if self.pipe.is_none() && self.take_piece(buffer).map_err(FlowError::Refused)? {
                 continue;
             }
             if let (Some(source), Some(target)) = (source.bare(), target.bare())
@@ -246,15 +253,18 @@ impl Flow {
         }
     }
 
-    /// Whether the rest of the body passes inside the kernel, or begins to.
+    /// Whether more of the body passes inside the kernel.
     fn goes_through(&mut self) -> bool {
-        if self.pipe.is_none() && !self.is_chunked && self.reader.left().is_some_and(|left| left >= THROUGH_BYTES_MIN) {
+        let is_long = || !self.is_chunked && self.reader.left().is_some_and(|left| left >= THROUGH_BYTES_MIN);
+        if self.pipe.is_none() && !self.is_copied && is_long() {
             self.pipe = Pipe::take();
+            self.is_copied = self.pipe.is_none();
         }
         self.pipe.is_some()
     }
 
-    /// Passes bytes inside the kernel until the body's end; returns before where that cannot be done, with the rest pending.
+    /// Passes bytes inside the kernel. It ends with the body, or before where that cannot be done; what is then pending is to be
+    /// written. A pipe is held by who waits for its target alone.
     fn poll_through(
         &mut self,
         context: &mut Context<'_>,
@@ -266,33 +276,42 @@ impl Flow {
                 self.blocked = Blocked::Target;
                 match ready!(pipe.poll_pour(context, target)) {
                     Ok(count) => self.moved += count as u64,
-                    Err(Unmoved::Refused) => self.end_pipe(),
-                    Err(Unmoved::Failed(error)) => return Poll::Ready(Err(FlowError::Write(error))),
+                    Err(Unmoved::Refused) => {
+                        pipe.drain(&mut self.pending).map_err(FlowError::Write)?;
+                        self.copy_rest();
+                    }
+                    Err(Unmoved::Failed(error)) => {
+                        self.pipe = None;
+                        return Poll::Ready(Err(FlowError::Write(error)));
+                    }
                 }
             } else if let Some(left) = self.reader.left() {
                 self.blocked = Blocked::Source;
-                match ready!(pipe.poll_fill(context, source, left)) {
-                    Ok(0) => return Poll::Ready(Err(FlowError::Ended)),
-                    Ok(count) => {
+                let Poll::Ready(filled) = pipe.poll_fill(context, source, left) else {
+                    self.pipe = None;
+                    return Poll::Pending;
+                };
+                match filled {
+                    Ok(count @ 1..) => {
                         self.taken += count as u64;
                         self.reader.went_by(count as u64);
                     }
-                    Err(Unmoved::Refused) => self.end_pipe(),
+                    // Whether that is the end a read says.
+                    Ok(0) | Err(Unmoved::Refused) => self.copy_rest(),
                     Err(Unmoved::Failed(error)) => return Poll::Ready(Err(FlowError::Read(error))),
                 }
             } else {
-                self.end_pipe();
+                self.copy_rest();
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Takes what is on its way inside the kernel back, to be written.
-    fn end_pipe(&mut self) {
-        if let Some(mut pipe) = self.pipe.take() {
-            pipe.drain(&mut self.pending);
-            self.is_ending = self.reader.is_done();
-        }
+    /// Goes on without a pipe, behind what is pending: with the rest of the body, or its end.
+    fn copy_rest(&mut self) {
+        self.pipe = None;
+        self.is_copied = true;
+        self.is_ending = self.reader.is_done();
     }
 
     /// Reads more; all that was buffered is used, so that it may wait.
@@ -405,6 +424,7 @@ mod tests {
     use alongside_protocols::{Body, Limits};
     use rustix::fs::OFlags;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
 
     async fn run(body: Body, input: &[u8], is_chunked: bool) -> (Result<(), FlowError>, Vec<u8>, Vec<u8>) {
         let (mut source, mut buffer, mut target) = (input, Buffer::new(), Vec::new());
@@ -517,64 +537,161 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
     }
 
-    async fn pair() -> (TcpStream, TcpStream) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    /// Returns both ends of a connection in which no more than so many bytes should wait on each side.
+    async fn pair(queued_bytes: u32) -> (TcpStream, TcpStream) {
+        let (near, listening) = (TcpSocket::new_v4().unwrap(), TcpSocket::new_v4().unwrap());
+        near.set_send_buffer_size(queued_bytes).unwrap();
+        listening.set_recv_buffer_size(queued_bytes).unwrap();
+        listening.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listening.listen(1).unwrap();
+        let (near, far) = tokio::join!(near.connect(listener.local_addr().unwrap()), listener.accept());
         (near.unwrap(), far.unwrap().0)
     }
+
+    const LITTLE: u32 = 4 * 1024;
+    const MUCH: u32 = 256 * 1024;
 
     /// Bytes of which no two parts of the same length are alike.
     fn numbered(bytes: usize) -> Vec<u8> {
         (0_u32..).flat_map(u32::to_be_bytes).take(bytes).collect()
     }
 
-    fn long(bytes: u64) -> Flow {
-        Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Length(bytes), &Limits::default()), false)
+    fn long(bytes: usize) -> Flow {
+        Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Length(bytes as u64), &Limits::default()), false)
     }
 
-    /// Passes what `sent` is through a flow of so long a body until that is done or fails; returns what became of it, what
-    /// came, and what was left in the source.
+    async fn all_of(mut receiver: TcpStream) -> Vec<u8> {
+        let mut came = Vec::new();
+        receiver.read_to_end(&mut came).await.unwrap();
+        came
+    }
+
+    fn polled(flow: &mut Flow, (source, buffer): (&mut TcpStream, &mut Buffer), target: &mut TcpStream) -> Poll<bool> {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        flow.poll(&mut context, (source, buffer), target).map(|result| result.is_ok())
+    }
+
+    /// Passes what is sent through a flow until that is done or fails; returns what became of it, what came, and what was left
+    /// in the source.
     async fn through(flow: &mut Flow, sent: Vec<u8>, flags: OFlags) -> (Result<(), FlowError>, Vec<u8>, Vec<u8>) {
-        let ((mut sender, mut source), (mut target, mut receiver)) = (pair().await, pair().await);
+        let ((mut sender, mut source), (mut target, receiver)) = (pair(MUCH).await, pair(LITTLE).await);
         rustix::fs::fcntl_setfl(&target, flags | OFlags::NONBLOCK).unwrap();
         let sending = tokio::spawn(async move { sender.write_all(&sent).await });
-        let receiving = tokio::spawn(async move {
-            let mut came = Vec::new();
-            receiver.read_to_end(&mut came).await.map(|_| came)
-        });
+        let receiving = tokio::spawn(all_of(receiver));
         let mut buffer = Buffer::new();
         let result = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target)).await;
         drop(target);
         let mut rest = buffer.data().to_vec();
         source.read_to_end(&mut rest).await.unwrap();
         sending.await.unwrap().unwrap();
-        (result, receiving.await.unwrap().unwrap(), rest)
+        (result, receiving.await.unwrap(), rest)
+    }
+
+    /// Polls a flow whose target takes little until what is left of its body, or as much as fits, is in the pipe.
+    async fn stall(
+        flow: &mut Flow,
+        (source, buffer): (&mut TcpStream, &mut Buffer),
+        (target, receiver): (&mut TcpStream, &TcpStream),
+        mut is_far_enough: impl FnMut(&Flow) -> bool,
+    ) -> Vec<u8> {
+        let mut came = Vec::new();
+        loop {
+            tokio::task::yield_now().await;
+            assert_eq!(polled(flow, (source, buffer), target), Poll::Pending);
+            if flow.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0) && is_far_enough(flow) {
+                return came;
+            }
+            let mut some = [0; 1024];
+            if let Ok(count) = receiver.try_read(&mut some) {
+                came.extend_from_slice(&some[..count]);
+            }
+        }
     }
 
     #[test]
     fn what_is_long_passes_inside_the_kernel_and_leaves_what_follows() {
         on_sockets(async {
-            let body = numbered(5_000_001);
-            let mut flow = long(body.len() as u64);
-            let sent = [&body[..], b"NEXT"].concat();
-            let (result, came, rest) = through(&mut flow, sent, OFlags::empty()).await;
-            assert!(result.is_ok(), "{result:?}");
+            for bytes in [65_535, 65_536, 65_537, 5_000_001] {
+                let (body, mut flow) = (numbered(bytes), long(bytes));
+                let sent = [&body[..], b"NEXT"].concat();
+                let (result, came, rest) = through(&mut flow, sent, OFlags::empty()).await;
+                assert!(result.is_ok(), "{result:?}");
+                assert!(came == [b"HEAD|", &body[..]].concat(), "{} of {bytes} bytes", came.len());
+                let counts = (flow.taken(), flow.moved());
+                assert_eq!((rest.as_slice(), counts), (&b"NEXT"[..], (bytes as u64, bytes as u64 + 5)));
+                assert!(flow.is_done() && flow.is_read() && flow.pipe.is_none());
+            }
+        });
+    }
+
+    #[test]
+    fn a_body_is_not_over_before_its_last_bytes_have_left_the_kernel() {
+        on_sockets(async {
+            let body = numbered(300_000);
+            let ((mut sender, mut source), (mut target, receiver)) = (pair(MUCH).await, pair(LITTLE).await);
+            let (mut flow, mut buffer, sent) = (long(300_000), Buffer::new(), body.clone());
+            let sending = tokio::spawn(async move { sender.write_all(&sent).await });
+            let (from, to) = ((&mut source, &mut buffer), (&mut target, &receiver));
+            let mut came = stall(&mut flow, from, to, Flow::is_read).await;
+            for _ in 0..3 {
+                assert_eq!(polled(&mut flow, (&mut source, &mut buffer), &mut target), Poll::Pending);
+                assert!(!flow.is_done() && !flow.is_whole());
+            }
+            let receiving = tokio::spawn(all_of(receiver));
+            let rest = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
+            rest.await.unwrap();
+            assert!(flow.is_done());
+            drop(target);
+            sending.await.unwrap().unwrap();
+            came.extend(receiving.await.unwrap());
             assert!(came == [b"HEAD|", &body[..]].concat(), "{} bytes", came.len());
-            assert_eq!((rest.as_slice(), flow.taken(), flow.moved()), (&b"NEXT"[..], 5_000_001, 5_000_006));
-            assert!(flow.is_done() && flow.is_read() && flow.pipe.is_none());
         });
     }
 
     #[test]
     fn what_the_kernel_refuses_to_move_is_copied_from_there_on() {
         on_sockets(async {
-            let body = numbered(1_000_000);
-            // A target that only appends is refused, when the first bytes are in the pipe already.
-            let (result, came, rest) = through(&mut long(1_000_000), body.clone(), OFlags::APPEND).await;
+            for bytes in [65_536, 1_000_000] {
+                let body = numbered(bytes);
+                let sent = [&body[..], b"NEXT"].concat();
+                // A target that only appends is refused, when the first bytes, or all, are in the pipe already.
+                let mut flow = long(bytes);
+                let (result, came, rest) = through(&mut flow, sent, OFlags::APPEND).await;
+                assert!(result.is_ok(), "{result:?}");
+                assert!(came == [b"HEAD|", &body[..]].concat(), "{} of {bytes} bytes", came.len());
+                assert_eq!((rest.as_slice(), flow.is_copied), (&b"NEXT"[..], true));
+            }
+        });
+    }
+
+    #[test]
+    fn what_finds_no_pipe_is_copied() {
+        on_sockets(async {
+            let _all: Vec<_> = std::iter::from_fn(Pipe::take).collect();
+            let (body, mut flow) = (numbered(1_000_000), long(1_000_000));
+            let (result, came, _) = through(&mut flow, body.clone(), OFlags::empty()).await;
             assert!(result.is_ok(), "{result:?}");
             assert!(came == [b"HEAD|", &body[..]].concat(), "{} bytes", came.len());
-            assert_eq!(rest, b"");
-            assert!(Pipe::take().is_none(), "it was refused");
+        });
+    }
+
+    #[test]
+    fn who_waits_for_its_source_holds_no_pipe() {
+        on_sockets(async {
+            let ((mut sender, mut source), (mut target, mut receiver)) = (pair(MUCH).await, pair(LITTLE).await);
+            let (mut flow, mut buffer) = (long(1_000_000), Buffer::new());
+            sender.write_all(&[7; 1000]).await.unwrap();
+            let passing = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
+            let mut came = [0; 1005];
+            tokio::select! {
+                result = passing => panic!("{result:?}"),
+                read = receiver.read_exact(&mut came) => assert_eq!(read.unwrap(), 1005),
+            }
+            while flow.pipe.is_some() {
+                tokio::task::yield_now().await;
+                assert_eq!(polled(&mut flow, (&mut source, &mut buffer), &mut target), Poll::Pending);
+            }
+            assert_eq!((flow.blocked(), flow.taken(), flow.is_copied), (Blocked::Source, 1000, false));
         });
     }
 
@@ -591,35 +708,28 @@ mod tests {
     #[test]
     fn what_was_on_its_way_inside_the_kernel_goes_out_before_the_rest_from_elsewhere() {
         on_sockets(async {
-            let body = numbered(20_000_000);
-            let ((mut sender, mut source), (mut target, mut receiver)) = (pair().await, pair().await);
-            let (mut flow, mut buffer) = (long(20_000_000), Buffer::new());
-            let first = body.clone();
+            let body = numbered(2_000_000);
+            let ((mut sender, mut source), (mut target, receiver)) = (pair(MUCH).await, pair(LITTLE).await);
+            let (mut flow, mut buffer, first) = (long(2_000_000), Buffer::new(), body.clone());
             let sending = tokio::spawn(async move { sender.write_all(&first).await });
-            // Nobody reads: it moves until the target is full, and holds what came for it meanwhile.
-            let still = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
-            assert!(tokio::time::timeout(std::time::Duration::from_millis(300), still).await.is_err());
+            let (from, to) = ((&mut source, &mut buffer), (&mut target, &receiver));
+            let mut came = stall(&mut flow, from, to, |flow| flow.taken() > 200_000).await;
             assert_eq!(flow.blocked(), Blocked::Target);
-            assert!(flow.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0));
             let taken = usize::try_from(flow.taken()).unwrap();
             flow.detach(&buffer);
             drop(source);
             assert!(sending.await.unwrap().is_err());
             assert_eq!(flow.taken(), taken as u64);
-            flow.follow_with(BodyReader::new(Body::Length(20_000_000 - taken as u64), &Limits::default()), false);
-            let (mut other, mut source) = pair().await;
+            flow.follow_with(BodyReader::new(Body::Length((2_000_000 - taken) as u64), &Limits::default()), false);
+            let ((mut other, mut source), mut buffer) = (pair(MUCH).await, Buffer::new());
             let rest = body[taken..].to_vec();
             let sending = tokio::spawn(async move { other.write_all(&rest).await });
-            let receiving = tokio::spawn(async move {
-                let mut came = Vec::new();
-                receiver.read_to_end(&mut came).await.map(|_| came)
-            });
-            let mut buffer = Buffer::new();
+            let receiving = tokio::spawn(all_of(receiver));
             let rest = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
             rest.await.unwrap();
             drop(target);
             sending.await.unwrap().unwrap();
-            let came = receiving.await.unwrap().unwrap();
+            came.extend(receiving.await.unwrap());
             assert!(came == [b"HEAD|", &body[..]].concat(), "{} bytes", came.len());
         });
     }

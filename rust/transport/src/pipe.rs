@@ -2,7 +2,8 @@
 //! to this program and back.
 //!
 //! The kernel moves them through a pipe (`splice`), whose slots hold pages that are the sockets' own. A pipe is filled only
-//! when it is empty, so that "nothing now" always speaks of the source.
+//! when it is empty, so that "nothing now" always speaks of the source. Urgent data, which nobody sends, hold a source up until its
+//! time is over. To move something to a connection that is gone raises SIGPIPE, which Rust's programs ignore.
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -17,7 +18,7 @@ use tokio::net::TcpStream;
 pub const PIPE_BYTES: usize = 64 * 1024;
 
 /// Pipes of a thread that are in use at one time; whatever else is long is copied. Each is two descriptors.
-const PIPES_MAX: usize = 32;
+const PIPES_MAX: usize = 16;
 
 /// Pipes that a thread keeps for later. The kernel counts the pages that a user's pipes may hold, full or not.
 const FREE_MAX: usize = 4;
@@ -27,8 +28,6 @@ type Ends = (OwnedFd, OwnedFd);
 thread_local! {
     static FREE: RefCell<Vec<Ends>> = const { RefCell::new(Vec::new()) };
     static USED: Cell<usize> = const { Cell::new(0) };
-    /// This system does not do it, or not for us.
-    static IS_REFUSED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What a connection is, where its bytes are those of the wire.
@@ -54,7 +53,7 @@ impl Bare for Vec<u8> {}
 pub enum Unmoved {
     /// The connection failed.
     Failed(io::Error),
-    /// It cannot be done here: the bytes are to be read and written. Nobody on this thread is given a pipe from now on.
+    /// It cannot be done, with these connections or here: the bytes are to be read and written.
     Refused,
 }
 
@@ -70,7 +69,7 @@ impl Pipe {
     /// Returns an empty pipe, unless the thread uses as many as it may or the system gives none of a useful size.
     #[must_use]
     pub fn take() -> Option<Self> {
-        if IS_REFUSED.get() || USED.get() >= PIPES_MAX {
+        if USED.get() >= PIPES_MAX {
             return None;
         }
         let ends = FREE.with_borrow_mut(Vec::pop).or_else(make)?;
@@ -99,9 +98,8 @@ impl Pipe {
         let Some((_, into)) = &self.ends else { return Poll::Ready(Err(Unmoved::Refused)) };
         loop {
             ready!(source.poll_read_ready(context)).map_err(Unmoved::Failed)?;
-            let moved = source.try_io(Interest::READABLE, || {
-                Ok(splice(source, None, into, None, bytes_max, SpliceFlags::NONBLOCK)?)
-            });
+            let moved = source
+                .try_io(Interest::READABLE, || Ok(splice(source, None, into, None, bytes_max, SpliceFlags::NONBLOCK)?));
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(unmoved(error))),
@@ -121,9 +119,8 @@ impl Pipe {
         let Some((from, _)) = &self.ends else { return Poll::Ready(Err(Unmoved::Refused)) };
         loop {
             ready!(target.poll_write_ready(context)).map_err(Unmoved::Failed)?;
-            let moved = target.try_io(Interest::WRITABLE, || {
-                Ok(splice(from, None, target, None, self.held, SpliceFlags::NONBLOCK)?)
-            });
+            let moved = target
+                .try_io(Interest::WRITABLE, || Ok(splice(from, None, target, None, self.held, SpliceFlags::NONBLOCK)?));
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(unmoved(error))),
@@ -135,23 +132,27 @@ impl Pipe {
         }
     }
 
-    /// Appends what it holds to `out`, and holds nothing.
-    pub fn drain(&mut self, out: &mut Vec<u8>) {
-        let Some((from, _)) = &self.ends else { return };
-        let begin = out.len();
-        out.resize(begin + self.held, 0);
-        while self.held > 0 {
-            let at = out.len() - self.held;
-            match rustix::io::read(from, &mut out[at..]) {
-                Ok(count @ 1..) => self.held -= count,
-                Err(Errno::INTR) => {}
-                // It held less than was put in: this cannot be, and no byte may be invented.
-                Ok(0) | Err(_) => {
-                    out.truncate(at);
-                    break;
-                }
+    /// Moves what it holds to the end of `out`.
+    ///
+    /// # Errors
+    /// The pipe's own, which nothing brings about; it holds what could not be had.
+    pub fn drain(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let Some((from, _)) = &self.ends else { return Ok(()) };
+        let mut at = out.len();
+        out.resize(at + self.held, 0);
+        let read = loop {
+            if self.held == 0 {
+                break Ok(());
             }
-        }
+            match rustix::io::read(from, &mut out[at..]) {
+                Ok(0) => break Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => (at, self.held) = (at + count, self.held - count),
+                Err(Errno::INTR) => {}
+                Err(error) => break Err(error.into()),
+            }
+        };
+        out.truncate(at);
+        read
     }
 }
 
@@ -176,14 +177,14 @@ fn make() -> Option<Ends> {
     fcntl_getpipe_size(&ends.0).is_ok_and(|bytes| bytes >= PIPE_BYTES).then_some(ends)
 }
 
-/// Says what an error means; one that is no connection's ends it for this thread.
+/// Tells what is no fault of a connection's from what is. What is told of it wrongly is told again by the next read or write.
 fn unmoved(error: io::Error) -> Unmoved {
-    let refusals = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::PERM, Errno::ACCESS];
-    if Errno::from_io_error(&error).is_some_and(|errno| refusals.contains(&errno)) {
-        IS_REFUSED.set(true);
-        return Unmoved::Refused;
+    let refusals =
+        [Errno::ACCESS, Errno::INVAL, Errno::NOBUFS, Errno::NOMEM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::PERM];
+    match Errno::from_io_error(&error) {
+        Some(errno) if refusals.contains(&errno) => Unmoved::Refused,
+        _ => Unmoved::Failed(error),
     }
-    Unmoved::Failed(error)
 }
 
 #[cfg(test)]
@@ -217,7 +218,7 @@ mod tests {
             assert_eq!(pipe.held(), 0);
             assert_eq!(poll_fn(|context| pipe.poll_fill(context, &source, 9)).await.unwrap(), 2);
             let mut out = b"|".to_vec();
-            pipe.drain(&mut out);
+            pipe.drain(&mut out).unwrap();
             assert_eq!((out.as_slice(), pipe.held()), (&b"|ef"[..], 0));
             assert_eq!(poll_fn(|context| pipe.poll_fill(context, &source, 9)).await.unwrap(), 0);
             let mut came = [0; 4];
@@ -226,38 +227,43 @@ mod tests {
         });
     }
 
+    async fn poured_abc(target: &TcpStream) -> (Result<usize, Unmoved>, Pipe) {
+        let (mut sender, source) = pair().await;
+        sender.write_all(b"abc").await.unwrap();
+        let mut pipe = Pipe::take().unwrap();
+        poll_fn(|context| pipe.poll_fill(context, &source, 9)).await.unwrap();
+        (poll_fn(|context| pipe.poll_pour(context, target)).await, pipe)
+    }
+
     #[test]
-    fn a_connection_that_failed_is_no_refusal() {
+    fn a_connection_that_failed_is_no_refusal_and_what_holds_something_is_kept_for_nobody() {
         block_on(async {
-            let ((mut sender, source), (target, receiver)) = (pair().await, pair().await);
+            let (reset, receiver) = pair().await;
             receiver.set_zero_linger().unwrap();
             drop(receiver);
-            target.readable().await.unwrap();
-            sender.write_all(b"abc").await.unwrap();
-            let mut pipe = Pipe::take().unwrap();
-            poll_fn(|context| pipe.poll_fill(context, &source, 9)).await.unwrap();
-            let poured = poll_fn(|context| pipe.poll_pour(context, &target)).await;
-            assert!(matches!(poured, Err(Unmoved::Failed(_))), "{poured:?}");
-            drop(pipe);
-            assert_eq!(FREE.with_borrow(Vec::len), 0, "what holds something is kept for nobody");
-            assert!(Pipe::take().is_some());
+            reset.readable().await.unwrap();
+            let (mut shut, _receiver) = pair().await;
+            shut.shutdown().await.unwrap();
+            for target in [reset, shut] {
+                let (poured, pipe) = poured_abc(&target).await;
+                assert!(matches!(poured, Err(Unmoved::Failed(_))), "{poured:?}");
+                drop(pipe);
+                assert_eq!((USED.get(), FREE.with_borrow(Vec::len)), (0, 0));
+            }
         });
     }
 
     #[test]
-    fn what_the_system_refuses_is_asked_for_once() {
+    fn what_is_refused_can_be_had_back() {
         block_on(async {
-            let ((mut sender, source), (target, _receiver)) = (pair().await, pair().await);
+            let (target, _receiver) = pair().await;
+            // The system moves nothing to what only appends.
             rustix::fs::fcntl_setfl(&target, OFlags::APPEND | OFlags::NONBLOCK).unwrap();
-            sender.write_all(b"abc").await.unwrap();
-            let mut pipe = Pipe::take().unwrap();
-            poll_fn(|context| pipe.poll_fill(context, &source, 9)).await.unwrap();
-            let poured = poll_fn(|context| pipe.poll_pour(context, &target)).await;
+            let (poured, mut pipe) = poured_abc(&target).await;
             assert!(matches!(poured, Err(Unmoved::Refused)), "{poured:?}");
             let mut out = Vec::new();
-            pipe.drain(&mut out);
-            assert_eq!(out, b"abc");
-            assert!(Pipe::take().is_none());
+            pipe.drain(&mut out).unwrap();
+            assert_eq!((out.as_slice(), pipe.held()), (&b"abc"[..], 0));
         });
     }
 
