@@ -101,7 +101,7 @@ impl Pipe {
             let moved = source
                 .try_io(Interest::READABLE, || Ok(splice(source, None, into, None, bytes_max, SpliceFlags::NONBLOCK)?));
             match moved {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if is_passing(&error) => {}
                 Err(error) => return Poll::Ready(Err(unmoved(error))),
                 Ok(count) => {
                     self.held = count;
@@ -122,7 +122,7 @@ impl Pipe {
             let moved = target
                 .try_io(Interest::WRITABLE, || Ok(splice(from, None, target, None, self.held, SpliceFlags::NONBLOCK)?));
             match moved {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if is_passing(&error) => {}
                 Err(error) => return Poll::Ready(Err(unmoved(error))),
                 Ok(count) => {
                     self.held -= count;
@@ -175,6 +175,10 @@ impl Drop for Pipe {
 fn make() -> Option<Ends> {
     let ends = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
     fcntl_getpipe_size(&ends.0).is_ok_and(|bytes| bytes >= PIPE_BYTES).then_some(ends)
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Tells what is no fault of a connection's from what is. What is told of it wrongly is told again by the next read or write.
@@ -244,11 +248,14 @@ mod tests {
             reset.readable().await.unwrap();
             let (mut shut, _receiver) = pair().await;
             shut.shutdown().await.unwrap();
+            let free = FREE.with_borrow(Vec::len);
             for target in [reset, shut] {
+                let used = USED.get();
                 let (poured, pipe) = poured_abc(&target).await;
                 assert!(matches!(poured, Err(Unmoved::Failed(_))), "{poured:?}");
                 drop(pipe);
-                assert_eq!((USED.get(), FREE.with_borrow(Vec::len)), (0, 0));
+                assert_eq!(USED.get(), used);
+                assert!(FREE.with_borrow(Vec::len) <= free);
             }
         });
     }
