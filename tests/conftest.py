@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 pytest.register_assert_rewrite("tests.conformance", "tests.e2e")  # helpers say what differs, too
 LIST = Path(__file__).resolve().parent.parent / "scripts" / "debian-packages.txt"
+
+
+def pytest_configure() -> None:
+    """Let programs be interrupted also where a shell began all this in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def packages() -> dict[str, str]:
