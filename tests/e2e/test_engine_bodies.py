@@ -20,7 +20,7 @@ MANY = 40
 LATE_S = 0.5
 
 
-def numbered(size: int, target: str) -> bytes:
+def body_of(target: str, size: int) -> bytes:
     """Return bytes of which no two parts are alike, others for each target."""
     return random.Random(target).randbytes(size)  # noqa: S311 - nothing is kept secret
 
@@ -138,7 +138,7 @@ def test_long_answers_come_whole_and_in_order_to_clients_that_read_late(
     size: int, count: int
 ) -> None:
     def answer(request: wire.Message) -> bytes:
-        return wire.answer(numbered(size, request.target))
+        return wire.answer(body_of(request.target, size))
 
     with (
         plane.answering(answer) as (address, origin, _),
@@ -153,7 +153,7 @@ def test_long_answers_come_whole_and_in_order_to_clients_that_read_late(
         time.sleep(LATE_S)
         for at, client in enumerate(clients):
             for target in (f"/first-{at}", f"/second-{at}"):
-                assert client.answer().body == numbered(size, target)
+                assert client.answer().body == body_of(target, size)
 
 
 @pytest.mark.parametrize(("size", "count"), [(64 * 1024, MANY), (8 * MIB, 8)])
@@ -166,12 +166,12 @@ def test_long_bodies_go_whole_and_in_order_to_an_origin_that_reads_late(
         head = peer.head()
         peer.upstream.requests.append(head)
         may_read.wait(wire.TIMEOUT_S)
-        is_same = peer.body(head).body == numbered(size, head.target)
+        is_same = peer.body(head).body == body_of(head.target, size)
         peer.send(wire.answer(b"same" if is_same else b"other"))
 
     def post(target: str) -> bytes:
         head = f"POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n"
-        return head.encode() + numbered(size, target)
+        return head.encode() + body_of(target, size)
 
     with (
         plane.in_front_of(talk) as (address, origin, _),

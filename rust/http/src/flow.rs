@@ -559,10 +559,20 @@ mod tests {
         Flow::new(b"HEAD|".to_vec(), BodyReader::new(Body::Length(bytes as u64), &Limits::default()), false)
     }
 
-    async fn all_of(mut receiver: TcpStream) -> Vec<u8> {
-        let mut came = Vec::new();
-        receiver.read_to_end(&mut came).await.unwrap();
-        came
+    /// Polls a flow until it is done or fails, while its target is read; returns what became of it, and what came until the
+    /// target's end.
+    async fn ended(
+        flow: &mut Flow,
+        (source, buffer): (&mut TcpStream, &mut Buffer),
+        (mut target, mut receiver): (TcpStream, TcpStream),
+    ) -> (Result<(), FlowError>, Vec<u8>) {
+        let receiving = tokio::spawn(async move {
+            let mut came = Vec::new();
+            receiver.read_to_end(&mut came).await.map(|_| came)
+        });
+        let result = std::future::poll_fn(|context| flow.poll(context, (source, buffer), &mut target)).await;
+        drop(target);
+        (result, receiving.await.unwrap().unwrap())
     }
 
     fn polled(flow: &mut Flow, (source, buffer): (&mut TcpStream, &mut Buffer), target: &mut TcpStream) -> Poll<bool> {
@@ -573,17 +583,15 @@ mod tests {
     /// Passes what is sent through a flow until that is done or fails; returns what became of it, what came, and what was left
     /// in the source.
     async fn through(flow: &mut Flow, sent: Vec<u8>, flags: OFlags) -> (Result<(), FlowError>, Vec<u8>, Vec<u8>) {
-        let ((mut sender, mut source), (mut target, receiver)) = (pair(MUCH).await, pair(LITTLE).await);
+        let ((mut sender, mut source), (target, receiver)) = (pair(MUCH).await, pair(LITTLE).await);
         rustix::fs::fcntl_setfl(&target, flags | OFlags::NONBLOCK).unwrap();
         let sending = tokio::spawn(async move { sender.write_all(&sent).await });
-        let receiving = tokio::spawn(all_of(receiver));
         let mut buffer = Buffer::new();
-        let result = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target)).await;
-        drop(target);
+        let (result, came) = ended(flow, (&mut source, &mut buffer), (target, receiver)).await;
         let mut rest = buffer.data().to_vec();
         source.read_to_end(&mut rest).await.unwrap();
         sending.await.unwrap().unwrap();
-        (result, receiving.await.unwrap(), rest)
+        (result, came, rest)
     }
 
     /// Polls a flow whose target takes little until something waits in the pipe and it is far enough; returns what came.
@@ -636,13 +644,11 @@ mod tests {
                 assert_eq!(polled(&mut flow, (&mut source, &mut buffer), &mut target), Poll::Pending);
                 assert!(!flow.is_done() && !flow.is_whole());
             }
-            let receiving = tokio::spawn(all_of(receiver));
-            let rest = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
-            rest.await.unwrap();
+            let (result, rest) = ended(&mut flow, (&mut source, &mut buffer), (target, receiver)).await;
+            result.unwrap();
             assert!(flow.is_done());
-            drop(target);
             sending.await.unwrap().unwrap();
-            came.extend(receiving.await.unwrap());
+            came.extend(rest);
             assert!(came == [b"HEAD|", &body[..]].concat(), "{} bytes", came.len());
         });
     }
@@ -746,12 +752,10 @@ mod tests {
             let ((mut other, mut source), mut buffer) = (pair(MUCH).await, Buffer::new());
             let rest = body[taken..].to_vec();
             let sending = tokio::spawn(async move { other.write_all(&rest).await });
-            let receiving = tokio::spawn(all_of(receiver));
-            let rest = std::future::poll_fn(|context| flow.poll(context, (&mut source, &mut buffer), &mut target));
-            rest.await.unwrap();
-            drop(target);
+            let (result, rest) = ended(&mut flow, (&mut source, &mut buffer), (target, receiver)).await;
+            result.unwrap();
             sending.await.unwrap().unwrap();
-            came.extend(receiving.await.unwrap());
+            came.extend(rest);
             assert!(came == [b"HEAD|", &body[..]].concat(), "{} bytes", came.len());
         });
     }
