@@ -3,6 +3,7 @@
 mod commands;
 mod connection;
 mod connectors;
+mod hold;
 mod leaving;
 mod links;
 mod names;

@@ -86,11 +86,14 @@ fn pair() -> (TcpStream, TcpStream) {
     (ours, theirs)
 }
 
+fn admitted() -> Admitted {
+    Arc::<Admission>::default().admit(Ipv4Addr::LOCALHOST.into(), 10, None).unwrap()
+}
+
 /// Returns a client's end of a connection to the pool.
 fn client(engine: &Engine) -> BufReader<TcpStream> {
     let (ours, theirs) = pair();
-    let admitted = Arc::<Admission>::default().admit(Ipv4Addr::LOCALHOST.into(), 10, None).unwrap();
-    engine.adopt(&"main".into(), theirs, None, admitted);
+    engine.adopt(&"main".into(), theirs, None, admitted());
     BufReader::new(ours)
 }
 
@@ -121,6 +124,27 @@ fn until(mut is_so: impl FnMut() -> bool) {
 fn is_over(mut client: BufReader<TcpStream>) -> bool {
     // A connection may end by a reset.
     client.read(&mut [0]).is_ok_and(|count| count == 0)
+}
+
+#[test]
+fn many_that_ask_in_one_turn_are_answered_when_nobody_asks_after_them() {
+    let engine = engine(&server("s").to_string());
+    assert_eq!(get(&mut client(&engine)), "s");
+    // Until the thread has looked at what was due, and nothing would have it look again.
+    std::thread::sleep(Duration::from_millis(200));
+    let thread = engine.threads()[0].clone();
+    let all = (0..20).map(|_| {
+        let (mut ours, theirs) = pair();
+        ours.write_all(b"get k\r\n").unwrap();
+        let socket = Socket::Tcp(mio::net::TcpStream::from_std(theirs));
+        // The thread is not woken before all have asked.
+        let arrival = Arrival { pool: "main".into(), socket, tls: None, admitted: admitted() };
+        thread.commands.send(Command::Adopt(Box::new(arrival))).unwrap();
+        BufReader::new(ours)
+    });
+    let mut all: Vec<_> = all.collect();
+    thread.waker.wake().unwrap();
+    assert!(all.iter_mut().all(|client| said(client) == "s"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::commands::Command;
 use super::connection::{Connection, Got};
 use super::connectors::Kept;
+use super::hold::Hold;
 use super::leaving::Leaving;
 use super::links::Link;
 use super::socket::Socket;
@@ -77,6 +78,8 @@ pub(crate) struct Reactor {
     dirty: (Vec<ClientId>, Vec<LinkId>),
     /// Effects are left over.
     is_due: bool,
+    /// Whether servers wait for what else is asked.
+    hold: Hold,
     /// Whose work is being done.
     pub(super) at: Option<Who>,
 }
@@ -116,6 +119,7 @@ impl Reactor {
             effects: Vec::new(),
             dirty: (Vec::new(), Vec::new()),
             is_due: false,
+            hold: Hold::default(),
             at: None,
         };
         Ok((reactor, waker))
@@ -139,7 +143,7 @@ impl Reactor {
     }
 
     fn wait(&self) -> Option<Duration> {
-        if self.is_due || !self.listed.is_empty() || !self.unblocked.is_empty() {
+        if self.is_due || self.hold.is_on() || !self.listed.is_empty() || !self.unblocked.is_empty() {
             return Some(Duration::ZERO);
         }
         let drain_us = self.drain_at_us.filter(|_| !self.is_draining);
@@ -246,6 +250,9 @@ impl Reactor {
         client.has_ended = matches!(got, Ok(Got::End));
         if client.connection.wants_write() {
             self.unblocked.push(Who::Client(index));
+        }
+        if matches!(got, Ok(Got::Bytes(_) | Got::Last(_))) {
+            self.hold.ask();
         }
         match got {
             Ok(Got::Bytes(count)) => {
@@ -357,7 +364,8 @@ impl Reactor {
         client
     }
 
-    /// Writes to everything that has something new to be written, and to what takes something again.
+    /// Writes to everything that has something new to be written, and to what takes something again; to servers, where many
+    /// clients ask, in one of the next turns.
     fn write_dirty(&mut self) {
         let (mut clients, mut links) = std::mem::take(&mut self.dirty);
         self.core.take_dirty(&mut clients, &mut links);
@@ -367,9 +375,11 @@ impl Reactor {
                 Who::Link(index) => links.extend(self.links.get(index).and_then(Option::as_ref).map(|it| it.id)),
             }
         }
-        for id in links.drain(..) {
-            self.at = Some(Who::Link(id.index()));
-            self.write_link(id);
+        if !self.hold.goes_on() {
+            for id in links.drain(..) {
+                self.at = Some(Who::Link(id.index()));
+                self.write_link(id);
+            }
         }
         for id in clients.drain(..) {
             self.at = Some(Who::Client(id.index()));
@@ -449,6 +459,7 @@ impl Reactor {
     /// Goes on after a panic: without the client whose work it was, else from the beginning.
     fn recover(&mut self) {
         let at = self.at.take();
+        self.hold = Hold::default();
         tracing::error!(event = "panicked", at = ?at);
         let is_over = match at {
             Some(Who::Client(index)) => {
