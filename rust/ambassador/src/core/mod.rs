@@ -5,7 +5,8 @@
 //! A turn of whoever drives it: give what was read ([`Core::client_read`], [`Core::link_read`]) and what became of
 //! connections; [`Core::turn`]; do the effects ([`Core::take_effects`]); write what is dirty ([`Core::take_dirty`]), each
 //! connection once, and say how much was taken ([`Core::client_wrote`], [`Core::link_wrote`]). What was not taken is
-//! written when the socket is writable again; the connection is not dirty for that. Then wait for sockets, at most until
+//! written when the socket is writable again; the connection is not dirty for that. Links may be written some turns later,
+//! while these follow each other without a pause. Then wait for sockets, at most until
 //! [`Core::next_us`].
 
 mod apply;

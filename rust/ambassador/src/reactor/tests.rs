@@ -128,7 +128,8 @@ fn is_over(mut client: BufReader<TcpStream>) -> bool {
 
 #[test]
 fn many_that_ask_in_one_turn_are_answered_when_nobody_asks_after_them() {
-    let engine = engine(&server("s").to_string());
+    let terms = terms(&server("s").to_string(), r#", "connect_timeout_ms": 3600000"#);
+    let engine = engine_of(terms, Connectors::new());
     assert_eq!(get(&mut client(&engine)), "s");
     // Until the thread has looked at what was due, and nothing would have it look again.
     std::thread::sleep(Duration::from_millis(200));

@@ -75,6 +75,7 @@ pub(crate) struct Reactor {
     /// What can be written to again.
     pub(super) unblocked: Vec<Who>,
     effects: Vec<Effect>,
+    /// Room for what is to be written, with the links that wait while the hold is on.
     dirty: (Vec<ClientId>, Vec<LinkId>),
     /// Effects are left over.
     is_due: bool,
@@ -156,6 +157,13 @@ impl Reactor {
     fn turn(&mut self, events: &Events) {
         self.now_us = self.clock.now_us();
         self.is_due = false;
+        if self.hold.is_overdue(self.now_us) {
+            // Before anybody looks at what servers should have answered.
+            self.hold.end();
+            let mut links = std::mem::take(&mut self.dirty.1);
+            self.write_links(&mut links);
+            self.dirty.1 = links;
+        }
         self.take_commands();
         for event in events.iter().filter(|event| event.token() != COMMANDS) {
             self.note(Who::of(event.token()), event);
@@ -251,8 +259,8 @@ impl Reactor {
         if client.connection.wants_write() {
             self.unblocked.push(Who::Client(index));
         }
-        if matches!(got, Ok(Got::Bytes(_) | Got::Last(_))) {
-            self.hold.ask();
+        if let Ok(Got::Bytes(count) | Got::Last(count)) = got {
+            self.hold.ask(count);
         }
         match got {
             Ok(Got::Bytes(count)) => {
@@ -375,11 +383,8 @@ impl Reactor {
                 Who::Link(index) => links.extend(self.links.get(index).and_then(Option::as_ref).map(|it| it.id)),
             }
         }
-        if !self.hold.goes_on() {
-            for id in links.drain(..) {
-                self.at = Some(Who::Link(id.index()));
-                self.write_link(id);
-            }
+        if !self.hold.end_turn(self.now_us) {
+            self.write_links(&mut links);
         }
         for id in clients.drain(..) {
             self.at = Some(Who::Client(id.index()));
@@ -387,6 +392,14 @@ impl Reactor {
         }
         self.at = None;
         self.dirty = (clients, links);
+    }
+
+    fn write_links(&mut self, links: &mut Vec<LinkId>) {
+        for id in links.drain(..) {
+            self.at = Some(Who::Link(id.index()));
+            self.write_link(id);
+        }
+        self.at = None;
     }
 
     fn write_client(&mut self, id: ClientId) {
@@ -460,6 +473,7 @@ impl Reactor {
     fn recover(&mut self) {
         let at = self.at.take();
         self.hold = Hold::default();
+        self.dirty.1.clear();
         tracing::error!(event = "panicked", at = ?at);
         let is_over = match at {
             Some(Who::Client(index)) => {
