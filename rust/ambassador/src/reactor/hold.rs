@@ -35,7 +35,7 @@ impl Hold {
         let all = self.held + self.asked;
         let is_on = self.asked >= FEW && all < ENOUGH && self.bytes < ENOUGH_BYTES && !self.is_overdue(now_us);
         if !is_on {
-            *self = Self { asked: 0, held: 0, bytes: 0, since_us: 0 };
+            self.end();
             return false;
         }
         if self.held == 0 {
@@ -55,10 +55,9 @@ impl Hold {
         self.is_on() && now_us.saturating_sub(self.since_us) >= LONGEST_US
     }
 
-    /// Servers were told what waited.
+    /// Servers are told what waited, or are to be told nothing of it.
     pub(super) const fn end(&mut self) {
-        self.held = 0;
-        self.bytes = 0;
+        *self = Self { asked: 0, held: 0, bytes: 0, since_us: 0 };
     }
 }
 

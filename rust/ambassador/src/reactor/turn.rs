@@ -472,7 +472,7 @@ impl Reactor {
     /// Goes on after a panic: without the client whose work it was, else from the beginning.
     fn recover(&mut self) {
         let at = self.at.take();
-        self.hold = Hold::default();
+        self.hold.end();
         self.dirty.1.clear();
         tracing::error!(event = "panicked", at = ?at);
         let is_over = match at {
