@@ -64,6 +64,14 @@ impl Points {
         }
     }
 
+    /// Replace each hash by whose the first point is that is not below it.
+    #[inline]
+    pub(crate) fn owners_at(&self, hashes: &mut [u32]) {
+        for hash in hashes {
+            *hash = self.owner_at(*hash) as u32;
+        }
+    }
+
     /// Return whose a point is.
     #[inline]
     pub(crate) fn owner(&self, place: usize) -> usize {

@@ -270,15 +270,17 @@ impl Continuum {
 
     /// Append the index of each key's server, in the order of the keys; not for [`Distribution::Random`].
     ///
-    /// What is the same for all keys is looked at once where the terms are twemproxy's own, so that a processor may begin with
-    /// the next key's hash while it waits for that of the one before.
+    /// What is the same for all keys is looked at once where the terms are twemproxy's own: first all are hashed, so that a
+    /// processor may begin with the next key while it waits for the one before.
     #[inline]
     pub fn servers<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, found: &mut Vec<u32>) {
         debug_assert!(!matches!(self.choice, Choice::Random), "chance needs a number for each key");
         let Terms { hash, signedness, tag, .. } = self.terms;
         match (&self.choice, hash, signedness, tag) {
             (Choice::Ketama(points), Hash::Fnv1a_64, Signedness::Signed, None) => {
-                found.extend(keys.map(|key| points.owner_at(Hash::of_default(key)) as u32));
+                let first = found.len();
+                found.extend(keys.map(Hash::of_default));
+                points.owners_at(&mut found[first..]);
             }
             _ => found.extend(keys.map(|key| self.server(key, 0) as u32)),
         }

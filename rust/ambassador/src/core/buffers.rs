@@ -27,8 +27,15 @@ pub(crate) fn append(out: &mut Vec<u8>, text: &[u8], piece: Range<usize>) {
             out.extend_from_slice(more);
             out.truncate(end);
         }
-        _ => out.extend_from_slice(text.get(piece).unwrap_or_default()),
+        _ => append_long(out, text, piece),
     }
+}
+
+/// As [`append`]; apart from it, so that a loop of short pieces keeps in registers what it needs.
+#[cold]
+#[inline(never)]
+fn append_long(out: &mut Vec<u8>, text: &[u8], piece: Range<usize>) {
+    out.extend_from_slice(text.get(piece).unwrap_or_default());
 }
 
 /// Buffers nobody uses.

@@ -44,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) servers: Vec<u32>,
     /// The same for the server of each of its keys.
     pub(crate) found: Vec<u32>,
+    /// The same for its keys, part after part.
+    pub(crate) sorted: Vec<u32>,
     /// When deadlines are looked at next.
     pub(crate) deadline_us: u64,
     random: u64,
@@ -67,6 +69,7 @@ impl Context {
             ends: Vec::new(),
             servers: Vec::new(),
             found: Vec::new(),
+            sorted: Vec::new(),
             deadline_us: u64::MAX,
             random: seed | 1,
             until_sample: SAMPLED_ONE_IN,
@@ -123,6 +126,7 @@ impl Context {
         forget_large(&mut self.args);
         forget_large(&mut self.ends);
         forget_large(&mut self.found);
+        forget_large(&mut self.sorted);
     }
 
     /// Return a number that no split command had lately.

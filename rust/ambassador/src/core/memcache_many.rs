@@ -142,11 +142,11 @@ impl Parts<'_> {
             self.start(pool, links, gather, (server, key), context);
             part = &mut pool.servers[server].part;
         } else {
-            gather.link(part.last, key);
+            gather.link(part.at, key);
         }
-        part.last = key;
+        part.at = key;
         part.keys += 1;
-        part.number?;
+        part.link?;
         append(&mut part.lent.bytes, gather.text(), piece);
         Ok(())
     }
@@ -170,9 +170,8 @@ impl Parts<'_> {
         let found = found.and_then(|id| links.get_mut(id.index, id.generation).ok_or(Why::Other));
         let part = &mut pool.servers[server].part;
         (part.mark, part.keys) = (self.mark, 0);
-        part.number = found.as_ref().map(|_| 0).map_err(|&why| why);
+        part.link = found.as_ref().map(|link| link.id).map_err(|&why| why);
         let Ok(link) = found else { return };
-        part.link = link.id;
         let mut ask = Ask::new(self.asker.client, self.asker.slot, What::ValuesPart, Class::ReadMany);
         (ask.moves, ask.next) = (self.asker.moves, first);
         link.ask(ask, context);
@@ -188,9 +187,9 @@ impl Parts<'_> {
 /// End a server's part; return how many there are of it: none, where there is no link.
 fn end(pool: &mut Pool, links: &mut Slab<Link>, gather: &mut Gather, server: usize, context: &mut Context) -> u32 {
     let part = &mut pool.servers[server].part;
-    let found = part.number.ok().and_then(|_| links.get_mut(part.link.index, part.link.generation));
+    let found = part.link.ok().and_then(|id| links.get_mut(id.index, id.generation));
     let Some(link) = found else { return 0 };
-    gather.link(part.last, NONE);
+    gather.link(part.at, NONE);
     if let Some(ask) = link.asks.back_mut() {
         ask.part = part.keys;
     }

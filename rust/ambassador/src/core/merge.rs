@@ -14,39 +14,41 @@ const KEPT_BYTES: usize = 32 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
     pub(crate) split: Option<Split>,
-    /// MGET: for each key, the part that has it.
-    pub(crate) parts_of_keys: Vec<u32>,
+    /// MGET: for each key, at which of the edges its element begins; it ends at the next.
+    pub(crate) places: Vec<u32>,
     /// Whether one failed part is the whole answer's failure, as with twemproxy.
     pub(crate) is_strict: bool,
     parts: Vec<Part>,
     /// The parts' elements; of parts that each have all, what they say together.
     bytes: Vec<u8>,
-    /// Where each of these elements ends in the answer of its part, part after part.
-    ends: Vec<usize>,
+    /// Where elements begin and end among the bytes, part after part: of each one more than it has keys. From the first that
+    /// its server did not send on they are 0.
+    edges: Vec<usize>,
     sum: i64,
     /// The first error, as a whole line.
     error: Vec<u8>,
 }
 
-/// Where a part's next element begins among the bytes, and which of the ends are its own.
+/// Which of the edges are a part's.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
-    at: usize,
-    /// Where its answer would begin, modulo what a number holds: the head that is before its elements is left out.
-    start: usize,
-    next: usize,
-    last: usize,
+    first: u32,
+    keys: u32,
     /// Where the error is that stands for each of its keys; 0 bytes if there is none.
     error: (usize, usize),
 }
 
 impl Merge {
-    /// Begin with so many parts.
-    pub(crate) fn begin(&mut self, split: Split, parts: usize, is_strict: bool) {
+    /// Begin without a part.
+    pub(crate) fn begin(&mut self, split: Split, is_strict: bool) {
         self.split = Some(split);
         self.is_strict = is_strict;
-        self.parts.clear();
-        self.parts.resize(parts, Part::default());
+    }
+
+    /// Add a part with so many keys of an MGET; their places follow those of the part before it, but for one.
+    pub(crate) fn add_part(&mut self, keys: u32) {
+        self.parts.push(Part { first: self.edges.len() as u32, keys, ..Part::default() });
+        self.edges.resize(self.edges.len() + keys as usize + 1, 0);
     }
 
     /// Forget everything; tell whether it is worth keeping.
@@ -54,18 +56,18 @@ impl Merge {
         self.split = None;
         self.sum = 0;
         self.parts.clear();
-        self.parts_of_keys.clear();
+        self.places.clear();
         self.bytes.clear();
-        self.ends.clear();
+        self.edges.clear();
         self.error.clear();
-        let ends_bytes = self.ends.capacity() * size_of::<usize>();
-        let parts_bytes = self.parts_of_keys.capacity() * size_of::<u32>();
-        self.bytes.capacity().max(ends_bytes).max(parts_bytes) <= KEPT_BYTES
+        let edges_bytes = self.edges.capacity() * size_of::<usize>();
+        let places_bytes = self.places.capacity() * size_of::<u32>();
+        self.bytes.capacity().max(edges_bytes).max(places_bytes) <= KEPT_BYTES
     }
 
     /// Return the bytes of memory that wait here.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len() + self.ends.len() * size_of::<usize>()
+        self.bytes.len() + self.edges.len() * size_of::<usize>()
     }
 
     /// Take a part's answer, and where its first elements end. A part that is answered otherwise than it should be has failed.
@@ -86,21 +88,24 @@ impl Merge {
     /// Take a part's elements. `ends` has where the first of them end in the answer; what is more than there are keys is no
     /// key's.
     fn take_elements(&mut self, part: u32, answer: &Reply<'_>, ends: &[usize]) {
-        let Some(part) = self.parts.get_mut(part as usize) else { return };
+        let Some(part) = self.parts.get(part as usize) else { return };
+        let first = part.first as usize;
+        let Some([start, edges @ ..]) = self.edges.get_mut(first..=first + part.keys as usize) else { return };
         let elements = answer.elements();
-        let (count, rest) = (elements.len().min(self.parts_of_keys.len()), elements.rest());
+        let (count, rest) = (elements.len().min(edges.len()), elements.rest());
+        // The head that is before the elements is left out.
         let head_bytes = answer.bytes.len() - rest.len();
-        let (at, next) = (self.bytes.len(), self.ends.len());
-        let known = &ends[..ends.len().min(count)];
-        self.ends.extend_from_slice(known);
-        let mut end = known.last().copied().unwrap_or(head_bytes);
-        for _ in known.len()..count {
+        *start = self.bytes.len();
+        let shift = start.wrapping_sub(head_bytes);
+        let (known, unknown) = edges[..count].split_at_mut(ends.len().min(count));
+        known.iter_mut().zip(ends).for_each(|(edge, end)| *edge = shift.wrapping_add(*end));
+        let mut end = known.len().checked_sub(1).map_or(head_bytes, |last| ends[last]);
+        for edge in unknown {
             let Some(bytes) = answer.bytes.get(end..).and_then(element_bytes) else { break };
             end += bytes;
-            self.ends.push(end);
+            *edge = shift.wrapping_add(end);
         }
         self.bytes.extend_from_slice(rest);
-        *part = Part { at, start: at.wrapping_sub(head_bytes), next, last: self.ends.len(), error: (0, 0) };
     }
 
     /// Take the lesser of each number that is there and an answer's; tell whether both have the same form.
@@ -133,7 +138,7 @@ impl Merge {
         if let Some(part) = self.parts.get_mut(part as usize) {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(line);
-            *part = Part { error: (start, self.bytes.len()), ..Part::default() };
+            part.error = (start, self.bytes.len());
         }
     }
 
@@ -152,25 +157,94 @@ impl Merge {
         }
     }
 
-    fn finish_mget(&mut self, out: &mut Vec<u8>) {
+    fn finish_mget(&self, out: &mut Vec<u8>) {
         out.reserve(self.bytes.len());
-        write_array(out, self.parts_of_keys.len());
-        for &part in &self.parts_of_keys {
-            let Some(part) = self.parts.get_mut(part as usize) else { continue };
-            match self.ends.get(part.next) {
-                Some(&end) if part.next < part.last => {
-                    let end = part.start.wrapping_add(end);
-                    out.extend_from_slice(self.bytes.get(part.at..end).unwrap_or_default());
-                    (part.at, part.next) = (end, part.next + 1);
-                }
-                _ if part.error.1 > part.error.0 => out.extend_from_slice(&self.bytes[part.error.0..part.error.1]),
-                // A server that answers with fewer elements than it was asked for.
-                _ => write_error(out, Why::Stray.text().as_bytes()),
+        write_array(out, self.places.len());
+        for &place in &self.places {
+            let edges = self.edges.get(place as usize..).and_then(<[usize]>::first_chunk);
+            match edges.and_then(|&[start, end]| self.bytes.get(start..end)) {
+                Some(element) if !element.is_empty() => out.extend_from_slice(element),
+                _ => self.finish_missing(place, out),
             }
+        }
+    }
+
+    /// Append what stands for a key of which there is no element.
+    #[cold]
+    fn finish_missing(&self, place: u32, out: &mut Vec<u8>) {
+        let its = self.parts.partition_point(|part| part.first <= place).checked_sub(1);
+        match its.and_then(|its| self.parts.get(its)).map(|part| part.error) {
+            Some((start, end)) if end > start => out.extend_from_slice(&self.bytes[start..end]),
+            // A server that answers with fewer elements than it was asked for.
+            _ => write_error(out, Why::Stray.text().as_bytes()),
         }
     }
 }
 
 fn head_bytes(array: &[u8]) -> usize {
     memchr::memchr(b'\n', array).map_or(array.len(), |end| end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use alongside_protocols::incremental::Parsed;
+    use alongside_protocols::resp::{Limits, ReplyProgress, reply_with};
+
+    use super::*;
+
+    /// Return what becomes of an MGET whose keys are in these parts, by what is answered to each, the last part's answer first.
+    fn merged(parts_of_keys: &[usize], answers: &[Result<&str, Why>]) -> String {
+        let mut merge = Merge::default();
+        merge.begin(Split::Mget, false);
+        let mut next = 0;
+        let mut nexts = Vec::new();
+        for part in 0..answers.len() {
+            let keys = parts_of_keys.iter().filter(|&&of| of == part).count() as u32;
+            merge.add_part(keys);
+            nexts.push(next);
+            next += keys + 1;
+        }
+        for &part in parts_of_keys {
+            merge.places.push(nexts[part]);
+            nexts[part] += 1;
+        }
+        for (part, answer) in answers.iter().enumerate().rev() {
+            let part = part as u32;
+            match answer {
+                Ok(answer) => {
+                    let (mut progress, mut ends) = (ReplyProgress::default(), Vec::new());
+                    let limits = Limits::default();
+                    let Parsed::Whole(Ok(reply)) =
+                        reply_with(answer.as_bytes(), &limits, &mut progress, Some(&mut ends))
+                    else {
+                        panic!("{answer:?} is no reply")
+                    };
+                    merge.take(part, &reply, &ends);
+                }
+                Err(why) => merge.fail(part, *why),
+            }
+        }
+        let mut out = Vec::new();
+        merge.finish(&mut out);
+        assert!(merge.clear());
+        String::from_utf8(out).unwrap().replace("\r\n", " ")
+    }
+
+    #[test]
+    fn keys_get_the_elements_of_their_parts_in_order() {
+        let (one, other) = ("*2\r\n$1\r\na\r\n$-1\r\n", "*3\r\n$2\r\nbc\r\n$0\r\n\r\n:7\r\n");
+        assert_eq!(merged(&[1, 0, 1, 1, 0], &[Ok(one), Ok(other)]), "*5 $2 bc $1 a $0  :7 $-1 ");
+    }
+
+    #[test]
+    fn a_key_without_an_element_gets_why_and_others_their_own() {
+        let stray = Why::Stray.text();
+        let (short, empty, long) = ("*1\r\n$1\r\na\r\n", "*0\r\n", "*2\r\n$1\r\nb\r\n$1\r\nc\r\n");
+        assert_eq!(merged(&[0, 1, 0], &[Ok(short), Ok(long)]), format!("*3 $1 a $1 b -ERR {stray} "));
+        assert_eq!(merged(&[0, 1, 0], &[Ok(empty), Ok(long)]), format!("*3 -ERR {stray} $1 b -ERR {stray} "));
+        assert_eq!(merged(&[1, 0, 2], &[Ok(short), Ok("-BUSY\r\n"), Ok(long)]), "*3 -BUSY $1 a $1 b ");
+        let down = Why::TimedOut.text();
+        assert_eq!(merged(&[1, 0, 1], &[Ok(short), Err(Why::TimedOut)]), format!("*3 -ERR {down} $1 a -ERR {down} "));
+        assert_eq!(merged(&[0, 1], &[Ok("+OK\r\n"), Ok(short)]), format!("*2 -ERR {stray} $1 a "));
+    }
 }

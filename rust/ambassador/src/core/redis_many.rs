@@ -11,7 +11,7 @@ use super::link::{Ask, Link, What};
 use super::memcache::{ask_on, count_failure};
 use super::pool::Pool;
 use super::redis::refuse;
-use super::server::Server;
+use super::server::{Part, Server};
 use super::slots::{Slot, SlotKind};
 use super::words::{write_array, write_bulk};
 use super::{Why, redis};
@@ -25,49 +25,63 @@ pub(super) fn begin(
     (command, request, split): (&Command, &Request<'_>, Split),
     context: &mut Context,
 ) {
-    if split == Split::Mset && request.count % 2 == 0 {
+    if split != Split::Mset {
+        return begin_each::<1>(client, pool, links, (command, request, split), context);
+    }
+    if request.count % 2 == 0 {
         let text: [&[u8]; 1] = [b"wrong number of arguments for 'mset' command"];
         return refuse(client, pool, &text, context);
     }
-    let mut merge = context.merge();
-    let mut spread = Spread::new(request, split, context);
-    spread.place(pool, &mut merge.parts_of_keys, context);
+    begin_each::<2>(client, pool, links, (command, request, split), context);
+}
+
+/// As [`begin`], with so many arguments for each key, itself among them.
+fn begin_each<const EACH: usize>(
+    client: &mut Client,
+    pool: &mut Pool,
+    links: &mut Slab<Link>,
+    (command, request, split): (&Command, &Request<'_>, Split),
+    context: &mut Context,
+) {
+    let mut spread = Spread::<EACH>::new(request, context);
+    spread.place(pool, context);
     if spread.servers.len() == 1 {
-        context.give_merge(merge);
         spread.end(context);
         return redis::by_key(client, pool, links, (command, request), context);
     }
+    let mut merge = context.merge();
+    merge.begin(split, pool.is_strict());
+    spread.sort(pool, &mut merge.places);
     if split != Split::Mget {
-        merge.parts_of_keys.clear();
+        merge.places.clear();
     }
-    merge.begin(split, spread.servers.len(), pool.is_strict());
     let mut ask = Ask::new(client.id, client.slots.next(), What::ReplyPart, Class::Write);
     if split == Split::Mget || command.name == "EXISTS" {
         ask.class = Class::ReadMany;
     }
     let mut left = 0;
     for &server in &spread.servers {
+        let Part { keys, at, .. } = pool.servers[server as usize].part;
+        merge.add_part(if split == Split::Mget { keys } else { 0 });
         let found = pool.link_speaking(server as usize, client.speaker(), links, context);
-        let part = &mut pool.servers[server as usize].part;
         match found.and_then(|id| links.get_mut(id.index, id.generation).ok_or(Why::Other)) {
             Ok(link) => {
                 link.ask(ask, context);
                 link.write_with(context, |out| {
-                    write_array(out, 1 + part.keys as usize * spread.each);
+                    write_array(out, 1 + keys as usize * EACH);
                     write_bulk(out, command.name.as_bytes());
+                    spread.write(at - keys, keys, out);
                 });
-                (part.link, part.lent) = (link.id, link.lend(context));
+                link.count_last();
                 left += 1;
             }
             Err(why) => {
-                part.number = Err(why);
                 count_failure(pool, why);
                 merge.fail(ask.part, why);
             }
         }
         ask.part += 1;
     }
-    spread.write(pool, links);
     spread.end(context);
     pool.waiting += left as usize;
     pool.lane.fragments.add(u64::from(left));
@@ -76,73 +90,80 @@ pub(super) fn begin(
     client.push_merged(slot, context);
 }
 
-/// Which keys of a command go in which part of it.
-struct Spread<'a> {
+/// Which keys of a command go in which part of it; for each key there are so many arguments, itself first.
+struct Spread<'a, const EACH: usize> {
     request: &'a [u8],
     /// Where its arguments stand, its name first.
     args: Vec<Spot>,
-    /// How many of them there are for each key, itself among them.
-    each: usize,
     /// The server of each key.
     found: Vec<u32>,
     /// The server of each part.
     servers: Vec<u32>,
+    /// The keys part after part, in their order, with one place left free behind each part.
+    sorted: Vec<u32>,
 }
 
-impl<'a> Spread<'a> {
-    fn new(request: &Request<'a>, split: Split, context: &mut Context) -> Spread<'a> {
+// Each loop is apart from the others, so that it has the registers for what it needs.
+impl<'a, const EACH: usize> Spread<'a, EACH> {
+    fn new(request: &Request<'a>, context: &mut Context) -> Self {
         Spread {
             request: request.bytes,
             args: std::mem::take(&mut context.args),
-            each: if split == Split::Mset { 2 } else { 1 },
             found: Vec::new(),
             servers: std::mem::take(&mut context.servers),
+            sorted: std::mem::take(&mut context.sorted),
         }
     }
 
-    /// Find the server of each key; append the part that it is in. All arguments behind the command's name are keys, or
-    /// keys and values.
-    fn place(&mut self, pool: &mut Pool, parts_of_keys: &mut Vec<u32>, context: &mut Context) {
-        let keys = self.args.get(1..).unwrap_or_default().chunks_exact(self.each);
-        let (count, text) = (keys.len(), self.request);
-        pool.sample_each(count, |key| self.args[1 + key * self.each].of(text), context);
+    /// Find the server of each key; count the keys of each part. All arguments behind the command's name are keys, or keys and
+    /// what belongs to them.
+    #[inline(never)]
+    fn place(&mut self, pool: &mut Pool, context: &mut Context) {
+        let (keys, _) = self.args.get(1..).unwrap_or_default().as_chunks::<EACH>();
+        let text = self.request;
+        pool.sample_each(keys.len(), |key| keys[key][0].of(text), context);
         // With nobody to choose, one server stands for all: it fails them.
-        pool.choose_each(keys.map(|args| args[0].of(text)), 0, context);
+        pool.choose_each(keys.iter().map(|args| args[0].of(text)), 0, context);
         self.found = std::mem::take(&mut context.found);
         let mark = context.next_mark();
-        let servers = &mut self.servers;
-        parts_of_keys.extend(self.found.iter().map(|&server| {
+        for &server in &self.found {
             let part = &mut pool.servers[server as usize].part;
             if part.mark != mark {
                 (part.mark, part.keys) = (mark, 0);
-                part.number = Ok(servers.len() as u32);
-                servers.push(server);
+                self.servers.push(server);
             }
             part.keys += 1;
-            part.number.unwrap_or(0)
+        }
+    }
+
+    /// Sort the keys by parts; append the place of each. Every part then is at the place behind its last key.
+    #[inline(never)]
+    fn sort(&mut self, pool: &mut Pool, places: &mut Vec<u32>) {
+        let mut first = 0;
+        for &server in &self.servers {
+            let part = &mut pool.servers[server as usize].part;
+            part.at = first;
+            first += part.keys + 1;
+        }
+        self.sorted.resize(first as usize, 0);
+        places.extend(self.found.iter().zip(0..).map(|(&server, key)| {
+            let part = &mut pool.servers[server as usize].part;
+            let place = part.at;
+            self.sorted[place as usize] = key;
+            part.at += 1;
+            place
         }));
     }
 
-    /// Write the keys behind what was lent for them, as they stand in the request with what belongs to them.
+    /// Append so many keys from a place on, as they stand in the request with what belongs to them.
     #[inline(never)]
-    fn write(&self, pool: &mut Pool, links: &mut Slab<Link>) {
-        let mut start = self.args.first().map_or(0, |name| name.next());
-        let keys = self.args.get(1..).unwrap_or_default().chunks_exact(self.each);
-        for (args, &server) in keys.zip(&self.found) {
-            let end = args[self.each - 1].next();
-            let part = &mut pool.servers[server as usize].part;
-            if part.number.is_ok() {
-                append(&mut part.lent.bytes, self.request, start..end);
-            }
-            start = end;
-        }
-        for &server in &self.servers {
-            let part = &mut pool.servers[server as usize].part;
-            if part.number.is_ok()
-                && let Some(link) = links.get_mut(part.link.index, part.link.generation)
-            {
-                link.take_back(std::mem::take(&mut part.lent));
-                link.count_last();
+    fn write(&self, first: u32, keys: u32, out: &mut Vec<u8>) {
+        let (first, keys) = (first as usize, keys as usize);
+        for &key in self.sorted.get(first..first + keys).unwrap_or_default() {
+            let at = key as usize * EACH;
+            // Behind the argument before it, which may be the command's name.
+            if let Some([before, .., last]) = self.args.get(at..=at + EACH) {
+                append(out, self.request, before.next()..last.next());
             }
         }
     }
@@ -151,7 +172,9 @@ impl<'a> Spread<'a> {
     fn end(mut self, context: &mut Context) {
         self.found.clear();
         self.servers.clear();
+        self.sorted.clear();
         (context.args, context.found, context.servers) = (self.args, self.found, self.servers);
+        context.sorted = self.sorted;
     }
 }
 
@@ -170,13 +193,14 @@ pub(super) fn everywhere(
         return client.answer_failure(Why::Refused, context);
     }
     let mut merge = context.merge();
-    merge.begin(split, parts, pool.is_strict());
+    merge.begin(split, pool.is_strict());
     let mut ask = Ask::new(client.id, client.slots.next(), What::ReplyPart, Class::Other);
     let mut left = 0;
     for server in 0..pool.servers.len() {
         if !is_asked(&pool.servers[server]) {
             continue;
         }
+        merge.add_part(0);
         match pool.link_speaking(server, client.speaker(), links, context) {
             Ok(id) => {
                 ask_on(pool, links, id, ask, request.bytes, context);

@@ -66,14 +66,13 @@ pub(crate) const fn version_at(place: usize) -> Version {
 pub(crate) struct Part {
     /// Which command.
     pub(crate) mark: u32,
-    /// The number of the part, or why there is none.
-    pub(crate) number: Result<u32, Why>,
-    pub(crate) link: LinkId,
     /// How many keys it has.
     pub(crate) keys: u32,
-    /// The last key, of a part of values.
-    pub(crate) last: u32,
-    /// What its link lends it while keys are appended.
+    /// memcache: its last key. Redis: the place of its next key, part after part.
+    pub(crate) at: u32,
+    /// memcache: the link that carries it, or why there is none.
+    pub(crate) link: Result<LinkId, Why>,
+    /// memcache: what its link lends it while keys are appended.
     pub(crate) lent: Lent,
 }
 
@@ -91,14 +90,7 @@ impl Server {
             probe: None,
             probe_at_us: u64::MAX,
             fails_at_once: false,
-            part: Part {
-                mark: 0,
-                number: Err(Why::Other),
-                link: LinkId { index: 0, generation: 0 },
-                keys: 0,
-                last: 0,
-                lent: Lent::default(),
-            },
+            part: Part { mark: 0, keys: 0, at: 0, link: Err(Why::Other), lent: Lent::default() },
         }
     }
 

@@ -141,7 +141,8 @@ impl FromStr for Hash {
 const FNV_32: u32 = 0x811c_9dc5;
 const FNV_32_PRIME: u32 = 0x0100_0193;
 
-/// Take in byte after byte, with few looks at where the key ends.
+/// Take in byte after byte, with few looks at where the key ends. For the last ones each look is a branch, which is foreseen
+/// where keys are alike; a jump by a table of all cases was twice as slow.
 #[inline(always)]
 fn fold<H>(key: &[u8], start: H, take: impl Fn(H, u8) -> H) -> H {
     let (eights, mut rest) = key.as_chunks::<8>();
@@ -154,12 +155,11 @@ fn fold<H>(key: &[u8], start: H, take: impl Fn(H, u8) -> H) -> H {
         hash = take(take(take(take(hash, a), b), c), d);
         rest = last;
     }
-    match *rest {
-        [a] => take(hash, a),
-        [a, b] => take(take(hash, a), b),
-        [a, b, c] => take(take(take(hash, a), b), c),
-        _ => hash,
+    if let Some((&[a, b], last)) = rest.split_first_chunk() {
+        hash = take(take(hash, a), b);
+        rest = last;
     }
+    if let Some(&last) = rest.first() { take(hash, last) } else { hash }
 }
 
 /// In 64 bits, of which the lower half is the hash.

@@ -150,6 +150,9 @@ const NULL_BYTES: usize = 5;
 /// The same in RESP3.
 const NULL: &[u8] = b"_\r\n";
 
+/// The fewest bytes of a string or a missing value.
+const STRING_BYTES_MIN: usize = NULL.len();
+
 const NO_LIMITS: Limits = Limits {
     bulk_bytes_max: u64::MAX,
     elements_max: u32::MAX as usize,
@@ -371,24 +374,46 @@ fn open(count: i64, limits: &Limits, progress: &mut ReplyProgress) -> Result<(),
 
 /// Pass over the bulk strings and missing values that are there, but for the last that is to come: most of what has
 /// elements has no others. What is not whole, or is neither, is looked at again.
-fn strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress, mut ends: Option<&mut Vec<usize>>) {
+fn strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress, ends: Option<&mut Vec<usize>>) {
+    let Some(ends) = ends else { return pass_strings(bytes, limits, progress, |_| {}) };
+    let more = usize::try_from(progress.left).unwrap_or(usize::MAX);
+    ends.resize(more.min((bytes.len() - progress.at) / STRING_BYTES_MIN), 0);
+    let mut room = ends.iter_mut();
+    pass_strings(bytes, limits, progress, |end| {
+        if let Some(place) = room.next() {
+            *place = end;
+        }
+    });
+    let left = room.len();
+    ends.truncate(ends.len() - left);
+}
+
+/// As [`strings`]; `tell` is told where each ends.
+#[inline(always)]
+fn pass_strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress, mut tell: impl FnMut(usize)) {
     let (mut at, mut left) = (progress.at, progress.left);
     while left > 1 {
-        at = match bytes.get(at) {
-            Some(_) if let Some((_, end)) = short_bulk(&bytes[at..], limits) => at + end + 2,
-            Some(b'$') => match any_bulk(bytes, at, limits) {
-                Ok(end) => end,
-                Err(_) => break,
+        at = match bytes.get(at..).and_then(|rest| short_bulk(rest, limits)) {
+            Some((_, end)) => at + end + 2,
+            None => match any_string(bytes, at, limits) {
+                Some(end) => end,
+                None => break,
             },
-            Some(b'_') if limits.version == Version::Three && bytes[at..].starts_with(NULL) => at + NULL.len(),
-            _ => break,
         };
         left -= 1;
-        if let Some(ends) = &mut ends {
-            ends.push(at);
-        }
+        tell(at);
     }
     (progress.at, progress.left) = (at, left);
+}
+
+/// Return where the string or missing value ends that begins at `at`, if it is one, and whole.
+#[inline(never)]
+fn any_string(bytes: &[u8], at: usize, limits: &Limits) -> Option<usize> {
+    match bytes.get(at)? {
+        b'$' => any_bulk(bytes, at, limits).ok(),
+        b'_' if limits.version == Version::Three && bytes[at..].starts_with(NULL) => Some(at + NULL.len()),
+        _ => None,
+    }
 }
 
 /// Return where the line that begins at `at` ends; `seen` is how many of its bytes were looked at before.
