@@ -56,7 +56,7 @@ impl Bench {
     }
 
     fn key(client: usize, index: usize) -> String {
-        format!("key:{:010}", (client * 1000 + index) * 2_654_435 % 10_000)
+        format!("key:{:010}", (client * 1000 + index) as u64 * 2_654_435_761 % 10_000_000_000)
     }
 
     fn asked(&self, client: usize) -> Vec<u8> {

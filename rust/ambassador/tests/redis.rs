@@ -55,6 +55,27 @@ fn commands_of_many_keys_are_split_and_merged() {
 }
 
 #[test]
+fn each_of_many_keys_gets_its_own_value() {
+    let (mut world, _, _) = world(5, &json!({}));
+    let client = world.connect();
+    // Of some thousand bytes, short and long ones by turns, some more than once, some missing.
+    let keys: Vec<String> =
+        (0..500).map(|n| format!("k{}{}", n * 7919 % 300, "-".repeat(n * 7919 % 300 % 40))).collect();
+    let pairs: Vec<String> = keys.iter().take(250).map(|key| format!("{key} value-of-{key}")).collect();
+    assert_eq!(ask(&mut world, client, &[&format!("MSET {}", pairs.join(" "))]), "+OK\r\n");
+    assert!((0..5).all(|server| world.server(server).store.len() > 20));
+    let known = |key: &String| keys[..250].contains(key);
+    let value =
+        |key: &String| if known(key) { format!("${}\r\nvalue-of-{key}\r\n", key.len() + 9) } else { "$-1\r\n".into() };
+    let expected: String = keys.iter().map(value).collect();
+    let got = ask(&mut world, client, &[&format!("MGET {}", keys.join(" "))]);
+    assert_eq!(got, format!("*500\r\n{expected}"));
+    let there = keys.iter().filter(|key| known(key)).count();
+    assert!((300..500).contains(&there));
+    assert_eq!(ask(&mut world, client, &[&format!("EXISTS {}", keys.join(" "))]), format!(":{there}\r\n"));
+}
+
+#[test]
 fn a_dead_servers_keys_are_errors_inside_the_array() {
     let (mut world, _, k) = world(3, &json!({}));
     let client = world.connect();

@@ -32,7 +32,6 @@ pub(crate) fn append(out: &mut Vec<u8>, text: &[u8], piece: Range<usize>) {
 }
 
 /// As [`append`]; apart from it, so that a loop of short pieces keeps in registers what it needs.
-#[cold]
 #[inline(never)]
 fn append_long(out: &mut Vec<u8>, text: &[u8], piece: Range<usize>) {
     out.extend_from_slice(text.get(piece).unwrap_or_default());

@@ -142,9 +142,9 @@ impl Parts<'_> {
             self.start(pool, links, gather, (server, key), context);
             part = &mut pool.servers[server].part;
         } else {
-            gather.link(part.at, key);
+            gather.link(part.last, key);
         }
-        part.at = key;
+        part.last = key;
         part.keys += 1;
         part.link?;
         append(&mut part.lent.bytes, gather.text(), piece);
@@ -189,7 +189,7 @@ fn end(pool: &mut Pool, links: &mut Slab<Link>, gather: &mut Gather, server: usi
     let part = &mut pool.servers[server].part;
     let found = part.link.ok().and_then(|id| links.get_mut(id.index, id.generation));
     let Some(link) = found else { return 0 };
-    gather.link(part.at, NONE);
+    gather.link(part.last, NONE);
     if let Some(ask) = link.asks.back_mut() {
         ask.part = part.keys;
     }

@@ -10,6 +10,9 @@ use super::words::{write_array, write_error};
 /// What is kept of a merge that is used again.
 const KEPT_BYTES: usize = 32 * 1024;
 
+/// What is kept of an error that stands for each key of a part: a server may say much, and a part may have many keys.
+const ERROR_BYTES_MAX: usize = 512;
+
 /// A split command that waits for its parts.
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
@@ -39,16 +42,18 @@ struct Part {
 }
 
 impl Merge {
-    /// Begin without a part.
+    /// Begin what was cleared, without a part.
     pub(crate) fn begin(&mut self, split: Split, is_strict: bool) {
         self.split = Some(split);
         self.is_strict = is_strict;
     }
 
-    /// Add a part with so many keys of an MGET; their places follow those of the part before it, but for one.
+    /// Add a part with so many keys of an MGET, 0 for another command. One place is left free behind each part's.
     pub(crate) fn add_part(&mut self, keys: u32) {
         self.parts.push(Part { first: self.edges.len() as u32, keys, ..Part::default() });
-        self.edges.resize(self.edges.len() + keys as usize + 1, 0);
+        if keys > 0 {
+            self.edges.resize(self.edges.len() + keys as usize + 1, 0);
+        }
     }
 
     /// Forget everything; tell whether it is worth keeping.
@@ -62,12 +67,18 @@ impl Merge {
         self.error.clear();
         let edges_bytes = self.edges.capacity() * size_of::<usize>();
         let places_bytes = self.places.capacity() * size_of::<u32>();
-        self.bytes.capacity().max(edges_bytes).max(places_bytes) <= KEPT_BYTES
+        let parts_bytes = self.parts.capacity() * size_of::<Part>();
+        [self.bytes.capacity(), edges_bytes, places_bytes, parts_bytes].into_iter().all(|bytes| bytes <= KEPT_BYTES)
     }
 
-    /// Return the bytes of memory that wait here.
+    /// Return what it takes to know the keys.
+    pub(crate) fn keys_bytes(&self) -> usize {
+        self.places.len() * size_of::<u32>() + self.edges.len() * size_of::<usize>()
+    }
+
+    /// Return how many bytes of answers wait here.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len() + self.edges.len() * size_of::<usize>()
+        self.bytes.len()
     }
 
     /// Take a part's answer, and where its first elements end. A part that is answered otherwise than it should be has failed.
@@ -137,7 +148,9 @@ impl Merge {
         }
         if let Some(part) = self.parts.get_mut(part as usize) {
             let start = self.bytes.len();
-            self.bytes.extend_from_slice(line);
+            let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+            self.bytes.extend_from_slice(&text[..text.len().min(ERROR_BYTES_MAX)]);
+            self.bytes.extend_from_slice(b"\r\n");
             part.error = (start, self.bytes.len());
         }
     }
@@ -188,17 +201,18 @@ fn head_bytes(array: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use alongside_protocols::incremental::Parsed;
-    use alongside_protocols::resp::{Limits, ReplyProgress, reply_with};
+    use alongside_protocols::resp::{Limits, ReplyProgress, Version, reply_with};
 
     use super::*;
 
-    /// Return what becomes of an MGET whose keys are in these parts, by what is answered to each, the last part's answer first.
-    fn merged(parts_of_keys: &[usize], answers: &[Result<&str, Why>]) -> String {
-        let mut merge = Merge::default();
+    const LIMITS: Limits =
+        Limits { bulk_bytes_max: 100, elements_max: 100, line_bytes_max: 4096, version: Version::Three };
+
+    /// Begin an MGET whose keys are in these parts.
+    fn begin(merge: &mut Merge, parts_of_keys: &[usize], parts: usize) {
         merge.begin(Split::Mget, false);
-        let mut next = 0;
-        let mut nexts = Vec::new();
-        for part in 0..answers.len() {
+        let (mut next, mut nexts) = (0, Vec::new());
+        for part in 0..parts {
             let keys = parts_of_keys.iter().filter(|&&of| of == part).count() as u32;
             merge.add_part(keys);
             nexts.push(next);
@@ -208,43 +222,78 @@ mod tests {
             merge.places.push(nexts[part]);
             nexts[part] += 1;
         }
+    }
+
+    /// Return what becomes of it by what each part is answered, the last part first. So many ends of elements are known at
+    /// most, as of an answer that did not come at once.
+    fn answered(merge: &mut Merge, answers: &[Result<&str, Why>], known: usize) -> String {
         for (part, answer) in answers.iter().enumerate().rev() {
-            let part = part as u32;
-            match answer {
-                Ok(answer) => {
-                    let (mut progress, mut ends) = (ReplyProgress::default(), Vec::new());
-                    let limits = Limits::default();
-                    let Parsed::Whole(Ok(reply)) =
-                        reply_with(answer.as_bytes(), &limits, &mut progress, Some(&mut ends))
-                    else {
-                        panic!("{answer:?} is no reply")
-                    };
-                    merge.take(part, &reply, &ends);
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(why) => {
+                    merge.fail(part as u32, *why);
+                    continue;
                 }
-                Err(why) => merge.fail(part, *why),
-            }
+            };
+            let mut ends = Vec::new();
+            let parsed = reply_with(answer.as_bytes(), &LIMITS, &mut ReplyProgress::default(), Some(&mut ends));
+            let Parsed::Whole(Ok(reply)) = parsed else { panic!("{answer:?} is no reply") };
+            merge.take(part as u32, &reply, &ends[..ends.len().min(known)]);
         }
         let mut out = Vec::new();
         merge.finish(&mut out);
-        assert!(merge.clear());
         String::from_utf8(out).unwrap().replace("\r\n", " ")
+    }
+
+    /// Whatever ends are known, and also of a merge that was used before, the answer is the same.
+    fn merged(parts_of_keys: &[usize], answers: &[Result<&str, Why>]) -> String {
+        let mut merge = Merge::default();
+        let mut once = |known| {
+            begin(&mut merge, parts_of_keys, answers.len());
+            let answer = answered(&mut merge, answers, known);
+            assert!(merge.clear());
+            answer
+        };
+        let answer = once(usize::MAX);
+        (0..4).for_each(|known| assert_eq!(once(known), answer));
+        answer
     }
 
     #[test]
     fn keys_get_the_elements_of_their_parts_in_order() {
         let (one, other) = ("*2\r\n$1\r\na\r\n$-1\r\n", "*3\r\n$2\r\nbc\r\n$0\r\n\r\n:7\r\n");
         assert_eq!(merged(&[1, 0, 1, 1, 0], &[Ok(one), Ok(other)]), "*5 $2 bc $1 a $0  :7 $-1 ");
+        let (null, nested) = ("|1\r\n+a\r\n+b\r\n*2\r\n_\r\n$1\r\na\r\n", "*2\r\n*1\r\n$1\r\nb\r\n$1\r\nc\r\n");
+        assert_eq!(merged(&[0, 1, 1, 0], &[Ok(null), Ok(nested)]), "*4 _ *1 $1 b $1 c $1 a ");
     }
 
     #[test]
     fn a_key_without_an_element_gets_why_and_others_their_own() {
-        let stray = Why::Stray.text();
+        let stray = format!("-ERR {}", Why::Stray.text());
         let (short, empty, long) = ("*1\r\n$1\r\na\r\n", "*0\r\n", "*2\r\n$1\r\nb\r\n$1\r\nc\r\n");
-        assert_eq!(merged(&[0, 1, 0], &[Ok(short), Ok(long)]), format!("*3 $1 a $1 b -ERR {stray} "));
-        assert_eq!(merged(&[0, 1, 0], &[Ok(empty), Ok(long)]), format!("*3 -ERR {stray} $1 b -ERR {stray} "));
+        assert_eq!(merged(&[0, 1, 0, 0], &[Ok(short), Ok(long)]), format!("*4 $1 a $1 b {stray} {stray} "));
+        assert_eq!(merged(&[0, 1, 0], &[Ok(long), Ok(empty)]), format!("*3 $1 b {stray} $1 c "));
+        assert_eq!(merged(&[0, 1, 0], &[Ok(empty), Ok(long)]), format!("*3 {stray} $1 b {stray} "));
         assert_eq!(merged(&[1, 0, 2], &[Ok(short), Ok("-BUSY\r\n"), Ok(long)]), "*3 -BUSY $1 a $1 b ");
-        let down = Why::TimedOut.text();
-        assert_eq!(merged(&[1, 0, 1], &[Ok(short), Err(Why::TimedOut)]), format!("*3 -ERR {down} $1 a -ERR {down} "));
-        assert_eq!(merged(&[0, 1], &[Ok("+OK\r\n"), Ok(short)]), format!("*2 -ERR {stray} $1 a "));
+        assert_eq!(merged(&[0, 1], &[Ok("+OK\r\n"), Ok(short)]), format!("*2 {stray} $1 a "));
+        let late = format!("-ERR {}", Why::TimedOut.text());
+        assert_eq!(merged(&[1, 0, 1], &[Ok(short), Err(Why::TimedOut)]), format!("*3 {late} $1 a {late} "));
+    }
+
+    #[test]
+    fn what_stands_for_each_key_is_cut_off() {
+        let long = format!("-{}\r\n", "e".repeat(4000));
+        let cut = format!("-{} ", "e".repeat(ERROR_BYTES_MAX - 1));
+        let got = merged(&[0, 1, 0], &[Ok(&long), Ok("*1\r\n$1\r\na\r\n")]);
+        assert_eq!(got, format!("*3 {cut}$1 a {cut}"));
+    }
+
+    #[test]
+    fn only_answers_count_as_waiting() {
+        let mut merge = Merge::default();
+        begin(&mut merge, &[0, 1, 0], 2);
+        assert_eq!((merge.bytes(), merge.keys_bytes()), (0, 3 * 4 + 5 * 8));
+        answered(&mut merge, &[Ok("*2\r\n$1\r\na\r\n:1\r\n"), Ok("*1\r\n_\r\n")], usize::MAX);
+        assert_eq!((merge.bytes(), merge.keys_bytes()), (14, 3 * 4 + 5 * 8));
     }
 }

@@ -61,7 +61,7 @@ fn begin_each<const EACH: usize>(
     }
     let mut left = 0;
     for &server in &spread.servers {
-        let Part { keys, at, .. } = pool.servers[server as usize].part;
+        let Part { keys, place, .. } = pool.servers[server as usize].part;
         merge.add_part(if split == Split::Mget { keys } else { 0 });
         let found = pool.link_speaking(server as usize, client.speaker(), links, context);
         match found.and_then(|id| links.get_mut(id.index, id.generation).ok_or(Why::Other)) {
@@ -70,7 +70,7 @@ fn begin_each<const EACH: usize>(
                 link.write_with(context, |out| {
                     write_array(out, 1 + keys as usize * EACH);
                     write_bulk(out, command.name.as_bytes());
-                    spread.write(at - keys, keys, out);
+                    spread.write(place - keys, keys, out);
                 });
                 link.count_last();
                 left += 1;
@@ -85,7 +85,7 @@ fn begin_each<const EACH: usize>(
     spread.end(context);
     pool.waiting += left as usize;
     pool.lane.fragments.add(u64::from(left));
-    let asked_bytes = request.bytes.len();
+    let asked_bytes = request.bytes.len() + merge.keys_bytes();
     let slot = Slot { kind: SlotKind::Merged, left, merge: Some(merge), asked_bytes, ..Slot::default() };
     client.push_merged(slot, context);
 }
@@ -142,15 +142,15 @@ impl<'a, const EACH: usize> Spread<'a, EACH> {
         let mut first = 0;
         for &server in &self.servers {
             let part = &mut pool.servers[server as usize].part;
-            part.at = first;
+            part.place = first;
             first += part.keys + 1;
         }
         self.sorted.resize(first as usize, 0);
         places.extend(self.found.iter().zip(0..).map(|(&server, key)| {
             let part = &mut pool.servers[server as usize].part;
-            let place = part.at;
+            let place = part.place;
             self.sorted[place as usize] = key;
-            part.at += 1;
+            part.place += 1;
             place
         }));
     }

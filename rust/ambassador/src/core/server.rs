@@ -68,8 +68,10 @@ pub(crate) struct Part {
     pub(crate) mark: u32,
     /// How many keys it has.
     pub(crate) keys: u32,
-    /// memcache: its last key. Redis: the place of its next key, part after part.
-    pub(crate) at: u32,
+    /// Redis: the place of its next key; a part's places follow those of the part before it.
+    pub(crate) place: u32,
+    /// memcache: its last key.
+    pub(crate) last: u32,
     /// memcache: the link that carries it, or why there is none.
     pub(crate) link: Result<LinkId, Why>,
     /// memcache: what its link lends it while keys are appended.
@@ -90,7 +92,7 @@ impl Server {
             probe: None,
             probe_at_us: u64::MAX,
             fails_at_once: false,
-            part: Part { mark: 0, keys: 0, at: 0, link: Err(Why::Other), lent: Lent::default() },
+            part: Part { mark: 0, keys: 0, place: 0, last: 0, link: Err(Why::Other), lent: Lent::default() },
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Slot {
     pub(crate) merge: Option<Box<Merge>>,
     /// How values of several servers become one answer.
     pub(crate) gather: Option<Box<Gather>>,
-    /// Bytes of the command, which a server's link or the server itself has to hold.
+    /// Bytes of the command, which a server's link or the server itself has to hold, and of what is known of its keys.
     pub(crate) asked_bytes: usize,
     /// Parts that are still to come; 0 when it is whole.
     pub(crate) left: u32,

@@ -145,8 +145,8 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// Of `$-1` with its line's end.
-const NULL_BYTES: usize = 5;
+/// A missing value.
+const MISSING: &[u8] = b"$-1\r\n";
 /// The same in RESP3.
 const NULL: &[u8] = b"_\r\n";
 
@@ -194,7 +194,7 @@ pub fn element_bytes(bytes: &[u8]) -> Option<usize> {
 #[inline(never)]
 fn any_element_bytes(bytes: &[u8]) -> Option<usize> {
     let end = match *bytes {
-        [b'$', b'-', ..] => NULL_BYTES,
+        [b'$', b'-', ..] => MISSING.len(),
         [b'_', ..] => NULL.len(),
         [b'$', ..] => {
             let (length, start) = number(bytes, 1).ok()?;
@@ -373,7 +373,7 @@ fn open(count: i64, limits: &Limits, progress: &mut ReplyProgress) -> Result<(),
 }
 
 /// Pass over the bulk strings and missing values that are there, but for the last that is to come: most of what has
-/// elements has no others. What is not whole, or is neither, is looked at again.
+/// elements has no others. What is not whole, or is neither, is looked at again. `ends`, which is empty, gets where they end.
 fn strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress, ends: Option<&mut Vec<usize>>) {
     let Some(ends) = ends else { return pass_strings(bytes, limits, progress, |_| {}) };
     let more = usize::try_from(progress.left).unwrap_or(usize::MAX);
@@ -410,6 +410,7 @@ fn pass_strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress, mut
 #[inline(never)]
 fn any_string(bytes: &[u8], at: usize, limits: &Limits) -> Option<usize> {
     match bytes.get(at)? {
+        b'$' if bytes[at..].starts_with(MISSING) => Some(at + MISSING.len()),
         b'$' => any_bulk(bytes, at, limits).ok(),
         b'_' if limits.version == Version::Three && bytes[at..].starts_with(NULL) => Some(at + NULL.len()),
         _ => None,
@@ -442,8 +443,8 @@ fn bulk(bytes: &[u8], start: usize, limits: &Limits) -> Result<usize, Pause> {
 #[inline(never)]
 fn any_bulk(bytes: &[u8], start: usize, limits: &Limits) -> Result<usize, Pause> {
     // Most that have no data are missing values.
-    if bytes.get(start + 1..start + NULL_BYTES) == Some(b"-1\r\n") {
-        return Ok(start + NULL_BYTES);
+    if bytes[start..].starts_with(MISSING) {
+        return Ok(start + MISSING.len());
     }
     let (length, data) = number(bytes, start + 1)?;
     data_end(bytes, length, data, limits)
