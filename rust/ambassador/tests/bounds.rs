@@ -197,6 +197,40 @@ fn what_every_server_is_asked_counts_with_all_its_bytes() {
 }
 
 #[test]
+fn what_is_known_of_keys_counts_with_their_command() {
+    let (mut world, _, keys) = world("redis", 2, &json!({"limits": {"client_bytes_max": 65_536}}));
+    let client = world.connect();
+    (0..2).for_each(|index| world.server(index).health = Health::Silent);
+    let many: Vec<&[u8]> = std::iter::once(&b"MGET"[..]).chain((0..1000).map(|n| keys[n % 2].as_bytes())).collect();
+    world.send(client, &command(&many).repeat(9));
+    world.settle();
+    let each = command(&many).len() + 1000 * (4 + 8);
+    assert_eq!(world.core.holdings().asks, 2 * (65_536 / each + 1));
+}
+
+#[test]
+fn errors_that_stand_for_keys_are_no_way_round_the_bound() {
+    let (mut world, _, keys) = world("redis", 2, &json!({"limits": {"answers_bytes_max": 65_536}}));
+    let client = world.connect();
+    world.kill(1);
+    let mget = |times: usize| {
+        let many = [vec![b"MGET".as_slice(), keys[0].as_bytes()], vec![keys[1].as_bytes(); times]].concat();
+        command(&many)
+    };
+    let error = "-ERR Connection refused\r\n";
+    let few = ask(&mut world, client, &mget(2000));
+    assert_eq!(few, format!("*2001\r\n$-1\r\n{}", error.repeat(2000)));
+    assert_eq!(ask(&mut world, client, &mget(3000)), "");
+    assert_eq!(world.core.holdings().clients, 0, "more than may wait ends it");
+    world.kill(0);
+    let client = world.connect();
+    let none = ask(&mut world, client, &mget(1000));
+    assert_eq!(none, format!("*1001\r\n{}", error.repeat(1001)));
+    assert_eq!(ask(&mut world, client, &mget(3000)), "");
+    assert_eq!(world.core.holdings().clients, 0, "also where nobody could be asked");
+}
+
+#[test]
 fn a_quiet_command_that_fails_says_nothing() {
     let (mut world, _, keys) = world("memcache", 2, &json!({"may_flush": true}));
     let client = world.connect();

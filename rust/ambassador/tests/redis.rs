@@ -58,7 +58,7 @@ fn commands_of_many_keys_are_split_and_merged() {
 fn each_of_many_keys_gets_its_own_value() {
     let (mut world, _, _) = world(5, &json!({}));
     let client = world.connect();
-    // Of some thousand bytes, short and long ones by turns, some more than once, some missing.
+    // Longer and shorter than what is copied at once, some more than once, some missing.
     let keys: Vec<String> =
         (0..500).map(|n| format!("k{}{}", n * 7919 % 300, "-".repeat(n * 7919 % 300 % 40))).collect();
     let pairs: Vec<String> = keys.iter().take(250).map(|key| format!("{key} value-of-{key}")).collect();

@@ -10,7 +10,7 @@ use super::words::{write_array, write_error};
 /// What is kept of a merge that is used again.
 const KEPT_BYTES: usize = 32 * 1024;
 
-/// What is kept of an error that stands for each key of a part: a server may say much, and a part may have many keys.
+/// The longest text of an error that stands for each key of a part: a server may say much, and a part may have many keys.
 const ERROR_BYTES_MAX: usize = 512;
 
 /// A split command that waits for its parts.
@@ -22,13 +22,15 @@ pub(crate) struct Merge {
     /// Whether one failed part is the whole answer's failure, as with twemproxy.
     pub(crate) is_strict: bool,
     parts: Vec<Part>,
-    /// The parts' elements; of parts that each have all, what they say together.
+    /// The parts' elements, and errors that stand for keys; of parts that each have all, what they say together.
     bytes: Vec<u8>,
-    /// Where elements begin and end among the bytes, part after part: of each one more than it has keys. From the first that
-    /// its server did not send on they are 0.
+    /// MGET: where elements begin and end among the bytes, part after part: of each one more than it has keys. From the first
+    /// that its server did not send on they are 0.
     edges: Vec<usize>,
+    /// Bytes of errors that are still to be written for keys.
+    errors_bytes: usize,
     sum: i64,
-    /// The first error, as a whole line.
+    /// The first error, whole, where it is the whole answer's.
     error: Vec<u8>,
 }
 
@@ -48,7 +50,7 @@ impl Merge {
         self.is_strict = is_strict;
     }
 
-    /// Add a part with so many keys of an MGET, 0 for another command. One place is left free behind each part's.
+    /// Add a part with so many keys of an MGET, behind which one place is left free; 0 for another command.
     pub(crate) fn add_part(&mut self, keys: u32) {
         self.parts.push(Part { first: self.edges.len() as u32, keys, ..Part::default() });
         if keys > 0 {
@@ -60,6 +62,7 @@ impl Merge {
     pub(crate) fn clear(&mut self) -> bool {
         self.split = None;
         self.sum = 0;
+        self.errors_bytes = 0;
         self.parts.clear();
         self.places.clear();
         self.bytes.clear();
@@ -68,7 +71,8 @@ impl Merge {
         let edges_bytes = self.edges.capacity() * size_of::<usize>();
         let places_bytes = self.places.capacity() * size_of::<u32>();
         let parts_bytes = self.parts.capacity() * size_of::<Part>();
-        [self.bytes.capacity(), edges_bytes, places_bytes, parts_bytes].into_iter().all(|bytes| bytes <= KEPT_BYTES)
+        let all = [self.bytes.capacity(), self.error.capacity(), edges_bytes, places_bytes, parts_bytes];
+        all.into_iter().all(|bytes| bytes <= KEPT_BYTES)
     }
 
     /// Return what it takes to know the keys.
@@ -76,15 +80,18 @@ impl Merge {
         self.places.len() * size_of::<u32>() + self.edges.len() * size_of::<usize>()
     }
 
-    /// Return how many bytes of answers wait here.
+    /// Return how many bytes of answers wait here, with those that errors will have.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.error.len() + self.errors_bytes
     }
 
     /// Take a part's answer, and where its first elements end. A part that is answered otherwise than it should be has failed.
     pub(crate) fn take(&mut self, part: u32, answer: &Reply<'_>, ends: &[usize]) {
         match (self.split, answer.kind) {
-            (_, Type::Error | Type::BulkError) => self.fail_with(part, answer.bytes),
+            (_, Type::Error | Type::BulkError) if self.has_errors_of_keys() => {
+                self.fail_keys(part, answer.text(), answer.kind == Type::BulkError);
+            }
+            (_, Type::Error | Type::BulkError) => self.fail_all(answer.bytes),
             (Some(Split::Mget), Type::Array) => self.take_elements(part, answer, ends),
             (Some(Split::Sum), Type::Integer) => self.sum = self.sum.saturating_add(answer.integer().unwrap_or(0)),
             (Some(Split::Mset), Type::Simple) => {}
@@ -139,26 +146,47 @@ impl Merge {
     pub(crate) fn fail(&mut self, part: u32, why: Why) {
         let mut line = Vec::new();
         write_error(&mut line, why.text().as_bytes());
-        self.fail_with(part, &line);
+        if self.has_errors_of_keys() {
+            self.fail_keys(part, line[1..].trim_ascii_end(), false);
+        } else {
+            self.fail_all(&line);
+        }
     }
 
-    fn fail_with(&mut self, part: u32, line: &[u8]) {
+    /// Tell whether a part's error stands for its keys alone.
+    fn has_errors_of_keys(&self) -> bool {
+        self.split == Some(Split::Mget) && !self.is_strict
+    }
+
+    /// Keep the first error, which is the whole answer's.
+    fn fail_all(&mut self, error: &[u8]) {
         if self.error.is_empty() {
-            self.error.extend_from_slice(line);
+            self.error.extend_from_slice(error);
         }
-        if let Some(part) = self.parts.get_mut(part as usize) {
-            let start = self.bytes.len();
-            let text = line.strip_suffix(b"\r\n").unwrap_or(line);
-            self.bytes.extend_from_slice(&text[..text.len().min(ERROR_BYTES_MAX)]);
+    }
+
+    /// Keep an error's text for each key of a part.
+    fn fail_keys(&mut self, part: u32, text: &[u8], is_bulk: bool) {
+        let Some(part) = self.parts.get_mut(part as usize) else { return };
+        let start = self.bytes.len();
+        let text = &text[..text.len().min(ERROR_BYTES_MAX)];
+        if is_bulk {
+            self.bytes.push(b'!');
+            write_decimal(text.len() as u64, &mut self.bytes);
             self.bytes.extend_from_slice(b"\r\n");
-            part.error = (start, self.bytes.len());
+        } else {
+            self.bytes.push(b'-');
         }
+        self.bytes.extend_from_slice(text);
+        self.bytes.extend_from_slice(b"\r\n");
+        part.error = (start, self.bytes.len());
+        self.errors_bytes += (self.bytes.len() - start) * part.keys as usize;
     }
 
     /// Append the answer, now that all parts are there.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         match self.split {
-            Some(Split::Mget) if !self.is_strict || self.error.is_empty() => self.finish_mget(out),
+            Some(Split::Mget) if self.error.is_empty() => self.finish_mget(out),
             _ if !self.error.is_empty() => out.extend_from_slice(&self.error),
             Some(Split::Sum) => {
                 out.push(b':');
@@ -206,7 +234,7 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits =
-        Limits { bulk_bytes_max: 100, elements_max: 100, line_bytes_max: 4096, version: Version::Three };
+        Limits { bulk_bytes_max: 4096, elements_max: 100, line_bytes_max: 4096, version: Version::Three };
 
     /// Begin an MGET whose keys are in these parts.
     fn begin(merge: &mut Merge, parts_of_keys: &[usize], parts: usize) {
@@ -281,19 +309,38 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_each_key_is_cut_off() {
-        let long = format!("-{}\r\n", "e".repeat(4000));
-        let cut = format!("-{} ", "e".repeat(ERROR_BYTES_MAX - 1));
-        let got = merged(&[0, 1, 0], &[Ok(&long), Ok("*1\r\n$1\r\na\r\n")]);
-        assert_eq!(got, format!("*3 {cut}$1 a {cut}"));
+    fn what_stands_for_each_key_is_an_error_of_some_length() {
+        let (text, one) = ("e".repeat(4000), "*1\r\n$1\r\na\r\n");
+        let short = &text[..ERROR_BYTES_MAX];
+        let (line, bulk) = (format!("-{short}"), format!("!512 {short}"));
+        for (error, expected) in [
+            (format!("-{text}\r\n"), line.as_str()),
+            (format!("{line}\r\n"), line.as_str()),
+            (format!("!4000\r\n{text}\r\n"), bulk.as_str()),
+            ("!6\r\nno\r\nno\r\n".to_owned(), "!6 no no"),
+            (format!("|1\r\n+a\r\n+{text}\r\n-ERR x\r\n"), "-ERR x"),
+        ] {
+            assert_eq!(merged(&[0, 1, 0], &[Ok(&error), Ok(one)]), format!("*3 {expected} $1 a {expected} "));
+        }
     }
 
     #[test]
-    fn only_answers_count_as_waiting() {
+    fn what_waits_is_counted_and_what_is_large_is_not_kept() {
         let mut merge = Merge::default();
         begin(&mut merge, &[0, 1, 0], 2);
         assert_eq!((merge.bytes(), merge.keys_bytes()), (0, 3 * 4 + 5 * 8));
         answered(&mut merge, &[Ok("*2\r\n$1\r\na\r\n:1\r\n"), Ok("*1\r\n_\r\n")], usize::MAX);
         assert_eq!((merge.bytes(), merge.keys_bytes()), (14, 3 * 4 + 5 * 8));
+        assert!(merge.clear());
+        begin(&mut merge, &[0, 1, 0], 2);
+        answered(&mut merge, &[Ok("-ERR x\r\n"), Ok("*1\r\n_\r\n")], usize::MAX);
+        assert_eq!(merge.bytes(), 3 + 8 + 2 * 8, "and once for each key");
+        assert!(merge.clear());
+        merge.begin(Split::Sum, false);
+        merge.add_part(0);
+        answered(&mut merge, &[Ok("-ERR x\r\n")], usize::MAX);
+        assert_eq!((merge.bytes(), merge.keys_bytes()), (8, 0));
+        merge.error.reserve(2 * KEPT_BYTES);
+        assert!(!merge.clear());
     }
 }

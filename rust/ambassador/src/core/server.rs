@@ -68,7 +68,7 @@ pub(crate) struct Part {
     pub(crate) mark: u32,
     /// How many keys it has.
     pub(crate) keys: u32,
-    /// Redis: the place of its next key; a part's places follow those of the part before it.
+    /// Redis: the place of its next key. Its places follow those of the part before it, and one that is left free.
     pub(crate) place: u32,
     /// memcache: its last key.
     pub(crate) last: u32,
