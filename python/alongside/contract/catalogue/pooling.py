@@ -155,8 +155,8 @@ FAILURES = (
         "keys gets the answers of all other servers; no client's connection is closed, no command "
         "behind it is lost",
         "client: `SERVER_ERROR …` or `-ERR …`; in a memcache `get` of several keys its keys are "
-        "missing, in `MGET` they are errors in the array (a server's own with 512 bytes of its text "
-        "at most). Operator: "
+        "missing, in `MGET` they are errors in the array (a server's own with 512 bytes of its "
+        "text at most). Operator: "
         "`alongside_ambassador_failed_total`, `alongside_ambassador_keys_lost_total`",
     ),
     promise.Failure(
