@@ -208,26 +208,38 @@ fn what_is_known_of_keys_counts_with_their_command() {
     assert_eq!(world.core.holdings().asks, 2 * (65_536 / each + 1));
 }
 
+/// An MGET of one key, and so many times of another.
+fn mget(keys: &[String], times: usize) -> Vec<u8> {
+    command(&[vec![b"MGET".as_slice(), keys[0].as_bytes()], vec![keys[1].as_bytes(); times]].concat())
+}
+
 #[test]
 fn errors_that_stand_for_keys_are_no_way_round_the_bound() {
-    let (mut world, _, keys) = world("redis", 2, &json!({"limits": {"answers_bytes_max": 65_536}}));
+    let (mut world, terms, keys) = world("redis", 2, &json!({"limits": {"answers_bytes_max": 65_536}}));
     let client = world.connect();
     world.kill(1);
-    let mget = |times: usize| {
-        let many = [vec![b"MGET".as_slice(), keys[0].as_bytes()], vec![keys[1].as_bytes(); times]].concat();
-        command(&many)
-    };
     let error = "-ERR Connection refused\r\n";
-    let few = ask(&mut world, client, &mget(2000));
+    let few = ask(&mut world, client, &mget(&keys, 2000));
     assert_eq!(few, format!("*2001\r\n$-1\r\n{}", error.repeat(2000)));
-    assert_eq!(ask(&mut world, client, &mget(3000)), "");
+    assert_eq!(ask(&mut world, client, &mget(&keys, 3000)), "");
+    assert_eq!((terms.counters.sum().limited, world.core.holdings().bytes), (1, 0));
     assert_eq!(world.core.holdings().clients, 0, "more than may wait ends it");
-    world.kill(0);
-    let client = world.connect();
-    let none = ask(&mut world, client, &mget(1000));
-    assert_eq!(none, format!("*1001\r\n{}", error.repeat(1001)));
-    assert_eq!(ask(&mut world, client, &mget(3000)), "");
-    assert_eq!(world.core.holdings().clients, 0, "also where nobody could be asked");
+}
+
+#[test]
+fn errors_of_a_command_that_nobody_is_asked_are_bounded_too() {
+    let limits = json!({"limits": {"answers_bytes_max": 65_536, "requests_max": 1}});
+    let (mut world, terms, keys) = world("redis", 2, &limits);
+    let (waiting, client) = (world.connect(), world.connect());
+    world.server(0).health = Health::Silent;
+    world.send(waiting, &command(&[b"GET", keys[0].as_bytes()]));
+    world.settle();
+    let error = "-ERR Too many commands wait\r\n";
+    assert_eq!(ask(&mut world, client, &mget(&keys, 100)), format!("*101\r\n{}", error.repeat(101)));
+    let limited = terms.counters.sum().limited;
+    assert_eq!(ask(&mut world, client, &mget(&keys, 3000)), "");
+    assert_eq!(world.core.holdings().clients, 1, "who waits stays");
+    assert!(terms.counters.sum().limited > limited + 2, "for two parts, and the client");
 }
 
 #[test]

@@ -324,7 +324,7 @@ impl Client {
         self.early_bytes += slot.waiting_bytes();
         let is_over = slot.left == 0;
         self.slots.push(slot);
-        if is_over && self.has_room(0, context) {
+        if self.has_room(0, context) && is_over {
             self.complete(self.slots.len() - 1, context);
         }
     }
@@ -352,7 +352,7 @@ impl Client {
         slot.left = slot.left.saturating_sub(1);
         let is_whole = slot.left == 0;
         // An error that stands for many keys is more than came.
-        if is_whole && self.has_room(0, context) {
+        if self.has_room(0, context) && is_whole {
             self.complete(place, context);
         }
     }

@@ -13,6 +13,9 @@ const KEPT_BYTES: usize = 32 * 1024;
 /// The longest text of an error that stands for each key of a part: a server may say much, and a part may have many keys.
 const ERROR_BYTES_MAX: usize = 512;
 
+/// About what is written for a key of which a server said nothing.
+const STRAY_BYTES: usize = 40;
+
 /// A split command that waits for its parts.
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
@@ -118,10 +121,15 @@ impl Merge {
         let (known, unknown) = edges[..count].split_at_mut(ends.len().min(count));
         known.iter_mut().zip(ends).for_each(|(edge, end)| *edge = shift.wrapping_add(*end));
         let mut end = known.len().checked_sub(1).map_or(head_bytes, |last| ends[last]);
+        let mut found = known.len();
         for edge in unknown {
             let Some(bytes) = answer.bytes.get(end..).and_then(element_bytes) else { break };
             end += bytes;
+            found += 1;
             *edge = shift.wrapping_add(end);
+        }
+        if found < edges.len() {
+            self.errors_bytes += (edges.len() - found) * STRAY_BYTES;
         }
         self.bytes.extend_from_slice(rest);
     }
@@ -169,7 +177,7 @@ impl Merge {
     fn fail_keys(&mut self, part: u32, text: &[u8], is_bulk: bool) {
         let Some(part) = self.parts.get_mut(part as usize) else { return };
         let start = self.bytes.len();
-        let text = &text[..text.len().min(ERROR_BYTES_MAX)];
+        let text = cut(text);
         if is_bulk {
             self.bytes.push(b'!');
             write_decimal(text.len() as u64, &mut self.bytes);
@@ -199,7 +207,7 @@ impl Merge {
     }
 
     fn finish_mget(&self, out: &mut Vec<u8>) {
-        out.reserve(self.bytes.len());
+        out.reserve(self.bytes());
         write_array(out, self.places.len());
         for &place in &self.places {
             let edges = self.edges.get(place as usize..).and_then(<[usize]>::first_chunk);
@@ -220,6 +228,13 @@ impl Merge {
             _ => write_error(out, Why::Stray.text().as_bytes()),
         }
     }
+}
+
+/// Return what is kept of an error's text: whole characters, for clients that read it as text.
+fn cut(text: &[u8]) -> &[u8] {
+    let is_begun = |&end: &usize| text.get(end).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let end = text.len().min(ERROR_BYTES_MAX);
+    &text[..(end.saturating_sub(3)..=end).rev().find(|end| !is_begun(end)).unwrap_or(end)]
 }
 
 fn head_bytes(array: &[u8]) -> usize {
@@ -313,11 +328,14 @@ mod tests {
         let (text, one) = ("e".repeat(4000), "*1\r\n$1\r\na\r\n");
         let short = &text[..ERROR_BYTES_MAX];
         let (line, bulk) = (format!("-{short}"), format!("!512 {short}"));
+        let accented = format!("-{}é", &text[..ERROR_BYTES_MAX - 2]);
         for (error, expected) in [
             (format!("-{text}\r\n"), line.as_str()),
             (format!("{line}\r\n"), line.as_str()),
             (format!("!4000\r\n{text}\r\n"), bulk.as_str()),
             ("!6\r\nno\r\nno\r\n".to_owned(), "!6 no no"),
+            (format!("-{}é\r\n", &text[..ERROR_BYTES_MAX - 1]), &line[..ERROR_BYTES_MAX]),
+            (format!("-{}é!\r\n", &text[..ERROR_BYTES_MAX - 2]), &accented),
             (format!("|1\r\n+a\r\n+{text}\r\n-ERR x\r\n"), "-ERR x"),
         ] {
             assert_eq!(merged(&[0, 1, 0], &[Ok(&error), Ok(one)]), format!("*3 {expected} $1 a {expected} "));
@@ -335,6 +353,10 @@ mod tests {
         begin(&mut merge, &[0, 1, 0], 2);
         answered(&mut merge, &[Ok("-ERR x\r\n"), Ok("*1\r\n_\r\n")], usize::MAX);
         assert_eq!(merge.bytes(), 3 + 8 + 2 * 8, "and once for each key");
+        assert!(merge.clear());
+        begin(&mut merge, &[0, 1, 0], 2);
+        answered(&mut merge, &[Ok("*0\r\n"), Ok("*1\r\n_\r\n")], usize::MAX);
+        assert_eq!(merge.bytes(), 3 + 2 * STRAY_BYTES, "what a server did not say is told too");
         assert!(merge.clear());
         merge.begin(Split::Sum, false);
         merge.add_part(0);
