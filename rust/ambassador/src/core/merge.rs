@@ -5,16 +5,13 @@ use alongside_protocols::resp::{Elements, Reply, Type, element_bytes};
 use alongside_protocols::write_decimal;
 
 use super::Why;
-use super::words::{write_array, write_error};
+use super::words::{write_array, write_bulk, write_error};
 
 /// What is kept of a merge that is used again.
 const KEPT_BYTES: usize = 32 * 1024;
 
 /// The longest text of an error that stands for each key of a part: a server may say much, and a part may have many keys.
 const ERROR_BYTES_MAX: usize = 512;
-
-/// About what is written for a key of which a server said nothing.
-const STRAY_BYTES: usize = 40;
 
 /// A split command that waits for its parts.
 #[derive(Debug, Default)]
@@ -42,7 +39,7 @@ pub(crate) struct Merge {
 struct Part {
     first: u32,
     keys: u32,
-    /// Where the error is that stands for each of its keys; 0 bytes if there is none.
+    /// Where the error is that stands for each of its keys that has no element.
     error: (usize, usize),
 }
 
@@ -92,7 +89,7 @@ impl Merge {
     pub(crate) fn take(&mut self, part: u32, answer: &Reply<'_>, ends: &[usize]) {
         match (self.split, answer.kind) {
             (_, Type::Error | Type::BulkError) if self.has_errors_of_keys() => {
-                self.fail_keys(part, answer.text(), answer.kind == Type::BulkError);
+                self.fail_keys(part, |out| write_cut(out, answer));
             }
             (_, Type::Error | Type::BulkError) => self.fail_all(answer.bytes),
             (Some(Split::Mget), Type::Array) => self.take_elements(part, answer, ends),
@@ -109,9 +106,9 @@ impl Merge {
     /// Take a part's elements. `ends` has where the first of them end in the answer; what is more than there are keys is no
     /// key's.
     fn take_elements(&mut self, part: u32, answer: &Reply<'_>, ends: &[usize]) {
-        let Some(part) = self.parts.get(part as usize) else { return };
-        let first = part.first as usize;
-        let Some([start, edges @ ..]) = self.edges.get_mut(first..=first + part.keys as usize) else { return };
+        let Some(&Part { first, keys, .. }) = self.parts.get(part as usize) else { return };
+        let (first, keys) = (first as usize, keys as usize);
+        let Some([start, edges @ ..]) = self.edges.get_mut(first..=first + keys) else { return };
         let elements = answer.elements();
         let (count, rest) = (elements.len().min(edges.len()), elements.rest());
         // The head that is before the elements is left out.
@@ -128,10 +125,11 @@ impl Merge {
             found += 1;
             *edge = shift.wrapping_add(end);
         }
-        if found < edges.len() {
-            self.errors_bytes += (edges.len() - found) * STRAY_BYTES;
-        }
+        let missing = edges.len() - found;
         self.bytes.extend_from_slice(rest);
+        if missing > 0 {
+            self.stand_for(part, missing, |out| write_error(out, Why::Stray.text().as_bytes()));
+        }
     }
 
     /// Take the lesser of each number that is there and an answer's; tell whether both have the same form.
@@ -152,11 +150,12 @@ impl Merge {
 
     /// A part failed.
     pub(crate) fn fail(&mut self, part: u32, why: Why) {
-        let mut line = Vec::new();
-        write_error(&mut line, why.text().as_bytes());
+        let text = why.text().as_bytes();
         if self.has_errors_of_keys() {
-            self.fail_keys(part, line[1..].trim_ascii_end(), false);
+            self.fail_keys(part, |out| write_error(out, text));
         } else {
+            let mut line = Vec::new();
+            write_error(&mut line, text);
             self.fail_all(&line);
         }
     }
@@ -173,22 +172,19 @@ impl Merge {
         }
     }
 
-    /// Keep an error's text for each key of a part.
-    fn fail_keys(&mut self, part: u32, text: &[u8], is_bulk: bool) {
+    /// Keep the error that `write` appends for each key of a part.
+    fn fail_keys(&mut self, part: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        let keys = self.parts.get(part as usize).map_or(0, |part| part.keys);
+        self.stand_for(part, keys as usize, write);
+    }
+
+    /// Keep the error that `write` appends for so many of a part's keys, which have no element.
+    fn stand_for(&mut self, part: u32, keys: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(part) = self.parts.get_mut(part as usize) else { return };
         let start = self.bytes.len();
-        let text = cut(text);
-        if is_bulk {
-            self.bytes.push(b'!');
-            write_decimal(text.len() as u64, &mut self.bytes);
-            self.bytes.extend_from_slice(b"\r\n");
-        } else {
-            self.bytes.push(b'-');
-        }
-        self.bytes.extend_from_slice(text);
-        self.bytes.extend_from_slice(b"\r\n");
+        write(&mut self.bytes);
         part.error = (start, self.bytes.len());
-        self.errors_bytes += (self.bytes.len() - start) * part.keys as usize;
+        self.errors_bytes += (self.bytes.len() - start) * keys;
     }
 
     /// Append the answer, now that all parts are there.
@@ -222,11 +218,21 @@ impl Merge {
     #[cold]
     fn finish_missing(&self, place: u32, out: &mut Vec<u8>) {
         let its = self.parts.partition_point(|part| part.first <= place).checked_sub(1);
-        match its.and_then(|its| self.parts.get(its)).map(|part| part.error) {
-            Some((start, end)) if end > start => out.extend_from_slice(&self.bytes[start..end]),
-            // A server that answers with fewer elements than it was asked for.
-            _ => write_error(out, Why::Stray.text().as_bytes()),
-        }
+        let error = its.and_then(|its| self.parts.get(its)).map(|part| part.error);
+        out.extend_from_slice(error.and_then(|(start, end)| self.bytes.get(start..end)).unwrap_or_default());
+    }
+}
+
+/// Append an error of a server, of its text what is kept, without attributes.
+fn write_cut(out: &mut Vec<u8>, error: &Reply<'_>) {
+    let (start, text) = (out.len(), cut(error.text()));
+    if error.kind == Type::BulkError {
+        write_bulk(out, text);
+        out[start] = b'!';
+    } else {
+        out.push(b'-');
+        out.extend_from_slice(text);
+        out.extend_from_slice(b"\r\n");
     }
 }
 
@@ -356,7 +362,8 @@ mod tests {
         assert!(merge.clear());
         begin(&mut merge, &[0, 1, 0], 2);
         answered(&mut merge, &[Ok("*0\r\n"), Ok("*1\r\n_\r\n")], usize::MAX);
-        assert_eq!(merge.bytes(), 3 + 2 * STRAY_BYTES, "what a server did not say is told too");
+        let stray = "-ERR Server sent an invalid answer\r\n".len();
+        assert_eq!(merge.bytes(), 3 + stray + 2 * stray, "what a server did not say is told too");
         assert!(merge.clear());
         merge.begin(Split::Sum, false);
         merge.add_part(0);
