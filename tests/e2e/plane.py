@@ -126,6 +126,15 @@ class Plane:
         """Return the log lines of one event."""
         return [line for line in self.log() if line.get("event") == name]
 
+    def told(self, name: str, times: int = 1) -> list[Json]:
+        """Return the log lines of one event once there are so many: a thread writes them, late.
+
+        Raises:
+            AssertionError: there were fewer in time.
+        """
+        wire.eventually(lambda: len(self.events(name)) >= times, f"it says {name}")
+        return self.events(name)
+
     def terminate(self) -> None:
         """Ask the process to drain and end."""
         self.process.send_signal(signal.SIGTERM)

@@ -159,7 +159,7 @@ def test_a_socket_that_the_one_before_still_has_is_served_when_it_lets_go(folder
         contents = memcaches.document({"a": server.address}, socket={"path": str(path)})
         process = stack.enter_context(plane.running(contents, "--standby"))
         assert process.admin("POST", "/serve")[0] == 200
-        assert process.events("socket_not_served")
+        assert process.told("socket_not_served")
         before.close()
         wire.eventually(lambda: is_served(path), "it is served")
         with Memcache.local(str(path)) as client:

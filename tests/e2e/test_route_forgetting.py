@@ -147,7 +147,7 @@ def test_who_does_not_understand_is_told_once_and_read_from(status: int) -> None
             assert wire.fetch(process.address, target, method="DELETE").body == b"o"
         assert wire.fetch(process.address, "/1").body == b"a"
         assert orders(a) == ["/1", "/2"]
-        assert [line["status"] for line in process.events("node_forgets_nothing")] == [status]
+        assert [line["status"] for line in process.told("node_forgets_nothing")] == [status]
 
 
 def test_who_cannot_now_is_told_again() -> None:

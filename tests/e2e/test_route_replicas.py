@@ -257,7 +257,6 @@ def test_the_access_log_tells_of_each_request_where_it_is_asked_for() -> None:
         contents = routes.document({"a": a.address, "b": b.address})
         with plane.running({**contents, "access_log": {"one_in": 1}}) as process:
             wire.fetch(process.address, '/x?"quoted"=1'.replace('"', "%22"), "Host: photos")
-            lines = [line for line in process.events("request") if line["listener"] == "web"]
             wire.eventually(lambda: process.events("request"), "a line")
             lines = [line for line in process.events("request") if line["listener"] == "web"]
         (line,) = lines

@@ -354,7 +354,7 @@ def test_who_takes_over_unasked_ends_its_predecessor_first() -> None:
         wire.eventually(is_over, "it takes over")
         assert before.process.wait(timeout=15) == 0
         assert came == sorted(came, reverse=True)  # never both
-        draining, unasked = before.events("draining"), after.events("serving_unasked")
+        draining, unasked = before.told("draining"), after.told("serving_unasked")
         assert (len(draining), len(unasked)) == (1, 1)
 
 
@@ -371,7 +371,7 @@ def test_who_takes_over_unasked_waits_not_for_ever_for_a_frozen_predecessor() ->
         try:
             it[1]()
             assert client.answer().body == b"ok"
-            assert it[0].events("predecessor_silent")
+            assert it[0].told("predecessor_silent")
         finally:
             frozen.process.send_signal(signal.SIGCONT)
         assert frozen.process.wait(timeout=15) == 0  # it was told all the same

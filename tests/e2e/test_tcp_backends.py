@@ -61,7 +61,7 @@ def test_a_dead_backend_is_left_without_any_client_noticing() -> None:
             assert process.metric(FAILED, backend="c") >= 1
             assert looked_at(process)["c"]["not_used"] == "unreachable"
             assert looked_at(process)["a"]["not_used"] is None
-            assert [event["backend"] for event in process.events("backend_left")] == ["c"]
+            assert [event["backend"] for event in process.told("backend_left")] == ["c"]
             port = int(dead.rpartition(":")[2])
             with socket.create_server(("127.0.0.1", port), backlog=64) as revived:
                 # Connections that come let it be looked at; none of them waits for that.
@@ -69,7 +69,7 @@ def test_a_dead_backend_is_left_without_any_client_noticing() -> None:
                     lambda: greeted(address) and not looked_at(process)["c"]["not_used"],
                     "it is used again",
                 )
-                assert process.events("backend_back")
+                assert process.told("backend_back")
                 revived.close()
             assert process.metric(OVER, outcome="unreachable") == 0
 

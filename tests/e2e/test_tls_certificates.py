@@ -101,7 +101,7 @@ def test_an_answer_of_the_authority_is_stapled_while_it_is_good(tmp_path: Path) 
         contents = secure.document(origin.address, {}, tls={"certificates": [certificate]})
         with plane.running(contents) as process:
             told = 1
-            assert len(process.events("staple_left_out")) == told
+            assert len(process.told("staple_left_out")) == told
             for name, (answer, reason) in LEFT_OUT.items():
                 secure.place(staple, authority.answer(pair))
                 wire.eventually(
