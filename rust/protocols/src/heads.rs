@@ -22,6 +22,38 @@ pub(crate) fn number_behind<const MARK: u8>(bytes: &[u8]) -> Option<(usize, usiz
     }
 }
 
+/// Reads numbers of many lines as [`number_behind`] does, and knows the last line. The next one is often the same: that is seen
+/// at once, and what follows does not wait for its digits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heads<const MARK: u8> {
+    /// The last line, and which of eight bytes are its.
+    line: u64,
+    mask: u64,
+    number: usize,
+    line_bytes: usize,
+}
+
+impl<const MARK: u8> Heads<MARK> {
+    /// Begin without a line.
+    #[inline(always)]
+    pub(crate) const fn new() -> Self {
+        // Where no byte counts, none are 1.
+        Heads { line: 1, mask: 0, number: 0, line_bytes: 0 }
+    }
+
+    /// Return the same as [`number_behind`].
+    #[inline(always)]
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let seen = u64::from_le_bytes(*bytes.first_chunk()?);
+        if seen & self.mask != self.line {
+            let (number, line_bytes) = number_behind::<MARK>(bytes)?;
+            let mask = u64::MAX >> (u64::BITS - u8::BITS * line_bytes as u32);
+            *self = Heads { line: seen & mask, mask, number, line_bytes };
+        }
+        Some((self.number, self.line_bytes))
+    }
+}
+
 #[inline(always)]
 fn digit(byte: u8) -> Option<usize> {
     let digit = usize::from(byte).wrapping_sub(usize::from(b'0'));
@@ -48,6 +80,27 @@ mod tests {
         }
         assert_eq!(number_behind::<b'$'>(b"$12\r\nabc"), Some((12, 5)));
         assert_eq!(number_behind::<b'$'>(b"$12\r\nab"), None, "too few bytes to look at");
+    }
+
+    #[test]
+    fn a_line_like_the_last_one_says_the_same_and_another_what_it_says() {
+        let lines = [
+            "$7\r\n7777", "$7\r\n8888", "$77\r\n777", "$7\r\n....", "$17\r\n...", "$17\r\r...", "$17\n\n...", "$177\r\n..", "$17\r\n",
+            "$17\r\n$17", "$1777\r\n.", "$1777\r\n$", "$1778\r\n$", "$-1\r\n...", "+17\r\n...", "$01\r\n...", "",
+        ];
+        let mut heads = Heads::<b'$'>::new();
+        for (one, other) in lines.iter().flat_map(|one| lines.map(|other| (*one, other))) {
+            for line in [one, other] {
+                assert_eq!(heads.next(line.as_bytes()), number_behind::<b'$'>(line.as_bytes()), "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_last_line_nothing_is_like_it() {
+        for line in [[0; 8], [1, 0, 0, 0, 0, 0, 0, 0], [1; 8], [255; 8]] {
+            assert_eq!(Heads::<b'$'>::new().next(&line), None);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Numbers that end a line: counts and lengths.
 
 use super::Limits;
-use crate::heads::number_behind;
+use crate::heads::Heads;
 
 /// The longest number of 64 bits with its sign.
 const DIGITS_MAX: usize = 20;
@@ -30,7 +30,13 @@ pub(super) fn number(bytes: &[u8], at: usize) -> Result<(i64, usize), NoNumber> 
 /// `None` says nothing: it may be longer, or shorter than is looked at, or none.
 #[inline(always)]
 pub(super) fn short_bulk(bytes: &[u8], limits: &Limits) -> Option<(usize, usize)> {
-    let (length, start) = number_behind::<b'$'>(bytes)?;
+    short_bulk_of(&mut Heads::new(), bytes, limits)
+}
+
+/// Return the same of the next of many.
+#[inline(always)]
+pub(super) fn short_bulk_of(heads: &mut Heads<b'$'>, bytes: &[u8], limits: &Limits) -> Option<(usize, usize)> {
+    let (length, start) = heads.next(bytes)?;
     let end = start + length;
     let is_good = bytes.get(end..end + 2) == Some(b"\r\n") && length as u64 <= limits.bulk_bytes_max;
     is_good.then_some((start, end))

@@ -3,8 +3,9 @@
 use memchr::memchr;
 
 use super::newer::{self, Newer};
-use super::number::{NoNumber, number, short_bulk, value};
+use super::number::{NoNumber, number, short_bulk, short_bulk_of, value};
 use super::{Limits, Parsed, Version};
+use crate::heads::Heads;
 
 /// How far the reader of one reply is, as [`super::Progress`] for requests; fresh again when a reply was whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -392,8 +393,9 @@ fn strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress, ends: Op
 #[inline(always)]
 fn pass_strings(bytes: &[u8], limits: &Limits, progress: &mut ReplyProgress, mut tell: impl FnMut(usize)) {
     let (mut at, mut left) = (progress.at, progress.left);
+    let mut heads = Heads::new();
     while left > 1 {
-        at = match bytes.get(at..).and_then(|rest| short_bulk(rest, limits)) {
+        at = match bytes.get(at..).and_then(|rest| short_bulk_of(&mut heads, rest, limits)) {
             Some((_, end)) => at + end + 2,
             None => match any_string(bytes, at, limits) {
                 Some(end) => end,

@@ -4,9 +4,12 @@ use memchr::memchr;
 
 use super::fault::{Fault, Reason};
 use super::inline::Inline;
-use super::number::{NoNumber, number, short_bulk};
+use super::number::{NoNumber, number, short_bulk, short_bulk_of};
 use super::{Limits, Parsed, Progress};
-use crate::heads::number_behind;
+use crate::heads::{Heads, number_behind};
+
+/// Commands with more arguments have as a rule many of a kind, such as keys.
+const FEW: usize = 4;
 
 /// What a client sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,22 +207,23 @@ fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress, spots: &
     };
     let (mut at, mut left) = if progress.seen == 0 { (body, count) } else { (progress.seen, progress.left) };
     spots.clear();
-    while left > 0 {
-        match bulk(bytes, at, limits) {
-            Ok(spot) => {
-                at = spot.next();
-                spots.push(spot);
-            }
-            Err(Ok(need)) => {
-                *progress = Progress { seen: at, need, left };
-                return Parsed::More { need };
-            }
-            Err(Err(reason)) => {
-                *progress = Progress::default();
-                return fault(reason);
-            }
+    // Of few arguments hardly two have the same length.
+    let found = if count <= FEW {
+        find_bulks(bytes, (&mut at, &mut left), limits, spots, |rest| short_bulk(rest, limits))
+    } else {
+        let mut heads = Heads::new();
+        find_bulks(bytes, (&mut at, &mut left), limits, spots, |rest| short_bulk_of(&mut heads, rest, limits))
+    };
+    match found {
+        Ok(()) => {}
+        Err(Ok(need)) => {
+            *progress = Progress { seen: at, need, left };
+            return Parsed::More { need };
         }
-        left -= 1;
+        Err(Err(reason)) => {
+            *progress = Progress::default();
+            return fault(reason);
+        }
     }
     *progress = Progress::default();
     let (bytes, body) = (&bytes[..at], &bytes[body..at]);
@@ -243,14 +247,28 @@ fn find_spots(bytes: &[u8], body: &[u8], count: usize, spots: &mut Vec<Spot>) {
     }
 }
 
-/// Return where the argument stands that begins at `at`; else how many bytes there must be before it is worth a look
-/// (0 if that is not known), or why it is none.
+/// Find where the arguments stand that are `left` from `at` on; both tell how far it came. `short` finds a short one.
+///
+/// # Errors
+/// How many bytes there must be before it is worth a look (0 if that is not known), or why it is no argument.
 #[inline(always)]
-fn bulk(bytes: &[u8], at: usize, limits: &Limits) -> Result<Spot, Result<usize, Reason>> {
-    match bytes.get(at..).and_then(|rest| short_bulk(rest, limits)) {
-        Some((start, end)) => Ok(Spot { start: at + start, end: at + end }),
-        None => any_bulk(bytes, at, limits),
+fn find_bulks(
+    bytes: &[u8],
+    (at, left): (&mut usize, &mut usize),
+    limits: &Limits,
+    spots: &mut Vec<Spot>,
+    mut short: impl FnMut(&[u8]) -> Option<(usize, usize)>,
+) -> Result<(), Result<usize, Reason>> {
+    while *left > 0 {
+        let spot = match bytes.get(*at..).and_then(&mut short) {
+            Some((start, end)) => Spot { start: *at + start, end: *at + end },
+            None => any_bulk(bytes, *at, limits)?,
+        };
+        *at = spot.next();
+        spots.push(spot);
+        *left -= 1;
     }
+    Ok(())
 }
 
 #[inline(never)]
