@@ -118,12 +118,13 @@ class Plane:
         return int(match[1]) * 1024
 
     def log(self) -> list[Json]:
-        """Return the log lines."""
-        lines = (self.folder / "stderr.log").read_text().splitlines()
+        """Return the log lines; the one that is being written is none yet."""
+        text = (self.folder / "stderr.log").read_bytes()
+        lines = text[: text.rfind(b"\n") + 1].decode().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def events(self, name: str) -> list[Json]:
-        """Return the log lines of one event."""
+        """Return the log lines of one event: when the process has ended, all of them."""
         return [line for line in self.log() if line.get("event") == name]
 
     def told(self, name: str, times: int = 1) -> list[Json]:

@@ -86,6 +86,7 @@ def test_a_certificate_is_got_by_either_challenge(
             )
             assert 3000 < expiry <= 3600
             assert len(events(running, "acme_account_made")) == 1
+            sidecar.until(lambda: events(running, "acme_certificate_got"), "it is said")
             assert len(events(running, "acme_certificate_got")) == 1
         kept = tmp_path / "kept"
         assert kept.stat().st_mode & 0o777 == 0o700
@@ -187,6 +188,7 @@ def test_a_host_that_is_not_ours_is_named_and_what_is_there_stays(
         with sidecar.running(tmp_path, *usual, *both) as running:
             sidecar.until(lambda: done(running, "refused") >= 1, "it is refused")
             assert served(running, context)
+            sidecar.until(lambda: events(running, "acme_order_failed"), "it is said")
             first = events(running, "acme_order_failed")[0]
             assert str(first["reason"]).startswith("gone.example: ")
             assert "shop.example" not in str(first["reason"])

@@ -98,7 +98,10 @@ def test_a_bad_file_leaves_the_old_one_serving_and_is_told_once() -> None:
     with here("one") as one:
         first = plane.document("route", one.address)
         with plane.running(first) as process:
-            for bad, word in [("{", ""), (json.dumps({**first, "lisners": []}), "lisners")]:
+            for bad, word in [
+                ("{", "an object"),
+                (json.dumps({**first, "lisners": []}), "lisners"),
+            ]:
                 before = process.metric(REFUSED)
                 process.document_path.write_text("")
                 process.document_path.write_text(bad)
@@ -110,6 +113,7 @@ def test_a_bad_file_leaves_the_old_one_serving_and_is_told_once() -> None:
                 (process.document_path.parent / f"other-{number}").write_text("x")
             process.write(newer(first, 2))
             await_generation(process, 2)
+            assert process.end() == 0
             assert len(process.events("document_refused")) == told
 
 

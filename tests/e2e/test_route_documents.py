@@ -87,12 +87,13 @@ def test_an_exchange_of_an_older_document_keeps_nothing_of_it_alive() -> None:
             # Two reviews of every route that is alive: one has its turn at each fifth look.
             looks = a.connections
             wire.eventually(lambda: a.connections > looks + 11, "it is looked at on")
-            # It is the last of its shard now; of the older document's two it could be spared.
-            assert not process.events("node_left")
             assert b.connections <= probed + 1
             assert 'node="b"' not in process.knock("GET", "/metrics")[1]
             stop.set()
             assert client.until(b"0\r\n\r\n")
+            assert process.end() == 0
+            # It is the last of its shard now; of the older document's two it could be spared.
+            assert not process.events("node_left")
 
 
 def test_requests_under_way_count_on_under_another_document() -> None:
@@ -181,8 +182,9 @@ def test_want_of_descriptors_is_no_fault_of_the_nodes() -> None:
         wire.eventually(
             lambda: a.connections > looks[0] + 2 and b.connections > looks[1] + 2, "looks go on"
         )
-        assert not process.events("node_left")
         assert client.ask("/1").status == 200
+        assert process.end() == 0
+        assert not process.events("node_left")
 
 
 def test_a_stalled_reader_of_the_log_stops_no_requests() -> None:

@@ -202,8 +202,7 @@ def test_another_sibling_is_asked_where_one_does_not_promise_it(status: int) -> 
     ):
         wire.fetch(process.address, "/x", method="DELETE")
         wire.eventually(lambda: copies(c) == [("/x", "a")], "the other one is asked")
-        wire.eventually(lambda: process.events("node_minded"), "it has promised")
-        assert [line["by"] for line in process.events("node_minded")] == ["c"]
+        assert [line["by"] for line in process.told("node_minded")] == ["c"]
         assert not [line for line in process.events("node_behind") if line["node"] != "a"]
 
 

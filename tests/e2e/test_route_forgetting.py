@@ -147,7 +147,8 @@ def test_who_does_not_understand_is_told_once_and_read_from(status: int) -> None
             assert wire.fetch(process.address, target, method="DELETE").body == b"o"
         assert wire.fetch(process.address, "/1").body == b"a"
         assert orders(a) == ["/1", "/2"]
-        assert [line["status"] for line in process.told("node_forgets_nothing")] == [status]
+        assert process.end() == 0
+        assert [line["status"] for line in process.events("node_forgets_nothing")] == [status]
 
 
 def test_who_cannot_now_is_told_again() -> None:
@@ -219,6 +220,7 @@ def test_a_connection_that_ends_with_each_answer_is_no_failure() -> None:
         targets = [f"/{n}" for n in range(8)]
         list(pool.map(lambda t: wire.fetch(process.address, t, method="DELETE"), targets))
         wire.eventually(lambda: set(targets) <= set(orders(a)), "all are told")
+        assert process.end() == 0
         assert not process.events("node_behind")
 
 

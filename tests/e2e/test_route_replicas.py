@@ -257,8 +257,7 @@ def test_the_access_log_tells_of_each_request_where_it_is_asked_for() -> None:
         contents = routes.document({"a": a.address, "b": b.address})
         with plane.running({**contents, "access_log": {"one_in": 1}}) as process:
             wire.fetch(process.address, '/x?"quoted"=1'.replace('"', "%22"), "Host: photos")
-            wire.eventually(lambda: process.events("request"), "a line")
-            lines = [line for line in process.events("request") if line["listener"] == "web"]
+            lines = [line for line in process.told("request") if line["listener"] == "web"]
         (line,) = lines
         assert (line["method"], line["target"], line["host"]) == (
             "GET",
@@ -272,6 +271,7 @@ def test_the_access_log_tells_of_each_request_where_it_is_asked_for() -> None:
         assert 0 < duration_ms == round(duration_ms, 3)
         with plane.running(contents) as process:
             wire.fetch(process.address, "/x")
+            assert process.end() == 0
             assert not process.events("request")
 
 

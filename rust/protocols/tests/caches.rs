@@ -76,6 +76,7 @@ fn resp_soup() -> impl Strategy<Value = Vec<u8>> {
         "*1\r\n",
         "*2\r\n",
         "*3\r\n",
+        "*6\r\n",
         "*0\r\n",
         "*-1\r\n",
         "*17\r\n",

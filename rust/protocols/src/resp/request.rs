@@ -207,7 +207,7 @@ fn array<'a>(bytes: &'a [u8], limits: &Limits, progress: &mut Progress, spots: &
     };
     let (mut at, mut left) = if progress.seen == 0 { (body, count) } else { (progress.seen, progress.left) };
     spots.clear();
-    // Of few arguments hardly two have the same length.
+    // For few, to keep a line in mind costs more than it saves.
     let found = if count <= FEW {
         find_bulks(bytes, (&mut at, &mut left), limits, spots, |rest| short_bulk(rest, limits))
     } else {

@@ -237,7 +237,9 @@ fn no_element_is_read_twice() {
 
 #[test]
 fn the_ends_of_elements_are_told_as_far_as_they_are_seen() {
-    let cases: [(&[u8], &[usize]); 8] = [
+    let cases: [(&[u8], &[usize]); 10] = [
+        (b"*4\r\n$2\r\nab\r\n$2\r\n\r\n\r\n$2\r\n$2\r\n$-1\r\n", &[12, 20, 28]),
+        (b"*4\r\n$1\r\na\r\n$1\r\nb\r\n$10\r\n0123456789\r\n$1\r\nc\r\n", &[11, 18, 35]),
         (b"*3\r\n$1\r\na\r\n$-1\r\n$2\r\nbc\r\n", &[11, 16]),
         (b"*3\r\n_\r\n$10\r\n0123456789\r\n_\r\n", &[7, 24]),
         (b"*1\r\n$1\r\na\r\n", &[]),

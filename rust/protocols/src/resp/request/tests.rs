@@ -67,7 +67,7 @@ fn a_line_is_a_request_too() {
 #[test]
 fn what_is_no_request_ends_the_connection_with_an_error() {
     let endless = [b'a'; 100];
-    let cases: [(&[u8], Reason, &str); 27] = [
+    let cases: [(&[u8], Reason, &str); 32] = [
         (b"*1-\r\n", Reason::Count, "invalid multibulk length"),
         (b"*x\r\n", Reason::Count, "invalid multibulk length"),
         (b"*\r\n", Reason::Count, "invalid multibulk length"),
@@ -86,6 +86,11 @@ fn what_is_no_request_ends_the_connection_with_an_error() {
         (b"*1\r\n$18446744073709551615\r\n", Reason::Length, "invalid bulk length"),
         (b"*1\r\n$3\r\nGETx\n", Reason::End, "expected CRLF"),
         (b"*1\r\n$3\r\nGET\n\n", Reason::End, "expected CRLF"),
+        (b"*5\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\ncx\n", Reason::End, "expected CRLF"),
+        (b"*5\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\ncc\r\n", Reason::End, "expected CRLF"),
+        (b"*5\r\n$1\r\na\r\n$1\r\nb\r\n$1\n\nc\r\n", Reason::Length, "invalid bulk length"),
+        (b"*5\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\nc\r\n", Reason::Length, "invalid bulk length"),
+        (b"*5\r\n$1\r\na\r\n$1\r\nb\r\n+1\r\nc\r\n", Reason::NoBulk(b'+'), "expected '$', got '+'"),
         (&endless, Reason::InlineTooLong, "too big inline request"),
         (b"set k \"a\r\n", Reason::Quotes, "unbalanced quotes"),
         (b"set k 'a\r\n", Reason::Quotes, "unbalanced quotes"),
@@ -147,8 +152,13 @@ fn the_spots_of_arguments_are_where_they_stand_however_they_came() {
     let long = "v".repeat(200);
     let bytes =
         format!("*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$0\r\n\r\n$2\r\n\r\n\r\n$200\r\n{long}\r\n*1\r\n$4\r\nPING\r\n");
-    let bytes = bytes.as_bytes();
-    let expected = [b"MSET".as_slice(), b"a", b"", b"\r\n", long.as_bytes()];
+    assert_args(bytes.as_bytes(), &[b"MSET", b"a", b"", b"\r\n", long.as_bytes()]);
+    let alike = b"*8\r\n$4\r\nMGET\r\n$4\r\n$4\r\n\r\n$4\r\n\r\n\r\n\r\n$3\r\nabc\r\n$1\r\n1\r\n$1\r\n\n\r\n$0\r\n\r\n$0\r\n\r\n*1\r\n";
+    assert_args(alike, &[b"MGET", b"$4\r\n", b"\r\n\r\n", b"abc", b"1", b"\n", b"", b""]);
+}
+
+/// The first request of some bytes has these arguments, in whatever two pieces it comes.
+fn assert_args(bytes: &[u8], expected: &[&[u8]]) {
     for end in 0..bytes.len() {
         let (mut progress, mut spots) = (Progress::default(), vec![Spot { start: 7, end: 9 }]);
         let before = request_with(&bytes[..end], &LIMITS, &mut progress, &mut spots);
@@ -161,7 +171,8 @@ fn the_spots_of_arguments_are_where_they_stand_however_they_came() {
         let found: Vec<&[u8]> = spots.iter().map(|spot| spot.of(request.bytes)).collect();
         assert_eq!(found, expected, "in two pieces, the first of {end}");
         assert_eq!(request.args().collect::<Vec<_>>(), expected);
-        assert_eq!((0..6).map_while(|index| request.arg(index)).collect::<Vec<_>>(), expected);
-        assert_eq!((request.name(), spots[4].next()), (b"MSET".as_slice(), request.bytes.len()));
+        assert_eq!((0..9).map_while(|index| request.arg(index)).collect::<Vec<_>>(), expected);
+        let last = spots.last().map(|spot| spot.next());
+        assert_eq!((request.name(), last), (expected[0], Some(request.bytes.len())));
     }
 }
