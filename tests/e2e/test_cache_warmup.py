@@ -75,6 +75,7 @@ def test_a_new_replica_has_what_its_sibling_has(threads: int) -> None:
         assert node.metric("alongside_cache_warmed_objects") == len(targets)
         assert node.metric("alongside_cache_warmed_bytes") > sum(map(len, map(body_of, targets)))
         assert node.metric("alongside_cache_warmth") == 100
+        node.told("warmed_up")
         assert node.end() == 0
         assert len(node.events("warmed_up")) == 1
 
