@@ -93,7 +93,7 @@ def test_a_server_comes_back_without_an_error_for_anybody() -> None:
 
             wire.eventually(is_ejected, "the others have its keys")
         left = {"pool": "main", "server": "b", "standing": "ejected"}
-        wire.eventually(lambda: process.events("server_left"), "it is said")
+        process.told("server_left")
         assert process.metric("alongside_ambassador_server_left", **left) == 1
         with load:
             wire.eventually(load.more(100), "there is load")
@@ -103,7 +103,7 @@ def test_a_server_comes_back_without_an_error_for_anybody() -> None:
                 "it is looked at while it is away",
             )
             servers["b"].start()
-            wire.eventually(lambda: process.events("server_back"), "it is used again")
+            process.told("server_back")
             wire.eventually(load.more(100), "there is load")
         # What was written to another server while it was away is not there; nothing is an error.
         assert [why for _, why in load.failed if why != "'lost'"] == []
@@ -164,7 +164,7 @@ def test_a_process_that_ends_answers_what_was_asked() -> None:
         asked = {"pool": "main"}
         wire.eventually(lambda: process.metric("alongside_ambassador_waiting", **asked), "it waits")
         process.terminate()
-        wire.eventually(lambda: process.events("draining"), "it drains")
+        process.told("draining")
         holder.thaw()
         assert client.values() == {"k": b"v"}
         assert client.is_over()

@@ -118,7 +118,7 @@ def test_a_document_is_taken_while_a_certificate_is_about_to_expire(folder: Path
     path = folder / "document.json"
     memcaches.write(path, plane.with_admin(contents, folder / "a.sock"))
     with plane.Plane(folder, plane.launch(folder, ["--document", str(path)])) as process:
-        wire.eventually(lambda: process.events("document_applied"), "it is applied")
+        process.told("document_applied")
         wire.eventually(lambda: process.knock("GET", "/readyz")[0] == 503, "it is not ready")
         plain = memcaches.document({"a": "h:1"}, generation=2)
         memcaches.write(path, plane.with_admin(plain, folder / "a.sock"))

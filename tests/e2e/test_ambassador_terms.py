@@ -90,7 +90,7 @@ def test_servers_are_spoken_to_in_tls_and_must_be_who_they_say(folder: Path) -> 
                 assert client.ask("GET", "k") == b"v"
             # Whom nobody here knows is not spoken to; the file is followed.
             memcaches.write(known, other.path.read_text())
-            wire.eventually(lambda: process.events("server_tls_taken"), "the other one is believed")
+            process.told("server_tls_taken")
             redis.kill()
             redis.start()
             with Redis(process.address) as client, pytest.raises(FailedError):
@@ -187,7 +187,7 @@ def test_clients_of_redis_say_who_they_are_and_so_does_the_pool(folder: Path) ->
                 assert client.ask("AUTH", "app", "of clients") == b"OK"
                 assert client.ask("SET", "k", "v") == b"OK"
                 (folder / "mine").write_text("another\n")
-                wire.eventually(lambda: process.events("passwords_taken"), "the file is followed")
+                process.told("passwords_taken")
                 # Who is in stays in.
                 assert client.ask("GET", "k") == b"v"
             with Redis(process.address) as client:
@@ -201,7 +201,7 @@ def test_clients_of_redis_say_who_they_are_and_so_does_the_pool(folder: Path) ->
                 direct.ask("SELECT", "3")
                 assert direct.ask("GET", "k") == b"v"
             (folder / "mine").unlink()
-            wire.eventually(lambda: process.events("passwords_refused"), "it is said")
+            process.told("passwords_refused")
 
 
 def test_a_redis_that_is_killed_fails_its_own_keys_inside_the_answer() -> None:

@@ -714,7 +714,7 @@ def test_a_replica_that_ends_tells_its_siblings_first(*, comes_back: bool) -> No
         assert node.metric("alongside_cache_sibling_owed_orders") == 1
         assert node.metric("alongside_cache_sibling_owed_bytes") > 100
         node.terminate()
-        wire.eventually(functools.partial(node.events, "draining"), "it drains")
+        node.told("draining")
         if comes_back:
             is_away.clear()
         node.process.wait(timeout=wire.TIMEOUT_S)

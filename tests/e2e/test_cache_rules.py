@@ -280,7 +280,7 @@ def test_a_cache_that_ends_answers_nothing_from_its_store() -> None:
         assert {client.ask("/a").body for client in clients} == {b"x"}
         assert origin.targets() == ["/a"]
         process.terminate()
-        wire.eventually(lambda: process.events("draining"), "it drains")
+        process.told("draining")
         for client in clients:
             # The thread that serves learns of it a moment later.
             if len(origin.requests) == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import signal
@@ -152,7 +151,7 @@ def test_a_socket_that_its_owner_closed_makes_nobody_leave() -> None:
         ):
             assert client.ask("/").body == b"ok"
             listener.shutdown(socket.SHUT_RD)
-            wire.eventually(lambda: process.events("accept_failed"), "it is seen")
+            process.told("accept_failed")
             for _ in range(3):
                 assert client.ask("/").body == b"ok"
 
@@ -222,7 +221,7 @@ def test_the_second_signal_ends_it_at_once() -> None:
             client.send(wire.request("/"))
             wire.eventually(lambda: origin.requests, "it is on its way")
             process.terminate()
-            wire.eventually(lambda: process.events("draining"), "it drains")
+            process.told("draining")
             process.terminate()
             assert process.process.wait(timeout=10) == 0
             assert client.is_over()
@@ -250,8 +249,7 @@ def test_the_first_signal_after_a_drain_by_the_door_cuts_nothing_the_second_does
         assert process.admin("POST", "/drain")[0] == 202
         for count in range(1, signals + 1):
             process.terminate()
-            said = functools.partial(process.events, "signalled")
-            wire.eventually(lambda: len(said()) >= count, "it is seen")  # noqa: B023
+            process.told("signalled", count)
         if signals == 1:
             release.set()
             assert client.answer().body == b"whole"

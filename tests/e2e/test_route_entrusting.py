@@ -241,7 +241,7 @@ def test_a_router_that_ends_says_what_a_sibling_has_taken_over() -> None:
         with plane.running(contents) as process:
             wire.fetch(process.address, "/x", method="DELETE")
             wire.eventually(lambda: copies(b), "the sibling is asked")
-            wire.eventually(lambda: process.events("node_minded"), "and has said yes")
+            process.told("node_minded")
             process.terminate()
             process.process.wait(timeout=wire.TIMEOUT_S)
             lines = process.events("forgets_dropped")

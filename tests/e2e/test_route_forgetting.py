@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 
 import pytest
 from tests.e2e import plane, upstream, wire
@@ -130,7 +129,7 @@ def test_a_write_reaches_the_origin_once_where_a_cache_does_not_believe_the_rout
                 with wire.Wire(process.address) as client:
                     client.send(wire.request("/pay", method="POST", body=b"amount=5"))
                     assert client.answer().status == 200
-                wire.eventually(lambda: process.events("node_forgets_nothing"), "it is said")
+                process.told("node_forgets_nothing")
                 written = [r for r in origin.requests if r.target == "/pay"]
                 assert [(r.method, r.body) for r in written] == [("POST", b"amount=5")]
                 # It is no cache of ours, and read from on.
@@ -267,7 +266,7 @@ def test_a_router_that_ends_tells_what_it_has_to_tell() -> None:
             with plane.running(contents) as process:
                 wire.fetch(process.address, "/x", method="DELETE")
                 process.terminate()
-                wire.eventually(partial(process.events, "draining"), "it drains")
+                process.told("draining")
                 told = len(orders(a))
                 if comes_back:
                     is_away.clear()

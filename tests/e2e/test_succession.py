@@ -386,6 +386,6 @@ def test_who_drains_says_that_it_is_not_the_one_to_forget() -> None:
         with plane.running(contents) as process, wire.Wire(process.address) as client:
             assert client.ask("/", "x-alongside-ask: purge", method="POST").status == 200
             process.terminate()
-            wire.eventually(lambda: process.events("draining"), "it drains")
+            process.told("draining")
             got = client.ask("/", "x-alongside-ask: purge", method="POST")
             assert (got.status, got.field("connection")) == (503, "close")

@@ -206,7 +206,7 @@ def test_a_drain_lets_connections_finish_and_no_more_in(how: str) -> None:
             assert process.admin("POST", "/drain")[0] == 202
         else:
             process.terminate()
-            wire.eventually(lambda: process.events("draining"), "it drains")
+            process.told("draining")
 
         def is_refused() -> bool:
             try:

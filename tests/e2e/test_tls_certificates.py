@@ -55,7 +55,7 @@ def test_of_two_kinds_of_key_a_client_is_shown_the_one_that_it_can_check(tmp_pat
         # Each is followed by itself.
         pairs["rsa"] = authority.pair("a.example", key=old)
         pairs["rsa"].put(folders["rsa"])
-        wire.eventually(lambda: process.events("certificate_taken"), "it is taken")
+        process.told("certificate_taken")
         assert signed_by(process.address, name="b.example") == "ECDSA"
         assert "handshake failure" in says(process.address, *older, name="b.example")
         assert signed_by(process.address, *older).startswith("RSA")
