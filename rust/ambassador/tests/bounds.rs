@@ -72,7 +72,8 @@ fn more_than_the_bound_comes_to_who_reads_while_it_comes() {
         world.say(0, value(&keys[0]).as_bytes());
         world.say(1, if round < 80 { value(&keys[1]) } else { String::new() }.as_bytes());
         world.step(50);
-        assert!(world.core.holdings().bytes < 50_000, "{:?}", world.core.holdings());
+        // What is ahead, and a piece that is not long enough yet.
+        assert!(world.core.holdings().bytes < 42_000 + 18_000, "{:?}", world.core.holdings());
     }
     (0..2).for_each(|index| world.say(index, b"END\r\n"));
     world.settle();

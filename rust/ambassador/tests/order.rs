@@ -99,27 +99,66 @@ fn the_order_is_the_keys_wherever_answers_are_cut_and_whoever_comes_first() {
     }
 }
 
-#[test]
-fn values_go_on_as_soon_as_those_before_them_did() {
+/// A world with a client that asks two servers, which say what the test says, for their keys: three times for both.
+fn asking() -> (World, usize, impl Fn(usize, usize) -> String) {
     let (mut world, _, keys) = world::of("memcache", 2, &json!({"timeout_ms": null}));
     let client = world.connect();
     ask(&mut world, client, &format!("get {}\r\n", keys.join(" ")));
     (0..2).for_each(|index| world.server(index).health = Health::Silent);
-    world.send(client, format!("get {0} {1} none {0} {1}\r\n", keys[0], keys[1]).as_bytes());
+    world.send(client, format!("get {0} {1} none {0} {1} {0} {1}\r\n", keys[0], keys[1]).as_bytes());
     world.settle();
-    let value = |key: usize| String::from_utf8(value_block(keys[key].as_bytes(), b"v")).unwrap();
-    world.say(1, value(1).as_bytes());
+    let value = move |key: usize, bytes: usize| {
+        String::from_utf8(value_block(keys[key].as_bytes(), "v".repeat(bytes).as_bytes())).unwrap()
+    };
+    (world, client, value)
+}
+
+#[test]
+fn a_short_answer_goes_out_whole() {
+    let (mut world, client, value) = asking();
+    let parts = [(1, value(1, 9)), (0, value(0, 7)), (0, value(0, 8).repeat(2) + "END\r\n"), (1, value(1, 9))];
+    for (server, part) in parts {
+        world.say(server, part.as_bytes());
+        world.settle();
+        assert_eq!(world.take(client), "");
+    }
+    world.say(1, (value(1, 5) + "END\r\n").as_bytes());
+    world.settle();
+    let values = [value(0, 7), value(1, 9), value(0, 8), value(1, 9), value(0, 8), value(1, 5)];
+    assert_eq!(world.take(client), values.concat() + "END\r\n");
+    assert_eq!(world.core.holdings().bytes, 0);
+}
+
+#[test]
+fn of_a_long_answer_each_piece_goes_out_when_it_is_long_enough() {
+    let (mut world, client, value) = asking();
+    world.say(1, value(1, 20_000).as_bytes());
     world.settle();
     assert_eq!(world.take(client), "", "it is not its turn");
-    world.say(0, value(0).as_bytes());
+    world.say(0, value(0, 9).as_bytes());
     world.settle();
-    assert_eq!(world.take(client), value(0) + &value(1));
-    world.say(0, b"END\r\n");
+    assert!(world.take(client) == value(0, 9) + &value(1, 20_000));
+    world.say(0, value(0, 9_000).as_bytes());
     world.settle();
-    assert_eq!(world.take(client), "");
-    world.say(1, format!("{}END\r\n", value(1)).as_bytes());
+    assert_eq!(world.take(client), "", "it is too short");
+    world.say(1, value(1, 9_000).as_bytes());
     world.settle();
-    assert_eq!(world.take(client), value(1) + "END\r\n");
+    assert!(world.take(client) == value(0, 9_000) + &value(1, 9_000));
+    assert_eq!(world.core.holdings().bytes, 0);
+}
+
+#[test]
+fn what_waited_for_a_server_that_fails_goes_out_at_once() {
+    let (mut world, client, value) = asking();
+    world.say(1, value(1, 9_000).repeat(2).as_bytes());
+    world.settle();
+    assert_eq!(world.take(client), "", "it is not its turn");
+    world.kill(0);
+    world.settle();
+    assert!(world.take(client) == value(1, 9_000).repeat(2));
+    world.say(1, b"END\r\n");
+    world.settle();
+    assert_eq!(world.take(client), "END\r\n");
 }
 
 #[test]

@@ -24,6 +24,9 @@ use std::time::Duration;
 const READ_BYTES: usize = 64 * 1024;
 /// Events of one turn.
 const EVENTS: usize = 1024;
+/// After a turn of so many reads others run first, where they wait for the processor: most of them are who was just written to,
+/// and what they say is read in one turn and not in several. One who asks alone does not wait for others.
+const SEVERAL: usize = 2;
 /// Rounds of effects in one turn; what follows them waits for the next.
 const EFFECT_ROUNDS: usize = 8;
 /// Bytes written to a connection in one turn at most: others have their turn before the rest.
@@ -70,6 +73,8 @@ pub(crate) struct Reactor {
     scratch: Vec<u8>,
     /// What is to be read from.
     listed: Vec<Who>,
+    /// How many were read from in this turn.
+    reads: usize,
     /// Room for the next turn's.
     spare: Vec<Who>,
     /// What can be written to again.
@@ -115,6 +120,7 @@ impl Reactor {
             drain_at_us: None,
             scratch: vec![0; READ_BYTES],
             listed: Vec::new(),
+            reads: 0,
             spare: Vec::new(),
             unblocked: Vec::new(),
             effects: Vec::new(),
@@ -130,6 +136,9 @@ impl Reactor {
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
         loop {
+            if self.reads >= SEVERAL {
+                std::thread::yield_now();
+            }
             if let Err(error) = self.poll.poll(&mut events, self.wait()) {
                 if error.kind() != io::ErrorKind::Interrupted {
                     tracing::error!(event = "poll_failed", error = %error);
@@ -236,6 +245,7 @@ impl Reactor {
     /// Reads from everything that is readable, once.
     fn read_listed(&mut self) {
         let mut listed = std::mem::replace(&mut self.listed, std::mem::take(&mut self.spare));
+        self.reads = listed.len();
         for who in listed.drain(..) {
             self.at = Some(who);
             match who {

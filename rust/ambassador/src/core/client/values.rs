@@ -9,6 +9,10 @@ use crate::core::gather::{Gather, STORE_BYTES_MAX, Taken};
 use crate::core::link::Ask;
 use crate::core::slots::SlotKind;
 
+/// So many bytes of values go on before their answer is whole. Fewer are of no use to a client that waits for its end, and cost
+/// both a system call each.
+const PIECE_BYTES: usize = 16 * 1024;
+
 impl Client {
     /// Take what a server says of its part of the keys, and pass on what is next; `None` if nobody waits for it.
     pub(crate) fn values<'a>(
@@ -42,7 +46,7 @@ impl Client {
         gather.pass_on(values, out);
         self.early_bytes = self.early_bytes + slot.waiting_bytes() - before;
         if is_first {
-            self.dirty(context);
+            self.pass_piece(context);
         }
         Some(taken)
     }
@@ -75,6 +79,14 @@ impl Client {
         gather.pass_on(&[], Some(out));
         self.early_bytes = self.early_bytes + slot.waiting_bytes() - before;
         if place == 0 {
+            self.pass_piece(context);
+        }
+    }
+
+    /// Have it written to if there is enough; the rest is written when the answer is over.
+    #[inline]
+    fn pass_piece(&mut self, context: &mut Context) {
+        if self.output.len() >= PIECE_BYTES {
             self.dirty(context);
         }
     }
