@@ -138,17 +138,17 @@ fn of_a_long_answer_each_piece_goes_out_when_it_is_long_enough() {
     world.say(0, value(0, 9).as_bytes());
     world.settle();
     assert!(world.take(client) == value(0, 9) + &value(1, 20_000));
-    world.say(0, value(0, 9_000).as_bytes());
+    world.say(0, value(0, 16_300).as_bytes());
     world.settle();
     assert_eq!(world.take(client), "", "it is too short");
-    world.say(1, value(1, 9_000).as_bytes());
+    world.say(1, value(1, 100).as_bytes());
     world.settle();
-    assert!(world.take(client) == value(0, 9_000) + &value(1, 9_000));
+    assert!(world.take(client) == value(0, 16_300) + &value(1, 100));
     assert_eq!(world.core.holdings().bytes, 0);
 }
 
 #[test]
-fn what_waited_for_a_server_that_fails_goes_out_at_once() {
+fn what_waited_for_a_server_that_fails_goes_out_if_it_is_long_enough() {
     let (mut world, client, value) = asking();
     world.say(1, value(1, 9_000).repeat(2).as_bytes());
     world.settle();
@@ -159,6 +159,19 @@ fn what_waited_for_a_server_that_fails_goes_out_at_once() {
     world.say(1, b"END\r\n");
     world.settle();
     assert_eq!(world.take(client), "END\r\n");
+}
+
+#[test]
+fn short_values_that_waited_for_a_server_that_fails_go_out_with_the_end() {
+    let (mut world, client, value) = asking();
+    world.say(1, value(1, 9).repeat(2).as_bytes());
+    world.settle();
+    world.kill(0);
+    world.settle();
+    assert_eq!(world.take(client), "");
+    world.say(1, b"END\r\n");
+    world.settle();
+    assert_eq!(world.take(client), value(1, 9).repeat(2) + "END\r\n");
 }
 
 #[test]

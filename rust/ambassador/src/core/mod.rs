@@ -6,8 +6,8 @@
 //! connections; [`Core::turn`]; do the effects ([`Core::take_effects`]); write what is dirty ([`Core::take_dirty`]), each
 //! connection once, and say how much was taken ([`Core::client_wrote`], [`Core::link_wrote`]). What was not taken is
 //! written when the socket is writable again; the connection is not dirty for that. Links may be written some turns later,
-//! while these follow each other without a pause. Then wait for sockets, at most until
-//! [`Core::next_us`].
+//! while these follow each other without a pause; a client that is not dirty may have output that waits for more. Then wait
+//! for sockets, at most until [`Core::next_us`].
 
 mod apply;
 mod buffers;

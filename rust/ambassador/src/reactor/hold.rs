@@ -6,7 +6,7 @@ const FEW: usize = 8;
 const ENOUGH: usize = 64;
 /// So many bytes are told, whoever else may ask: long commands gain nothing by waiting.
 const ENOUGH_BYTES: usize = 64 * 1024;
-/// Servers wait no longer, also where turns take long.
+/// Servers wait for no turn that begins later, also where turns take long.
 const LONGEST_US: u64 = 1_000;
 
 /// Counts who asked. Where many do, turn after turn, servers are told once what they would be told in several turns, and

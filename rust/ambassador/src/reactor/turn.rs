@@ -24,8 +24,8 @@ use std::time::Duration;
 const READ_BYTES: usize = 64 * 1024;
 /// Events of one turn.
 const EVENTS: usize = 1024;
-/// After a turn of so many reads others run first, where they wait for the processor: most of them are who was just written to,
-/// and what they say is read in one turn and not in several. One who asks alone does not wait for others.
+/// After a turn in which so many were to be read from others run first, where they wait for the processor: most of them are who
+/// was just written to, and what they say is read in one turn and not in several. One who asks alone seldom waits for others.
 const SEVERAL: usize = 2;
 /// Rounds of effects in one turn; what follows them waits for the next.
 const EFFECT_ROUNDS: usize = 8;
@@ -73,7 +73,7 @@ pub(crate) struct Reactor {
     scratch: Vec<u8>,
     /// What is to be read from.
     listed: Vec<Who>,
-    /// How many were read from in this turn.
+    /// How many were to be read from in this turn.
     reads: usize,
     /// Room for the next turn's.
     spare: Vec<Who>,

@@ -9,8 +9,8 @@ use crate::core::gather::{Gather, STORE_BYTES_MAX, Taken};
 use crate::core::link::Ask;
 use crate::core::slots::SlotKind;
 
-/// So many bytes of values go on before their answer is whole. Fewer are of no use to a client that waits for its end, and cost
-/// both a system call each.
+/// When so many bytes wait, values among them go out before their answer is whole. Fewer are of little use to a client, which
+/// waits for its end, and cost both sides a system call.
 const PIECE_BYTES: usize = 16 * 1024;
 
 impl Client {
@@ -83,7 +83,7 @@ impl Client {
         }
     }
 
-    /// Have it written to if there is enough; the rest is written when the answer is over.
+    /// Have it written to if enough waits. What is not written now is with the rest, at the end of the answer at the latest.
     #[inline]
     fn pass_piece(&mut self, context: &mut Context) {
         if self.output.len() >= PIECE_BYTES {
