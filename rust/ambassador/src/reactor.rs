@@ -7,6 +7,7 @@ mod hold;
 mod leaving;
 mod links;
 mod names;
+mod recovery;
 mod socket;
 mod turn;
 mod who;

@@ -9,7 +9,7 @@ use super::links::Link;
 use super::socket::Socket;
 use super::who::Who;
 use super::{Clock, Common};
-use crate::core::{ClientId, Core, Effect, LinkId, Terms, Why, give_back};
+use crate::core::{ClientId, Core, Effect, LinkId, Terms, give_back};
 use alongside_transport::accept::Failures;
 use alongside_transport::admission::Admitted;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -51,7 +51,7 @@ pub(super) struct Client {
 pub(crate) struct Reactor {
     poll: Poll,
     pub(super) core: Core,
-    seed: u64,
+    pub(super) seed: u64,
     pub(super) clients: Vec<Option<Client>>,
     pub(super) links: Vec<Option<Link>>,
     pub(super) commands: Receiver<Command>,
@@ -81,11 +81,11 @@ pub(crate) struct Reactor {
     pub(super) unblocked: Vec<Who>,
     effects: Vec<Effect>,
     /// Room for what is to be written, with the links that wait while the hold is on.
-    dirty: (Vec<ClientId>, Vec<LinkId>),
+    pub(super) dirty: (Vec<ClientId>, Vec<LinkId>),
     /// Effects are left over.
     is_due: bool,
     /// Whether servers wait for what else is asked.
-    hold: Hold,
+    pub(super) hold: Hold,
     /// Whose work is being done.
     pub(super) at: Option<Who>,
 }
@@ -217,7 +217,7 @@ impl Reactor {
         }
     }
 
-    fn connection(&mut self, who: Who) -> Option<&mut Connection> {
+    pub(super) fn connection(&mut self, who: Who) -> Option<&mut Connection> {
         match who {
             Who::Client(index) => self.clients.get_mut(index)?.as_mut().map(|client| &mut client.connection),
             Who::Link(index) => self.links.get_mut(index)?.as_mut()?.connection.as_mut(),
@@ -461,50 +461,5 @@ impl Reactor {
 
     pub(super) fn register_link(&self, socket: &mut Socket, index: usize) -> io::Result<()> {
         self.register(socket, Who::Link(index))
-    }
-
-    /// Forgets a client whose work broke, and the links of its pool: a command of its may be half written to any of them.
-    /// Tells whether it was there.
-    fn forget_broken(&mut self, index: usize) -> bool {
-        let Some(pool) = self.clients.get(index).and_then(Option::as_ref).map(|client| Arc::clone(&client.pool)) else {
-            return false;
-        };
-        self.client_failed(index);
-        for index in 0..self.links.len() {
-            let is_its = |link: &Link| link.pool() == &*pool;
-            if self.links[index].as_ref().is_some_and(is_its) {
-                self.close(index, Why::Own);
-            }
-        }
-        true
-    }
-
-    /// Goes on after a panic: without the client whose work it was, else from the beginning.
-    fn recover(&mut self) {
-        let at = self.at.take();
-        self.hold.end();
-        self.dirty.1.clear();
-        tracing::error!(event = "panicked", at = ?at);
-        let is_over = match at {
-            Some(Who::Client(index)) => {
-                catch_unwind(AssertUnwindSafe(|| self.forget_broken(index))).is_ok_and(|is_over| is_over)
-            }
-            _ => false,
-        };
-        if !is_over {
-            self.clients.clear();
-            self.links.clear();
-            self.core = Core::new(self.seed);
-            let _ = catch_unwind(AssertUnwindSafe(|| self.core.apply(self.applied.clone(), self.now_us)));
-        }
-        // What the kernel said in this turn it says no more.
-        let all = (0..self.clients.len()).map(Who::Client).chain((0..self.links.len()).map(Who::Link));
-        for who in all.collect::<Vec<_>>() {
-            if let Some(connection) = self.connection(who) {
-                (connection.is_readable, connection.is_blocked, connection.is_listed) = (true, false, false);
-                self.unblocked.push(who);
-                self.list(who);
-            }
-        }
     }
 }
