@@ -113,65 +113,53 @@ fn asking() -> (World, usize, impl Fn(usize, usize) -> String) {
     (world, client, value)
 }
 
+/// What the client gets when a server says so much more.
+fn told(world: &mut World, client: usize, server: usize, said: &str) -> String {
+    world.say(server, said.as_bytes());
+    world.settle();
+    world.take(client)
+}
+
 #[test]
 fn a_short_answer_goes_out_whole() {
     let (mut world, client, value) = asking();
     let parts = [(1, value(1, 9)), (0, value(0, 7)), (0, value(0, 8).repeat(2) + "END\r\n"), (1, value(1, 9))];
     for (server, part) in parts {
-        world.say(server, part.as_bytes());
-        world.settle();
-        assert_eq!(world.take(client), "");
+        assert_eq!(told(&mut world, client, server, &part), "");
     }
-    world.say(1, (value(1, 5) + "END\r\n").as_bytes());
-    world.settle();
     let values = [value(0, 7), value(1, 9), value(0, 8), value(1, 9), value(0, 8), value(1, 5)];
-    assert_eq!(world.take(client), values.concat() + "END\r\n");
+    assert_eq!(told(&mut world, client, 1, &(value(1, 5) + "END\r\n")), values.concat() + "END\r\n");
     assert_eq!(world.core.holdings().bytes, 0);
 }
 
 #[test]
 fn of_a_long_answer_each_piece_goes_out_when_it_is_long_enough() {
     let (mut world, client, value) = asking();
-    world.say(1, value(1, 20_000).as_bytes());
-    world.settle();
-    assert_eq!(world.take(client), "", "it is not its turn");
-    world.say(0, value(0, 9).as_bytes());
-    world.settle();
-    assert!(world.take(client) == value(0, 9) + &value(1, 20_000));
-    world.say(0, value(0, 16_300).as_bytes());
-    world.settle();
-    assert_eq!(world.take(client), "", "it is too short");
-    world.say(1, value(1, 100).as_bytes());
-    world.settle();
-    assert!(world.take(client) == value(0, 16_300) + &value(1, 100));
+    assert_eq!(told(&mut world, client, 1, &value(1, 20_000)), "", "it is not its turn");
+    assert!(told(&mut world, client, 0, &value(0, 9)) == value(0, 9) + &value(1, 20_000));
+    assert_eq!(told(&mut world, client, 0, &value(0, 16_300)), "", "it is too short");
+    assert!(told(&mut world, client, 1, &value(1, 100)) == value(0, 16_300) + &value(1, 100));
     assert_eq!(world.core.holdings().bytes, 0);
 }
 
 #[test]
 fn what_waited_for_a_server_that_fails_goes_out_if_it_is_long_enough() {
     let (mut world, client, value) = asking();
-    world.say(1, value(1, 9_000).repeat(2).as_bytes());
-    world.settle();
-    assert_eq!(world.take(client), "", "it is not its turn");
+    assert_eq!(told(&mut world, client, 1, &value(1, 9_000).repeat(2)), "", "it is not its turn");
     world.kill(0);
     world.settle();
     assert!(world.take(client) == value(1, 9_000).repeat(2));
-    world.say(1, b"END\r\n");
-    world.settle();
-    assert_eq!(world.take(client), "END\r\n");
+    assert_eq!(told(&mut world, client, 1, "END\r\n"), "END\r\n");
 }
 
 #[test]
 fn short_values_that_waited_for_a_server_that_fails_go_out_with_the_end() {
     let (mut world, client, value) = asking();
-    world.say(1, value(1, 9).repeat(2).as_bytes());
-    world.settle();
+    assert_eq!(told(&mut world, client, 1, &value(1, 9).repeat(2)), "");
     world.kill(0);
     world.settle();
     assert_eq!(world.take(client), "");
-    world.say(1, b"END\r\n");
-    world.settle();
-    assert_eq!(world.take(client), value(1, 9).repeat(2) + "END\r\n");
+    assert_eq!(told(&mut world, client, 1, "END\r\n"), value(1, 9).repeat(2) + "END\r\n");
 }
 
 #[test]
