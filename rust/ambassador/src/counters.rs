@@ -149,6 +149,8 @@ figures! { ServerLane, ServerSum,
     timed_out,
     /// Reads that went to another server since this one could not be connected to.
     moved_away,
+    /// Gets that it was told in the line of another.
+    joined,
     /// Looks whether the server can be used again.
     probes,
     /// Those that failed.

@@ -42,7 +42,7 @@ const OF_POOLS_NOW: [Described<PoolSum>; 2] = [
 ];
 
 /// What is counted of a server.
-const OF_SERVERS: [Described<ServerSum>; 12] = [
+const OF_SERVERS: [Described<ServerSum>; 13] = [
     ("requests", "Commands, or parts of them, that were sent to a server", |sum| sum.requests),
     ("request_bytes", "Bytes of what was sent to a server", |sum| sum.request_bytes),
     ("responses", "Answers of a server", |sum| sum.responses),
@@ -50,6 +50,7 @@ const OF_SERVERS: [Described<ServerSum>; 12] = [
     ("failed", "Commands that failed since their server did", |sum| sum.failed),
     ("timed_out", "Commands whose answers came too late or never", |sum| sum.timed_out),
     ("moved_away", "Reads that went to another server since theirs could not be connected to", |sum| sum.moved_away),
+    ("joined", "Gets that a server was told in the line of another", |sum| sum.joined),
     ("probes", "Looks whether a server can be used again", |sum| sum.probes),
     ("probes_failed", "Looks after which a server is still not used", |sum| sum.probes_failed),
     ("server_ends", "Connections that a server ended", |sum| sum.server_eof),

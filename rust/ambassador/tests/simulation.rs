@@ -71,6 +71,8 @@ struct Simulation {
     sick: Vec<String>,
     /// Servers that there ever were.
     named: usize,
+    /// Clients that are there at once, at most.
+    most: usize,
     talkers: BTreeMap<usize, Talker>,
     told: Told,
 }
@@ -108,8 +110,9 @@ impl Simulation {
                 server.hangs_up = true;
             }
         }
+        let most = if random.is_so(500) { 8 } else { 16 };
         let (talkers, told) = (BTreeMap::new(), Told::new());
-        Simulation { world, document, terms, random, sick, named: servers, talkers, told }
+        Simulation { world, document, terms, random, sick, named: servers, most, talkers, told }
     }
 
     fn count(&mut self, what: &'static str) {
@@ -181,7 +184,7 @@ impl Simulation {
         let clients: Vec<usize> = self.talkers.keys().copied().collect();
         let some = clients.get(self.random.place(clients.len().max(1))).copied();
         match (self.random.below(14), some) {
-            (0..=1, _) if clients.len() < 8 => self.come(),
+            (0..=1, _) if clients.len() < self.most => self.come(),
             (2, Some(number)) => {
                 self.talkers.remove(&number);
                 self.world.break_client(number);
@@ -349,7 +352,8 @@ impl Simulation {
 
 fn simulate(protocol: &str, seed: u64) -> Told {
     let mut simulation = Simulation::new(protocol, seed);
-    simulation.come();
+    // Gets are joined where there are many clients.
+    (0..=simulation.most / 2).for_each(|_| simulation.come());
     simulation.run();
     simulation.heal();
     let counters = &simulation.terms.counters;
@@ -362,6 +366,7 @@ fn simulate(protocol: &str, seed: u64) -> Told {
         ("timed out", sums().map(|sum| sum.timed_out).sum()),
         ("probes", sums().map(|sum| sum.probes).sum()),
         ("moved away", sums().map(|sum| sum.moved_away).sum()),
+        ("joined", sums().map(|sum| sum.joined).sum()),
     ]);
     told
 }
@@ -393,7 +398,7 @@ const HAPPENS: [&str; 13] = [
 
 #[test]
 fn memcache_clients_get_their_own_answers_in_order() {
-    let happens = [&HAPPENS[..], &["floods"]].concat();
+    let happens = [&HAPPENS[..], &["floods", "joined"]].concat();
     for_each_seed("memcache", &happens, |seed| simulate("memcache", seed));
 }
 

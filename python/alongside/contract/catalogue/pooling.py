@@ -61,6 +61,7 @@ OWN_METRICS = (
         "reads that went to another server since theirs could not be connected to",
         _SERVER,
     ),
+    _counter("joined", "gets that a server was told in the line of another", _SERVER),
     _counter("probes", "looks whether a server can be used again", _SERVER),
     _counter("probes_failed", "looks after which a server is still not used", _SERVER),
     _counter("server_ends", "connections that a server ended", _SERVER),

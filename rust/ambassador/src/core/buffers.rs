@@ -135,6 +135,12 @@ impl Output {
         self.end(buffers).extend_from_slice(bytes);
     }
 
+    /// Take back so many bytes of what was appended last; what was written of them is not.
+    #[inline]
+    pub(crate) fn shorten(&mut self, count: usize) {
+        self.bytes.truncate(self.bytes.len().saturating_sub(count).max(self.written));
+    }
+
     /// Lend what there is.
     pub(crate) fn lend(&mut self, buffers: &mut Buffers) -> Lent {
         let bytes = std::mem::take(self.end(buffers));

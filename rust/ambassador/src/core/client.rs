@@ -268,28 +268,35 @@ impl Client {
     /// Take the whole answer of a slot.
     #[inline]
     pub(crate) fn finish(&mut self, number: u32, bytes: &[u8], context: &mut Context) {
+        self.finish_in_two(number, [bytes, b""], context);
+    }
+
+    /// Take the whole answer of a slot, in two parts.
+    #[inline]
+    pub(crate) fn finish_in_two(&mut self, number: u32, parts: [&[u8]; 2], context: &mut Context) {
         let place = self.slots.place(number);
         // A slot that was cut off may still be answered.
         let Some(kind) = self.slots.get_mut(place).map(|slot| slot.kind) else { return };
-        let bytes = if kind == SlotKind::Unheard { b"" } else { bytes };
-        if !self.has_room(bytes.len(), context) {
+        let parts = if kind == SlotKind::Unheard { [&b""[..]; 2] } else { parts };
+        let bytes = parts[0].len() + parts[1].len();
+        if !self.has_room(bytes, context) {
             return;
         }
         if place == 0 {
             if self.slots.pop().is_some() {
-                self.gauge(bytes.len());
-                self.output.extend(bytes, &mut context.buffers);
+                self.gauge(bytes);
+                parts.into_iter().for_each(|part| self.output.extend(part, &mut context.buffers));
                 self.advance(context);
             }
             return;
         }
         let Some(slot) = self.slots.get_mut(place) else { return };
         let mut early = context.buffers.take();
-        early.extend_from_slice(bytes);
+        parts.into_iter().for_each(|part| early.extend_from_slice(part));
         slot.early = early;
-        slot.bytes = bytes.len();
+        slot.bytes = bytes;
         slot.left = 0;
-        self.early_bytes += bytes.len();
+        self.early_bytes += bytes;
     }
 
     /// Fail the whole answer of a slot.

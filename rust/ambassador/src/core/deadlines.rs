@@ -86,7 +86,7 @@ fn look_at(link: &mut Link, pool: &Pool, clients: &mut Slab<Client>, context: &m
             look.is_silent = true;
         }
         look.is_over |= ask.what.is_set_up();
-        if !ask.is_clients() {
+        if !ask.is_waited_for() {
             continue;
         }
         link.lane.timed_out.add(1);

@@ -143,12 +143,12 @@ impl Fleet {
     pub(crate) fn fail_asks(&mut self, link: Link, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
         for index in link.graves..link.asks.len() {
             let ask = link.asks[index];
-            let bytes = link.unsent(index);
-            if bytes.is_some_and(|bytes| self.ask_another(&link, ask, bytes, clients, context)) {
+            let command = link.unsent(index).map(|bytes| link.command(index, bytes));
+            if command.is_some_and(|command| self.ask_another(&link, ask, &command, clients, context)) {
                 link.lane.moved_away.add(1);
                 continue;
             }
-            if !ask.is_clients() {
+            if !ask.is_waited_for() {
                 continue;
             }
             let why = self.pool(link.pool).map_or(why, |pool| pool.told_by(&link, ask, why));
@@ -206,7 +206,9 @@ fn read(link: &mut Link, pool: &Pool, bytes: &[u8], clients: &mut Slab<Client>, 
 pub(crate) fn fail_ask(ask: Ask, why: Why, clients: &mut Slab<Client>, context: &mut Context) {
     let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return };
     match ask.what {
-        What::Line | What::Values | What::Meta | What::MetaSet | What::Reply => client.fail(ask.slot, why, context),
+        What::Line | What::Values | What::Joined | What::Meta | What::MetaSet | What::Reply => {
+            client.fail(ask.slot, why, context)
+        }
         What::ValuesPart => client.fail_values(ask, why, context),
         What::LinePart => client.part(ask.slot, Some(why), context),
         What::ReplyPart => client.merge(ask.slot, ask.part, Err(why), context),

@@ -10,6 +10,7 @@ use alongside_protocols::resp::{Passing, ReplyProgress, Version};
 use super::buffers::{Input, Lent, Output};
 use super::context::Context;
 use super::gather::NONE;
+use super::joined::Joined;
 use super::server::Server;
 use super::{ClientId, LinkId};
 use crate::counters::{Class, ServerLane};
@@ -37,6 +38,12 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    /// Tell whether a client asked it, and has no answer yet.
+    #[inline]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.client != NOBODY && self.is_clients()
+    }
+
     /// Tell whether a client asked it, and not we.
     #[inline]
     pub(crate) fn is_clients(&self) -> bool {
@@ -64,6 +71,8 @@ pub(crate) enum What {
     Line,
     /// memcache: values and `END`, passed on as they are.
     Values,
+    /// memcache: a value, of a key that stands in the line of the ask before.
+    Joined,
     /// memcache: a part's values.
     ValuesPart,
     /// memcache: a meta command's answer.
@@ -133,6 +142,7 @@ pub(crate) struct Link {
     /// The first answer is too large to be kept: this is how far it was passed over.
     pub(crate) passing: Option<Passing>,
     pub(crate) asks: VecDeque<Ask>,
+    pub(super) joined: Joined,
     /// So many of the first asks failed by time-out; their answers are passed over.
     pub(crate) graves: usize,
     /// How long an answer may take; the maximum for as long as it likes.
@@ -169,6 +179,7 @@ impl Link {
             reply_progress: ReplyProgress::default(),
             passing: None,
             asks: VecDeque::new(),
+            joined: Joined::default(),
             graves: 0,
             timeout_us: u64::MAX,
             opened_us: now_us,
@@ -186,6 +197,9 @@ impl Link {
     pub(crate) fn ask(&mut self, mut ask: Ask, context: &mut Context) {
         if self.asks.len() == self.graves && self.timeout_us != u64::MAX {
             context.wake(context.now_us + self.timeout_us);
+        }
+        if self.joined.is_open() {
+            self.close_line(context);
         }
         ask.start = self.end;
         ask.at_us = context.at_us();
@@ -212,6 +226,35 @@ impl Link {
     pub(crate) fn write(&mut self, bytes: &[u8], context: &mut Context) {
         self.output.extend(bytes, &mut context.buffers);
         self.end = self.end.wrapping_add(bytes.len() as u32);
+    }
+
+    /// Return how many bytes were ever put into the output.
+    #[inline]
+    pub(super) const fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// Return what is to be written from a place of the stream on.
+    pub(super) fn since(&self, start: u32) -> &[u8] {
+        let rest = self.output.rest();
+        rest.len()
+            .checked_sub(self.end.wrapping_sub(start) as usize)
+            .and_then(|first| rest.get(first..))
+            .unwrap_or_default()
+    }
+
+    /// Take back the end of the line that was written last.
+    pub(super) fn reopen(&mut self) {
+        self.output.shorten(2);
+        self.end = self.end.wrapping_sub(2);
+    }
+
+    /// So many bytes were written.
+    pub(crate) fn wrote(&mut self, count: usize, context: &mut Context) {
+        if count > 0 {
+            self.close_line(context);
+        }
+        self.output.wrote(count, &mut context.buffers);
     }
 
     /// Count what was asked last, now that it is written.
@@ -266,6 +309,14 @@ impl Link {
         }
         let first = self.end.wrapping_sub(waiting);
         self.asks.iter().rev().take_while(|ask| ask.start.wrapping_sub(first) < waiting).count()
+    }
+
+    /// Tell whether nothing was sent of what was asked first.
+    #[inline]
+    pub(super) fn is_first_unsent(&self) -> bool {
+        let waiting = self.output.len() as u32;
+        let first = self.end.wrapping_sub(waiting);
+        self.asks.front().is_some_and(|ask| ask.start.wrapping_sub(first) < waiting)
     }
 
     /// Take off the ask that was answered; tell whether it is a grave.
@@ -380,5 +431,6 @@ impl Link {
     pub(crate) fn dismantle(mut self, context: &mut Context) {
         self.input.clear(&mut context.buffers);
         self.output.clear(&mut context.buffers);
+        self.joined.dismantle(context);
     }
 }

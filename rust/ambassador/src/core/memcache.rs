@@ -11,7 +11,7 @@ use super::ids::Slab;
 use super::link::{Ask, Link, What};
 use super::pool::Pool;
 use super::slots::{Slot, SlotKind};
-use super::{LinkId, Why, local, memcache_many};
+use super::{LinkId, Why, joined, local, memcache_many};
 use crate::counters::Class;
 
 /// Begin what is whole of a client's commands; return how many bytes are done with.
@@ -159,12 +159,16 @@ fn pass_on(
     match link {
         Ok(link) => {
             ask.slot = client.expect(kind, request.bytes.len());
-            link.ask(ask, context);
-            let sent = if request.is_quiet {
-                link.write_with(context, |out| request.write_loud(out))
+            let sent = if joined::may_join(pool, request) {
+                link.get(ask, request.key(), request.bytes, context)
             } else {
-                link.write(request.bytes, context);
-                request.bytes.len()
+                link.ask(ask, context);
+                if request.is_quiet {
+                    link.write_with(context, |out| request.write_loud(out))
+                } else {
+                    link.write(request.bytes, context);
+                    request.bytes.len()
+                }
             };
             link.lane.requests.add(1);
             link.lane.request_bytes.add(sent as u64);

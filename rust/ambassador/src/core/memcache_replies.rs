@@ -3,13 +3,13 @@
 use alongside_protocols::incremental::{Parsed, Progress};
 use alongside_protocols::memcache::{Expect, Outcome, Piece, Reply, piece, reply};
 
-use super::Why;
 use super::client::Client;
 use super::context::Context;
 use super::fleet::{Seen, Verdict};
 use super::gather::{End, Taken};
 use super::ids::Slab;
 use super::link::{Ask, Link, What};
+use super::{Why, joined};
 
 /// What memcached says to a connection that it has no room for.
 const FULL: &[u8] = b"ERROR Too many open connections\r\n";
@@ -27,6 +27,17 @@ pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, co
         if !link.was_answered && rest.starts_with(FULL) {
             seen.verdict = Verdict::Broken(Why::Refused);
             break;
+        }
+        // What answers nothing that was sent is not the answer to what will be.
+        if link.is_first_unsent() {
+            seen.verdict = Verdict::Broken(Why::Stray);
+            break;
+        }
+        if link.is_joined() {
+            if !joined::read(link, rest, &mut seen, clients, context) {
+                break;
+            }
+            continue;
         }
         let is_whole = match ask.what {
             What::ValuesPart => values_part(link, ask, rest, &mut seen, clients, context),

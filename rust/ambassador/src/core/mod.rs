@@ -19,6 +19,7 @@ mod fleet;
 mod gather;
 mod hello;
 mod ids;
+mod joined;
 mod link;
 mod local;
 mod memcache;
@@ -193,7 +194,7 @@ impl Core {
     pub fn link_wrote(&mut self, link: LinkId, count: usize, now_us: u64) {
         self.context.now_us = now_us;
         let Some(link) = self.fleet.links.get_mut(link.index, link.generation) else { return };
-        link.output.wrote(count, &mut self.context.buffers);
+        link.wrote(count, &mut self.context);
         link.show_queues();
     }
 

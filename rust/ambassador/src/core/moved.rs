@@ -35,7 +35,10 @@ impl Fleet {
         let Some(client) = clients.get_mut(ask.client.index, ask.client.generation) else { return false };
         let Some((pool, links)) = self.parts(link.pool) else { return false };
         match ask.what {
-            What::Values | What::Meta | What::Reply => {
+            What::Values | What::Joined | What::Meta | What::Reply => {
+                if ask.what == What::Joined {
+                    ask.what = What::Values;
+                }
                 let Some(key) = Key::of(pool, bytes) else { return false };
                 let found = pool.choose(key.bytes(), context).ok().filter(|&server| server != link.server as usize);
                 let found = found.and_then(|server| {

@@ -35,9 +35,13 @@ fn answer(stream: impl Read + Write, value: &dyn Fn(&str) -> String) {
     let mut line = String::new();
     while stream.read_line(&mut line).is_ok_and(|count| count > 0) {
         let said = match line.trim_end().strip_prefix("get ") {
-            Some(key) => {
-                let value = value(key);
-                format!("VALUE {key} 0 {}\r\n{value}\r\nEND\r\n", value.len())
+            Some(keys) => {
+                let said = |key| (key, value(key));
+                let values = keys
+                    .split(' ')
+                    .map(said)
+                    .map(|(key, value)| format!("VALUE {key} 0 {}\r\n{value}\r\n", value.len()));
+                values.collect::<String>() + "END\r\n"
             }
             None => "VERSION 1\r\n".to_owned(),
         };

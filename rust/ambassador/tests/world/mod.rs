@@ -192,6 +192,14 @@ impl World {
         }
     }
 
+    /// Everything that a server was sent and has not read, taken off.
+    pub fn hear(&mut self, index: usize) -> String {
+        let address = format!("127.0.0.1:{}", 7000 + index);
+        let its = self.links.iter_mut().filter(|(_, link)| link.server == address);
+        let sent = its.flat_map(|(_, link)| std::mem::take(&mut link.to_server)).collect();
+        String::from_utf8(sent).unwrap()
+    }
+
     /// A server's name stands for another address from now on. Who is still at the old one is served there too.
     pub fn move_away(&mut self, address: &str) {
         self.servers.get_mut(address).unwrap().moves += 1;

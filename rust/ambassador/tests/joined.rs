@@ -1,0 +1,325 @@
+//! Gets that many clients ask at once go to a memcache server in one line, and each client gets what is its own.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod world;
+
+use std::sync::Arc;
+
+use alongside_ambassador::core::{ClientId, Core, Effect, LinkId, Terms};
+use serde_json::{Value, json};
+use world::memcached::value_block;
+use world::terms::terms;
+use world::{Health, World, ask};
+
+/// From so many clients on.
+const CLIENTS: usize = 8;
+const END: &str = "END\r\n";
+const INVALID: &str = "SERVER_ERROR Server sent an invalid answer\r\n";
+
+/// A world with so many clients and a server that says what the test says.
+fn world(clients: usize, more: &Value) -> (World, Arc<Terms>, Vec<usize>) {
+    let (mut world, terms, _) = world::of("memcache", 1, more);
+    let clients: Vec<usize> = (0..clients).map(|_| world.connect()).collect();
+    world.is_cutting = false;
+    ask(&mut world, clients[0], "get x\r\n");
+    world.server(0).health = Health::Silent;
+    (world, terms, clients)
+}
+
+/// Each client sends its own; return what the server is told.
+fn send(world: &mut World, clients: &[usize], each: &[&str]) -> String {
+    assert_eq!(clients.len(), each.len());
+    clients.iter().zip(each).for_each(|(client, bytes)| world.send(*client, bytes.as_bytes()));
+    world.settle();
+    world.hear(0)
+}
+
+fn gets(keys: &str) -> Vec<String> {
+    keys.split(' ').map(|key| format!("get {key}\r\n")).collect()
+}
+
+/// Each client asks for a key; return what the server is told.
+fn get(world: &mut World, clients: &[usize], keys: &str) -> String {
+    send(world, clients, &gets(keys).iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// What the clients get when the server says so.
+fn told(world: &mut World, clients: &[usize], said: &str) -> Vec<String> {
+    world.say(0, said.as_bytes());
+    world.settle();
+    clients.iter().map(|client| world.take(*client)).collect()
+}
+
+fn value(key: &str, value: &str) -> String {
+    String::from_utf8(value_block(key.as_bytes(), value.as_bytes())).unwrap()
+}
+
+/// Nobody waits for anything.
+fn is_settled(world: &World) -> bool {
+    let holdings = world.core.holdings();
+    (holdings.asks, holdings.slots, holdings.waiting, holdings.bytes, holdings.graves) == (0, 0, 0, 0, 0)
+}
+
+#[test]
+fn the_server_is_told_in_one_line_and_each_gets_its_own() {
+    let (mut world, terms, clients) = world(CLIENTS, &json!({}));
+    assert_eq!(get(&mut world, &clients, "a b c d e f g h"), "get a b c d e f g h\r\n");
+    assert_eq!(world.core.holdings().waiting, CLIENTS);
+    let has = ["b", "c", "f", "g"];
+    let said = has.map(|key| value(key, &key.repeat(9))).concat() + END;
+    let expected = ["", "b", "c", "", "", "f", "g", ""].map(|key| match key {
+        "" => END.to_owned(),
+        key => value(key, &key.repeat(9)) + END,
+    });
+    assert_eq!(told(&mut world, &clients, &said), expected);
+    assert!(is_settled(&world));
+    let sum = terms.servers[0].sum();
+    // Those of the beginning are there too.
+    assert_eq!((sum.joined, sum.requests, sum.responses), (7, 9, 9));
+    assert_eq!(sum.request_bytes, ("get x\r\n".len() + "get a b c d e f g h\r\n".len()) as u64);
+}
+
+#[test]
+fn each_is_answered_by_its_own_value_wherever_answers_are_cut() {
+    let (mut world, _, clients) = world(CLIENTS, &json!({"timeout_ms": null}));
+    let values = ["END\r\n", "VALUE d 0 1\r\n", ""].map(|text| value("d", text));
+    let values = [value("a", "1"), values[0].clone(), values[1].clone(), value("e", ""), values[2].clone()];
+    // The third of those who ask for `d` comes last.
+    let (keys, has) = ("a b d d e f d g", [0, 2, 3, 4, 6]);
+    let said = values.concat() + END;
+    for cut in 0..=said.len() {
+        assert_eq!(get(&mut world, &clients, keys), format!("get {keys}\r\n"));
+        let first = told(&mut world, &clients, &said[..cut]);
+        let mut end = 0;
+        for (client, value) in has.iter().zip(&values) {
+            end += value.len();
+            let expected = if end <= cut { value.clone() + END } else { String::new() };
+            assert_eq!(first[*client], expected, "cut at {cut}");
+        }
+        let last = told(&mut world, &clients, &said[cut..]);
+        for client in 0..CLIENTS {
+            let value = has.iter().position(|has| *has == client).map_or("", |at| values[at].as_str());
+            assert_eq!(first[client].clone() + &last[client], value.to_owned() + END, "cut at {cut}");
+        }
+        assert!(is_settled(&world));
+    }
+}
+
+#[test]
+fn a_server_that_keeps_no_order_is_understood() {
+    let (mut world, _, clients) = world(CLIENTS, &json!({}));
+    get(&mut world, &clients, "a b a c d e f a");
+    let said = [value("d", "4"), value("a", "1"), value("c", "3"), value("a", "1"), value("a", "1")].concat() + END;
+    let expected = ["a1", "", "a1", "c3", "d4", "", "", "a1"].map(|of| match of {
+        "" => END.to_owned(),
+        of => value(&of[..1], &of[1..]) + END,
+    });
+    assert_eq!(told(&mut world, &clients, &said), expected);
+    assert!(is_settled(&world));
+}
+
+#[test]
+fn what_is_no_plain_get_has_its_own_line_and_its_turn() {
+    let (mut world, _, clients) = world(CLIENTS, &json!({}));
+    let commands = ["get a\r\nget b\r\n", "gets c\r\n", "get d\r\nset e 0 0 1\r\ne\r\n", "get e\r\n"];
+    let others = ["get f\r\n", "get  g\r\n", "get h i\r\n", "get j\r\nmg k\r\nget l\r\nget m\r\n"];
+    let lines = [
+        ("get a b\r\n", value("b", "2") + END),
+        ("gets c\r\n", END.to_owned()),
+        ("get d\r\n", END.to_owned()),
+        ("set e 0 0 1\r\ne\r\n", "STORED\r\n".to_owned()),
+        ("get e f\r\n", value("e", "e") + END),
+        ("get  g\r\n", END.to_owned()),
+        ("get h i\r\n", END.to_owned()),
+        ("get j\r\n", value("j", "10") + END),
+        ("mg k\r\n", "EN\r\n".to_owned()),
+        ("get l m\r\n", value("l", "12") + &value("m", "13") + END),
+    ];
+    let sent = send(&mut world, &clients, &[commands, others].concat());
+    assert_eq!(sent, lines.iter().map(|(line, _)| *line).collect::<String>());
+    let said: String = lines.into_iter().map(|(_, said)| said).collect();
+    let expected = [
+        END.to_owned() + &value("b", "2") + END,
+        END.to_owned(),
+        END.to_owned() + "STORED\r\n",
+        value("e", "e") + END,
+        END.to_owned(),
+        END.to_owned(),
+        END.to_owned(),
+        [&value("j", "10"), END, "EN\r\n", &value("l", "12"), END, &value("m", "13"), END].concat(),
+    ];
+    assert_eq!(told(&mut world, &clients, &said), expected);
+    assert!(is_settled(&world));
+}
+
+#[test]
+fn few_clients_and_strict_pools_have_a_line_for_each_get() {
+    for (clients, more) in [(CLIENTS - 1, json!({})), (2 * CLIENTS, json!({"is_strict": true}))] {
+        let (mut world, terms, clients) = world(clients, &more);
+        let keys = vec!["a"; clients.len()].join(" ");
+        assert_eq!(get(&mut world, &clients, &keys), gets(&keys).concat());
+        assert!(told(&mut world, &clients, &END.repeat(clients.len())).iter().all(|got| got == END));
+        assert_eq!(terms.servers[0].sum().joined, 0);
+    }
+}
+
+#[test]
+fn a_line_has_its_end() {
+    let (mut world, _, clients) = world(100, &json!({}));
+    let keys: Vec<String> = (0..100).map(|number| format!("{number}")).collect();
+    let sent = get(&mut world, &clients, &keys.join(" "));
+    assert_eq!(sent, format!("get {}\r\nget {}\r\n", keys[..64].join(" "), keys[64..].join(" ")));
+    let said = keys[..64].iter().map(|key| value(key, key)).collect::<String>() + END + END;
+    let got = told(&mut world, &clients, &said);
+    assert!(got[..64].iter().zip(&keys).all(|(got, key)| *got == value(key, key) + END));
+    assert!(got[64..].iter().all(|got| got == END));
+    let long = |number: &String| format!("{number}{}", "k".repeat(248));
+    let sent = get(&mut world, &clients, &keys.iter().map(long).collect::<Vec<_>>().join(" "));
+    assert!(sent.lines().all(|line| line.len() <= 2_000) && sent.lines().count() < 18);
+    assert_eq!(
+        sent.replace("\r\nget", "").trim_end(),
+        format!("get {}", keys.iter().map(long).collect::<Vec<_>>().join(" "))
+    );
+    let lines = sent.lines().count();
+    assert!(told(&mut world, &clients, &END.repeat(lines)).iter().all(|got| got == END));
+    assert!(is_settled(&world));
+}
+
+#[test]
+fn what_a_server_says_in_place_of_values_is_said_to_all_and_no_line_is_joined_after_it() {
+    let (mut world, _, clients) = world(CLIENTS, &json!({}));
+    let keys = "a b c d e f g h";
+    get(&mut world, &clients, keys);
+    let error = "SERVER_ERROR out of memory writing get response\r\n";
+    let mut expected = vec![error.to_owned(); CLIENTS];
+    expected[1] = value("b", "2") + END;
+    assert_eq!(told(&mut world, &clients, &(value("b", "2") + error)), expected);
+    assert!(is_settled(&world));
+    assert_eq!(get(&mut world, &clients, keys), gets(keys).concat());
+    assert!(told(&mut world, &clients, &END.repeat(CLIENTS)).iter().all(|got| got == END));
+}
+
+#[test]
+fn a_value_that_nobody_waits_for_fails_those_who_were_not_answered() {
+    for stray in [value("z", "1"), value("b", "2")] {
+        let (mut world, terms, clients) = world(CLIENTS, &json!({}));
+        get(&mut world, &clients, "a b c d e f g h");
+        let mut expected = vec![INVALID.to_owned(); CLIENTS];
+        expected[1] = value("b", "2") + END;
+        assert_eq!(told(&mut world, &clients, &(value("b", "2") + &stray)), expected);
+        assert_eq!(terms.servers[0].sum().failed, CLIENTS as u64 - 1);
+        assert!(is_settled(&world));
+    }
+}
+
+#[test]
+fn who_has_its_value_fails_neither_with_the_server_nor_by_time_out() {
+    let is_killed = |world: &mut World| world.kill(0);
+    let is_late = |world: &mut World| world.run_ms(300);
+    let reset = ("SERVER_ERROR Connection reset by peer\r\n", &is_killed as &dyn Fn(&mut World));
+    let late = ("SERVER_ERROR Connection timed out\r\n", &is_late as &dyn Fn(&mut World));
+    for (said, fail) in [reset, late] {
+        let (mut world, terms, clients) = world(CLIENTS, &json!({"timeout_ms": 100}));
+        get(&mut world, &clients, "a b c d e f g h");
+        let got = told(&mut world, &clients, &[value("b", "2"), value("g", "7")].concat());
+        assert_eq!((got[1].clone(), got[6].clone()), (value("b", "2") + END, value("g", "7") + END));
+        fail(&mut world);
+        world.settle();
+        let got: Vec<String> = clients.iter().map(|client| world.take(*client)).collect();
+        for (at, got) in got.iter().enumerate() {
+            assert_eq!(got, if [1, 6].contains(&at) { "" } else { said });
+        }
+        let sum = terms.servers[0].sum();
+        assert_eq!(sum.failed + sum.timed_out, CLIENTS as u64 - 2);
+        assert_eq!(terms.counters.sum().forward_error, CLIENTS as u64 - 2);
+    }
+}
+
+#[test]
+fn what_comes_too_late_is_nobodys_and_what_comes_after_it_is() {
+    let (mut world, _, clients) = world(CLIENTS, &json!({"timeout_ms": 100}));
+    get(&mut world, &clients, "a b c d e f g h");
+    world.run_ms(150);
+    clients.iter().for_each(|client| assert!(world.take(*client).starts_with("SERVER_ERROR")));
+    assert_eq!(get(&mut world, &clients, "b a b c d e f g"), "get b a b c d e f g\r\n");
+    let late = value("a", "old") + &value("b", "old") + END;
+    let got = told(&mut world, &clients, &(late + &value("b", "new") + &value("b", "new") + END));
+    let expected = ["b", "", "b", "", "", "", "", ""].map(|key| match key {
+        "" => END.to_owned(),
+        key => value(key, "new") + END,
+    });
+    assert_eq!(got, expected);
+    assert!(is_settled(&world));
+}
+
+#[test]
+fn who_is_gone_leaves_the_others_theirs() {
+    let (mut world, _, mut clients) = world(CLIENTS, &json!({}));
+    get(&mut world, &clients, "a b c d e f g h");
+    for gone in [0, 3] {
+        world.break_client(clients.remove(gone));
+    }
+    let keys = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let expected = ["b", "c", "d", "f", "g", "h"].map(|key| value(key, key) + END);
+    assert_eq!(told(&mut world, &clients, &(keys.map(|key| value(key, key)).concat() + END)), expected);
+    assert!(is_settled(&world));
+}
+
+#[test]
+fn gets_of_which_nothing_was_sent_go_to_another_server() {
+    let (mut world, terms, keys) = world::of("memcache", 2, &json!({"ejection": {"failures": 1}}));
+    let clients: Vec<usize> = (0..CLIENTS).map(|_| world.connect()).collect();
+    world.server(1).store.insert(keys[0].clone().into_bytes(), b"v".to_vec());
+    world.kill(0);
+    for client in &clients {
+        world.send(*client, format!("get {}\r\n", keys[0]).as_bytes());
+    }
+    world.settle();
+    assert!(clients.iter().all(|client| world.take(*client) == value(&keys[0], "v") + END));
+    let sum = terms.servers[0].sum();
+    assert_eq!((sum.moved_away, sum.joined), (CLIENTS as u64, CLIENTS as u64 - 1));
+    assert!(is_settled(&world));
+}
+
+/// A core with clients and a link that is connected.
+struct Bare {
+    core: Core,
+    clients: Vec<ClientId>,
+    link: LinkId,
+}
+
+fn bare() -> Bare {
+    let mut core = Core::new(1);
+    core.apply(vec![terms("memcache", 1, &json!({"preconnect": true}))], 1);
+    let clients = (0..CLIENTS).map(|_| core.client_opened("pool", 1).unwrap()).collect();
+    let mut effects = Vec::new();
+    core.take_effects(&mut effects);
+    let link = effects.iter().find_map(|effect| match effect {
+        Effect::Connect { link, .. } => Some(*link),
+        _ => None,
+    });
+    let link = link.unwrap();
+    core.link_connected(link, 1);
+    Bare { core, clients, link }
+}
+
+#[test]
+fn a_server_that_answers_before_it_is_asked_gives_nobody_what_is_anothers() {
+    for said in
+        ["END\r\n", "VALUE a 0 1\r\n1\r\nEND\r\n", "VALUE a 0 1\r\n", "VALUE b 0 1\r\n2\r\nEND\r\n", "ERROR\r\n"]
+    {
+        for before in 1..=2 {
+            let Bare { mut core, clients, link } = bare();
+            for client in &clients[..before] {
+                core.client_read(*client, b"get a\r\n", 1);
+            }
+            core.link_read(link, said.as_bytes(), 1);
+            core.client_read(clients[2], b"get b\r\n", 1);
+            assert_eq!(core.client_output(clients[0]), INVALID.as_bytes(), "{said:?}, {before}");
+            assert_eq!(core.client_output(clients[2]), b"", "{said:?}, {before}");
+            let holdings = core.holdings();
+            // It is asked on a new link.
+            assert_eq!((holdings.links, holdings.asks, holdings.slots), (1, 1, 1));
+        }
+    }
+}
