@@ -5,7 +5,7 @@ mod world;
 
 use std::sync::Arc;
 
-use alongside_ambassador::core::{ClientId, Core, Effect, LinkId, Terms};
+use alongside_ambassador::core::{ClientId, Core, Effect, LinkId, Terms, Why};
 use serde_json::{Value, json};
 use world::memcached::value_block;
 use world::terms::terms;
@@ -267,18 +267,32 @@ fn who_is_gone_leaves_the_others_theirs() {
 
 #[test]
 fn gets_of_which_nothing_was_sent_go_to_another_server() {
-    let (mut world, terms, keys) = world::of("memcache", 2, &json!({"ejection": {"failures": 1}}));
+    let (mut world, terms, _) = world::of("memcache", 2, &json!({"ejection": {"failures": 1}}));
     let clients: Vec<usize> = (0..CLIENTS).map(|_| world.connect()).collect();
-    world.server(1).store.insert(keys[0].clone().into_bytes(), b"v".to_vec());
-    world.kill(0);
-    for client in &clients {
-        world.send(*client, format!("get {}\r\n", keys[0]).as_bytes());
+    let is_its = |key: &String| terms.explain(key.as_bytes()).home == 0;
+    let keys: Vec<String> = (0..).map(|number| format!("\u{1}{number}\u{2}")).filter(is_its).take(CLIENTS).collect();
+    for key in &keys {
+        world.server(1).store.insert(key.clone().into_bytes(), key.clone().into_bytes());
     }
+    world.kill(0);
+    clients.iter().zip(&keys).for_each(|(client, key)| world.send(*client, format!("get {key}\r\n").as_bytes()));
     world.settle();
-    assert!(clients.iter().all(|client| world.take(*client) == value(&keys[0], "v") + END));
+    for (client, key) in clients.iter().zip(&keys) {
+        assert_eq!(world.take(*client), value(key, key) + END);
+    }
     let sum = terms.servers[0].sum();
     assert_eq!((sum.moved_away, sum.joined), (CLIENTS as u64, CLIENTS as u64 - 1));
     assert!(is_settled(&world));
+}
+
+#[test]
+fn white_space_that_may_end_a_word_has_a_line_of_its_own() {
+    let (mut world, _, clients) = world(CLIENTS, &json!({}));
+    let keys = "a b\tc \u{b}d e\u{c} f g h\u{1}";
+    let keys = keys.to_owned() + " i";
+    let sent = get(&mut world, &clients, &keys);
+    assert_eq!(sent, "get a\r\nget b\tc\r\nget \u{b}d\r\nget e\u{c}\r\nget f g h\u{1} i\r\n");
+    assert!(told(&mut world, &clients, &END.repeat(5)).iter().all(|got| got == END));
 }
 
 /// A core with clients and a link that is connected.
@@ -290,7 +304,7 @@ struct Bare {
 
 fn bare() -> Bare {
     let mut core = Core::new(1);
-    core.apply(vec![terms("memcache", 1, &json!({"preconnect": true}))], 1);
+    core.apply(vec![terms("memcache", 1, &json!({"preconnect": true, "timeout_ms": 100}))], 1);
     let clients = (0..CLIENTS).map(|_| core.client_opened("pool", 1).unwrap()).collect();
     let mut effects = Vec::new();
     core.take_effects(&mut effects);
@@ -321,5 +335,90 @@ fn a_server_that_answers_before_it_is_asked_gives_nobody_what_is_anothers() {
             // It is asked on a new link.
             assert_eq!((holdings.links, holdings.asks, holdings.slots), (1, 1, 1));
         }
+    }
+}
+
+/// What a client gets, taken off.
+fn take(core: &mut Core, client: ClientId) -> String {
+    let got = String::from_utf8(core.client_output(client).to_vec()).unwrap();
+    core.client_wrote(client, got.len(), 1);
+    got
+}
+
+fn offered(core: &mut Core, link: LinkId) -> String {
+    String::from_utf8(core.link_output(link).to_vec()).unwrap()
+}
+
+#[test]
+fn what_was_offered_is_not_changed_and_may_be_answered_before_it_counts_as_written() {
+    let Bare { mut core, clients, link } = bare();
+    core.client_read(clients[0], b"get a\r\n", 1);
+    core.client_read(clients[1], b"get b\r\n", 1);
+    assert_eq!(offered(&mut core, link), "get a b\r\n");
+    core.client_read(clients[2], b"get c\r\n", 1);
+    core.client_read(clients[3], b"get d\r\n", 1);
+    assert_eq!(offered(&mut core, link), "get a b\r\nget c d\r\n");
+    core.client_read(clients[4], b"get e\r\n", 1);
+    let said = value("b", "2") + END + &value("c", "3") + &value("d", "4") + END;
+    core.link_read(link, said.as_bytes(), 1);
+    let expected = [END.to_owned(), value("b", "2") + END, value("c", "3") + END, value("d", "4") + END];
+    for (client, expected) in clients.iter().zip(expected) {
+        assert_eq!(take(&mut core, *client), expected);
+    }
+    core.link_wrote(link, "get a b\r\nget c d\r\n".len(), 1);
+    assert_eq!(offered(&mut core, link), "get e\r\n");
+    core.link_read(link, END.as_bytes(), 1);
+    assert_eq!(take(&mut core, clients[4]), END);
+}
+
+#[test]
+fn of_a_line_that_is_cut_off_what_was_sent_fails_once() {
+    let Bare { mut core, clients, link } = bare();
+    for (client, key) in clients.iter().zip("abcdefgh".chars()) {
+        core.client_read(*client, format!("get {key}\r\n").as_bytes(), 1);
+    }
+    assert_eq!(offered(&mut core, link), "get a b c d e f g h\r\n");
+    core.link_wrote(link, "get a b".len(), 1);
+    core.link_closed(link, Why::Reset, 1);
+    for client in clients {
+        assert_eq!(take(&mut core, client), "SERVER_ERROR Connection reset by peer\r\n");
+    }
+    assert_eq!((core.holdings().asks, core.holdings().slots, core.holdings().bytes), (0, 0, 0));
+}
+
+#[test]
+fn of_a_line_the_first_may_be_late_and_the_others_not() {
+    let Bare { mut core, clients, link } = bare();
+    for (number, (client, key)) in clients.iter().zip("abcdefgh".chars()).enumerate() {
+        core.client_read(*client, format!("get {key}\r\n").as_bytes(), 1 + number as u64 * 20_000);
+    }
+    let line = offered(&mut core, link);
+    assert_eq!(line, "get a b c d e f g h\r\n");
+    core.link_wrote(link, line.len(), 140_001);
+    // The first four were asked more than the time-out ago.
+    core.turn(175_000);
+    assert_eq!(core.holdings().graves, 4);
+    let said = ["a", "c", "f"].map(|key| value(key, key)).concat() + END;
+    core.link_read(link, said.as_bytes(), 175_000);
+    for (number, (client, key)) in clients.into_iter().zip("abcdefgh".chars()).enumerate() {
+        let expected = match (number, key) {
+            (0..4, _) => "SERVER_ERROR Connection timed out\r\n".to_owned(),
+            (_, 'f') => value("f", "f") + END,
+            _ => END.to_owned(),
+        };
+        assert_eq!(take(&mut core, client), expected, "{key}");
+    }
+    assert_eq!((core.holdings().asks, core.holdings().graves, core.holdings().bytes), (0, 0, 0));
+}
+
+#[test]
+fn a_server_without_room_is_understood_also_in_pieces_and_before_it_is_asked() {
+    let full = b"ERROR Too many open connections\r\n";
+    for cut in 0..=full.len() {
+        let Bare { mut core, clients, link } = bare();
+        core.client_read(clients[0], b"get a\r\n", 1);
+        core.link_read(link, &full[..cut], 1);
+        core.link_read(link, &full[cut..], 1);
+        assert_eq!(take(&mut core, clients[0]), "SERVER_ERROR Connection refused\r\n", "cut at {cut}");
     }
 }

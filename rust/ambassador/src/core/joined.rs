@@ -5,7 +5,6 @@
 //! it is answered by its own value as soon as that is there, and by none when the line is over.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 
 use alongside_protocols::incremental::Parsed;
 use alongside_protocols::memcache::{Piece, Request, piece, value_of};
@@ -23,16 +22,21 @@ const END: &[u8] = b"END\r\n";
 const CLIENTS_MIN: usize = 8;
 /// Gets in one line at most. What a server says in place of values is said to all of them.
 const GETS_MAX: u32 = 64;
+/// Lines that were answered are not kept before so many bytes that were not.
+const ANSWERED_BYTES: usize = 16 * 1024;
 /// A line's bytes at most: a memcached reads it at once, whatever its version.
 const LINE_BYTES_MAX: usize = 2_000;
 
-/// Tell whether a command may be sent in one line with others: a `get` of one key as clients write it.
+/// Tell whether a command may be sent in one line with others: a `get` of one key as clients write it, in which no server
+/// sees the end of a word.
 #[inline]
 pub(super) fn may_join(pool: &Pool, request: &Request<'_>) -> bool {
+    let key = request.key();
     pool.clients >= CLIENTS_MIN
         && !pool.is_strict()
         && request.bytes.starts_with(b"get ")
-        && request.bytes.len() == b"get \r\n".len() + request.key().len()
+        && request.bytes.len() == b"get \r\n".len() + key.len()
+        && key.iter().fold(true, |is_word, byte| is_word & !(b'\t'..=b'\r').contains(byte))
 }
 
 /// The lines of a link with several gets.
@@ -42,9 +46,11 @@ pub(super) struct Joined {
     start: u32,
     /// How many gets are in it; 0 if there is none.
     gets: u32,
-    /// Lines that can be joined no more, until they are answered.
-    lines: VecDeque<Vec<u8>>,
-    /// Which get of the first of them has the next value, unless some have none.
+    /// Lines that can be joined no more, one after the other, until they are answered.
+    lines: Vec<u8>,
+    /// Where the first of them begins.
+    first: usize,
+    /// Which get of it has the next value, unless some have none.
     next: usize,
     /// The server refused such a line: it is told no other.
     is_refused: bool,
@@ -57,9 +63,26 @@ impl Joined {
         self.gets > 0
     }
 
+    /// Return how many bytes the lines have that are not answered.
+    pub(super) fn bytes(&self) -> usize {
+        self.lines.len() - self.first
+    }
+
+    /// The first line is answered.
+    fn pop(&mut self, bytes: usize, context: &mut Context) {
+        self.first += bytes;
+        self.next = 0;
+        if self.first >= self.lines.len() {
+            self.first = 0;
+            context.buffers.give(std::mem::take(&mut self.lines));
+        } else if self.first > ANSWERED_BYTES && self.first > self.lines.len() / 2 {
+            self.lines.drain(..std::mem::take(&mut self.first));
+        }
+    }
+
     /// Give everything back.
     pub(super) fn dismantle(self, context: &mut Context) {
-        self.lines.into_iter().for_each(|line| context.buffers.give(line));
+        context.buffers.give(self.lines);
     }
 }
 
@@ -99,9 +122,9 @@ impl Link {
     pub(super) fn close_line(&mut self, context: &mut Context) {
         let gets = std::mem::take(&mut self.joined.gets);
         if gets > 1 {
-            let mut line = context.buffers.take();
-            line.extend_from_slice(self.since(self.joined.start));
-            self.joined.lines.push_back(line);
+            let mut lines = std::mem::take(&mut self.joined.lines);
+            context.buffers.room(&mut lines).extend_from_slice(self.since(self.joined.start));
+            self.joined.lines = lines;
         }
     }
 
@@ -117,7 +140,9 @@ impl Link {
         if !is_joined(index) && !is_joined(index + 1) {
             return Cow::Borrowed(bytes);
         }
-        let key = bytes.strip_prefix(b"get").unwrap_or(bytes).trim_ascii();
+        let key = bytes.strip_prefix(b"get").unwrap_or(bytes);
+        let key = key.strip_prefix(b" ").unwrap_or(key);
+        let key = key.strip_suffix(b"\r\n").unwrap_or(key);
         Cow::Owned([b"get ", key, b"\r\n"].concat())
     }
 }
@@ -130,12 +155,35 @@ pub(super) fn read(
     clients: &mut Slab<Client>,
     context: &mut Context,
 ) -> bool {
-    let Some(line) = link.joined.lines.pop_front() else { return false };
     let gets = 1 + link.asks.iter().skip(1).take_while(|ask| ask.what == What::Joined).count();
+    let start = link.asks.front().map_or(0, |ask| ask.start);
+    let line_bytes = link.asks.get(gets).map_or(link.end(), |ask| ask.start).wrapping_sub(start) as usize;
+    let lines = std::mem::take(&mut link.joined.lines);
+    let line = lines.get(link.joined.first..).and_then(|lines| lines.get(..line_bytes));
+    let is_over = line.is_some_and(|line| read_line(link, (line, gets), rest, seen, clients, context));
+    if line.is_none() {
+        seen.verdict = Verdict::Broken(Why::Stray);
+    }
+    link.joined.lines = lines;
+    if is_over {
+        link.joined.pop(line_bytes, context);
+    }
+    is_over
+}
+
+/// As [`read`], of a line that has so many gets.
+fn read_line(
+    link: &mut Link,
+    (line, gets): (&[u8], usize),
+    rest: &[u8],
+    seen: &mut Seen,
+    clients: &mut Slab<Client>,
+    context: &mut Context,
+) -> bool {
     let (mut done, mut next) = (0, link.joined.next);
     let end = loop {
         let bytes = &rest[done..];
-        if let Some(key) = key(link, &line, next, gets).filter(|_| is_waited_for(link, next))
+        if let Some(key) = key(link, line, next, gets).filter(|_| may_have_value(link, next))
             && let Some(length) = value_of(bytes, key, &link.progress)
         {
             link.progress = Default::default();
@@ -147,8 +195,8 @@ pub(super) fn read(
         match piece(bytes, &mut link.progress) {
             Parsed::Whole(Ok(Piece::Value(value))) => {
                 // Whoever is passed over may still have a value: not every server keeps the order.
-                let is_it = |at: &usize| key(link, &line, *at, gets) == Some(value.key);
-                let Some(at) = (next..gets).chain(0..next).find(|at| is_waited_for(link, *at) && is_it(at)) else {
+                let is_it = |at: &usize| key(link, line, *at, gets) == Some(value.key);
+                let Some(at) = (next..gets).chain(0..next).find(|at| may_have_value(link, *at) && is_it(at)) else {
                     seen.verdict = Verdict::Broken(Why::Stray);
                     break None;
                 };
@@ -170,7 +218,6 @@ pub(super) fn read(
     };
     seen.done += done;
     let Some((last, last_bytes)) = end else {
-        link.joined.lines.push_front(line);
         link.joined.next = next;
         return false;
     };
@@ -180,8 +227,6 @@ pub(super) fn read(
         link.asks.front().iter().for_each(|ask| seen.count(**ask));
         link.pop();
     }
-    context.buffers.give(line);
-    link.joined.next = 0;
     true
 }
 
@@ -190,11 +235,12 @@ pub(super) fn read(
 fn key<'a>(link: &Link, line: &'a [u8], at: usize, gets: usize) -> Option<&'a [u8]> {
     let place = |at: usize| Some(link.asks.get(at)?.start.wrapping_sub(link.asks.front()?.start) as usize);
     let start = if at == 0 { b"get ".len() } else { place(at)? + 1 };
-    let end = if at + 1 < gets { place(at + 1)? } else { line.len() - 2 };
+    let end = if at + 1 < gets { place(at + 1)? } else { line.len().saturating_sub(2) };
     line.get(start..end)
 }
 
-fn is_waited_for(link: &Link, at: usize) -> bool {
+/// Tell whether one of a line's gets has no answer, be it that nobody waits for it any more.
+fn may_have_value(link: &Link, at: usize) -> bool {
     link.asks.get(at).is_some_and(|ask| ask.client != NOBODY)
 }
 

@@ -18,7 +18,7 @@ use crate::counters::{Class, ServerLane};
 /// Something that a server was asked, and has not answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask {
-    /// Who waits; [`NOBODY`] if the answer is not passed on.
+    /// Who waits; [`NOBODY`] if the answer is not passed on, or was already.
     pub(crate) client: ClientId,
     /// The client's slot.
     pub(crate) slot: u32,
@@ -132,6 +132,8 @@ pub(crate) struct Link {
     pub(crate) output: Output,
     /// Bytes that were ever put into the output.
     end: u32,
+    /// How many of them were offered to who writes.
+    offered: u32,
     /// How many of them say who we are: nothing else is sent before that is answered.
     set_up_bytes: u32,
     /// What it added to its lane's queues: commands and bytes to be sent, and that wait for answers.
@@ -172,6 +174,7 @@ impl Link {
             state: State::Connecting,
             output: Output::default(),
             end: 0,
+            offered: 0,
             set_up_bytes: 0,
             shown: [0; 4],
             input: Input::default(),
@@ -249,14 +252,6 @@ impl Link {
         self.end = self.end.wrapping_sub(2);
     }
 
-    /// So many bytes were written.
-    pub(crate) fn wrote(&mut self, count: usize, context: &mut Context) {
-        if count > 0 {
-            self.close_line(context);
-        }
-        self.output.wrote(count, &mut context.buffers);
-    }
-
     /// Count what was asked last, now that it is written.
     pub(crate) fn count_last(&self) {
         self.lane.requests.add(1);
@@ -314,9 +309,8 @@ impl Link {
     /// Tell whether nothing was sent of what was asked first.
     #[inline]
     pub(super) fn is_first_unsent(&self) -> bool {
-        let waiting = self.output.len() as u32;
-        let first = self.end.wrapping_sub(waiting);
-        self.asks.front().is_some_and(|ask| ask.start.wrapping_sub(first) < waiting)
+        let unsent = self.end.wrapping_sub(self.offered);
+        self.asks.front().is_some_and(|ask| ask.start.wrapping_sub(self.offered) < unsent)
     }
 
     /// Take off the ask that was answered; tell whether it is a grave.
@@ -361,6 +355,17 @@ impl Link {
         self.set_up_bytes > 0 && self.asks.front().is_some_and(|ask| ask.what.is_set_up())
     }
 
+    /// Return what may be written now. It counts as sent: with TLS some of it may be on its way before any counts as written.
+    #[inline]
+    pub(crate) fn offer(&mut self, context: &mut Context) -> &[u8] {
+        let count = self.to_be_written().len();
+        if count > 0 {
+            self.close_line(context);
+            self.offered = self.end.wrapping_sub((self.output.len() - count) as u32);
+        }
+        self.to_be_written()
+    }
+
     /// Return what may be written now.
     #[inline]
     pub(crate) fn to_be_written(&self) -> &[u8] {
@@ -386,7 +391,7 @@ impl Link {
     pub(crate) fn is_greeted(&self) -> bool {
         let is_first = self.asks.front().is_some_and(|ask| ask.what == What::Greeting);
         let end = self.asks.get(1).map_or(self.end, |next| next.start);
-        let is_sent = self.output.len() <= self.end.wrapping_sub(end) as usize;
+        let is_sent = self.end.wrapping_sub(self.offered) <= self.end.wrapping_sub(end);
         self.state == State::Ready && is_first && is_sent
     }
 

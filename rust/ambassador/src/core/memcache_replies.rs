@@ -28,6 +28,9 @@ pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, co
             seen.verdict = Verdict::Broken(Why::Refused);
             break;
         }
+        if !link.was_answered && FULL.starts_with(rest) {
+            break;
+        }
         // What answers nothing that was sent is not the answer to what will be.
         if link.is_first_unsent() {
             seen.verdict = Verdict::Broken(Why::Stray);

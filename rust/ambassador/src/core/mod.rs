@@ -184,17 +184,18 @@ impl Core {
         self.fleet.link_failed(link, why, &mut self.clients, &mut self.context);
     }
 
-    /// Return what is to be written to a link; nothing before it is connected, and only who we are before that is answered.
-    #[must_use]
-    pub fn link_output(&self, link: LinkId) -> &[u8] {
-        self.fleet.links.get(link.index, link.generation).map_or(&[], link::Link::to_be_written)
+    /// Return what is to be written to a link, all of which counts as sent from here on: nothing before it is connected, and
+    /// only who we are before that is answered.
+    pub fn link_output(&mut self, link: LinkId) -> &[u8] {
+        let link = self.fleet.links.get_mut(link.index, link.generation);
+        link.map_or(&[], |link| link.offer(&mut self.context))
     }
 
     /// So many bytes of a link's output were written.
     pub fn link_wrote(&mut self, link: LinkId, count: usize, now_us: u64) {
         self.context.now_us = now_us;
         let Some(link) = self.fleet.links.get_mut(link.index, link.generation) else { return };
-        link.wrote(count, &mut self.context);
+        link.output.wrote(count, &mut self.context.buffers);
         link.show_queues();
     }
 
@@ -325,7 +326,7 @@ impl Core {
             holdings.links += 1;
             holdings.asks += link.asks.len();
             holdings.graves += link.graves;
-            holdings.bytes += link.output.len() + link.input.len();
+            holdings.bytes += link.output.len() + link.input.len() + link.joined.bytes();
         }
         holdings.waiting = self.fleet.pools.iter().flatten().map(|pool| pool.waiting).sum();
         holdings

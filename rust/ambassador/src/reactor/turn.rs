@@ -438,8 +438,11 @@ impl Reactor {
             return;
         };
         let Some(connection) = link.connection.as_mut().filter(|_| !link.is_connecting) else { return };
+        if connection.is_blocked {
+            return;
+        }
         let output = self.core.link_output(id);
-        if connection.is_blocked || (output.is_empty() && !connection.wants_write()) {
+        if output.is_empty() && !connection.wants_write() {
             return;
         }
         let offered = &output[..output.len().min(WRITE_BYTES)];

@@ -43,6 +43,8 @@ pub struct Link {
     /// Something was answered on it.
     pub is_answered: bool,
     pub version: Version,
+    /// Bytes that it has, or will have, and that do not count as written.
+    pub ahead: usize,
     pub to_server: Vec<u8>,
     pub to_core: Vec<u8>,
 }

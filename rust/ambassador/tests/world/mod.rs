@@ -411,7 +411,8 @@ impl World {
                     let server = terms.pool.servers[server].address.as_str().to_owned();
                     let moves = self.servers[&server].moves;
                     let (version, to_server, to_core) = (Version::Two, Vec::new(), Vec::new());
-                    let end = Link { server, moves, is_open: false, is_answered: false, version, to_server, to_core };
+                    let (is_open, is_answered, ahead) = (false, false, 0);
+                    let end = Link { server, moves, is_open, is_answered, version, ahead, to_server, to_core };
                     self.links.push((link, end));
                 }
                 Effect::CloseLink(id) => self.links.retain(|(known, _)| *known != id),
@@ -449,12 +450,17 @@ impl World {
             if bytes.is_empty() {
                 continue;
             }
-            let length = taken(&mut self.random, self.is_cutting, bytes.len());
-            link.to_server.extend_from_slice(&bytes[..length]);
-            if length < bytes.len() {
+            let length = taken(&mut self.random, self.is_cutting, bytes.len() - link.ahead);
+            link.to_server.extend_from_slice(&bytes[link.ahead..][..length]);
+            link.ahead += length;
+            // With TLS bytes are on their way, or there, before they count as written.
+            let is_told = !self.is_cutting || !self.random.is_so(200);
+            if link.ahead < bytes.len() || !is_told {
                 self.unwritten.1.push(id);
             }
-            self.core.link_wrote(id, length, self.now_us);
+            if is_told {
+                self.core.link_wrote(id, std::mem::take(&mut link.ahead), self.now_us);
+            }
         }
         while let Some(id) = clients.pop() {
             clients.retain(|known| *known != id);
