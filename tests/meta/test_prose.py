@@ -55,7 +55,8 @@ def test_commands_in_code_blocks_exist() -> None:
 
 def test_nothing_speaks_of_one_machine() -> None:
     exempt = {Path("tests/meta/prose.py"), Path("tests/meta/test_rules_bite.py")}
-    sources = [path for path in tree.files() if path not in exempt]
+    # What is packed says anything by chance.
+    sources = [path for path in tree.files() if path not in exempt and path.suffix != ".xz"]
     assert [c for path in sources for c in prose.forbidden_words(path, tree.text(path))] == []
 
 
