@@ -122,7 +122,8 @@ fn a_server_that_keeps_no_order_is_understood() {
 fn what_is_no_plain_get_has_its_own_line_and_its_turn() {
     let (mut world, _, clients) = world(CLIENTS, &json!({}));
     let commands = ["get a\r\nget b\r\n", "gets c\r\n", "get d\r\nset e 0 0 1\r\ne\r\n", "get e\r\n"];
-    let others = ["get f\r\n", "get  g\r\n", "get h i\r\n", "get j\r\nmg k\r\nget l\r\nget m\r\n"];
+    let others =
+        ["get f\r\n", "get  g\r\nget  gg\nget gg \nget gg\n", "get h i\r\n", "get j\r\nmg k\r\nget l\r\nget m\r\n"];
     let lines = [
         ("get a b\r\n", value("b", "2") + END),
         ("gets c\r\n", END.to_owned()),
@@ -130,6 +131,9 @@ fn what_is_no_plain_get_has_its_own_line_and_its_turn() {
         ("set e 0 0 1\r\ne\r\n", "STORED\r\n".to_owned()),
         ("get e f\r\n", value("e", "e") + END),
         ("get  g\r\n", END.to_owned()),
+        ("get  gg\n", value("gg", "7") + END),
+        ("get gg \n", END.to_owned()),
+        ("get gg\n", END.to_owned()),
         ("get h i\r\n", END.to_owned()),
         ("get j\r\n", value("j", "10") + END),
         ("mg k\r\n", "EN\r\n".to_owned()),
@@ -144,7 +148,7 @@ fn what_is_no_plain_get_has_its_own_line_and_its_turn() {
         END.to_owned() + "STORED\r\n",
         value("e", "e") + END,
         END.to_owned(),
-        END.to_owned(),
+        [END, &value("gg", "7"), END, END, END].concat(),
         END.to_owned(),
         [&value("j", "10"), END, "EN\r\n", &value("l", "12"), END, &value("m", "13"), END].concat(),
     ];
@@ -181,7 +185,10 @@ fn a_line_has_its_end() {
         format!("get {}", keys.iter().map(long).collect::<Vec<_>>().join(" "))
     );
     let lines = sent.lines().count();
-    assert!(told(&mut world, &clients, &END.repeat(lines)).iter().all(|got| got == END));
+    let last = long(&keys[99]);
+    let said = END.repeat(lines - 1) + &value(&last, "v") + END;
+    let got = told(&mut world, &clients, &said);
+    assert!(got[..99].iter().all(|got| got == END) && got[99] == value(&last, "v") + END);
     assert!(is_settled(&world));
 }
 
@@ -295,26 +302,34 @@ fn white_space_that_may_end_a_word_has_a_line_of_its_own() {
     assert!(told(&mut world, &clients, &END.repeat(5)).iter().all(|got| got == END));
 }
 
-/// A core with clients and a link that is connected.
+/// A core with clients, and a connected link to each server.
 struct Bare {
     core: Core,
     clients: Vec<ClientId>,
-    link: LinkId,
+    links: Vec<LinkId>,
 }
 
-fn bare() -> Bare {
+fn bare(servers: usize, more: &Value) -> Bare {
     let mut core = Core::new(1);
-    core.apply(vec![terms("memcache", 1, &json!({"preconnect": true, "timeout_ms": 100}))], 1);
+    core.apply(vec![terms("memcache", servers, more)], 1);
     let clients = (0..CLIENTS).map(|_| core.client_opened("pool", 1).unwrap()).collect();
     let mut effects = Vec::new();
     core.take_effects(&mut effects);
-    let link = effects.iter().find_map(|effect| match effect {
-        Effect::Connect { link, .. } => Some(*link),
-        _ => None,
-    });
-    let link = link.unwrap();
-    core.link_connected(link, 1);
-    Bare { core, clients, link }
+    let link_of = |at: usize| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Connect { link, server, .. } if *server == at => Some(*link),
+            _ => None,
+        })
+    };
+    let links: Vec<LinkId> = (0..servers).map(|at| link_of(at).unwrap()).collect();
+    links.iter().for_each(|link| core.link_connected(*link, 1));
+    Bare { core, clients, links }
+}
+
+/// A core with one server.
+fn alone() -> (Core, Vec<ClientId>, LinkId) {
+    let Bare { core, clients, links } = bare(1, &json!({"preconnect": true, "timeout_ms": 100}));
+    (core, clients, links[0])
 }
 
 #[test]
@@ -323,7 +338,7 @@ fn a_server_that_answers_before_it_is_asked_gives_nobody_what_is_anothers() {
         ["END\r\n", "VALUE a 0 1\r\n1\r\nEND\r\n", "VALUE a 0 1\r\n", "VALUE b 0 1\r\n2\r\nEND\r\n", "ERROR\r\n"]
     {
         for before in 1..=2 {
-            let Bare { mut core, clients, link } = bare();
+            let (mut core, clients, link) = alone();
             for client in &clients[..before] {
                 core.client_read(*client, b"get a\r\n", 1);
             }
@@ -351,7 +366,7 @@ fn offered(core: &mut Core, link: LinkId) -> String {
 
 #[test]
 fn what_was_offered_is_not_changed_and_may_be_answered_before_it_counts_as_written() {
-    let Bare { mut core, clients, link } = bare();
+    let (mut core, clients, link) = alone();
     core.client_read(clients[0], b"get a\r\n", 1);
     core.client_read(clients[1], b"get b\r\n", 1);
     assert_eq!(offered(&mut core, link), "get a b\r\n");
@@ -372,23 +387,35 @@ fn what_was_offered_is_not_changed_and_may_be_answered_before_it_counts_as_writt
 }
 
 #[test]
-fn of_a_line_that_is_cut_off_what_was_sent_fails_once() {
-    let Bare { mut core, clients, link } = bare();
-    for (client, key) in clients.iter().zip("abcdefgh".chars()) {
+fn of_a_line_that_is_cut_off_what_was_sent_fails_and_the_rest_goes_to_another_server() {
+    let more = json!({"ejection": {"failures": 1}, "preconnect": true});
+    let Bare { mut core, clients, links } = bare(2, &more);
+    let [link, other] = links[..] else { panic!("two servers") };
+    let mut is_its = |key: &String| core.explain("pool", key.as_bytes()).unwrap().home == 0;
+    let keys: Vec<String> =
+        (100..).map(|number| format!("k{number}")).filter(|key| is_its(key)).take(CLIENTS).collect();
+    for (client, key) in clients.iter().zip(&keys) {
         core.client_read(*client, format!("get {key}\r\n").as_bytes(), 1);
     }
-    assert_eq!(offered(&mut core, link), "get a b c d e f g h\r\n");
-    core.link_wrote(link, "get a b".len(), 1);
+    assert_eq!(offered(&mut core, link), format!("get {}\r\n", keys.join(" ")));
+    core.link_wrote(link, "get k100 k".len(), 1);
     core.link_closed(link, Why::Reset, 1);
-    for client in clients {
-        assert_eq!(take(&mut core, client), "SERVER_ERROR Connection reset by peer\r\n");
+    for client in &clients[..2] {
+        assert_eq!(take(&mut core, *client), "SERVER_ERROR Connection reset by peer\r\n");
     }
-    assert_eq!((core.holdings().asks, core.holdings().slots, core.holdings().bytes), (0, 0, 0));
+    let asked: String = keys[2..].iter().map(|key| format!("get {key}\r\n")).collect();
+    assert_eq!(offered(&mut core, other), asked);
+    let said: String = keys[2..].iter().map(|key| value(key, key) + END).collect();
+    core.link_read(other, said.as_bytes(), 1);
+    for (client, key) in clients.iter().zip(&keys).skip(2) {
+        assert_eq!(take(&mut core, *client), value(key, key) + END);
+    }
+    assert_eq!((core.holdings().asks, core.holdings().slots), (0, 0));
 }
 
 #[test]
 fn of_a_line_the_first_may_be_late_and_the_others_not() {
-    let Bare { mut core, clients, link } = bare();
+    let (mut core, clients, link) = alone();
     for (number, (client, key)) in clients.iter().zip("abcdefgh".chars()).enumerate() {
         core.client_read(*client, format!("get {key}\r\n").as_bytes(), 1 + number as u64 * 20_000);
     }
@@ -415,7 +442,7 @@ fn of_a_line_the_first_may_be_late_and_the_others_not() {
 fn a_server_without_room_is_understood_also_in_pieces_and_before_it_is_asked() {
     let full = b"ERROR Too many open connections\r\n";
     for cut in 0..=full.len() {
-        let Bare { mut core, clients, link } = bare();
+        let (mut core, clients, link) = alone();
         core.client_read(clients[0], b"get a\r\n", 1);
         core.link_read(link, &full[..cut], 1);
         core.link_read(link, &full[cut..], 1);

@@ -35,6 +35,7 @@ pub(super) fn may_join(pool: &Pool, request: &Request<'_>) -> bool {
     pool.clients >= CLIENTS_MIN
         && !pool.is_strict()
         && request.bytes.starts_with(b"get ")
+        && request.bytes.ends_with(b"\r\n")
         && request.bytes.len() == b"get \r\n".len() + key.len()
         && key.iter().fold(true, |is_word, byte| is_word & !(b'\t'..=b'\r').contains(byte))
 }

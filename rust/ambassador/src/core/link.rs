@@ -286,7 +286,8 @@ impl Link {
         self.output.take_back(lent);
     }
 
-    /// Return how many bytes an ask has that is not among the first `written`: nothing of it was sent.
+    /// Return the bytes of an ask of which nothing counts as written. With TLS they may be on their way all the same: who asks
+    /// another server must not mind that both are asked.
     pub(crate) fn unsent(&self, index: usize) -> Option<&[u8]> {
         let rest = self.output.rest();
         let first = self.end.wrapping_sub(rest.len() as u32);
@@ -306,11 +307,11 @@ impl Link {
         self.asks.iter().rev().take_while(|ask| ask.start.wrapping_sub(first) < waiting).count()
     }
 
-    /// Tell whether nothing was sent of what was asked first.
+    /// Tell whether nothing of what was asked first was offered to who writes, so that nobody can answer it.
     #[inline]
-    pub(super) fn is_first_unsent(&self) -> bool {
-        let unsent = self.end.wrapping_sub(self.offered);
-        self.asks.front().is_some_and(|ask| ask.start.wrapping_sub(self.offered) < unsent)
+    pub(super) fn is_first_unoffered(&self) -> bool {
+        let left = self.end.wrapping_sub(self.offered);
+        self.asks.front().is_some_and(|ask| ask.start.wrapping_sub(self.offered) < left)
     }
 
     /// Take off the ask that was answered; tell whether it is a grave.
@@ -355,7 +356,8 @@ impl Link {
         self.set_up_bytes > 0 && self.asks.front().is_some_and(|ask| ask.what.is_set_up())
     }
 
-    /// Return what may be written now. It counts as sent: with TLS some of it may be on its way before any counts as written.
+    /// Return what may be written now, which is not changed any more: with TLS some of it may be on its way before any counts
+    /// as written. Who writes may also take less of it.
     #[inline]
     pub(crate) fn offer(&mut self, context: &mut Context) -> &[u8] {
         let count = self.to_be_written().len();
@@ -387,7 +389,8 @@ impl Link {
         next.find(|ask| ask.what == What::Greeting).map_or(self.set_up_bytes, |greeting| greeting.start)
     }
 
-    /// Tell whether it is the server's turn to say which version it speaks.
+    /// Tell whether it is the server's turn to say which version it speaks. A link that breaks while the greeting is written is
+    /// taken for one whose server had it.
     pub(crate) fn is_greeted(&self) -> bool {
         let is_first = self.asks.front().is_some_and(|ask| ask.what == What::Greeting);
         let end = self.asks.get(1).map_or(self.end, |next| next.start);

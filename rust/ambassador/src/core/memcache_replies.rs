@@ -32,7 +32,7 @@ pub(super) fn read(link: &mut Link, bytes: &[u8], clients: &mut Slab<Client>, co
             break;
         }
         // What answers nothing that was sent is not the answer to what will be.
-        if link.is_first_unsent() {
+        if link.is_first_unoffered() {
             seen.verdict = Verdict::Broken(Why::Stray);
             break;
         }

@@ -184,8 +184,9 @@ impl Core {
         self.fleet.link_failed(link, why, &mut self.clients, &mut self.context);
     }
 
-    /// Return what is to be written to a link, all of which counts as sent from here on: nothing before it is connected, and
-    /// only who we are before that is answered.
+    /// Return what is to be written to a link, which may be answered from here on: nothing before it is connected, and only who
+    /// we are before that is answered.
+    #[must_use]
     pub fn link_output(&mut self, link: LinkId) -> &[u8] {
         let link = self.fleet.links.get_mut(link.index, link.generation);
         link.map_or(&[], |link| link.offer(&mut self.context))
