@@ -10,6 +10,7 @@ use alongside_protocols::incremental::Parsed;
 use alongside_protocols::memcache::{Piece, Request, piece, value_of};
 
 use super::Why;
+use super::buffers::Output;
 use super::client::Client;
 use super::context::Context;
 use super::fleet::{Seen, Verdict};
@@ -22,8 +23,6 @@ const END: &[u8] = b"END\r\n";
 const CLIENTS_MIN: usize = 8;
 /// Gets in one line at most. What a server says in place of values is said to all of them.
 const GETS_MAX: u32 = 64;
-/// Lines that were answered are not kept before so many bytes that were not.
-const ANSWERED_BYTES: usize = 16 * 1024;
 /// A line's bytes at most: a memcached reads it at once, whatever its version.
 const LINE_BYTES_MAX: usize = 2_000;
 
@@ -48,10 +47,8 @@ pub(super) struct Joined {
     /// How many gets are in it; 0 if there is none.
     gets: u32,
     /// Lines that can be joined no more, one after the other, until they are answered.
-    lines: Vec<u8>,
-    /// Where the first of them begins.
-    first: usize,
-    /// Which get of it has the next value, unless some have none.
+    lines: Output,
+    /// Which get of the first of them has the next value, unless some have none.
     next: usize,
     /// The server refused such a line: it is told no other.
     is_refused: bool,
@@ -66,24 +63,12 @@ impl Joined {
 
     /// Return how many bytes the lines have that are not answered.
     pub(super) fn bytes(&self) -> usize {
-        self.lines.len() - self.first
-    }
-
-    /// The first line is answered.
-    fn pop(&mut self, bytes: usize, context: &mut Context) {
-        self.first += bytes;
-        self.next = 0;
-        if self.first >= self.lines.len() {
-            self.first = 0;
-            context.buffers.give(std::mem::take(&mut self.lines));
-        } else if self.first > ANSWERED_BYTES && self.first > self.lines.len() / 2 {
-            self.lines.drain(..std::mem::take(&mut self.first));
-        }
+        self.lines.len()
     }
 
     /// Give everything back.
-    pub(super) fn dismantle(self, context: &mut Context) {
-        context.buffers.give(self.lines);
+    pub(super) fn dismantle(mut self, context: &mut Context) {
+        self.lines.clear(&mut context.buffers);
     }
 }
 
@@ -124,7 +109,7 @@ impl Link {
         let gets = std::mem::take(&mut self.joined.gets);
         if gets > 1 {
             let mut lines = std::mem::take(&mut self.joined.lines);
-            context.buffers.room(&mut lines).extend_from_slice(self.since(self.joined.start));
+            lines.extend(self.since(self.joined.start), &mut context.buffers);
             self.joined.lines = lines;
         }
     }
@@ -159,16 +144,17 @@ pub(super) fn read(
     let gets = 1 + link.asks.iter().skip(1).take_while(|ask| ask.what == What::Joined).count();
     let start = link.asks.front().map_or(0, |ask| ask.start);
     let line_bytes = link.asks.get(gets).map_or(link.end(), |ask| ask.start).wrapping_sub(start) as usize;
-    let lines = std::mem::take(&mut link.joined.lines);
-    let line = lines.get(link.joined.first..).and_then(|lines| lines.get(..line_bytes));
+    let mut lines = std::mem::take(&mut link.joined.lines);
+    let line = lines.rest().get(..line_bytes);
     let is_over = line.is_some_and(|line| read_line(link, (line, gets), rest, seen, clients, context));
     if line.is_none() {
         seen.verdict = Verdict::Broken(Why::Stray);
     }
-    link.joined.lines = lines;
     if is_over {
-        link.joined.pop(line_bytes, context);
+        lines.wrote(line_bytes, &mut context.buffers);
+        link.joined.next = 0;
     }
+    link.joined.lines = lines;
     is_over
 }
 
@@ -223,9 +209,11 @@ fn read_line(
         return false;
     };
     seen.done += last_bytes;
-    (0..gets).for_each(|at| answer(link, at, [last, b""], clients, context));
     for _ in 0..gets {
-        link.asks.front().iter().for_each(|ask| seen.count(**ask));
+        if let Some(&ask) = link.asks.front() {
+            seen.count(ask);
+        }
+        answer(link, 0, [last, b""], clients, context);
         link.pop();
     }
     true
